@@ -1,0 +1,68 @@
+"""Radio channel: Rician gain, SINR and rate, eqs. (5)–(8)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+
+def rician_gain(
+    distance: Any, scatter: Any, ref_gain: float, exponent: float, rician_factor: float
+) -> Any:
+    """Return the channel power gain |h|², eq. (5), with a line-of-sight component of 1.
+
+    Args:
+        distance: [...], m; NumPy or torch.
+        scatter: [..., 2], real and imaginary part of ĥ, each normal with variance 1/2.
+        ref_gain: ρ₀, linear.
+        exponent: φ.
+        rician_factor: κ, linear.
+
+    Returns:
+        [...], linear; its mean is ρ₀ d^−φ.
+    """
+    direct = (rician_factor / (rician_factor + 1)) ** 0.5
+    diffuse = (1 / (rician_factor + 1)) ** 0.5
+    fading = (direct + diffuse * scatter[..., 0]) ** 2 + (diffuse * scatter[..., 1]) ** 2
+    return ref_gain * distance**-exponent * fading
+
+
+def own_gain(gain: Tensor, association: Tensor) -> Tensor:
+    """Return each user's gain to the base station that serves it, [..., K] from [..., K, M]."""
+    return gain.gather(-1, association.unsqueeze(-1)).squeeze(-1)
+
+
+def sinr(
+    power: Tensor,
+    gain: Tensor,
+    association: Tensor,
+    noise_w: float,
+    interference: Literal["receiver", "eq7"] = "receiver",
+) -> Tensor:
+    """Return the SINR at each user's base station, eq. (7).
+
+    Args:
+        power: [..., K], W; zero for users that are silent.
+        gain: [..., K, M], linear.
+        association: [..., K], int.
+        noise_w: σ², W.
+        interference: ``"receiver"`` weighs interferer i by its gain to the base station of user k;
+            ``"eq7"`` by its gain to its own, as (7) is printed.
+
+    Returns:
+        [..., K], linear.
+    """
+    signal = power * own_gain(gain, association)
+    if interference == "receiver":
+        received = torch.einsum("...k,...km->...m", power, gain)
+        total = received.gather(-1, association)
+    else:
+        total = signal.sum(-1, keepdim=True)
+    return signal / ((total - signal).clamp_min(0) + noise_w)
+
+
+def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:
+    """Return the uplink rate, eq. (8): [..., K] in bit/s from the SINR [..., K], linear."""
+    return bandwidth_hz * torch.log1p(sinr) / 0.6931471805599453

@@ -1,0 +1,300 @@
+"""Settings: Table I of the paper, every open reading, and the presets.
+
+Both models are frozen, hashable and refuse unknown fields. A bad value raises :class:`ConfigError`
+whose text is one line: the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Memory = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Range = tuple[Positive, Positive]
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message is one line that names field, value and rule."""
+
+
+def explain(error: ValidationError, prefix: str = "") -> str:
+    """Return one line for the first problem of a pydantic ``ValidationError``.
+
+    Args:
+        error: what pydantic raised.
+        prefix: put before the field's dotted name, for example ``"env."``.
+    """
+    problems = error.errors()
+    first = problems[0]
+    field = prefix + ".".join(str(part) for part in first["loc"]) or "settings"
+    rule = first["msg"].removeprefix("Value error, ")
+    rule = rule[:1].lower() + rule[1:]
+    if first["type"] == "extra_forbidden":
+        line = f"{field}: unknown field"
+    elif first["type"] == "value_error":
+        line = rule
+    else:
+        line = f"{field} = {first['input']!r}: {rule}"
+    more = len(problems) - 1
+    return line + (f" (and {more} more)" if more else "")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(explain(error)) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a validated copy with some fields changed; ``env`` may be a dict of changes."""
+        values = {name: getattr(self, name) for name in type(self).model_fields} | changes
+        if isinstance(changes.get("env"), dict):
+            values["env"] = self.env.replace(**changes["env"])
+        return type(self)(**values)
+
+    def canonical_json(self) -> str:
+        """Return the settings as JSON with sorted keys: equal settings, equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+class EnvConfig(_Settings):
+    """The network: Table I, and one field for each reading that the paper leaves open (SI units)."""
+
+    num_users: int = Field(30, ge=1, description="K, number of mobile users (Section V-A)")
+    num_bs: int = Field(
+        5, ge=1, description="M, number of base stations with an edge server (Section V-A)"
+    )
+    frame_slots: int = Field(100, ge=1, description="T, slots in a frame (Table I)")
+    frames: int = Field(50, ge=1, description="Q, frames in an episode (Table I)")
+    slot_s: Positive = Field(0.05, description="δ_t, length of a slot, s (Table I)")
+    bandwidth_hz: Positive = Field(
+        10e6, description="B, bandwidth shared by all users, Hz (Table I)"
+    )
+    wired_rate_bps: Positive = Field(
+        10e6, description="w_ij, rate of each directed link between base stations, bit/s (Table I)"
+    )
+    max_power_w: Positive = Field(0.5, description="P_max, largest transmit power, W (Table I)")
+    cpu_hz: Positive = Field(10e9, description="f_max, CPU frequency of a server, Hz (Table I)")
+    request_prob: Probability = Field(
+        0.5, description="λ, probability that a user requests synchronisation in a slot (Table I)"
+    )
+    ref_gain: Positive = Field(1e-3, description="ρ₀, power gain at 1 m, linear (Table I: −30 dB)")
+    rician_factor: NonNegative = Field(10.0, description="κ, Rician factor, linear (Table I)")
+    noise_w: Positive = Field(1e-9, description="σ², noise power, W (Table I: −90 dBW)")
+    speed_mps: Range = Field(
+        (2.0, 10.0), description="s̄, range of a user's mean speed, m/s (Table I); uniform per user"
+    )
+    area_m: Positive = Field(1000.0, description="W, side of the square service area, m (Table I)")
+    data_bits: Range = Field(
+        (15e3, 25e3), description="D, range of the synchronised data, bit (Section V-A); uniform"
+    )
+    cycles_per_bit: Range = Field(
+        (550.0, 700.0), description="C, range of CPU cycles per bit (Section V-A); uniform"
+    )
+    failure_threshold: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
+        0.2, description="ε, largest long-run failure ratio (14b) (Table I)"
+    )
+    control_factor: NonNegative = Field(
+        1.0, description="η, weight of reliability against energy (19) (Table I)"
+    )
+    reward_scale: Positive = Field(100.0, description="ν, factor on every reward (Section V-A)")
+
+    path_loss_exponent: Annotated[float, Field(ge=2, allow_inf_nan=False)] = Field(
+        2.2, description="φ in (5); the paper says only φ ≥ 2"
+    )
+    deadline_s: Range = Field(
+        (0.04, 0.05), description="τ, range of a request's deadline, s; the paper says only τ < δ_t"
+    )
+    migration_slots: int = Field(
+        5, ge=0, description="G, slots that a migration takes; the paper says only 0 ≤ G < T"
+    )
+    speed_memory: Memory = Field(0.9, description="μ₁ in (1); not given")
+    heading_memory: Memory = Field(0.9, description="μ₂ in (2); not given")
+    speed_std_mps: NonNegative = Field(
+        0.5, description="ζ_v, standard deviation of Φ in (1), m/s; not given"
+    )
+    heading_std_rad: NonNegative = Field(
+        0.5, description="ζ_θ, standard deviation of Ψ in (2), rad; not given"
+    )
+    min_distance_m: Positive = Field(
+        1.0, description="distances in (5) are at least this, m: ρ₀ is the gain at 1 m"
+    )
+    bs_layout: Literal["spread", "random"] = Field(
+        "spread",
+        description="base stations at the centroids of equal cells, or uniformly at random",
+    )
+    bs_seed: int = Field(0, ge=0, description="seed of bs_layout='random'")
+    interference: Literal["receiver", "eq7"] = Field(
+        "receiver",
+        description="interferer i reaches the receiver of user k through its gain to that base "
+        "station ('receiver', physical) or to its own ('eq7', the letter of (7))",
+    )
+    objective_scale: Literal["mean", "letter"] = Field(
+        "mean",
+        description="rewards (28): 'mean' = −(1/K) Σ_k [ν E_k + η Y_k (X_k − ε)], in about [−1, 0]; "
+        "'letter' = −ν Σ_k [E_k/(QKT) + η Y_k (X_k − ε)]",
+    )
+    energy_of_failed: Literal["deadline", "full", "none"] = Field(
+        "deadline",
+        description="energy of a transmission: stopped at the deadline, the whole of (13) however "
+        "late, or none at all when the request fails",
+    )
+    migrating_transmits: bool = Field(
+        False, description="a user whose twin is migrating still transmits (and fails)"
+    )
+    deployment_decision: Literal["frame-end", "frame-start"] = Field(
+        "frame-end",
+        description="β(q) is the centre's choice in the last slot of frame q−1 (Section III-B-3, "
+        "Algorithm 1 line 15) or in slot qT (text below (27))",
+    )
+    queue_reset: bool = Field(
+        True, description="the virtual queue (15) restarts at zero with each training episode"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in ("speed_mps", "data_bits", "cycles_per_bit", "deadline_s"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} = {(low, high)}: the lower end must not exceed the upper")
+        if self.deadline_s[1] > self.slot_s:
+            raise ValueError(
+                f"deadline_s = {self.deadline_s}: must not exceed slot_s = {self.slot_s} (τ < δ_t)"
+            )
+        if self.migration_slots >= self.frame_slots:
+            raise ValueError(
+                f"migration_slots = {self.migration_slots}: must be below "
+                f"frame_slots = {self.frame_slots} (0 ≤ G < T)"
+            )
+        return self
+
+    @property
+    def slots(self) -> int:
+        """Slots in an episode, Q·T."""
+        return self.frames * self.frame_slots
+
+
+Algorithm = Literal["beta-happo"]
+Preset = Literal["smoke", "quick", "paper"]
+
+
+class TrainConfig(_Settings):
+    """One training run. The defaults are the ``paper`` preset: Table I, then the field's defaults."""
+
+    algorithm: Algorithm = Field("beta-happo", description="the learner")
+    preset: Preset = Field("paper", description="the preset these settings started from")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of worlds, initial weights, actions")
+    env: EnvConfig = Field(default_factory=EnvConfig, description="the network")
+    episodes: int = Field(150, ge=1, description="Me, training episodes (Table I)")
+    epochs: int = Field(25, ge=1, description="Rp, passes over an episode's data (Table I)")
+    learning_rate: Positive = Field(1e-4, description="l_a = l_c, Adam's step (Table I)")
+    discount: Probability = Field(0.9, description="γ (Table I)")
+    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (128, 64), description="widths of the hidden layers of every network (Table I)"
+    )
+    gae_lambda: Probability = Field(
+        0.95, description="ϱ in (31); not given, default of Schulman et al. 2017"
+    )
+    clip: Positive = Field(0.2, description="ϵ in (30); not given, default of Schulman et al. 2017")
+    entropy_coef: NonNegative = Field(
+        0.01, description="ψ in (30); not given, default of HARL (Zhong et al. 2024)"
+    )
+    max_grad_norm: Positive = Field(
+        10.0, description="gradients are scaled to at most this norm; not given, default of HARL"
+    )
+    adam_eps: Positive = Field(
+        1e-5, description="ϵ of Adam; not given, default of HARL (Zhong et al. 2024)"
+    )
+    activation: Literal["relu", "tanh"] = Field(
+        "relu", description="between layers; not given, default of HARL"
+    )
+    output_gain: Positive = Field(
+        0.01, description="gain of the orthogonal initial output layer; not given, default of HARL"
+    )
+    normalize_advantage: bool = Field(
+        True, description="advantages to mean 0, deviation 1 in each episode; not given"
+    )
+    value_norm: bool = Field(
+        True, description="critics predict standardised returns; not given, default of MAPPO"
+    )
+    critic: Literal["per-agent", "shared"] = Field(
+        "per-agent",
+        description="a critic for each agent (Fig. 3), or one for each reward: r_g and r_c",
+    )
+    critic_target: Literal["td", "gae"] = Field(
+        "td", description="critics regress on r + γV(s') (32), or on advantage + V (usual in PPO)"
+    )
+    critic_passes: int = Field(1, ge=1, description="critic steps in each epoch")
+    critic_sees_queue: bool = Field(
+        False,
+        description="add the queue Y[qT] to the global state; the paper's merges observations only",
+    )
+    credit: Literal["joint", "per-user"] = Field(
+        "joint",
+        description="base stations and the centre learn with one ratio and one advantage per slot "
+        "(30), or with one per user they decide for",
+    )
+    power_action: Literal["watt", "decibel"] = Field(
+        "watt", description="an MU's action is a fraction of P_max, or a level in dB below it"
+    )
+    power_range_db: Positive = Field(
+        40.0, description="reach of the power below P_max when power_action='decibel', dB"
+    )
+    max_log_factor: Positive = Field(
+        10.0, description="|log M| is held below this, so that exp cannot overflow"
+    )
+
+    @classmethod
+    def from_preset(cls, preset: str = "paper", **changes: Any) -> TrainConfig:
+        """Return a preset's settings with some fields changed; ``env`` may be a dict of changes.
+
+        Raises:
+            ConfigError: unknown preset or field, or a value that is not allowed.
+        """
+        if preset not in PRESETS:
+            raise ConfigError(f"preset = {preset!r}: must be one of {', '.join(PRESETS)}")
+        values = dict(PRESETS[preset]) | {"preset": preset} | changes
+        base = dict(PRESETS[preset].get("env", {}))
+        env = values.get("env", {})
+        values["env"] = env if isinstance(env, EnvConfig) else _env(base | dict(env))
+        return cls(**values)
+
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Return the settings that :meth:`canonical_json` wrote, or raise :class:`ConfigError`."""
+        values = dict(values)
+        return cls(**values | {"env": _env(dict(values.get("env", {})))})
+
+
+def _env(values: dict[str, Any]) -> EnvConfig:
+    try:
+        return EnvConfig(**values)
+    except ConfigError as error:
+        raise ConfigError(f"env.{error}") from None
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "env": {"num_users": 6, "num_bs": 3, "frame_slots": 20, "frames": 5, "migration_slots": 2},
+        "episodes": 3,
+        "epochs": 2,
+        "critic": "shared",
+    },
+    "quick": {
+        "env": {"frames": 10},
+        "episodes": 60,
+        "epochs": 10,
+        "learning_rate": 5e-4,
+        "critic": "shared",
+    },
+    "paper": {},
+}

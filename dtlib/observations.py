@@ -1,0 +1,135 @@
+"""What each agent sees, eqs. (20), (22) and (24), and the critics' global state.
+
+Positions are scaled to [−1, 1], a request's data size, cycles and deadline by the upper ends of
+their ranges; the latter are zero without a request, which therefore shows in the observation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from dtlib.config import EnvConfig
+from dtlib.world import World
+
+
+def user_size(env: EnvConfig) -> int:
+    """Length of an MU's observation (20)."""
+    return 6 + 2 * env.num_bs
+
+
+def station_size(env: EnvConfig) -> int:
+    """Length of a base station's observation (22)."""
+    return 1 + 2 * env.num_bs + env.num_users * (7 + env.num_bs)
+
+
+def centre_size(env: EnvConfig) -> int:
+    """Length of the control centre's observation (24)."""
+    return 2 * env.num_bs + env.num_users * (2 + env.num_bs)
+
+
+def state_size(env: EnvConfig, queue: bool = False) -> int:
+    """Length of the critics' global state."""
+    return 2 * env.num_bs + env.num_users * (5 + 2 * env.num_bs + int(queue))
+
+
+def _scaled_position(position: Tensor, env: EnvConfig) -> Tensor:
+    return position * (2 / env.area_m) - 1
+
+
+def _sites(world: World, env: EnvConfig, lead: tuple[int, ...]) -> Tensor:
+    flat = _scaled_position(world.bs_position, env).flatten()
+    return flat.expand(*lead, -1)
+
+
+def _requests(world: World, env: EnvConfig) -> Tensor:
+    parts = [
+        world.data_bits / env.data_bits[1],
+        world.cycles_per_bit / env.cycles_per_bit[1],
+        world.deadline_s / env.deadline_s[1],
+    ]
+    return torch.stack(parts, dim=-1) * world.request.unsqueeze(-1)
+
+
+def observe_users(world: World, env: EnvConfig) -> Tensor:
+    """Return the MUs' observations, eq. (20): own index, own position, base stations, own request.
+
+    Returns:
+        [R, N, K, 6 + 2M].
+    """
+    lead = (world.replicas, world.slots, env.num_users)
+    index = torch.arange(1, env.num_users + 1, device=world.gain.device) / env.num_users
+    parts = [
+        index.to(world.gain.dtype)[:, None].expand(*lead, 1),
+        _scaled_position(world.position, env),
+        _sites(world, env, lead),
+        _requests(world, env),
+    ]
+    return torch.cat(parts, dim=-1)
+
+
+def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor:
+    """Return the base stations' observations, eq. (22), of the users K* that request.
+
+    Own index, base stations, and per requesting user: whether it is associated here, its position,
+    its request, where its twin lives if it is associated here (ζ), and whether its twin lives here.
+    The last is not in (22), but a server knows which twins it hosts.
+
+    Args:
+        world: leading axes [R, N].
+        deployment: [R, N, K], β in force.
+        env: the network.
+
+    Returns:
+        [R, N, M, 1 + 2M + K(7 + M)].
+    """
+    dtype, sites = world.gain.dtype, env.num_bs
+    lead = (world.replicas, sites, world.slots)
+    asking = world.request.unsqueeze(-1).to(dtype)
+    here = (one_hot(world.association, sites).to(dtype) * asking).permute(0, 3, 1, 2)
+    lives = one_hot(deployment, sites).to(dtype) * asking
+    common = torch.cat([_scaled_position(world.position, env) * asking, _requests(world, env)], -1)
+    index = torch.arange(1, sites + 1, device=world.gain.device, dtype=dtype) / sites
+    parts = [
+        index[:, None, None].expand(*lead, 1),
+        _sites(world, env, lead),
+        here,
+        common.flatten(2).unsqueeze(1).expand(*lead, -1),
+        (here.unsqueeze(-1) * lives.unsqueeze(1)).flatten(3),
+        lives.permute(0, 3, 1, 2),
+    ]
+    return torch.cat(parts, dim=-1).transpose(1, 2)
+
+
+def observe_centre(world: World, env: EnvConfig) -> Tensor:
+    """Return the control centre's observation, eq. (24): associations, base stations, positions.
+
+    Returns:
+        [R, N, 2M + K(2 + M)].
+    """
+    lead = (world.replicas, world.slots)
+    nearest = one_hot(world.association, env.num_bs).to(world.gain.dtype)
+    position = _scaled_position(world.position, env)
+    return torch.cat([nearest.flatten(2), _sites(world, env, lead), position.flatten(2)], dim=-1)
+
+
+def global_state(
+    world: World, deployment: Tensor, env: EnvConfig, queue: Tensor | None = None
+) -> Tensor:
+    """Return the critics' state s[n]: all observations merged, nothing twice.
+
+    Args:
+        world: leading axes [R, N].
+        deployment: [R, N, K], β in force.
+        env: the network.
+        queue: [R, N, K], Y[qT]; added, as log(1 + Y), if given.
+
+    Returns:
+        [R, N, 2M + K(5 + 2M)], K longer with the queue.
+    """
+    lives = one_hot(deployment, env.num_bs).to(world.gain.dtype)
+    parts = [observe_centre(world, env), _requests(world, env).flatten(2), lives.flatten(2)]
+    if queue is not None:
+        parts.append(torch.log1p(queue).to(world.gain.dtype))
+    return torch.cat(parts, dim=-1)
