@@ -56,11 +56,11 @@ def sinr(
     """
     signal = power * own_gain(gain, association)
     if interference == "receiver":
-        received = torch.einsum("...k,...km->...m", power, gain)
+        received = (power.unsqueeze(-1) * gain).sum(-2, dtype=torch.float64)
         total = received.gather(-1, association)
     else:
-        total = signal.sum(-1, keepdim=True)
-    return signal / ((total - signal).clamp_min(0) + noise_w)
+        total = signal.sum(-1, keepdim=True, dtype=torch.float64)
+    return signal / ((total - signal).clamp_min(0) + noise_w).to(signal.dtype)
 
 
 def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:

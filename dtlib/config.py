@@ -7,14 +7,20 @@ whose text is one line: the field, the value and what is allowed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+RESULTS_VERSION = 1
+"""Raised with every change of the code that changes results, so that no stale number is drawn."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Memory = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+_unsigned = AfterValidator(lambda value: value + 0.0)  # −0.0 equals 0.0 and must read the same
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), _unsigned]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), _unsigned]
+Memory = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _unsigned]
 Range = tuple[Positive, Positive]
 
 
@@ -22,26 +28,35 @@ class ConfigError(ValueError):
     """A setting that cannot be used; the message is one line that names field, value and rule."""
 
 
-def explain(error: ValidationError, prefix: str = "") -> str:
+def explain(error: ValidationError, prefix: str = "", fields: Iterable[str] = ()) -> str:
     """Return one line for the first problem of a pydantic ``ValidationError``.
 
     Args:
         error: what pydantic raised.
         prefix: put before the field's dotted name, for example ``"env."``.
+        fields: the names that are allowed, to say so when one is unknown.
     """
     problems = error.errors()
     first = problems[0]
-    field = prefix + ".".join(str(part) for part in first["loc"]) or "settings"
+    field = prefix + ".".join(_show(part, str) for part in first["loc"])
     rule = first["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:]
-    if first["type"] == "extra_forbidden":
-        line = f"{field}: unknown field"
-    elif first["type"] == "value_error":
-        line = rule
+    if first["type"] == "value_error":  # our own line, already with a field's name and value
+        line = (field + "." if first["loc"] else prefix) + rule
     else:
-        line = f"{field} = {first['input']!r}: {rule}"
+        if first["type"] == "extra_forbidden":
+            close = get_close_matches(str(first["loc"][-1]), fields, n=1)
+            known = f"did you mean {close[0]}?" if close else f"known are {', '.join(fields)}"
+            rule = f"unknown field; {known}"
+        line = f"{field or 'settings'} = {_show(first['input'])}: {rule}"
     more = len(problems) - 1
     return line + (f" (and {more} more)" if more else "")
+
+
+def _show(value: Any, text: Callable[[Any], str] = repr) -> str:
+    """Return a value as text on one line, cut if long."""
+    line = " ".join(text(value).split())
+    return line if len(line) <= 80 else line[:79] + "…"
 
 
 class _Settings(BaseModel):
@@ -51,13 +66,14 @@ class _Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(explain(error)) from None
+            raise ConfigError(explain(error, fields=type(self).model_fields)) from None
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed; ``env`` may be a dict of changes."""
-        values = {name: getattr(self, name) for name in type(self).model_fields} | changes
-        if isinstance(changes.get("env"), dict):
-            values["env"] = self.env.replace(**changes["env"])
+        values = dict(self)
+        for name, change in changes.items():
+            nested = isinstance(values.get(name), BaseModel) and isinstance(change, dict)
+            values[name] = dict(values[name]) | change if nested else change
         return type(self)(**values)
 
     def canonical_json(self) -> str:
@@ -66,11 +82,11 @@ class _Settings(BaseModel):
 
 
 class EnvConfig(_Settings):
-    """The network: Table I, and one field for each reading that the paper leaves open (SI units)."""
+    """The network: Table I, and a field for each reading that the paper leaves open (SI units)."""
 
     num_users: int = Field(30, ge=1, description="K, number of mobile users (Section V-A)")
     num_bs: int = Field(
-        5, ge=1, description="M, number of base stations with an edge server (Section V-A)"
+        5, ge=1, le=500, description="M, number of base stations with an edge server (Section V-A)"
     )
     frame_slots: int = Field(100, ge=1, description="T, slots in a frame (Table I)")
     frames: int = Field(50, ge=1, description="Q, frames in an episode (Table I)")
@@ -139,13 +155,18 @@ class EnvConfig(_Settings):
     )
     objective_scale: Literal["mean", "letter"] = Field(
         "mean",
-        description="rewards (28): 'mean' = −(1/K) Σ_k [ν E_k + η Y_k (X_k − ε)], in about [−1, 0]; "
+        description="rewards (28): 'mean' = −(1/K) Σ_k [ν E_k + η Y_k (X_k − ε)], about [−1, 0]; "
         "'letter' = −ν Σ_k [E_k/(QKT) + η Y_k (X_k − ε)]",
     )
     energy_of_failed: Literal["deadline", "full", "none"] = Field(
         "deadline",
         description="energy of a transmission: stopped at the deadline, the whole of (13) however "
         "late, or none at all when the request fails",
+    )
+    centre_delay: Literal["capped", "letter"] = Field(
+        "capped",
+        description="delays in r_c (27) count as at most one slot, or as long as they are: for ever "
+        "where a user has no share",
     )
     migrating_transmits: bool = Field(
         False, description="a user whose twin is migrating still transmits (and fails)"
@@ -187,7 +208,7 @@ Preset = Literal["smoke", "quick", "paper"]
 
 
 class TrainConfig(_Settings):
-    """One training run. The defaults are the ``paper`` preset: Table I, then the field's defaults."""
+    """One training run. The defaults are the ``paper`` preset: Table I, then what is usual."""
 
     algorithm: Algorithm = Field("beta-happo", description="the learner")
     preset: Preset = Field("paper", description="the preset these settings started from")
@@ -248,6 +269,11 @@ class TrainConfig(_Settings):
     power_range_db: Positive = Field(
         40.0, description="reach of the power below P_max when power_action='decibel', dB"
     )
+    factor: Literal["all", "by-reward"] = Field(
+        "all",
+        description="predecessors in the factor M: all agents (Algorithm 1), or only those that "
+        "learn from the same reward, r_g or r_c",
+    )
     max_log_factor: Positive = Field(
         10.0, description="|log M| is held below this, so that exp cannot overflow"
     )
@@ -259,27 +285,19 @@ class TrainConfig(_Settings):
         Raises:
             ConfigError: unknown preset or field, or a value that is not allowed.
         """
-        if preset not in PRESETS:
-            raise ConfigError(f"preset = {preset!r}: must be one of {', '.join(PRESETS)}")
-        values = dict(PRESETS[preset]) | {"preset": preset} | changes
-        base = dict(PRESETS[preset].get("env", {}))
-        env = values.get("env", {})
-        values["env"] = env if isinstance(env, EnvConfig) else _env(base | dict(env))
+        if preset not in list(PRESETS):
+            raise ConfigError(f"preset = {_show(preset)}: must be one of {', '.join(PRESETS)}")
+        values = PRESETS[preset] | {"preset": preset} | changes
+        if isinstance(values.get("env"), dict):
+            values["env"] = PRESETS[preset].get("env", {}) | values["env"]
         return cls(**values)
-
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """Return the settings that :meth:`canonical_json` wrote, or raise :class:`ConfigError`."""
-        values = dict(values)
-        return cls(**values | {"env": _env(dict(values.get("env", {})))})
-
-
-def _env(values: dict[str, Any]) -> EnvConfig:
-    try:
-        return EnvConfig(**values)
-    except ConfigError as error:
-        raise ConfigError(f"env.{error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings = {_show(values)}: must be a mapping of fields to values")
+        return cls(**values)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -12,7 +12,8 @@ def virtual_queue(failure: Tensor, threshold: float, initial: Tensor | None = No
     """Return the queue Y of eq. (15), Y[n+1] = [Y[n] + X[n] − ε]⁺, for all slots at once.
 
     This is Lindley's recursion: with W[n] = Y[0] + Σ_{j<n} (X[j] − ε), the queue is W minus its
-    running minimum, the latter taken to be at most zero.
+    running minimum, the latter taken to be at most zero. ε is rounded to a multiple of 2⁻⁴⁰, which
+    makes every sum here exact up to 2¹³: an episode cut into pieces gives the same bits.
 
     Args:
         failure: [R, N, K], bool.
@@ -22,6 +23,7 @@ def virtual_queue(failure: Tensor, threshold: float, initial: Tensor | None = No
     Returns:
         [R, N+1, K], float64.
     """
+    threshold = round(threshold * 2**40) / 2**40
     count = failure.cumsum(dim=1, dtype=torch.float64)
     slot = torch.arange(1, failure.shape[1] + 1, device=failure.device, dtype=torch.float64)
     walk = count - threshold * slot[:, None]
@@ -47,13 +49,13 @@ def frame_start(values: Tensor, frame_slots: int, first_slot: int = 0) -> Tensor
 
 
 def drift(queue: Tensor, frame_slots: int) -> Tensor:
-    """Return L(Y[(q+1)T]) − L(Y[qT]) with L = ½Y², per frame and user: [R, Q, K] from [R, N+1, K]."""
+    """Return L(Y[(q+1)T]) − L(Y[qT]), L = ½Y², per frame and user: [R, Q, K] from [R, N+1, K]."""
     lyapunov = 0.5 * queue[:, ::frame_slots] ** 2
     return lyapunov[:, 1:] - lyapunov[:, :-1]
 
 
 def constant_one(request_prob: float, threshold: float) -> float:
-    """Return B₁ = (λ + ε²)/2 of Lemma 1, per slot (the appendix multiplies it by T once too often)."""
+    """Return B₁ = (λ + ε²)/2 of Lemma 1, per slot (the appendix has T in it, once too often)."""
     return 0.5 * (request_prob + threshold**2)
 
 

@@ -84,22 +84,27 @@ def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor
     Returns:
         [R, N, M, 1 + 2M + K(7 + M)].
     """
-    dtype, sites = world.gain.dtype, env.num_bs
-    lead = (world.replicas, sites, world.slots)
+    dtype, sites, users = world.gain.dtype, env.num_bs, env.num_users
     asking = world.request.unsqueeze(-1).to(dtype)
     here = (one_hot(world.association, sites).to(dtype) * asking).permute(0, 3, 1, 2)
     lives = one_hot(deployment, sites).to(dtype) * asking
-    common = torch.cat([_scaled_position(world.position, env) * asking, _requests(world, env)], -1)
     index = torch.arange(1, sites + 1, device=world.gain.device, dtype=dtype) / sites
-    parts = [
-        index[:, None, None].expand(*lead, 1),
-        _sites(world, env, lead),
-        here,
-        common.flatten(2).unsqueeze(1).expand(*lead, -1),
-        (here.unsqueeze(-1) * lives.unsqueeze(1)).flatten(3),
-        lives.permute(0, 3, 1, 2),
-    ]
-    return torch.cat(parts, dim=-1).transpose(1, 2)
+    place = _scaled_position(world.position, env) * asking
+
+    # Written in place: at 5000 slots the parts and their concatenation would not fit the cache.
+    obs = world.gain.new_empty(world.replicas, sites, world.slots, station_size(env))
+    own, all_sites, near, common, link, hosted = obs.split(
+        [1, 2 * sites, users, 5 * users, users * sites, users], dim=-1
+    )
+    where, what = common.unflatten(-1, (users, 5)).split([2, 3], dim=-1)
+    own.copy_(index[:, None, None])
+    all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
+    near.copy_(here)
+    where.copy_(place.unsqueeze(1))
+    what.copy_(_requests(world, env).unsqueeze(1))
+    torch.mul(here.unsqueeze(-1), lives.unsqueeze(1), out=link.unflatten(-1, (users, sites)))
+    hosted.copy_(lives.permute(0, 3, 1, 2))
+    return obs.transpose(1, 2)
 
 
 def observe_centre(world: World, env: EnvConfig) -> Tensor:

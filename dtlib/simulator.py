@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dtlib.channel import own_gain, rate, sinr
+from dtlib.channel import rate, sinr
 from dtlib.config import EnvConfig
 from dtlib.lyapunov import objective, virtual_queue
 from dtlib.synchronization import edge_delay, energy, failures, pick, shares, transfer_delay
@@ -212,6 +212,8 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
         env.slots, env.reward_scale, env.objective_scale,
     )  # fmt: skip
     lag = edge(world, actions, env, actions.deployment, world.request)[2]
+    if env.centre_delay == "capped":
+        lag = lag.clamp_max(env.slot_s)
     centre_user = lag * (-env.reward_scale / env.num_users)
     after = Carry(
         after.slot,
@@ -253,7 +255,7 @@ def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
         if tuple(array.shape) != shape:
             raise ValueError(f"actions.{name} has shape {tuple(array.shape)}: must be {shape}")
         top = tops.get(name, float("inf"))
-        ok = (array >= 0) & (array <= top)
+        ok = (array >= 0) & (array <= top) & array.isfinite()
         if not bool(ok.all()):
             bad = array[~ok].flatten()[0].item()
             raise ValueError(f"actions.{name} = {bad}: must be in [0, {top}]")

@@ -39,7 +39,7 @@ def pick(weight: Tensor, index: Tensor) -> Tensor:
 
 
 def transfer_delay(bits: Tensor, rate_bps: Tensor) -> Tensor:
-    """Return the time to send ``bits`` at ``rate_bps``, s; infinite at rate zero, zero without bits."""
+    """Return the time to send ``bits``, s; infinite at rate zero, zero if there are none."""
     needed = bits > 0
     return torch.where(needed, bits / torch.where(needed, rate_bps, 1), 0)
 

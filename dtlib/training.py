@@ -179,17 +179,21 @@ def train(
         FileError: ``out`` cannot be used: not writable, in other use, or a damaged checkpoint.
     """
     folder = None if out is None else Path(out)
-    trainer = Trainer(config)
     if folder is not None:
         _claim(folder, config)
-        if (folder / CHECKPOINT).exists():
+    with torch_threads(threads):
+        trainer = Trainer(config)
+        if folder is not None and (folder / CHECKPOINT).exists():
             trainer.load(folder / CHECKPOINT)
-    goal = config.episodes if episodes is None else min(episodes, config.episodes)
-    start = len(trainer.rows)
-    with (
-        torch_threads(threads),
-        tqdm(total=goal, initial=start, unit="ep", disable=not progress, desc=_title(config)) as bar,
-    ):
+        goal = config.episodes if episodes is None else min(episodes, config.episodes)
+        _run_episodes(trainer, goal, folder, progress)
+    return trainer.run()
+
+
+def _run_episodes(trainer: Trainer, goal: int, folder: Path | None, progress: bool) -> None:
+    start, config = len(trainer.rows), trainer.config
+    title = f"{config.algorithm} {config.preset} seed {config.seed}"
+    with tqdm(total=goal, initial=start, unit="ep", disable=not progress, desc=title) as bar:
         for _ in range(start, goal):
             row = trainer.episode()
             if folder is not None:
@@ -200,11 +204,6 @@ def train(
                 refresh=False,
             )
             bar.update()
-    return trainer.run()
-
-
-def _title(config: TrainConfig) -> str:
-    return f"{config.algorithm} {config.preset} seed {config.seed}"
 
 
 def _claim(folder: Path, config: TrainConfig) -> None:
@@ -215,7 +214,9 @@ def _claim(folder: Path, config: TrainConfig) -> None:
     if settings.exists():
         found = _read_config(settings)
         if found != config:
-            raise FileError(f"{folder}: holds a run with another {_first_difference(found, config)}")
+            raise FileError(
+                f"{folder}: holds a run with another {_first_difference(found, config)}"
+            )
         return
     if folder.exists() and any(not one.name.endswith(".part") for one in folder.iterdir()):
         raise FileError(f"{folder}: is not empty and holds no run; choose a new folder")
@@ -278,4 +279,3 @@ def evaluate(run: Run, worlds: int = 20, progress: bool = False, threads: int = 
             outcome = simulate(world, run.policies.act(world), env)
             rows.append({"world": number} | outcome_metrics(outcome, env))
     return pd.DataFrame(rows)
-

@@ -114,13 +114,14 @@ def sample_world(
         seed: of the first replica; replica r is the world of ``seed + r`` alone. A sequence gives
             each replica's seed and ``replicas`` is then not used.
         replicas: R.
-        dtype: of the arrays; positions and trajectories are computed in float64 either way.
+        dtype: of the arrays; trajectories and requests are drawn in float64 and are the same
+            either way, fading and tasks are drawn in ``dtype`` and are not.
         device: where the arrays live; they are always drawn on the CPU.
 
     Returns:
         A :class:`World` with leading axes [R, N].
     """
-    seeds = range(seed, seed + replicas) if isinstance(seed, int) else seed
+    seeds = range(seed, seed + replicas) if isinstance(seed, int | np.integer) else seed
     drawn = [_draw(env, one, dtype) for one in seeds]
     arrays = {name: torch.stack([one[name] for one in drawn]).to(device) for name in drawn[0]}
     sites = torch.as_tensor(bs_positions(env).copy(), dtype=dtype, device=device)

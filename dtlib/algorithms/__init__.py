@@ -1,0 +1,1 @@
+"""Learning: advantages, batches, critics and the update of Beta-HAPPO."""

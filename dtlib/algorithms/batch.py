@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from dtlib.policies import beta_entropy, beta_log_prob, beta_parameters
@@ -46,23 +47,40 @@ class ActorBatch:
         """Return sums over the entries of each group: [G] from [E]."""
         return entries.new_zeros(self.groups).index_add(0, self.group, entries)
 
-    def log_prob_entropy(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each group's log-probability and entropy, [G] each, under the network's output.
+    def log_prob(self, raw: Tensor) -> Tensor:
+        """Return each group's log-probability under the network's output.
 
         Args:
             raw: [n, out], out = 2·(numbers) for a Beta head, (numbers)·(choices) for a categorical.
+
+        Returns:
+            [G].
         """
+        return self._log_prob(*self._parameters(raw))
+
+    def log_prob_entropy(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Return each group's log-probability and entropy, [G] each; see :meth:`log_prob`."""
+        parameters = self._parameters(raw)
+        if self.head == "beta":
+            entropy = beta_entropy(*parameters)
+        else:
+            (logits,) = parameters
+            entropy = -(logits.exp() * logits).sum(-1)
+        return self._log_prob(*parameters), self.add_up(entropy)
+
+    def _parameters(self, raw: Tensor) -> tuple[Tensor, ...]:
+        """Each entry's Beta parameters, or its normalised logits."""
         if self.head == "beta":
             flat = self.row * raw.shape[1] + self.column
-            first = beta_parameters(raw.flatten()[flat])
-            second = beta_parameters(raw.flatten()[flat + self.numbers])
-            log_prob = beta_log_prob(self.value, first, second)
-            entropy = beta_entropy(first, second)
-        else:
-            logits = raw.view(len(raw), self.numbers, -1)[self.row, self.column].log_softmax(-1)
-            log_prob = logits.gather(-1, self.value.unsqueeze(-1)).squeeze(-1)
-            entropy = -(logits.exp() * logits).sum(-1)
-        return self.add_up(log_prob), self.add_up(entropy)
+            both = beta_parameters(raw.flatten()[torch.cat([flat, flat + self.numbers])])
+            return both.chunk(2)
+        logits = raw.view(len(raw), self.numbers, raw.shape[1] // self.numbers)
+        return (logits[self.row, self.column].log_softmax(-1),)
+
+    def _log_prob(self, *parameters: Tensor) -> Tensor:
+        if self.head == "beta":
+            return self.add_up(beta_log_prob(self.value, *parameters))
+        return self.add_up(parameters[0].gather(-1, self.value.unsqueeze(-1)).squeeze(-1))
 
 
 def actor_batch(
@@ -102,7 +120,7 @@ def actor_batch(
 
 def standardise(advantage: Tensor) -> Tensor:
     """Return the advantages with mean 0 and standard deviation 1."""
-    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
 
 
 def explained_variance(target: Tensor, prediction: Tensor) -> float:

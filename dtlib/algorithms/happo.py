@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import nan
 from statistics import fmean
 
 import torch
@@ -25,11 +26,11 @@ class UpdateStats:
     log_factor_max: float = 0.0
 
     def summary(self) -> dict[str, float]:
-        """Return the columns that a run's history has."""
+        """Return the columns that a run's history has; nan where no agent had any data."""
         return {
-            "entropy": fmean(self.entropy),
-            "approx_kl": fmean(self.kl),
-            "clip_fraction": fmean(self.clip_fraction),
+            "entropy": fmean(self.entropy or [nan]),
+            "approx_kl": fmean(self.kl or [nan]),
+            "clip_fraction": fmean(self.clip_fraction or [nan]),
             "log_factor_min": self.log_factor_min,
             "log_factor_max": self.log_factor_max,
         }
@@ -76,7 +77,7 @@ def actor_step(
     actor.step(-(gain + config.entropy_coef * mean_entropy), config.max_grad_norm)
 
     with torch.no_grad():
-        updated, _ = batch.log_prob_entropy(actor(batch.obs))
+        updated = batch.log_prob(actor(batch.obs))
         log_factor.index_add_(0, batch.slot, updated - behaviour)
         outside = (ratio - 1).abs() > config.clip
         stats.entropy.append(mean_entropy.item())
@@ -92,6 +93,7 @@ def update_actors(
     slots: int,
     config: TrainConfig,
     stats: UpdateStats,
+    team: Sequence[int] | None = None,
 ) -> Tensor:
     """Update all agents once, one after another (lines 19–24 of Algorithm 1).
 
@@ -103,14 +105,18 @@ def update_actors(
         slots: N.
         config: see :func:`actor_step`.
         stats: diagnostics are appended.
+        team: each agent's team; predecessors of other teams do not enter an agent's factor M. All
+            agents are one team if absent, as published.
 
     Returns:
-        [N], log of the product of all agents' ratios.
+        [teams, N], log of the product of all ratios of each team.
     """
-    log_factor = torch.zeros(slots, device=batches[0].obs.device)
+    team = [0] * len(actors) if team is None else team
+    log_factor = torch.zeros(max(team) + 1, slots, device=batches[0].obs.device)
     for agent in order:
         if batches[agent].groups:
-            actor_step(actors[agent], batches[agent], behaviour[agent], log_factor, config, stats)
+            own = log_factor[team[agent]]
+            actor_step(actors[agent], batches[agent], behaviour[agent], own, config, stats)
     stats.log_factor_min = min(stats.log_factor_min, log_factor.min().item())
     stats.log_factor_max = max(stats.log_factor_max, log_factor.max().item())
     return log_factor
@@ -119,7 +125,7 @@ def update_actors(
 def behaviour_log_prob(actor: Trainee, batch: ActorBatch) -> Tensor:
     """Return the log-probabilities of a batch under its actor as it stands: [G]."""
     with torch.no_grad():
-        return batch.log_prob_entropy(actor(batch.obs))[0]
+        return batch.log_prob(actor(batch.obs))
 
 
 def agent_order(agents: int, generator: Generator) -> list[int]:

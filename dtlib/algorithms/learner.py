@@ -73,13 +73,14 @@ class Learner:
         behaviour = [behaviour_log_prob(actor, batch) for actor, batch in pairs]
 
         stats = UpdateStats()
+        team = [0] * (len(self.actors) - 1) + [int(self.config.factor == "by-reward")]
         for _ in range(self.config.epochs):
             order = agent_order(len(self.actors), generator)
             for _ in range(self.config.critic_passes):
                 for index in range(self.critics.stack.count):
                     self.critics.step(index, state, reward[index])
             update_actors(
-                self.actors, batches, behaviour, order, len(state) - 1, self.config, stats
+                self.actors, batches, behaviour, order, len(state) - 1, self.config, stats, team
             )
         return stats.summary() | {
             "explained_variance_global": self.critics.explained[0],

@@ -1,0 +1,98 @@
+# Everything the project does, by name. `make` alone lists it.
+#
+# Needs make, git and Python 3.11 or later; each target installs what it needs into .venv.
+#   PYTHON=python3.12  the interpreter for .venv     (default python3)
+#   PRESET=quick       the preset that is reproduced (smoke, quick or paper)
+#   THREADS=1          threads of each process; runs are spread over cores as processes
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install reproduce book test lint bench lock clean
+
+PYTHON ?= python3
+PRESET ?= quick
+THREADS ?= 1
+export OMP_NUM_THREADS := $(THREADS)
+export MKL_NUM_THREADS := $(THREADS)
+export OPENBLAS_NUM_THREADS := $(THREADS)
+export PYTHONUNBUFFERED := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+BIN := .venv/bin
+# .venv is up to date when it holds a stamp named after what was asked for. The stamp is written
+# last, so an interrupted installation starts again.
+KEY := $(shell cat pyproject.toml requirements.lock | cksum | tr ' ' '-')
+STAMP := .venv/.installed-$(KEY)
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s%s\n", $$1, $$2}'
+
+install: $(STAMP)  ## create .venv with the locked dependencies and dtlib itself
+
+reproduce: install  ## train the quick preset (or resume), then build the book from its numbers
+	$(BIN)/dtlib reproduce --preset $(PRESET)
+	@$(MAKE) --no-print-directory book
+
+book: install  ## run every notebook afresh and build the book; any warning is an error
+	@rm -rf _build/html _build/.doctrees _build/jupyter_execute _build/.jupyter_cache
+	$(BIN)/jupyter-book build . -n -W --keep-going
+	@echo && echo "The book is built. Open _build/html/index.html"
+
+test: lint  ## lint, tests, every notebook, the strict build of the book, the book in a browser
+	$(BIN)/pytest -m "not book"
+	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+	@$(MAKE) --no-print-directory book
+	$(BIN)/pytest -m book
+
+lint: install  ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: install  ## time the simulator, the policies and the updates
+	$(BIN)/dtlib bench
+
+lock:  ## resolve the newest allowed dependencies again and rewrite requirements.lock
+	@$(call check_python)
+	@$(call create_venv,_build/lock)
+	_build/lock/bin/python -m pip install -qq -e '.[all]'
+	@{ sed -n '/^#/p' requirements.lock; \
+	   _build/lock/bin/python -m pip freeze --all --exclude-editable \
+	   | sed -e '/^pip==/d' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' -e 's/+.*//'; \
+	 } > requirements.lock.new && mv requirements.lock.new requirements.lock
+	@rm -rf _build/lock
+
+clean:  ## remove the book and caches; .venv and trained runs stay
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+$(STAMP):
+	@$(call check_python)
+	@rm -f .venv/.installed-*
+	@if ! { .venv/bin/python -m pip --version && grep -qF "$$(pwd -P)/.venv" .venv/bin/activate; } \
+	    >/dev/null 2>&1; then $(call create_venv,.venv); fi
+	@echo "Installing the locked dependencies into .venv; the first time takes some minutes."
+	@$(BIN)/python -m pip install -qq -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check
+	@mkdir -p .venv/etc/ipython  # kernels talk on this machine only: no warning about plain TCP
+	@echo 'c.IPKernelApp.log_level = "ERROR"' > .venv/etc/ipython/ipython_kernel_config.py
+	@touch $@
+
+define check_python
+{ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; } || { \
+    echo "dtlib needs Python 3.11 or later, but '$(PYTHON)' is not: name one with make PYTHON=..." >&2; \
+    exit 1; }
+endef
+
+# A virtual environment with pip, also where Python comes without ensurepip.
+define create_venv
+{ rm -rf $(1) && $(PYTHON) -m venv $(1); } >/dev/null 2>&1 \
+|| { rm -rf $(1) && $(PYTHON) -m venv --without-pip $(1) \
+     && $(PYTHON) -m pip --python $(1)/bin/python install pip; } >/dev/null 2>&1 \
+|| { rm -rf $(1) && uv venv --seed --python $(PYTHON) $(1); } >/dev/null 2>&1 \
+|| { rm -rf $(1) && virtualenv --python $(PYTHON) $(1); } >/dev/null 2>&1 \
+|| { rm -rf $(1); \
+     echo "Cannot create $(1): $(PYTHON) has neither ensurepip nor pip. Install its venv package (Debian: python3-venv), uv or virtualenv." >&2; \
+     exit 1; }
+endef

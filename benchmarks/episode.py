@@ -1,0 +1,283 @@
+"""A whole episode as one expression against the same episode stepped through PettingZoo.
+
+    python -m benchmarks.episode [--out]        # Table I: 5000 slots, 30 users, 5 base stations
+
+README: both sides run the same functions, networks and worlds, in one process on one torch thread.
+``whole`` acts (stochastically) and simulates; a step is one slot of ``TwinEnv`` with the actors'
+networks applied to the observations that it returned. Sampling the world is on neither side, for
+an episode needs it once either way. Rounds of both alternate, so that a busy machine slows both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator, Tensor
+
+from dtlib.checkpoint import FileError, write_text
+from dtlib.config import ConfigError, TrainConfig
+from dtlib.pettingzoo import CENTRE, TwinEnv, parallel_env, slot_actions, station_names, user_names
+from dtlib.policies import (
+    Policies,
+    beta_parameters,
+    power_watts,
+    sample_beta,
+    sample_categorical,
+)
+from dtlib.simulator import simulate
+from dtlib.training import torch_threads
+from dtlib.world import sample_world
+
+FOLDER = "results/benchmarks/episode"
+DATA, MANIFEST, NAME = "data.csv", "manifest.json", "benchmarks.episode"
+PACKAGES = ("torch", "numpy", "scipy", "pettingzoo", "gymnasium")
+WARM_UP = 30
+"""Slots stepped before the clock starts."""
+COLUMNS = (
+    "quantity", "unit", "num_users", "num_bs", "slots", "rounds", "median", "least", "greatest",
+)  # fmt: skip
+MEANING = {
+    "world": "sample the world",
+    "act": "act in all slots",
+    "simulate": "simulate all slots",
+    "whole": "act and simulate",
+    "reset": "reset of the environment (samples the world)",
+    "step_act": "step the environment, actors decide each slot",
+    "step_given": "step the environment, actions given",
+    "ratio_act": "stepping over whole, actors decide",
+    "ratio_given": "stepping over simulating, actions given",
+    "memory_before": "resident before the first episode",
+    "memory_peak": "peak resident after whole episodes",
+}
+
+
+def act_on(
+    observations: dict[str, np.ndarray], policies: Policies, generator: Generator | None = None
+) -> dict[str, np.ndarray]:
+    """Return all agents' actions in one slot from their observations alone.
+
+    Args:
+        observations: by agent, as the environment returned them.
+        policies: the actors.
+        generator: of the draws; the mean action (the likeliest server) is taken if absent.
+    """
+    config, env = policies.config, policies.config.env
+
+    def stacked(names: list[str]) -> Tensor:
+        return torch.from_numpy(np.stack([observations[name] for name in names]))[:, None]
+
+    def beta(raw: Tensor) -> Tensor:
+        first, second = beta_parameters(raw[:, 0]).chunk(2, dim=-1)
+        mean = generator is None
+        return first / (first + second) if mean else sample_beta(first, second, generator)
+
+    users, stations = user_names(env), station_names(env)
+    unit = beta(policies.users(stacked(users)))
+    power = power_watts(unit, env, config) / env.max_power_w
+    weights = beta(policies.stations(stacked(stations)))
+    logits = policies.centre(stacked([CENTRE])).view(env.num_users, env.num_bs)
+    servers = logits.argmax(-1) if generator is None else sample_categorical(logits, generator)
+    return {
+        **dict(zip(users, power.numpy(), strict=True)),
+        **dict(zip(stations, weights.numpy(), strict=True)),
+        CENTRE: servers.numpy(),
+    }
+
+
+def resident_mb(peak: bool = False) -> float:
+    """Return the memory this process holds, or has held at most, in 1e6 byte; nan where unknown."""
+    field = "VmHWM:" if peak else "VmRSS:"
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    found = [line.split()[1] for line in lines if line.startswith(field)]
+    return int(found[0]) * 1024 / 1e6 if found else float("nan")
+
+
+def timed(work: Callable[..., Any], *args: Any) -> tuple[float, Any]:
+    """Return the seconds that ``work(*args)`` takes, and what it returns."""
+    start = time.perf_counter()
+    result = work(*args)
+    return time.perf_counter() - start, result
+
+
+def play(stepper: TwinEnv, given: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray] | None:
+    """Step through given actions; return the last observations."""
+    observations = None
+    for actions in given:
+        observations = stepper.step(actions)[0]
+    return observations
+
+
+def play_acting(
+    stepper: TwinEnv, observations: dict[str, np.ndarray], slots: int, policies: Policies,
+    generator: Generator,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Step through ``slots`` with actors that see only observations; return the last ones."""
+    for _ in range(slots):
+        observations = stepper.step(act_on(observations, policies, generator))[0]
+    return observations
+
+
+def _rounds(config: TrainConfig, rounds: int, steps: int) -> Iterator[dict[str, float]]:
+    """Yield each round's measurements, memory in the first only."""
+    env = config.env
+    policies = Policies(config, Generator().manual_seed(config.seed))
+    generator = Generator()
+    memory = {"memory_before": resident_mb()}
+    for seed in range(2):
+        world = sample_world(env, seed)
+        simulate(world, policies.act(world, [generator]), env)
+    memory["memory_peak"] = resident_mb(peak=True)
+
+    stepper = parallel_env(env)
+    warm_up = min(WARM_UP, env.slots - 2)
+    counted = min(steps, env.slots - warm_up)
+    for seed in range(rounds):
+        generator.manual_seed(seed)
+        row = memory if seed == 0 else {}
+        row["world"], world = timed(sample_world, env, seed)
+        row["act"], actions = timed(policies.act, world, [generator])
+        row["simulate"], _ = timed(simulate, world, actions, env)
+        row["whole"] = row["act"] + row["simulate"]
+
+        row["reset"], (observations, _) = timed(lambda number: stepper.reset(seed=number), seed)
+        observations = play_acting(stepper, observations, warm_up, policies, generator)
+        seconds, _ = timed(play_acting, stepper, observations, counted, policies, generator)
+        row["step_act"] = seconds / counted
+
+        given = [slot_actions(actions, n, env) for n in range(warm_up + counted)]
+        stepper.reset(seed=seed)
+        play(stepper, given[:warm_up])
+        row["step_given"] = timed(play, stepper, given[warm_up:])[0] / counted
+
+        row["ratio_act"] = row["step_act"] * env.slots / row["whole"]
+        row["ratio_given"] = row["step_given"] * env.slots / row["simulate"]
+        yield row
+
+
+def measure(config: TrainConfig | None = None, rounds: int = 7, steps: int = 300) -> pd.DataFrame:
+    """Measure whole episodes against stepping, at one torch thread.
+
+    Args:
+        config: networks and environment; the ``paper`` preset if absent.
+        rounds: how often each side runs; medians are over rounds.
+        steps: slots stepped in each round, after a warm-up.
+
+    Returns:
+        One row per quantity with ``COLUMNS``; seconds are per episode for whole expressions and per
+        slot for ``step_…``, ratios are of seconds per episode within one round.
+    """
+    if rounds < 1:
+        raise ConfigError(f"rounds = {rounds}: must be at least 1")
+    if steps < 1:
+        raise ConfigError(f"steps = {steps}: must be at least 1")
+    config = TrainConfig() if config is None else config
+    env = config.env
+    if env.slots < 3:
+        raise ConfigError(f"frames·frame_slots = {env.slots}: must be at least 3 to be timed")
+    with torch_threads(1):
+        found = pd.DataFrame(list(_rounds(config, rounds, steps)))
+    rows = []
+    for quantity in MEANING:
+        values = found[quantity].dropna()
+        unit = {"ratio": "1", "memory": "MB", "step": "s/slot"}.get(quantity.split("_")[0], "s")
+        size = (env.num_users, env.num_bs, env.slots, len(values))
+        rows.append((quantity, unit, *size, values.median(), values.min(), values.max()))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def manifest(config: TrainConfig, rounds: int, steps: int) -> dict[str, Any]:
+    """Return what the numbers depend on, without names of hosts or paths."""
+    text = config.canonical_json()
+    return {
+        "benchmark": NAME,
+        "config": json.loads(text),
+        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "machine": platform.machine(),
+        "threads": 1,
+        "rounds": rounds,
+        "steps": steps,
+    }
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ``FileError``, one line, unless ``folder`` is new, empty or this benchmark's own."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise FileError(f"{folder}: is a file; the output must be a folder")
+    if not any(folder.iterdir()):
+        return
+    try:
+        own = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["benchmark"] == NAME
+    except (OSError, ValueError, KeyError, TypeError):
+        own = False
+    if not own:
+        raise FileError(f"{folder}: is not empty and holds no result of {NAME}; choose another")
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Return the measurements as a small table of text."""
+    lines = [f"{'':46}{'median':>10}{'least':>10}{'greatest':>10}"]
+    for row in rows.itertuples():
+        factor, unit = (1e3, "ms/slot") if row.unit == "s/slot" else (1, row.unit.replace("1", "×"))
+        numbers = "".join(f"{v * factor:10.4g}" for v in (row.median, row.least, row.greatest))
+        lines.append(f"{MEANING[row.quantity]:46}{numbers} {unit}")
+    return "\n".join(lines)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark, print a table, and write ``data.csv`` and ``manifest.json`` if asked.
+
+    Returns:
+        0, or 2 for bad input, which one line on standard error explains.
+    """
+    parser = _Parser(prog="bench", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
+    )
+    parser.add_argument("--preset", default="paper", help="smoke, quick or paper (default)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds to take medians over (7)")
+    parser.add_argument("--steps", type=int, default=300, help="slots stepped in a round (300)")
+    options = parser.parse_args(argv)
+    try:
+        config = TrainConfig.from_preset(options.preset)
+        folder = None if options.out is None else Path(options.out)
+        if folder is not None:
+            check_folder(folder)
+        rows = measure(config, options.rounds, options.steps)
+        if folder is not None:
+            notes = manifest(config, options.rounds, options.steps)
+            write_text(folder / MANIFEST, json.dumps(notes, indent=2) + "\n")
+            write_text(folder / DATA, rows.to_csv(index=False, float_format="%.6g"))
+    except (ConfigError, FileError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    env = config.env
+    print(f"K = {env.num_users}, M = {env.num_bs}, {env.slots} slots, 1 thread")
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

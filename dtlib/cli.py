@@ -1,0 +1,184 @@
+"""The command line. Every error of the user's is one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dtlib import paths
+from dtlib.checkpoint import FileError
+from dtlib.config import ConfigError, TrainConfig
+
+
+class _OneLine(click.Group):
+    """A group whose commands report bad settings and files as usage errors."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, FileError) as error:
+            click.echo(f"dtlib: {error}", err=True)
+            ctx.exit(2)
+        except click.UsageError as error:
+            click.echo(f"dtlib: {error.format_message()}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dtlib")
+def main() -> None:
+    """Two-timescale synchronisation and migration of digital twins: train, evaluate, reproduce."""
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split ``name=value``; the value is read as JSON, or else taken as text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--set {text}: must be name=value, such as env.num_users=12")
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value
+
+
+def settings(preset: str, assignments: tuple[str, ...], **changes: Any) -> TrainConfig:
+    """Return a preset's settings with ``name=value`` and ``env.name=value`` assignments."""
+    values: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
+    for name, value in map(parse_setting, assignments):
+        target, leaf = values, name
+        if name.startswith("env."):
+            target, leaf = values.setdefault("env", {}), name.removeprefix("env.")
+        target[leaf] = value
+    return TrainConfig.from_preset(preset, **values)
+
+
+_preset = click.option(
+    "--preset", default="quick", show_default=True, help="smoke, quick or paper."
+)
+_quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
+_jobs = click.option(
+    "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Runs side by side."
+)
+_seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's number if absent.")
+
+
+@main.command()
+@click.option("--algorithm", help="The learner [default: beta-happo].")
+@_preset
+@click.option("--seed", type=int, help="Seed of the run [default: 0].")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="NAME=VALUE",
+    help="Change a setting, e.g. --set epochs=5 --set env.num_users=12; may be repeated.",
+)  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Torch threads."
+)
+@_quiet
+def train(
+    algorithm: str | None, preset: str, seed: int | None, assignments: tuple[str, ...],
+    out: Path, threads: int, quiet: bool,
+) -> None:  # fmt: skip
+    """Train one run, or take it up where it was stopped."""
+    config = settings(preset, assignments, algorithm=algorithm, seed=seed)
+    from dtlib.training import train as run_training
+
+    run = run_training(config, out, progress=not quiet, threads=threads)
+    last = run.history.iloc[-1]
+    click.echo(
+        f"{len(run.history)} episodes in {out}: "
+        f"{1e3 * last.energy_per_user_slot_j:.3f} mJ per user and slot, "
+        f"{100 * last.failure_ratio_requests:.1f} % of requests failed in the last"
+    )
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--worlds", default=20, show_default=True, type=int, help="Held-out episodes.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write one row per world here.")
+@_quiet
+def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
+    """Evaluate the run in DIR with mean actions on held-out worlds."""
+    from dtlib.checkpoint import write_whole
+    from dtlib.training import evaluate as run_evaluation
+    from dtlib.training import load_run
+
+    table = run_evaluation(load_run(folder), worlds, progress=not quiet)
+    if csv is not None:
+        write_whole(csv, lambda aside: table.to_csv(aside, index=False))
+    columns = table.columns.drop("world")
+    summary = table[columns].agg(["mean", "std"]).T
+    click.echo(summary.to_string(float_format=lambda value: f"{value:.6g}"))
+
+
+@main.command()
+@click.argument("name")
+@_preset
+@_seeds
+@_jobs
+@_quiet
+def figure(name: str, preset: str, seeds: int | None, jobs: int, quiet: bool) -> None:
+    """Run what figure NAME needs and write its data to results/PRESET/."""
+    from dtlib import experiments, figures
+
+    experiment = experiments.find(name)
+    place = experiments.write(experiment, preset, seeds, jobs, progress=not quiet)
+    click.echo(f"{paths.relative(place)}: tables and manifest are written")
+    data = experiments.data(name, preset, seeds)
+    for file in figures.save(experiment.name, data, paths.pictures() / preset):
+        click.echo(f"{paths.relative(file)} is drawn")
+
+
+@main.command()
+@_preset
+@_jobs
+@_quiet
+@click.pass_context
+def reproduce(ctx: click.Context, preset: str, jobs: int, quiet: bool) -> None:
+    """Run every figure of a preset, resuming what was begun."""
+    from dtlib import experiments
+
+    for name in experiments.EXPERIMENTS:
+        ctx.invoke(figure, name=name, preset=preset, seeds=None, jobs=jobs, quiet=quiet)
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
+    help="Set a parameter of the notebook; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Executed copy [default: _build/executed/NAME.ipynb].",
+)
+@_quiet
+def notebook(
+    name: str, parameters: tuple[tuple[str, str], ...], out: Path | None, quiet: bool
+) -> None:
+    """Execute notebook NAME with other parameters into a copy."""
+    from dtlib.notebook import execute
+
+    place = execute(name, dict(parameters), out, progress=not quiet)
+    click.echo(f"{paths.relative(place)} is written")
+
+
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(arguments: tuple[str, ...]) -> None:
+    """Measure what the README claims; see benchmarks/."""
+    sys.path.insert(0, str(paths.root()))
+    if not (paths.root() / "benchmarks" / "episode.py").is_file():
+        raise FileError(f"{paths.root() / 'benchmarks'}: not found; run from a checkout")
+    from benchmarks.episode import main as measure
+
+    sys.exit(measure(list(arguments)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The figures' house style, the algorithms' colours, and animations that need no network."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import seaborn as sns
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+    from matplotlib.animation import Animation
+
+WIDTH = 7.0
+"""Width of a figure, in: the book's column is about 700 px wide at 100 px per inch."""
+
+PALETTE: list[str] = [
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
+    "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
+]  # fmt: skip
+"""Ten colours that colour-blind readers can tell apart (seaborn's ``colorblind``)."""
+
+INK, FAINT, ALARM = "#222222", "#b8b8b8", "#c1121f"
+"""Colours of text, of what stays in the background, and of failures and limits."""
+
+ALGORITHMS: dict[str, dict[str, str]] = {
+    "beta-happo": {"color": PALETTE[0], "marker": "o", "linestyle": "-", "label": "Beta-HAPPO"},
+    "gaussian-happo": {
+        "color": PALETTE[1], "marker": "s", "linestyle": "-", "label": "Gaussian-HAPPO",
+    },
+    "beta-mappo": {"color": PALETTE[2], "marker": "^", "linestyle": "-", "label": "Beta-MAPPO"},
+    "maddpg": {"color": PALETTE[3], "marker": "D", "linestyle": "-", "label": "MADDPG"},
+    "genie": {"color": INK, "marker": "*", "linestyle": "--", "label": "genie bound"},
+    "channel-inversion": {
+        "color": PALETTE[4], "marker": "v", "linestyle": "--", "label": "channel inversion",
+    },
+    "equal-power": {"color": PALETTE[7], "marker": "x", "linestyle": "--", "label": "equal power"},
+}  # fmt: skip
+"""How each learner and each reference policy is drawn: keywords of ``Axes.plot``."""
+
+_ICONS = {
+    "fa-minus": "−",
+    "fa-fast-backward": "⇤",
+    "fa-step-backward": "‹",
+    "fa-play fa-flip-horizontal": "◀\ufe0e",
+    "fa-pause": "‖",
+    "fa-play": "▶\ufe0e",
+    "fa-step-forward": "›",
+    "fa-fast-forward": "⇥",
+    "fa-plus": "+",
+}
+
+
+def use_style() -> None:
+    """Set the house style for all figures that follow; in a notebook, with sharp pictures."""
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        palette=PALETTE,
+        rc={
+            "figure.figsize": (WIDTH, 3.4),
+            "figure.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "savefig.dpi": 200,
+            "svg.hashsalt": "dtlib",
+            "font.size": 10,
+            "axes.labelsize": 10,
+            "axes.titlesize": 10.5,
+            "axes.titlelocation": "left",
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "legend.fontsize": 9,
+            "legend.title_fontsize": 9,
+            "legend.frameon": False,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "grid.linewidth": 0.8,
+            "lines.linewidth": 1.6,
+            "lines.markersize": 5,
+        },
+    )
+    if "ipykernel" in sys.modules:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
+
+
+def site_colours(count: int) -> list[str]:
+    """Return one colour for each of ``count`` base stations; they repeat after ten."""
+    return [PALETTE[i % len(PALETTE)] for i in range(count)]
+
+
+def animation_html(animation: Animation, alt: str = "animation") -> HTML:
+    """Return an animation with its controls as HTML that loads nothing from elsewhere.
+
+    Matplotlib's ``to_jshtml`` takes the buttons' icons from a web font; here they are characters.
+    The same pictures give the same text: the random identifier becomes a digest of them.
+
+    Args:
+        animation: its frames are drawn at ``savefig.dpi`` = ``figure.dpi``.
+        alt: says what is shown to those who cannot see it.
+    """
+    from IPython.display import HTML
+
+    with mpl.rc_context({"savefig.dpi": "figure", "savefig.bbox": None}):
+        text = animation.to_jshtml()
+    text = re.sub(r"<link\b[^>]*>", "", text)
+    text = re.sub(r'<i class="fa ([^"]+)"></i>', lambda match: _ICONS[match[1]], text)
+    text = text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
+    name = re.search(r"_anim_img(\w+)", text)[1]
+    digest = hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:16]
+    return HTML(text.replace(name, digest))

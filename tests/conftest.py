@@ -1,0 +1,26 @@
+"""Settings for every test: one thread, the same examples on every run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+torch.set_num_threads(1)
+
+settings.register_profile(
+    "fixed",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("fixed")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Put back one torch thread and the global generator's seed, whatever a test changed."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)

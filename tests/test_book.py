@@ -1,0 +1,227 @@
+"""The built book shows everything from disk: no network, nothing missing, a silent console."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HTML = ROOT / "_build" / "html"
+PAGES = sorted(
+    page.relative_to(HTML).as_posix()
+    for folder in ("book", "notebooks")
+    for page in (HTML / folder).glob("*.html")
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
+SETTLED = """Promise.all([
+  window.MathJax && MathJax.startup && MathJax.startup.promise,
+  ...[...document.images].map(image => image.decode().catch(() => 0)),
+]).then(() => 0)"""
+STATE = """(() => ({
+  equations: document.querySelectorAll(".math").length,
+  rendered: document.querySelectorAll("mjx-container").length,
+  broken_equations: document.querySelectorAll("mjx-merror, [data-mjx-error]").length,
+  images: document.images.length,
+  broken_images: [...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src),
+  animations: document.querySelectorAll(".animation").length,
+}))()"""
+
+pytestmark = pytest.mark.book
+
+
+class Elements(HTMLParser):
+    """What a page loads, links to and can be linked to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.feed((HTML / page).read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        self.ids.update(filter(None, (named.get("id"), named.get("name"))))
+        target = named.get(LOADS.get(tag, ""))
+        if target and named.get("rel") not in ("next", "prev", "canonical"):
+            self.loads.append(target)
+        if tag == "a" and named.get("href"):
+            self.links.append(named["href"])
+
+
+@pytest.fixture(scope="module")
+def elements() -> dict[str, Elements]:
+    """Every page, parsed."""
+    return {page: Elements(page) for page in PAGES}
+
+
+def test_the_book_is_built():
+    """All pages of the table of contents are there, and an entry page."""
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    named = {f"{name}.html" for name in re.findall(r"(?:file|root): (\S+)", contents)}
+    assert named == set(PAGES)
+    assert (HTML / "index.html").exists()
+
+
+def test_nothing_is_loaded_from_elsewhere(elements):
+    """Scripts, styles, pictures and frames are local files or inline data, and exist."""
+    for page, found in elements.items():
+        for target in found.loads:
+            parts = urlsplit(target)
+            assert parts.scheme in ("", "data"), f"{page} loads {target[:100]}"
+            assert not parts.netloc, f"{page} loads {target[:100]}"
+            if parts.scheme == "":
+                assert (HTML / page).parent.joinpath(unquote(parts.path)).exists(), (page, target)
+    for sheet in HTML.glob("_static/**/*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert not re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", text), sheet.name
+
+
+def test_links_inside_the_book_lead_somewhere(elements):
+    """Files exist, and so do anchors in them."""
+    for page, found in elements.items():
+        for link in found.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            here = HTML / page
+            target = here.parent / unquote(parts.path) if parts.path else here
+            assert target.exists(), (page, link)
+            name = os.path.relpath(target, HTML)
+            if parts.fragment and name in elements:
+                assert unquote(parts.fragment) in elements[name].ids, (page, link)
+
+
+class Browser:
+    """A headless Chromium without a network, driven over its debugging socket."""
+
+    def __init__(self, profile: Path) -> None:
+        websocket = pytest.importorskip("websocket")
+        switches = [
+            "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+            "disable-background-networking", "disable-component-update", "disable-sync",
+            "host-resolver-rules=MAP * ~NOTFOUND", f"user-data-dir={profile}",
+            "remote-debugging-port=0", "remote-allow-origins=*", "window-size=1300,2000",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(
+            [CHROMIUM, *(f"--{switch}" for switch in switches), "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        port = profile / "DevToolsActivePort"
+        for _ in range(300):
+            if port.exists() and "/" in port.read_text():
+                break
+            time.sleep(0.1)
+        number, path = port.read_text().split()
+        self.socket = websocket.create_connection(f"ws://127.0.0.1:{number}{path}", timeout=60)
+        self.count = 0
+        self.events: list[dict] = []
+        self.session = None
+        tab = self.call("Target.createTarget", url="about:blank")
+        attached = self.call("Target.attachToTarget", flatten=True, **tab)
+        self.session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params):
+        """Send a command and return its result; events that come meanwhile are kept."""
+        self.count += 1
+        message = {"id": self.count, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        self.socket.send(json.dumps(message))
+        while True:
+            answer = json.loads(self.socket.recv())
+            if answer.get("id") == self.count:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self.events.append(answer)
+
+    def evaluate(self, expression: str):
+        """Return a JavaScript value; promises are awaited."""
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def open(self, page: str) -> dict:
+        """Return the state of a page once it is loaded and its equations are typeset."""
+        self.events.clear()
+        self.call("Page.navigate", url=(HTML / page).as_uri())
+        while self.evaluate("document.readyState") != "complete":
+            time.sleep(0.05)
+        self.evaluate(SETTLED)
+        return self.evaluate(STATE)
+
+    def complaints(self) -> list[str]:
+        """Errors and warnings of the console, uncaught exceptions and failed requests."""
+        found = []
+        for event in self.events:
+            params = event.get("params", {})
+            match event.get("method"):
+                case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning", "assert"):
+                    found.append(str([item.get("value") for item in params["args"]]))
+                case "Runtime.exceptionThrown":
+                    found.append(str(params["exceptionDetails"])[:500])
+                case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+                    found.append(params["entry"]["text"] + " " + params["entry"].get("url", ""))
+                case "Network.loadingFailed" if not params.get("canceled"):
+                    found.append("failed request: " + params["errorText"])
+                case "Network.requestWillBeSent":
+                    url = params["request"]["url"]
+                    if not url.startswith(("file:", "data:", "blob:", "about:")):
+                        found.append("request: " + url)
+        return found
+
+    def close(self) -> None:
+        """End the browser that this object started."""
+        self.socket.close()
+        self.process.terminate()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """One browser for all pages."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_in_a_browser_without_network(browser, page):
+    """Equations are typeset, pictures shown, and the console is silent."""
+    state = browser.open(page)
+    assert browser.complaints() == []
+    assert state["rendered"] == state["equations"]
+    assert state["broken_equations"] == 0
+    assert state["broken_images"] == []
+
+
+def test_the_animation_plays(browser):
+    """The page of the two timescales has an animation that moves when started."""
+    state = browser.open("notebooks/02_two_timescales.html")
+    assert state["animations"] >= 1
+    picture = "document.querySelector('.animation img').src.slice(-4000)"
+    first = browser.evaluate(picture)
+    browser.evaluate("document.querySelector('.anim-buttons button[title=Play]').click()")
+    for _ in range(100):
+        time.sleep(0.05)
+        if browser.evaluate(picture) != first:
+            return
+    pytest.fail("the picture did not change within 5 s of pressing Play")

@@ -1,0 +1,105 @@
+"""The command line: what it does, and one clear line with exit code 2 for what it cannot do."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from dtlib.cli import main
+
+SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_train_evaluate(tmp_path):
+    result = call(
+        "train", "--algorithm", "beta-happo", "--seed", 4, *SMALL, "--out", tmp_path / "r"
+    )
+    assert result.exit_code == 0, result.output
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    assert (config["seed"], config["env"]["num_users"]) == (4, 3)
+    table = tmp_path / "worlds.csv"
+    result = call("evaluate", tmp_path / "r", "--worlds", 2, "--csv", table, "--quiet")
+    assert result.exit_code == 0, result.output
+    assert "energy_per_user_slot_j" in result.output
+    assert len(table.read_text().splitlines()) == 3
+
+
+BAD = [
+    (["--set", "env.num_users=0"], "env.num_users = 0: "),
+    (["--set", "env.num_bs=0"], "env.num_bs = 0: "),
+    (["--set", "env.max_power_w=-1"], "env.max_power_w = -1: "),
+    (["--set", "env.data_bits=[3,2]"], "env.data_bits = (3.0, 2.0): "),
+    (["--set", "env.noise_w=NaN"], "env.noise_w = nan: "),
+    (["--set", "env.bandwidth_hz=Infinity"], "env.bandwidth_hz = inf: "),
+    (["--set", "env.colour=3"], "env.colour = 3: unknown field"),
+    (["--set", "epoch=3"], "epoch = 3: unknown field"),
+    (["--set", "env.migration_slots=20"], "env.migration_slots = 20: must be below frame_slots"),
+    (["--set", "epochs=many"], "epochs = 'many': "),
+    (["--set", "epochs"], "--set epochs: must be name=value"),
+    (["--set", "env=3"], "env = 3: "),
+    (["--algorithm", "ppo"], "algorithm = 'ppo': "),
+    (["--preset", "huge"], "preset = 'huge': must be one of smoke, quick, paper"),
+    (["--seed", "-1"], "seed = -1: "),
+    (["--seed", "x"], "'x' is not a valid integer"),
+    (["--threads", "0"], "--threads"),
+]
+
+
+@pytest.mark.parametrize("arguments, message", BAD, ids=[message for _, message in BAD])
+def test_bad_settings(tmp_path, arguments, message):
+    result = call("train", "--preset", "smoke", "--out", tmp_path / "r", *arguments)
+    assert result.exit_code == 2
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1 and message in lines[0], result.output
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["figure", "fig99"], "figure = 'fig99': must be one of fig04"),
+        (["figure", "fig05", "--preset", "smoke", "--seeds", "0"], "seeds = 0: "),
+        (["notebook", "fig99"], "notebook = 'fig99': must be one of"),
+        (["evaluate", "no/such/run"], "holds no run"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["train", "--preset", "smoke"], "Missing option '--out'"),
+    ],
+)
+def test_bad_calls(arguments, message):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1 and message in lines[0], result.output
+
+
+def test_foreign_and_damaged_folders(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    result = call("train", *SMALL, "--out", tmp_path / "mine")
+    assert result.exit_code == 2 and "holds no run" in result.output
+
+    call("train", *SMALL, "--out", tmp_path / "r")
+    checkpoint = tmp_path / "r" / "checkpoint.safetensors"
+    shutil.copy(checkpoint, tmp_path / "good")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    for command in (["evaluate", tmp_path / "r"], ["train", *SMALL, "--out", tmp_path / "r"]):
+        result = call(*command)
+        assert result.exit_code == 2
+        assert "checkpoint.safetensors: not a readable checkpoint" in result.output
+    shutil.copy(tmp_path / "good", checkpoint)
+    assert call("evaluate", tmp_path / "r", "--worlds", 1, "--quiet").exit_code == 0
+
+
+def test_installed_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "dtlib.cli", "train", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "--algorithm" in done.stdout and "--set" in done.stdout

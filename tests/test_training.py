@@ -1,0 +1,171 @@
+"""Training: same seeds, same bits; killed and resumed, same bits; files that are not ours."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+from dtlib import ConfigError, TrainConfig, evaluate, load_run, sample_world, train
+from dtlib.checkpoint import FileError, load_checkpoint, save_checkpoint
+from dtlib.training import CHECKPOINT, TIMINGS, stream_seed
+
+TINY = TrainConfig.from_preset("smoke", episodes=4, env={"num_users": 4, "num_bs": 2})
+
+
+def arrays_of(folder):
+    return load_checkpoint(folder / CHECKPOINT)[0]
+
+
+def assert_same_run(first, second):
+    one, two = arrays_of(first), arrays_of(second)
+    assert one.keys() == two.keys()
+    for name in one:
+        assert torch.equal(one[name], two[name]), name
+    tables = [load_run(folder).history.drop(columns=list(TIMINGS)) for folder in (first, second)]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"critic": "per-agent", "credit": "per-user", "power_action": "decibel"},
+        {"critic_target": "gae", "critic_sees_queue": True, "factor": "by-reward"},
+        {"env": {"queue_reset": False, "failure_threshold": 0.01}},
+    ],
+)
+def test_same_seed_same_bits_and_resume(tmp_path, changes):
+    config = TINY.replace(**changes)
+    train(config, tmp_path / "whole")
+    train(config, tmp_path / "again")
+    for stop in (1, 3, 4):
+        train(config, tmp_path / "parts", episodes=stop)
+    assert_same_run(tmp_path / "whole", tmp_path / "again")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_other_seed_other_run():
+    a, b = (train(TINY.replace(seed=seed, episodes=1)).history for seed in (0, 1))
+    assert (a["reward_global"] != b["reward_global"]).all()
+
+
+def test_killed_at_any_moment(tmp_path):
+    config = TrainConfig.from_preset("smoke", episodes=30, epochs=1)
+    train(config, tmp_path / "whole")
+    command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]
+    command += ["--set", "episodes=30", "--set", "epochs=1", "--out", str(tmp_path / "killed")]
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        before = time.monotonic()
+        start = episodes_in(tmp_path / "killed")
+        while episodes_in(tmp_path / "killed") < start + 4 and time.monotonic() - before < 60:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills > 0
+    train(config, tmp_path / "killed")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def episodes_in(folder):
+    try:
+        return len(pd.read_csv(folder / "history.csv"))
+    except (OSError, pd.errors.EmptyDataError):
+        return 0
+
+
+def test_history_is_tidy(tmp_path):
+    run = train(TINY, tmp_path)
+    table = pd.read_csv(tmp_path / "history.csv")
+    assert list(table["episode"]) == [0, 1, 2, 3]
+    assert list(table["slots"]) == [100, 200, 300, 400]
+    expected = [
+        "reward_global", "reward_centre", "energy_per_user_slot_j", "failure_ratio_slots",
+        "failure_ratio_requests", "migrations_per_frame", "entropy", "approx_kl", "clip_fraction",
+        "log_factor_min", "log_factor_max", "explained_variance_global", "act_s", "simulate_s",
+        "update_s",
+    ]  # fmt: skip
+    assert set(expected) <= set(table.columns)
+    assert table[expected].notna().all().all()
+    pd.testing.assert_frame_equal(run.history, table, check_exact=False, rtol=1e-12)
+
+
+def test_load_and_evaluate(tmp_path):
+    run = train(TINY, tmp_path)
+    loaded = load_run(tmp_path)
+    assert loaded.config == TINY
+    world = sample_world(TINY.env, 5)
+    assert torch.equal(run.policies.act(world).power, loaded.policies.act(world).power)
+    table = evaluate(loaded, worlds=3)
+    assert list(table["world"]) == [0, 1, 2]
+    pd.testing.assert_frame_equal(table.iloc[:2], evaluate(run, worlds=2), check_exact=True)
+    with pytest.raises(ConfigError, match="worlds = 0: must be at least 1"):
+        evaluate(run, worlds=0)
+
+
+def test_held_out_worlds_are_not_trained_on():
+    trained = {stream_seed("world", seed, episode) for seed in range(50) for episode in range(150)}
+    held_out = {stream_seed("held-out", number) for number in range(100)}
+    assert len(trained) == 50 * 150 and len(held_out) == 100
+    assert not trained & held_out
+
+
+def test_folder_of_another_run(tmp_path):
+    train(TINY.replace(episodes=1), tmp_path)
+    with pytest.raises(FileError, match="holds a run with another seed: 0, not 3"):
+        train(TINY.replace(episodes=1, seed=3), tmp_path)
+    with pytest.raises(FileError, match=r"env\.num_users: 4, not 5"):
+        train(TINY.replace(episodes=1, env={"num_users": 5}), tmp_path)
+
+
+def test_foreign_folder(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(FileError, match="is not empty and holds no run"):
+        train(TINY, tmp_path)
+    with pytest.raises(FileError, match="is a file"):
+        train(TINY, tmp_path / "thesis.tex")
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+    with pytest.raises(FileError, match=r"holds no run \(config.json is missing\)"):
+        load_run(tmp_path)
+
+
+def test_checkpoint_of_another_run(tmp_path):
+    for seed in (0, 1):
+        train(TINY.replace(seed=seed, episodes=1), tmp_path / str(seed))
+    os.replace(tmp_path / "1" / CHECKPOINT, tmp_path / "0" / CHECKPOINT)
+    with pytest.raises(FileError, match="its settings are not those"):
+        load_run(tmp_path / "0")
+
+
+@pytest.mark.parametrize("harm", ["missing", "shape"])
+def test_checkpoint_with_wrong_arrays(tmp_path, harm):
+    config = TINY.replace(episodes=1)
+    train(config, tmp_path)
+    arrays, rest = load_checkpoint(tmp_path / CHECKPOINT)
+    name = "actors.users.weight0"
+    if harm == "missing":
+        del arrays[name]
+    else:
+        arrays[name] = arrays[name][:1]
+    save_checkpoint(tmp_path / CHECKPOINT, arrays, rest)
+    with pytest.raises(FileError, match=name):
+        load_run(tmp_path)
+
+
+def test_settings_file_that_is_not_ours(tmp_path):
+    train(TINY.replace(episodes=1), tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text())
+    values["env"]["num_users"] = -3
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(FileError, match=r"not a run's settings \(env.num_users = -3: "):
+        load_run(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(FileError, match="not a run's settings"):
+        load_run(tmp_path)
