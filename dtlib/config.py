@@ -311,7 +311,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "env": {"frames": 10},
         "episodes": 60,
         "epochs": 10,
-        "learning_rate": 5e-4,
+        "learning_rate": 2e-3,
         "critic": "shared",
     },
     "paper": {},

@@ -26,9 +26,13 @@ HELD_OUT = 5
 
 COMPANION: dict[str, Any] = {
     "credit": "per-user",
+    "factor": "by-reward",
+    "max_log_factor": 1.0,
     "power_action": "decibel",
+    "power_range_db": 30.0,
     "gae_lambda": 0.0,
     "critic_target": "gae",
+    "entropy_coef": 0.001,
 }
 """What makes Beta-HAPPO learn within a small budget; each is a setting of :class:`TrainConfig`."""
 

@@ -107,7 +107,7 @@ def execute(
         raise FileError(f"{target}: cannot be written ({error.strerror})") from None
     try:
         papermill.execute_notebook(
-            place, target, values, progress_bar=progress, kernel_name="python3",
+            place, target, values, progress_bar=progress, kernel_name="python3", language="python",
             cwd=str(paths.root()), log_output=False,
         )  # fmt: skip
     except PapermillExecutionError as error:

@@ -152,8 +152,10 @@ class Decision:
     actions: Actions
     power_unit: Tensor
     """[R, N, K], the MUs' Beta samples; zero where the user does not send."""
+    sending: Tensor
+    """[R, N, K], bool: the user transmits, so that its power counts."""
     served: Tensor
-    """[R, N, K], bool: request whose twin is not migrating, so that actions count."""
+    """[R, N, K], bool: request whose twin is not migrating, so that shares count."""
     deployment: Tensor
     """[R, N, K], int, β in force."""
     user_obs: Tensor
@@ -225,16 +227,16 @@ class Policies:
         served = world.request & ~migrating
 
         user_obs = observe_users(world, env)
-        sends = world.request if env.migrating_transmits else served
-        unit = _draw(self.users, user_obs, sends.unsqueeze(-1), generators).squeeze(-1)
-        power = torch.where(sends, power_watts(unit, env, self.config), 0)
+        sending = world.request if env.migrating_transmits else served
+        unit = _draw(self.users, user_obs, sending.unsqueeze(-1), generators).squeeze(-1)
+        power = torch.where(sending, power_watts(unit, env, self.config), 0)
 
         station_obs = observe_stations(world, deployment, env)
         needed = station_mask(world.association, deployment, served, env)
         needed |= station_mask(world.association, choice, world.request, env)
         cpu, wired = _draw(self.stations, station_obs, needed, generators).chunk(2, dim=-1)
         return Decision(
-            Actions(power, cpu, wired, choice), unit, served, deployment,
+            Actions(power, cpu, wired, choice), unit, sending, served, deployment,
             user_obs, station_obs, centre_obs,
         )  # fmt: skip
 

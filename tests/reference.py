@@ -205,6 +205,8 @@ def simulate_by_loops(world: World, actions: Actions, env: EnvConfig, replica: i
         would = _edge_by_loops(
             env, nearest, choices[n], asking, cpu_weights[n], wired_weights[n], data[n], density[n]
         )[2]
+        if env.centre_delay == "capped":
+            would = [min(one, env.slot_s) for one in would]
         centre = [-nu * would[k] / env.num_users for k in users]
         queue = [max(queue[k] + (1.0 if failed[k] else 0.0) - eps, 0.0) for k in users]
 
@@ -279,6 +281,7 @@ def networks(draw: st.DrawFn, **fixed) -> EnvConfig:
         "interference": draw(st.sampled_from(["receiver", "eq7"])),
         "objective_scale": draw(st.sampled_from(["mean", "letter"])),
         "energy_of_failed": draw(st.sampled_from(["deadline", "full", "none"])),
+        "centre_delay": draw(st.sampled_from(["capped", "letter"])),
         "migrating_transmits": draw(st.booleans()),
         "deployment_decision": draw(st.sampled_from(["frame-end", "frame-start"])),
     }

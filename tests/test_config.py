@@ -127,6 +127,10 @@ def test_settings_that_are_no_mapping(values):
     assert _error(lambda: TrainConfig.from_dict(values)).startswith(f"settings = {values!r}")
 
 
+def test_ends_that_touch_are_allowed():
+    EnvConfig(speed_mps=(3, 3), deadline_s=(0.05, 0.05), frame_slots=6, migration_slots=5)
+
+
 def test_long_values_are_cut_and_further_problems_counted():
     text = _error(lambda: EnvConfig(max_power_w="9" * 5000 + "x", request_prob=2))
     assert len(text) < 200 and "…" in text and text.endswith("(and 1 more)")

@@ -19,6 +19,7 @@ READINGS = list(
         ["receiver", "eq7"],
         ["mean", "letter"],
         ["deadline", "full", "none"],
+        ["capped", "letter"],
         [False, True],
         ["frame-end", "frame-start"],
     )
@@ -47,12 +48,14 @@ def _assert_equals_loops(env, seed, zeros, replicas=1):
     return outcome
 
 
-@pytest.mark.parametrize(("interference", "scale", "rule", "transmits", "decision"), READINGS)
-def test_equals_loops_in_every_reading(interference, scale, rule, transmits, decision):
+@pytest.mark.parametrize(
+    ("interference", "scale", "rule", "delay", "transmits", "decision"), READINGS
+)
+def test_equals_loops_in_every_reading(interference, scale, rule, delay, transmits, decision):
     env = EnvConfig(
         num_users=6, num_bs=3, frame_slots=6, frames=4, migration_slots=2, cpu_hz=4e9,
         wired_rate_bps=3e6, deadline_s=(0.01, 0.05), interference=interference,
-        objective_scale=scale, energy_of_failed=rule, migrating_transmits=transmits,
+        objective_scale=scale, energy_of_failed=rule, centre_delay=delay, migrating_transmits=transmits,
         deployment_decision=decision,
     )  # fmt: skip
     outcome = _assert_equals_loops(env, seed=3, zeros=0.1)
@@ -61,6 +64,8 @@ def test_equals_loops_in_every_reading(interference, scale, rule, transmits, dec
     assert outcome.migrating.any() and not outcome.migrating.all()
     assert (outcome.queue > 0).any() and (outcome.wired_bps > 0).any()
     assert outcome.migrations.item() > 0
+    longest = outcome.reward_centre_user.min().item() * -env.num_users / env.reward_scale
+    assert longest == (pytest.approx(env.slot_s) if delay == "capped" else float("inf"))
 
 
 @settings(max_examples=120)

@@ -55,10 +55,11 @@ def number_like_the_paper(app: Sphinx, env: BuildEnvironment) -> None:
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: nodes.Element, content: nodes.TextElement
 ) -> nodes.Node | None:
-    """Find a name of dtlib in any module; write an absent equation's number."""
+    """Find a name of dtlib in whichever module has it; write an absent equation's number."""
     kind, target = node["reftype"], node["reftarget"]
     if node.get("refdomain") == "py" and not node.get("refspecific"):
         node["refspecific"] = True
+        target = re.sub(r"^dtlib\.(?=\w+$)", "", target)  # what the package itself exports
         python = env.get_domain("py")
         return python.resolve_xref(env, node["refdoc"], app.builder, kind, target, node, content)
     match = PAPER_LABEL.fullmatch(target)

@@ -104,14 +104,14 @@ class Learner:
         scale = standardise if self.config.normalize_advantage else (lambda array: array)
         joint = [scale(one) for one in advantage.sum(-1)]
         fine = [scale(one) for one in advantage] if per_user else joint
-        served = decision.served[0, :-1]
+        sending = decision.sending[0, :-1]
         mask = station_mask(world.association, decision.deployment, decision.served, env)[0, :-1]
         weights = torch.cat([actions.cpu_share, actions.wired_share], dim=-1)[0, :-1]
 
         batches = [
             actor_batch(
                 "beta", decision.user_obs[0, :-1, k], decision.power_unit[0, :-1, k, None],
-                served[:, k, None], joint[self.critic_of[k]],
+                sending[:, k, None], joint[self.critic_of[k]],
             )
             for k in range(users)
         ]  # fmt: skip

@@ -1,0 +1,81 @@
+"""Every notebook runs with other parameters than its own; mistakes in parameters are errors."""
+
+import nbformat
+import pytest
+
+from dtlib import ConfigError, notebook, paths
+from dtlib.checkpoint import FileError
+
+OTHER = {"seed": "7", "num_users": "5", "num_bs": "3"}
+"""Values that differ from the defaults of every notebook, for the parameters it has."""
+SPECIAL = {"fig04_06_convergence": {"preset": "smoke", "seeds": "1", "num_users": "4"}}
+NAMES = sorted(one.stem for one in paths.notebooks().glob("*.ipynb"))
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+
+
+def test_all_are_there():
+    assert NAMES == [
+        "01_mobility", "02_two_timescales", "03_communication", "04_synchronization",
+        "05_energy_problem", "06_lyapunov", "07_pomdp", "08_happo", "09_beta_policy",
+        "fig04_06_convergence",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_parameters(name, tmp_path):
+    known = notebook.defaults(paths.notebooks() / f"{name}.ipynb")
+    values = SPECIAL.get(name) or {key: text for key, text in OTHER.items() if key in known}
+    assert values and all(str(known[key]) != text for key, text in values.items())
+    out = notebook.execute(name, values, tmp_path / "copy.ipynb", progress=False)
+    cells = nbformat.read(out, as_version=4).cells
+    injected = [c for c in cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assert len(injected) == 1 and all(key in injected[0].source for key in values)
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_stored_without_outputs(name):
+    cells = nbformat.read(paths.notebooks() / f"{name}.ipynb", as_version=4).cells
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"sed": "1"}, "parameter 'sed' is unknown: must be one of .*; did you mean 'seed'?"),
+        ({"seed": "one"}, "parameter seed = 'one': must be of type int"),
+        ({"seed": "1.5"}, "parameter seed = '1.5': must be of type int"),
+    ],
+)
+def test_mistakes_run_nothing(values, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        notebook.execute("01_mobility", values, tmp_path / "copy.ipynb", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_failing_cell_is_named(tmp_path):
+    bad = nbformat.v4.new_notebook()
+    parameters = nbformat.v4.new_code_cell("seed = 1", metadata={"tags": ["parameters"]})
+    bad.cells = [parameters, nbformat.v4.new_code_cell("assert seed == 1, 'seed is not one'")]
+    nbformat.write(bad, tmp_path / "bad.ipynb")
+    with pytest.raises(FileError, match="AssertionError: seed is not one"):
+        notebook.execute(str(tmp_path / "bad.ipynb"), {"seed": "2"}, tmp_path / "o.ipynb", False)
+
+
+def test_untagged_notebook(tmp_path):
+    bad = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("seed = 1")])
+    nbformat.write(bad, tmp_path / "bad.ipynb")
+    with pytest.raises(ConfigError, match="no cell tagged 'parameters'"):
+        notebook.execute(str(tmp_path / "bad.ipynb"), {}, tmp_path / "o.ipynb", False)
+
+
+def test_never_into_the_notebooks_folder():
+    with pytest.raises(FileError, match="own folder"):
+        notebook.execute("01_mobility", {}, paths.notebooks() / "copy.ipynb", False)
+    assert not (paths.notebooks() / "copy.ipynb").exists()

@@ -1,0 +1,49 @@
+"""The committed results: complete, unaltered, and of the code as it stands."""
+
+import hashlib
+import json
+
+import pandas as pd
+import pytest
+
+from dtlib import TrainConfig, experiments, paths, store
+
+MANIFESTS = sorted(paths.results().glob("*/fig*/manifest.json"))
+
+
+def test_there_are_results():
+    assert {(one.parts[-3], one.parts[-2]) for one in MANIFESTS} >= {("quick", "fig04_06")}
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_manifest(path):
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    preset, name = path.parts[-3:-1]
+    for file, digest in manifest["files_sha256"].items():
+        assert hashlib.sha256((path.parent / file).read_bytes()).hexdigest() == digest, file
+    for run in manifest["runs"]:
+        assert store.key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
+    seeds = len({run["seed"] for run in manifest["runs"]})
+    runs = experiments.find(name).runs(preset, seeds)
+    assert experiments.plan_key(runs) == manifest["key"], "results of other settings"
+    table = experiments.read(experiments.find(name), runs, preset)
+    sizes = table.groupby(["variant", "seed"]).size()
+    assert len(sizes) == len(runs)
+    assert set(sizes) == {runs[0].config.episodes}
+    numbers = table.select_dtypes("number").drop(columns="explained_variance_global")
+    assert numbers.notna().all().all()
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_nothing_of_one_machine(path):
+    text = path.read_text(encoding="utf-8")
+    assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "hostname"))
+
+
+def test_evaluation_is_of_all_runs():
+    for path in MANIFESTS:
+        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+        table = pd.read_csv(path.parent / "evaluation.csv")
+        found = table.groupby(["variant", "seed", "stage"]).size()
+        assert len(found) == 2 * len(runs)
+        assert set(found) == {experiments.HELD_OUT}
