@@ -165,7 +165,7 @@ class EnvConfig(_Settings):
     )
     centre_delay: Literal["capped", "letter"] = Field(
         "capped",
-        description="delays in r_c (27) count as at most one slot, or as long as they are: for ever "
+        description="delays in r_c (27) count as at most one slot, or as long as they are: endless "
         "where a user has no share",
     )
     migrating_transmits: bool = Field(

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dtlib.plots import ALGORITHMS, FAINT, WIDTH, use_style
+from dtlib.plots import ALGORITHMS, WIDTH, use_style
 
 VARIANTS = {
     "published": {"linestyle": (0, (4, 1.5)), "label": "as published"},
@@ -56,7 +56,6 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
             label=f"{ALGORITHMS[algorithm]['label']}, {style['label']}",
         )  # fmt: skip
     ax.set(xlabel="time slots (thousands)", ylabel=CONVERGENCE.get(metric, ("", metric))[1])
-    ax.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
 
 
 def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
@@ -73,6 +72,8 @@ def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
     for ax, (metric, (name, _)) in zip(axes, CONVERGENCE.items(), strict=True):
         learning_curve(ax, data, metric, window)
         ax.set_title(name)
+        if metric.endswith("_mj"):
+            ax.set_ylim(bottom=0)
         if ax is not axes[0]:
             ax.get_legend().remove()
     return figure
