@@ -14,7 +14,6 @@ GOLDEN = {
         "energy_per_user_slot_j": 0.000528251,
         "failure_ratio_requests": 0.06333333,
         "entropy": 0.2468657,
-        "approx_kl": 4.903095e-08,
         "explained_variance_global": -2.875406,
     },
     "companion": {
@@ -23,7 +22,6 @@ GOLDEN = {
         "energy_per_user_slot_j": 0.0001671047,
         "failure_ratio_requests": 0.4333333,
         "entropy": 0.04011183,
-        "approx_kl": 3.371115e-08,
         "explained_variance_global": -0.3847343,
     },
 }
