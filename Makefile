@@ -20,9 +20,9 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 BIN := .venv/bin
-# .venv is up to date when it holds a stamp named after what was asked for. The stamp is written
+# .venv is up to date when it holds a stamp named after what was asked for, and where. It is written
 # last, so an interrupted installation starts again.
-KEY := $(shell cat pyproject.toml requirements.lock | cksum | tr ' ' '-')
+KEY := $(shell { cat pyproject.toml requirements.lock; pwd -P; } | cksum | tr " " "-")
 STAMP := .venv/.installed-$(KEY)
 
 help:  ## list the targets

@@ -58,15 +58,15 @@ def observe_users(world: World, env: EnvConfig) -> Tensor:
     Returns:
         [R, N, K, 6 + 2M].
     """
-    lead = (world.replicas, world.slots, env.num_users)
-    index = torch.arange(1, env.num_users + 1, device=world.gain.device) / env.num_users
-    parts = [
-        index.to(world.gain.dtype)[:, None].expand(*lead, 1),
-        _scaled_position(world.position, env),
-        _sites(world, env, lead),
-        _requests(world, env),
-    ]
-    return torch.cat(parts, dim=-1)
+    users, sites = env.num_users, env.num_bs
+    index = torch.arange(1, users + 1, device=world.gain.device) / users
+    obs = world.gain.new_empty(world.replicas, users, world.slots, user_size(env))
+    own, where, all_sites, what = obs.split([1, 2, 2 * sites, 3], dim=-1)
+    own.copy_(index[:, None, None])
+    where.copy_(_scaled_position(world.position, env).transpose(1, 2))
+    all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
+    what.copy_(_requests(world, env).transpose(1, 2))
+    return obs.transpose(1, 2)
 
 
 def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor:

@@ -280,16 +280,17 @@ def _draw(
     result = obs.new_zeros(mask.shape)
     for replica, agent in product(range(mask.shape[0]), range(stack.count)):
         chosen = mask[replica, :, agent]
-        rows = chosen.any(-1)
-        rows = slice(None) if rows.all() else rows
+        rows = chosen.any(-1).nonzero().squeeze(-1)
+        seen = obs[replica, :, agent]
+        seen = seen if len(rows) == len(seen) else seen[rows]
         with torch.no_grad():
-            raw = stack.single(agent, obs[replica, rows, agent])
-        chosen = chosen[rows]
-        one, two = (beta_parameters(half[chosen]) for half in raw.chunk(2, dim=-1))
+            raw = stack.single(agent, seen)
+        row, column = chosen[rows].nonzero(as_tuple=True)
+        place = row * raw.shape[1] + column
+        one = beta_parameters(raw.flatten()[place])
+        two = beta_parameters(raw.flatten()[place + chosen.shape[1]])
         drawn = one / (one + two)
         if generators is not None:
             drawn = sample_beta(one, two, generators[replica])
-        values = raw.new_zeros(chosen.shape)
-        values[chosen] = drawn
-        result[replica, rows, agent] = values
+        result[replica, :, agent].index_put_((rows[row], column), drawn)
     return result
