@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 
 import torch
@@ -23,6 +24,8 @@ from dtlib.observations import (
 from dtlib.simulator import Actions, Carry, deploy, initial_carry
 from dtlib.world import World
 
+WINDOW = 500
+"""Slots whose base stations' observations, the largest arrays of all, exist at the same time."""
 EDGE = 1e-6
 """Beta samples keep this distance from 0 and 1, where the density may be infinite."""
 
@@ -160,10 +163,15 @@ class Decision:
     """[R, N, K], int, β in force."""
     user_obs: Tensor
     """[R, N, K, d]."""
-    station_obs: Tensor
-    """[R, N, M, d]."""
     centre_obs: Tensor
     """[R, N, d]."""
+    world: World
+    env: EnvConfig
+
+    @cached_property
+    def station_obs(self) -> Tensor:
+        """[R, N, M, d]; large, and computed when it is first asked for."""
+        return observe_stations(self.world, self.deployment, self.env)
 
 
 class Policies:
@@ -231,14 +239,31 @@ class Policies:
         unit = _draw(self.users, user_obs, sending.unsqueeze(-1), generators).squeeze(-1)
         power = torch.where(sending, power_watts(unit, env, self.config), 0)
 
-        station_obs = observe_stations(world, deployment, env)
         needed = station_mask(world.association, deployment, served, env)
         needed |= station_mask(world.association, choice, world.request, env)
-        cpu, wired = _draw(self.stations, station_obs, needed, generators).chunk(2, dim=-1)
+        weights = self._weigh(world, deployment, needed, generators)
+        cpu, wired = weights.chunk(2, dim=-1)
         return Decision(
             Actions(power, cpu, wired, choice), unit, sending, served, deployment,
-            user_obs, station_obs, centre_obs,
+            user_obs, centre_obs, world, env,
         )  # fmt: skip
+
+    def _weigh(
+        self,
+        world: World,
+        deployment: Tensor,
+        needed: Tensor,
+        generators: Sequence[Generator] | None,
+    ) -> Tensor:
+        """Base stations' weights [R, N, M, 2K], a window of slots at a time, for the cache."""
+        pieces = []
+        for start in range(0, world.slots, WINDOW):
+            stop = min(start + WINDOW, world.slots)
+            obs = observe_stations(
+                world.window(start, stop), deployment[:, start:stop], self.config.env
+            )
+            pieces.append(_draw(self.stations, obs, needed[:, start:stop], generators))
+        return torch.cat(pieces, dim=1)
 
     def _choose(self, obs: Tensor, generators: Sequence[Generator] | None) -> Tensor:
         env = self.config.env
