@@ -47,3 +47,16 @@ def test_evaluation_is_of_all_runs():
         found = table.groupby(["variant", "seed", "stage"]).size()
         assert len(found) == 2 * len(runs)
         assert set(found) == {experiments.HELD_OUT}
+
+
+def test_quick_learns_beyond_doubt():
+    """Companion settings: the last tenth above the first by more than the spread over seeds."""
+    table = pd.read_csv(paths.results() / "quick" / "fig04_06" / "data.csv")
+    runs = table[table["variant"] == "companion"].sort_values("x").groupby("seed")
+    for metric in ("reward_global", "reward_centre"):
+        tenth = len(table["x"].unique()) // 10
+        first = runs[metric].agg(lambda run, n=tenth: run.iloc[:n].mean())
+        last = runs[metric].agg(lambda run, n=tenth: run.iloc[-n:].mean())
+        spread = max(first.max() - first.min(), last.max() - last.min())
+        assert len(first) >= 3
+        assert last.min() - first.max() > spread, metric
