@@ -212,7 +212,10 @@ def write(
     jobs: int = 2,
     progress: bool = False,
 ) -> Path:
-    """Run an experiment and write its tables and manifest to ``results/<preset>/<name>/``."""
+    """Run an experiment and write its tables and manifest to ``results/<preset>/<name>/``.
+
+    Where the same runs gave the same tables before, nothing is touched.
+    """
     runs = experiment.runs(preset, seeds)
     tables = {
         "data.csv": collect(experiment, runs, jobs, progress),
@@ -239,10 +242,19 @@ def write(
         ],
     }
     place = paths.results() / preset / experiment.name
+    if all(manifest[part] == _manifest(place).get(part) for part in ("key", "files_sha256")):
+        return place
     for name, text in texts.items():
         write_text(place / name, text)
     write_text(place / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     return place
+
+
+def _manifest(place: Path) -> dict[str, Any]:
+    try:
+        return json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
 
 
 def _sha256(text: str) -> str:
@@ -258,12 +270,12 @@ def read(
         FileError: the table does not have the checksum that its manifest states.
     """
     place = paths.results() / preset / experiment.name
-    try:
-        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        text = (place / name).read_text(encoding="utf-8")
-    except (OSError, json.JSONDecodeError):
-        return None
+    manifest = _manifest(place)
     if manifest.get("key") != plan_key(runs):
+        return None
+    try:
+        text = (place / name).read_text(encoding="utf-8")
+    except OSError:
         return None
     if _sha256(text) != manifest.get("files_sha256", {}).get(name):
         raise FileError(f"{place / name}: differs from its manifest; run `dtlib figure` again")

@@ -319,27 +319,25 @@ def test_sampling_is_seeded():
 
 
 def test_samples_come_from_each_agents_own_network():
-    """The mean over many draws at one slot is the mean action of that agent's Beta law."""
-    world, count = sample_world(ENV.replace(request_prob=1.0), 3).window(0, 1), 3000
-    many = type(world)(
-        **{
-            name: array.expand(count, *array.shape[1:]) if name != "bs_position" else array
-            for name, array in vars(world).items()
-        }
-    )
-    # one generator for all replicas: they are drawn one after the other
-    actors, generator = policies(), seeded(4)
-    drawn = actors.decide(many, [generator] * count)
-    mean = actors.decide(world)
-    error = (drawn.power_unit.mean(0) - mean.power_unit[0]).abs().max()
+    """The mean over many draws in one and the same slot is the mean of that agent's Beta law."""
+    count = 3000
+    env = ENV.replace(request_prob=1.0)
+    actors = policies(CONFIG.replace(env=env.replace(frame_slots=count)))  # one long frame
+    slot = sample_world(env, 3).window(0, 1)
+    repeated = {
+        name: array if name == "bs_position" else array.expand(1, count, *array.shape[2:])
+        for name, array in vars(slot).items()
+    }
+    drawn = actors.decide(type(slot)(**repeated), [seeded(4)])
+    mean = actors.decide(slot)
+    error = (drawn.power_unit[0].mean(0) - mean.power_unit[0, 0]).abs().max()
     assert error < 5 * 0.3 / count**0.5
     for m in range(ENV.num_bs):
-        hosted = drawn.deployment[:, 0] == m
-        weight = drawn.actions.cpu_share[:, 0, m]
-        raw = actors.stations.single(m, drawn.station_obs[0, 0, m : m + 1])[0]
+        raw = actors.stations.single(m, drawn.station_obs[0, :1, m])[0]
         first, second = beta_parameters(raw).chunk(2)
         expected = (first / (first + second))[: ENV.num_users]
-        for k in hosted[0].nonzero().flatten().tolist():
+        weight = drawn.actions.cpu_share[0, :, m]
+        for k in (drawn.deployment[0, 0] == m).nonzero().flatten().tolist():
             assert weight[:, k].mean().item() == pytest.approx(expected[k].item(), abs=0.03)
 
 
