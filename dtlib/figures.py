@@ -19,8 +19,8 @@ VARIANTS = {
 """How the variants of one algorithm differ in a figure: its colour stays."""
 
 CONVERGENCE = {
-    "reward_global": ("Fig. 4", "reward of MUs and BSs, $r_g$"),
-    "reward_centre": ("Fig. 5", "reward of the control centre, $r_c$"),
+    "reward_global": ("Fig. 4", "reward $r_g$ (MUs, BSs)"),
+    "reward_centre": ("Fig. 5", "reward $r_c$ (centre)"),
     "energy_per_user_slot_mj": ("Fig. 6", "energy per user and slot (mJ)"),
 }
 """Columns that Figs. 4–6 show."""
@@ -59,7 +59,7 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
 
 
 def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
-    """Draw Figs. 4, 5 and 6 side by side.
+    """Draw Figs. 4, 5 and 6 one below the other.
 
     Args:
         data: of the experiment ``fig04_06``.
@@ -68,7 +68,7 @@ def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
     data = with_millijoules(data)
     if window is None:
         window = max(1, data["x"].nunique() // 10)
-    figure, axes = plt.subplots(1, 3, figsize=(1.6 * WIDTH, 3.4))
+    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 1.1 * WIDTH), sharex=True)
     for ax, (metric, (name, _)) in zip(axes, CONVERGENCE.items(), strict=True):
         learning_curve(ax, data, metric, window)
         ax.set_title(name)
@@ -76,6 +76,8 @@ def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
             ax.set_ylim(bottom=0)
         if ax is not axes[0]:
             ax.get_legend().remove()
+        if ax is not axes[-1]:
+            ax.set_xlabel("")
     return figure
 
 

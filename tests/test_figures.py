@@ -30,7 +30,8 @@ def test_convergence(data):
         "Fig. 5",
         "Fig. 6",
     ]
-    assert all("time slots" in ax.get_xlabel() for ax in figure.axes)
+    assert "time slots" in figure.axes[-1].get_xlabel()
+    assert all(ax.get_ylabel() for ax in figure.axes)
     energy = figure.axes[2]
     means = [line.get_ydata() for line in energy.lines if len(line.get_ydata()) == 20]
     assert any(np.allclose(values, 2.0) for values in means), "mean of 1, 2 and 3 mJ"
