@@ -278,6 +278,15 @@ class TrainConfig(_Settings):
         10.0, description="|log M| is held below this, so that exp cannot overflow"
     )
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.env.slots < 2:
+            raise ValueError(
+                f"env.frames = {self.env.frames}: an episode must have at least 2 slots to learn "
+                f"from, frames × frame_slots is {self.env.slots}"
+            )
+        return self
+
     @classmethod
     def from_preset(cls, preset: str = "paper", **changes: Any) -> TrainConfig:
         """Return a preset's settings with some fields changed; ``env`` may be a dict of changes.

@@ -88,8 +88,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
     - ``centre`` sees (24), acts in MultiDiscrete [M]·K: the server of each twin.
 
     Users and base stations are rewarded with r_g (28), the centre with r_c (26). A weight of
-    exactly zero for a user that the others' weights starve gives that user an infinite delay, and
-    the centre a reward of −inf; weights above zero do not.
+    exactly zero for a user that the others' weights starve gives that user an infinite delay; with
+    ``centre_delay="letter"`` it also gives the centre a reward of −inf.
 
     Everything but the base stations' view of β is exogenous, and is drawn and observed for the
     whole episode at :meth:`reset`. No slot follows the last one: the observations returned with the

@@ -13,7 +13,7 @@ from typing import Any
 from dtlib import paths
 from dtlib.checkpoint import FileError
 from dtlib.config import RESULTS_VERSION, TrainConfig
-from dtlib.training import HISTORY, Run, load_run, train
+from dtlib.training import CHECKPOINT, HISTORY, Run, train
 
 PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
 
@@ -45,13 +45,9 @@ def get(config: TrainConfig, progress: bool = False) -> Run:
     """
     place = folder(config)
     try:
-        return (
-            train(config, place, progress)
-            if episodes_done(config) < config.episodes
-            else load_run(place)
-        )
+        return train(config, place, progress)
     except FileError:
-        if not place.exists():
+        if not (place / CHECKPOINT).exists():
             raise
         place.rename(_free_name(place))
         return train(config, place, progress)

@@ -41,6 +41,10 @@ BAD = [
     (["--set", "env.colour=3"], "env.colour = 3: unknown field"),
     (["--set", "epoch=3"], "epoch = 3: unknown field"),
     (["--set", "env.migration_slots=20"], "env.migration_slots = 20: must be below frame_slots"),
+    (
+        ["--set", "env.frames=1", "--set", "env.frame_slots=1", "--set", "env.migration_slots=0"],
+        "env.frames = 1: an episode must have at least 2 slots",
+    ),
     (["--set", "epochs=many"], "epochs = 'many': "),
     (["--set", "epochs"], "--set epochs: must be name=value"),
     (["--set", "env=3"], "env = 3: "),

@@ -354,3 +354,14 @@ def test_step_by_step_equals_the_whole_episode():
             )
         assert torch.equal(one.deployment[:, 0], whole.deployment[:, n])
         carry = simulate(world.window(n, n + 1), one.actions, ENV, carry).carry
+
+
+def test_windows_do_not_show(monkeypatch):
+    """Base stations act a window at a time; mean actions do not depend on its length."""
+    world, actors = sample_world(ENV, 1), policies()
+    whole = actors.act(world)
+    monkeypatch.setattr("dtlib.policies.WINDOW", 7)
+    pieces = actors.act(world)
+    assert ENV.slots % 7 and ENV.slots > 14
+    for name, array in vars(whole).items():
+        torch.testing.assert_close(vars(pieces)[name], array)

@@ -3,6 +3,7 @@
 import pytest
 
 from dtlib import TrainConfig, store
+from dtlib.checkpoint import FileError
 from dtlib.training import CHECKPOINT
 
 TINY = TrainConfig.from_preset("smoke", episodes=2, env={"num_users": 3, "num_bs": 2})
@@ -42,3 +43,10 @@ def test_damaged_run_is_set_aside():
     assert again.history["reward_global"].equals(run.history["reward_global"])
     names = {one.name for one in store.folder(TINY).parent.iterdir()}
     assert names == {store.folder(TINY).name, f"{store.folder(TINY).name}.damaged0"}
+
+
+def test_store_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "file"))
+    with pytest.raises(FileError, match="cannot be written"):
+        store.get(TINY)

@@ -155,7 +155,8 @@ class Learner:
             given = state[name]
             if given.shape != tensor.shape or given.dtype != tensor.dtype:
                 raise ValueError(
-                    f"array {name!r} is {tuple(given.shape)}: must be {tuple(tensor.shape)}"
+                    f"array {name!r} is {given.dtype} {tuple(given.shape)}: "
+                    f"must be {tensor.dtype} {tuple(tensor.shape)}"
                 )
         with torch.no_grad():
             for name, tensor in own.items():
