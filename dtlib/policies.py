@@ -54,7 +54,6 @@ class MLPStack:
     ) -> None:
         self.count, self.sizes = count, tuple(sizes)
         self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
-        self._activate_copy = {"relu": torch.relu, "tanh": torch.tanh}[activation]
         self.weights = [torch.empty(count, a, b) for a, b in pairwise(sizes)]
         self.biases = [torch.zeros(count, 1, b) for b in sizes[1:]]
         for layer, weight in enumerate(self.weights):
@@ -83,7 +82,7 @@ class MLPStack:
         for layer in range(depth):
             hidden = torch.addmm(leaves[depth + layer], hidden, leaves[layer])
             if layer < depth - 1:
-                hidden = self._activate_copy(hidden)
+                hidden = self._activate(hidden)
         return hidden
 
     def parameters(self, index: int) -> list[Tensor]:
@@ -304,18 +303,17 @@ def _draw(
     """
     result = obs.new_zeros(mask.shape)
     for replica, agent in product(range(mask.shape[0]), range(stack.count)):
-        chosen = mask[replica, :, agent]
-        rows = chosen.any(-1).nonzero().squeeze(-1)
+        slot, column = mask[replica, :, agent].nonzero(as_tuple=True)
+        rows, row = slot.unique_consecutive(return_inverse=True)
         seen = obs[replica, :, agent]
         seen = seen if len(rows) == len(seen) else seen[rows]
         with torch.no_grad():
             raw = stack.single(agent, seen)
-        row, column = chosen[rows].nonzero(as_tuple=True)
         place = row * raw.shape[1] + column
         one = beta_parameters(raw.flatten()[place])
-        two = beta_parameters(raw.flatten()[place + chosen.shape[1]])
+        two = beta_parameters(raw.flatten()[place + mask.shape[-1]])
         drawn = one / (one + two)
         if generators is not None:
             drawn = sample_beta(one, two, generators[replica])
-        result[replica, :, agent].index_put_((rows[row], column), drawn)
+        result[replica, :, agent].index_put_((slot, column), drawn)
     return result
