@@ -85,25 +85,25 @@ def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor
         [R, N, M, 1 + 2M + K(7 + M)].
     """
     dtype, sites, users = world.gain.dtype, env.num_bs, env.num_users
-    asking = world.request.unsqueeze(-1).to(dtype)
-    here = (one_hot(world.association, sites).to(dtype) * asking).permute(0, 3, 1, 2)
-    lives = one_hot(deployment, sites).to(dtype) * asking
+    asking = world.request.to(dtype)
+    lives = (one_hot(deployment, sites).to(dtype) * asking.unsqueeze(-1)).flatten(2)
     index = torch.arange(1, sites + 1, device=world.gain.device, dtype=dtype) / sites
-    place = _scaled_position(world.position, env) * asking
+    place = _scaled_position(world.position, env) * asking.unsqueeze(-1)
+    shared = torch.cat([place, _requests(world, env)], dim=-1).flatten(2)
+    server = world.association.repeat_interleave(sites, dim=-1)
 
-    # Written in place: at 5000 slots the parts and their concatenation would not fit the cache.
+    # Written in place, in long runs: this is the largest array of all.
     obs = world.gain.new_empty(world.replicas, sites, world.slots, station_size(env))
     own, all_sites, near, common, link, hosted = obs.split(
         [1, 2 * sites, users, 5 * users, users * sites, users], dim=-1
     )
-    where, what = common.unflatten(-1, (users, 5)).split([2, 3], dim=-1)
     own.copy_(index[:, None, None])
     all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
-    near.copy_(here)
-    where.copy_(place.unsqueeze(1))
-    what.copy_(_requests(world, env).unsqueeze(1))
-    torch.mul(here.unsqueeze(-1), lives.unsqueeze(1), out=link.unflatten(-1, (users, sites)))
-    hosted.copy_(lives.permute(0, 3, 1, 2))
+    common.copy_(shared.unsqueeze(1))
+    for site in range(sites):
+        torch.mul(asking, world.association == site, out=near[:, site])
+        torch.mul(lives, server == site, out=link[:, site])
+        torch.mul(asking, deployment == site, out=hosted[:, site])
     return obs.transpose(1, 2)
 
 
