@@ -242,7 +242,9 @@ def write(
         ],
     }
     place = paths.results() / preset / experiment.name
-    if all(manifest[part] == _manifest(place).get(part) for part in ("key", "files_sha256")):
+    if _manifest(place).get("key") == manifest["key"] and all(
+        _text(place / name) == text for name, text in texts.items()
+    ):
         return place
     for name, text in texts.items():
         write_text(place / name, text)
@@ -250,10 +252,17 @@ def write(
     return place
 
 
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
 def _manifest(place: Path) -> dict[str, Any]:
     try:
-        return json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        return json.loads(_text(place / MANIFEST) or "{}")
+    except json.JSONDecodeError:
         return {}
 
 
@@ -273,9 +282,7 @@ def read(
     manifest = _manifest(place)
     if manifest.get("key") != plan_key(runs):
         return None
-    try:
-        text = (place / name).read_text(encoding="utf-8")
-    except OSError:
+    if (text := _text(place / name)) is None:
         return None
     if _sha256(text) != manifest.get("files_sha256", {}).get(name):
         raise FileError(f"{place / name}: differs from its manifest; run `dtlib figure` again")

@@ -59,6 +59,16 @@ def test_altered_data_are_refused():
     (place / "data.csv").write_text(text.replace("0.0", "0.1", 1))
     with pytest.raises(FileError, match="differs from its manifest"):
         experiments.read(FIGURE, FIGURE.runs("smoke", 1), "smoke")
+    experiments.write(FIGURE, "smoke", seeds=1)
+    assert (place / "data.csv").read_text() == text
+
+
+def test_unchanged_results_are_left_alone():
+    place = experiments.write(FIGURE, "smoke", seeds=1)
+    stamps = {one.name: one.stat().st_mtime_ns for one in place.iterdir()}
+    assert len(stamps) == 3
+    experiments.write(FIGURE, "smoke", seeds=1)
+    assert {one.name: one.stat().st_mtime_ns for one in place.iterdir()} == stamps
 
 
 def test_changes_apply_to_all_runs():
