@@ -10,38 +10,31 @@ an episode needs it once either way. Rounds of both alternate, so that a busy ma
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from dtlib.checkpoint import FileError, write_text
+from benchmarks.common import Parser, check_folder, memory_mb, write
+from dtlib.checkpoint import FileError
 from dtlib.config import ConfigError, TrainConfig
+from dtlib.devices import torch_threads
+from dtlib.distributions import beta_parameters, sample_beta, sample_categorical
 from dtlib.pettingzoo import CENTRE, TwinEnv, parallel_env, slot_actions, station_names, user_names
-from dtlib.policies import (
-    Policies,
-    beta_parameters,
-    power_watts,
-    sample_beta,
-    sample_categorical,
-)
+from dtlib.policies import Policies, power_watts
 from dtlib.simulator import simulate
-from dtlib.training import torch_threads
 from dtlib.world import sample_world
 
 FOLDER = "results/benchmarks/episode"
-DATA, MANIFEST, NAME = "data.csv", "manifest.json", "benchmarks.episode"
+NAME = "benchmarks.episode"
 PACKAGES = ("torch", "numpy", "scipy", "pettingzoo", "gymnasium")
 WARM_UP = 30
 """Slots stepped before the clock starts."""
@@ -96,17 +89,6 @@ def act_on(
     }
 
 
-def resident_mb(peak: bool = False) -> float:
-    """Return the memory this process holds, or has held at most, in 1e6 byte; nan where unknown."""
-    field = "VmHWM:" if peak else "VmRSS:"
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return float("nan")
-    found = [line.split()[1] for line in lines if line.startswith(field)]
-    return int(found[0]) * 1024 / 1e6 if found else float("nan")
-
-
 def timed(work: Callable[..., Any], *args: Any) -> tuple[float, Any]:
     """Return the seconds that ``work(*args)`` takes, and what it returns."""
     start = time.perf_counter()
@@ -137,11 +119,11 @@ def _rounds(config: TrainConfig, rounds: int, steps: int) -> Iterator[dict[str, 
     env = config.env
     policies = Policies(config, Generator().manual_seed(config.seed))
     generator = Generator()
-    memory = {"memory_before": resident_mb()}
+    memory = {"memory_before": memory_mb()}
     for seed in range(2):
         world = sample_world(env, seed)
         simulate(world, policies.act(world, [generator]), env)
-    memory["memory_peak"] = resident_mb(peak=True)
+    memory["memory_peak"] = memory_mb(peak=True)
 
     stepper = parallel_env(env)
     warm_up = min(WARM_UP, env.slots - 2)
@@ -200,37 +182,6 @@ def measure(config: TrainConfig | None = None, rounds: int = 7, steps: int = 300
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def manifest(config: TrainConfig, rounds: int, steps: int) -> dict[str, Any]:
-    """Return what the numbers depend on, without names of hosts or paths."""
-    text = config.canonical_json()
-    return {
-        "benchmark": NAME,
-        "config": json.loads(text),
-        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-        "machine": platform.machine(),
-        "threads": 1,
-        "rounds": rounds,
-        "steps": steps,
-    }
-
-
-def check_folder(folder: Path) -> None:
-    """Raise ``FileError``, one line, unless ``folder`` is new, empty or this benchmark's own."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise FileError(f"{folder}: is a file; the output must be a folder")
-    if not any(folder.iterdir()):
-        return
-    try:
-        own = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["benchmark"] == NAME
-    except (OSError, ValueError, KeyError, TypeError):
-        own = False
-    if not own:
-        raise FileError(f"{folder}: is not empty and holds no result of {NAME}; choose another")
-
-
 def table(rows: pd.DataFrame) -> str:
     """Return the measurements as a small table of text."""
     lines = [f"{'':46}{'median':>10}{'least':>10}{'greatest':>10}"]
@@ -241,18 +192,13 @@ def table(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark, print a table, and write ``data.csv`` and ``manifest.json`` if asked.
 
     Returns:
         0, or 2 for bad input, which one line on standard error explains.
     """
-    parser = _Parser(prog="bench", description=__doc__.splitlines()[0])
+    parser = Parser(prog="bench", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
     )
@@ -264,12 +210,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = TrainConfig.from_preset(options.preset)
         folder = None if options.out is None else Path(options.out)
         if folder is not None:
-            check_folder(folder)
+            check_folder(folder, NAME)
         rows = measure(config, options.rounds, options.steps)
         if folder is not None:
-            notes = manifest(config, options.rounds, options.steps)
-            write_text(folder / MANIFEST, json.dumps(notes, indent=2) + "\n")
-            write_text(folder / DATA, rows.to_csv(index=False, float_format="%.6g"))
+            text = config.canonical_json()
+            notes = {"config": json.loads(text), "config_sha256": sha256(text.encode()).hexdigest()}
+            given = {"threads": 1, "rounds": options.rounds, "steps": options.steps}
+            write(folder, NAME, rows, PACKAGES, **notes, **given)
     except (ConfigError, FileError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,9 @@ _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
 _jobs = click.option(
     "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Runs side by side."
 )
+_device = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu or cuda; auto prefers a GPU."
+)
 _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's number if absent.")
 
 
@@ -75,19 +79,20 @@ _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's
     help="Change a setting, e.g. --set epochs=5 --set env.num_users=12; may be repeated.",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Torch threads."
-)
+@click.option("--threads", type=click.IntRange(1), help="Torch threads [default: all cores].")
+@_device
 @_quiet
 def train(
     algorithm: str | None, preset: str, seed: int | None, assignments: tuple[str, ...],
-    out: Path, threads: int, quiet: bool,
+    out: Path, threads: int | None, device: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Train one run, or take it up where it was stopped."""
     config = settings(preset, assignments, algorithm=algorithm, seed=seed)
+    from dtlib.devices import cores
     from dtlib.training import train as run_training
 
-    run = run_training(config, out, progress=not quiet, threads=threads)
+    threads = threads or cores()
+    run = run_training(config, out, not quiet, threads=threads, device=device)
     last = run.history.iloc[-1]
     click.echo(
         f"{len(run.history)} episodes in {out}: "
@@ -120,13 +125,14 @@ def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
 @_preset
 @_seeds
 @_jobs
+@_device
 @_quiet
-def figure(name: str, preset: str, seeds: int | None, jobs: int, quiet: bool) -> None:
+def figure(name: str, preset: str, seeds: int | None, jobs: int, device: str, quiet: bool) -> None:
     """Run what figure NAME needs and write its data to results/PRESET/."""
     from dtlib import experiments, figures
 
     experiment = experiments.find(name)
-    place = experiments.write(experiment, preset, seeds, jobs, progress=not quiet)
+    place = experiments.write(experiment, preset, seeds, jobs, not quiet, device)
     click.echo(f"{paths.relative(place)}: tables and manifest are written")
     data = experiments.data(name, preset, seeds)
     for file in figures.save(experiment.name, data, paths.pictures() / preset):
@@ -136,14 +142,17 @@ def figure(name: str, preset: str, seeds: int | None, jobs: int, quiet: bool) ->
 @main.command()
 @_preset
 @_jobs
+@_device
 @_quiet
 @click.pass_context
-def reproduce(ctx: click.Context, preset: str, jobs: int, quiet: bool) -> None:
+def reproduce(ctx: click.Context, preset: str, jobs: int, device: str, quiet: bool) -> None:
     """Run every figure of a preset, resuming what was begun."""
     from dtlib import experiments
 
     for name in experiments.EXPERIMENTS:
-        ctx.invoke(figure, name=name, preset=preset, seeds=None, jobs=jobs, quiet=quiet)
+        ctx.invoke(
+            figure, name=name, preset=preset, seeds=None, jobs=jobs, device=device, quiet=quiet
+        )
 
 
 @main.command()
@@ -169,15 +178,14 @@ def notebook(
 
 
 @main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("name", type=click.Choice(["episode", "training", "critics", "peer"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def bench(arguments: tuple[str, ...]) -> None:
-    """Measure what the README claims; see benchmarks/."""
-    sys.path.insert(0, str(paths.root()))
-    if not (paths.root() / "benchmarks" / "episode.py").is_file():
+def bench(name: str, arguments: tuple[str, ...]) -> None:
+    """Run benchmark NAME of benchmarks/ with ARGUMENTS, such as --help or --out."""
+    if not (paths.root() / "benchmarks" / f"{name}.py").is_file():
         raise FileError(f"{paths.root() / 'benchmarks'}: not found; run from a checkout")
-    from benchmarks.episode import main as measure
-
-    sys.exit(measure(list(arguments)))
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    sys.exit(subprocess.run(command, cwd=paths.root()).returncode)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised with every change of the code that changes results, so that no stale number is drawn."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

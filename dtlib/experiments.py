@@ -18,7 +18,8 @@ from tqdm import tqdm
 from dtlib import paths, store
 from dtlib.checkpoint import FileError, write_text
 from dtlib.config import ConfigError, TrainConfig
-from dtlib.training import TIMINGS, Trainer, evaluate
+from dtlib.devices import resolve_device
+from dtlib.training import TIMINGS, Trainer, alike, evaluate
 
 MANIFEST = "manifest.json"
 HELD_OUT = 5
@@ -122,34 +123,42 @@ def _rows(planned: Planned, experiment: Experiment) -> pd.DataFrame:
 
 
 def collect(
-    experiment: Experiment, runs: list[Planned], jobs: int = 2, progress: bool = False
+    experiment: Experiment,
+    runs: list[Planned],
+    jobs: int = 2,
+    progress: bool = False,
+    device: str = "auto",
 ) -> pd.DataFrame:
     """Train what the store lacks and return tidy data: one row per run and x-value.
 
     Args:
         experiment: whose runs they are.
         runs: see :meth:`Experiment.runs`.
-        jobs: processes, each with one torch thread.
+        jobs: processes, each with one torch thread; a GPU is used by one process.
         progress: show a bar over episodes on standard error.
+        device: ``auto``, ``cpu``, or ``cuda``, where runs that fit together train side by side.
     """
     missing = [r for r in runs if store.episodes_done(r.config) < r.config.episodes]
+    batches = [[planned.config] for planned in missing]
+    if (where := resolve_device(device)).type == "cuda":
+        batches, jobs = alike([planned.config for planned in missing]), 1
     with _EpisodeBar(missing, progress):
-        jobs = max(1, min(jobs, len(missing)))
+        jobs = max(1, min(jobs, len(batches)))
         done = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(_finish)(planned.config) for planned in missing
+            delayed(_finish)(batch, str(where)) for batch in batches
         )
         for _ in done:
             pass
     return pd.concat([_rows(planned, experiment) for planned in runs], ignore_index=True)
 
 
-def _finish(config: TrainConfig) -> None:
-    store.get(config)
+def _finish(configs: list[TrainConfig], device: str) -> None:
+    store.get_together(configs, device=device)
 
 
 def _evaluate(planned: Planned) -> pd.DataFrame:
     run = store.get(planned.config)
-    stages = {"before": Trainer(planned.config).run(), "after": run}
+    stages = {"before": Trainer([planned.config]).run(), "after": run}
     tables = [evaluate(one, HELD_OUT).assign(stage=stage) for stage, one in stages.items()]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(variant=planned.variant, seed=planned.config.seed)
@@ -211,6 +220,7 @@ def write(
     seeds: int | None = None,
     jobs: int = 2,
     progress: bool = False,
+    device: str = "auto",
 ) -> Path:
     """Run an experiment and write its tables and manifest to ``results/<preset>/<name>/``.
 
@@ -218,7 +228,7 @@ def write(
     """
     runs = experiment.runs(preset, seeds)
     tables = {
-        "data.csv": collect(experiment, runs, jobs, progress),
+        "data.csv": collect(experiment, runs, jobs, progress, device),
         "evaluation.csv": evaluate_runs(runs, jobs),
     }
     texts = {name: one.to_csv(index=False, lineterminator="\n") for name, one in tables.items()}
@@ -229,6 +239,7 @@ def write(
         "key": plan_key(runs),
         "files_sha256": {name: _sha256(text) for name, text in texts.items()},
         "threads_per_run": 1,
+        "device": resolve_device(device).type,
         "seconds_of_training": round(float(sum(spent)), 1),
         **store.provenance(),
         "runs": [

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from dtlib.config import EnvConfig
+from dtlib.networks import Columns
 from dtlib.world import World
 
 
@@ -34,6 +35,18 @@ def state_size(env: EnvConfig, queue: bool = False) -> int:
     return 2 * env.num_bs + env.num_users * (5 + 2 * env.num_bs + int(queue))
 
 
+def columns(env: EnvConfig, queue: bool = False) -> dict[str, Columns]:
+    """Return how the observations of each kind of agent, and the global state, begin."""
+    sites, users = env.num_bs, env.num_users
+    near = users * sites + 2 * sites
+    return {
+        "users": Columns(1 + 2 * sites),
+        "stations": Columns(1 + 2 * sites, users * (2 + sites)),
+        "centre": Columns(near),
+        "state": Columns(near + users * (sites + int(queue))),
+    }
+
+
 def _scaled_position(position: Tensor, env: EnvConfig) -> Tensor:
     return position * (2 / env.area_m) - 1
 
@@ -53,7 +66,7 @@ def _requests(world: World, env: EnvConfig) -> Tensor:
 
 
 def observe_users(world: World, env: EnvConfig) -> Tensor:
-    """Return the MUs' observations, eq. (20): own index, own position, base stations, own request.
+    """Return the MUs' observations, eq. (20): own index, base stations, own position, own request.
 
     Returns:
         [R, N, K, 6 + 2M].
@@ -61,7 +74,7 @@ def observe_users(world: World, env: EnvConfig) -> Tensor:
     users, sites = env.num_users, env.num_bs
     index = torch.arange(1, users + 1, device=world.gain.device) / users
     obs = world.gain.new_empty(world.replicas, users, world.slots, user_size(env))
-    own, where, all_sites, what = obs.split([1, 2, 2 * sites, 3], dim=-1)
+    own, all_sites, where, what = obs.split([1, 2 * sites, 2, 3], dim=-1)
     own.copy_(index[:, None, None])
     where.copy_(_scaled_position(world.position, env).transpose(1, 2))
     all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
@@ -72,9 +85,9 @@ def observe_users(world: World, env: EnvConfig) -> Tensor:
 def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor:
     """Return the base stations' observations, eq. (22), of the users K* that request.
 
-    Own index, base stations, and per requesting user: whether it is associated here, its position,
-    its request, where its twin lives if it is associated here (ζ), and whether its twin lives here.
-    The last is not in (22), but a server knows which twins it hosts.
+    Own index, base stations, and per requesting user: whether it is associated here, where its
+    twin lives if it is associated here (ζ), whether its twin lives here, its position, its request.
+    That its twin lives here is not in (22), but a server knows which twins it hosts.
 
     Args:
         world: leading axes [R, N].
@@ -94,8 +107,8 @@ def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor
 
     # Written in place, in long runs: this is the largest array of all.
     obs = world.gain.new_empty(world.replicas, sites, world.slots, station_size(env))
-    own, all_sites, near, common, link, hosted = obs.split(
-        [1, 2 * sites, users, 5 * users, users * sites, users], dim=-1
+    own, all_sites, near, link, hosted, common = obs.split(
+        [1, 2 * sites, users, users * sites, users, 5 * users], dim=-1
     )
     own.copy_(index[:, None, None])
     all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
@@ -131,10 +144,14 @@ def global_state(
         queue: [R, N, K], Y[qT]; added, as log(1 + Y), if given.
 
     Returns:
-        [R, N, 2M + K(5 + 2M)], K longer with the queue.
+        [R, N, 2M + K(5 + 2M)], K longer with the queue: associations, base stations, deployment,
+        the queue, positions, requests.
     """
     lives = one_hot(deployment, env.num_bs).to(world.gain.dtype)
-    parts = [observe_centre(world, env), _requests(world, env).flatten(2), lives.flatten(2)]
+    centre = observe_centre(world, env)
+    seldom = columns(env)["centre"].slow
+    parts = [centre[..., :seldom], lives.flatten(2)]
     if queue is not None:
         parts.append(torch.log1p(queue).to(world.gain.dtype))
+    parts += [centre[..., seldom:], _requests(world, env).flatten(2)]
     return torch.cat(parts, dim=-1)

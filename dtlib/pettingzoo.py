@@ -335,9 +335,9 @@ def _box(low: Sequence[float]) -> Box:
 def _observation_spaces(env: EnvConfig) -> dict[str, Space]:
     """Lower bounds in the layout of ``observations.py``: −1 for positions, else 0."""
     users, sites = env.num_users, [-1] * (2 * env.num_bs)
-    user = [0, -1, -1, *sites, 0, 0, 0]
+    user = [0, *sites, -1, -1, 0, 0, 0]
     asking = [-1, -1, 0, 0, 0] * users
-    station = [0, *sites, *[0] * users, *asking, *[0] * (users * env.num_bs), *[0] * users]
+    station = [0, *sites, *[0] * (users * (2 + env.num_bs)), *asking]
     spaces: dict[str, Space] = {name: _box(user) for name in user_names(env)}
     spaces |= {name: _box(station) for name in station_names(env)}
     return spaces | {CENTRE: _box(_centre_low(env))}
@@ -348,7 +348,10 @@ def _centre_low(env: EnvConfig) -> list[int]:
 
 
 def _state_low(env: EnvConfig) -> list[int]:
-    return _centre_low(env) + [0] * (env.num_users * (3 + env.num_bs))
+    users = env.num_users
+    centre = _centre_low(env)
+    lives, places, requests = [0] * (users * env.num_bs), centre[-2 * users :], [0] * (3 * users)
+    return [*centre[: -2 * users], *lives, *places, *requests]
 
 
 def _action_spaces(env: EnvConfig) -> dict[str, Space]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, product
+from itertools import product
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import init
-from torch.nn.functional import softplus
 
 from dtlib.config import EnvConfig, TrainConfig
+from dtlib.distributions import beta_parameters, sample_beta, sample_categorical
+from dtlib.networks import MLPStack
 from dtlib.observations import (
     centre_size,
     observe_centre,
@@ -26,118 +26,6 @@ from dtlib.world import World
 
 WINDOW = 500
 """Slots whose base stations' observations, the largest arrays of all, exist at the same time."""
-EDGE = 1e-6
-"""Beta samples keep this distance from 0 and 1, where the density may be infinite."""
-
-
-class MLPStack:
-    """Several perceptrons of one shape, stored as one array per layer.
-
-    All of them run in one batched product; one of them alone can be trained through
-    :meth:`parameters`, whose tensors are views of the stack.
-
-    Args:
-        count: A, number of networks.
-        sizes: widths from input to output.
-        activation: ``"relu"`` or ``"tanh"``.
-        output_gain: gain of the orthogonal initial output layer; hidden layers have √2.
-        generator: of the initial weights.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        sizes: Sequence[int],
-        activation: str = "relu",
-        output_gain: float = 1.0,
-        generator: Generator | None = None,
-    ) -> None:
-        self.count, self.sizes = count, tuple(sizes)
-        self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
-        self.weights = [torch.empty(count, a, b) for a, b in pairwise(sizes)]
-        self.biases = [torch.zeros(count, 1, b) for b in sizes[1:]]
-        for layer, weight in enumerate(self.weights):
-            gain = output_gain if layer == len(self.weights) - 1 else 2**0.5
-            for one in weight:
-                init.orthogonal_(one, gain, generator=generator)
-        self._leaves = [
-            [t[i].detach().requires_grad_() for t in self.weights + self.biases]
-            for i in range(count)
-        ]
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Run every network on its own rows, without gradients: [A, n, in] → [A, n, out]."""
-        hidden = inputs
-        with torch.no_grad():
-            for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-                hidden = torch.baddbmm(bias, hidden, weight)
-                if layer < len(self.weights) - 1:
-                    hidden = self._activate(hidden)
-        return hidden
-
-    def single(self, index: int, inputs: Tensor) -> Tensor:
-        """Run one network, with gradients to its parameters: [n, in] → [n, out]."""
-        leaves, depth = self._leaves[index], len(self.weights)
-        hidden = inputs
-        for layer in range(depth):
-            hidden = torch.addmm(leaves[depth + layer], hidden, leaves[layer])
-            if layer < depth - 1:
-                hidden = self._activate(hidden)
-        return hidden
-
-    def parameters(self, index: int) -> list[Tensor]:
-        """Return one network's weights and biases: trainable views of the stack."""
-        return self._leaves[index]
-
-    def state(self) -> dict[str, Tensor]:
-        """Return the stacked arrays by name."""
-        names = [f"weight{i}" for i in range(len(self.weights))]
-        names += [f"bias{i}" for i in range(len(self.biases))]
-        return dict(zip(names, self.weights + self.biases, strict=True))
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Copy arrays of :meth:`state` into place; the views stay valid."""
-        with torch.no_grad():
-            for name, tensor in self.state().items():
-                tensor.copy_(state[name])
-
-
-def beta_parameters(raw: Tensor) -> Tensor:
-    """Return Beta parameters above 1, so that the density has one peak: 1 + softplus(raw)."""
-    return 1 + softplus(raw)
-
-
-def beta_log_prob(value: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Return the log-density (35) of Beta(first, second) at ``value``, elementwise."""
-    constant = torch.lgamma(first + second) - torch.lgamma(first) - torch.lgamma(second)
-    return (first - 1) * torch.log(value) + (second - 1) * torch.log1p(-value) + constant
-
-
-def beta_entropy(first: Tensor, second: Tensor) -> Tensor:
-    """Return the differential entropy of Beta(first, second), elementwise."""
-    both = first + second
-    constant = torch.lgamma(both) - torch.lgamma(first) - torch.lgamma(second)
-    return (
-        -constant
-        - (first - 1) * torch.digamma(first)
-        - (second - 1) * torch.digamma(second)
-        + (both - 2) * torch.digamma(both)
-    )
-
-
-def sample_beta(first: Tensor, second: Tensor, generator: Generator | None) -> Tensor:
-    """Draw from Beta(first, second) as a ratio of Gamma variables, elementwise."""
-    one = torch._standard_gamma(first, generator=generator)
-    two = torch._standard_gamma(second, generator=generator)
-    return (one / (one + two)).clamp(EDGE, 1 - EDGE)
-
-
-def sample_categorical(logits: Tensor, generator: Generator | None) -> Tensor:
-    """Draw an index from the last axis by inverting the distribution function."""
-    by_choice = logits.movedim(-1, 0).contiguous()
-    cumulative = (by_choice - by_choice.amax(0)).exp_().cumsum(0)
-    draw = torch.rand(logits.shape[:-1], generator=generator, dtype=logits.dtype) * cumulative[-1]
-    return (draw >= cumulative[:-1]).sum(0)
 
 
 def power_watts(unit: Tensor, env: EnvConfig, train: TrainConfig) -> Tensor:
@@ -203,20 +91,27 @@ class Policies:
         """The three kinds of agents, in the order of their numbers."""
         return {"users": self.users, "stations": self.stations, "centre": self.centre}
 
+    def to(self, device: torch.device | str) -> None:
+        """Move the networks."""
+        for stack in self.stacks.values():
+            stack.to(device)
+
     def act(
         self,
         world: World,
         generators: Sequence[Generator] | None = None,
         carry: Carry | None = None,
+        env: EnvConfig | None = None,
     ) -> Actions:
         """Return the actions in every slot of ``world``; see :meth:`decide`."""
-        return self.decide(world, generators, carry).actions
+        return self.decide(world, generators, carry, env).actions
 
     def decide(
         self,
         world: World,
         generators: Sequence[Generator] | None = None,
         carry: Carry | None = None,
+        env: EnvConfig | None = None,
     ) -> Decision:
         """Act in every slot of ``world``: first the centre, then MUs and base stations.
 
@@ -225,8 +120,9 @@ class Policies:
             generators: one per replica, which draw from the policies; the mean action (the most
                 likely server, for the centre) is taken if absent.
             carry: the state before the first slot; the start of an episode if absent.
+            env: the network that ``world`` is of, if it is another than the policies'.
         """
-        env = self.config.env
+        env = self.config.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
         centre_obs = observe_centre(world, env)
         choice = self._choose(centre_obs, generators)
@@ -240,7 +136,7 @@ class Policies:
 
         needed = station_mask(world.association, deployment, served, env)
         needed |= station_mask(world.association, choice, world.request, env)
-        weights = self._weigh(world, deployment, needed, generators)
+        weights = self._weigh(world, deployment, needed, generators, env)
         cpu, wired = weights.chunk(2, dim=-1)
         return Decision(
             Actions(power, cpu, wired, choice), unit, sending, served, deployment,
@@ -253,14 +149,13 @@ class Policies:
         deployment: Tensor,
         needed: Tensor,
         generators: Sequence[Generator] | None,
+        env: EnvConfig,
     ) -> Tensor:
         """Base stations' weights [R, N, M, 2K], a window of slots at a time, for the cache."""
         pieces = []
         for start in range(0, world.slots, WINDOW):
             stop = min(start + WINDOW, world.slots)
-            obs = observe_stations(
-                world.window(start, stop), deployment[:, start:stop], self.config.env
-            )
+            obs = observe_stations(world.window(start, stop), deployment[:, start:stop], env)
             pieces.append(_draw(self.stations, obs, needed[:, start:stop], generators))
         return torch.cat(pieces, dim=1)
 
@@ -307,8 +202,7 @@ def _draw(
         rows, row = slot.unique_consecutive(return_inverse=True)
         seen = obs[replica, :, agent]
         seen = seen if len(rows) == len(seen) else seen[rows]
-        with torch.no_grad():
-            raw = stack.single(agent, seen)
+        raw = stack.single(agent, seen)
         place = row * raw.shape[1] + column
         one = beta_parameters(raw.flatten()[place])
         two = beta_parameters(raw.flatten()[place + mask.shape[-1]])

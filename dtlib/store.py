@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from dtlib import paths
 from dtlib.checkpoint import FileError
 from dtlib.config import RESULTS_VERSION, TrainConfig
-from dtlib.training import CHECKPOINT, HISTORY, Run, train
+from dtlib.training import CHECKPOINT, HISTORY, Run, load_run, train_together
 
 PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
 
@@ -38,19 +39,36 @@ def episodes_done(config: TrainConfig) -> int:
         return 0
 
 
-def get(config: TrainConfig, progress: bool = False) -> Run:
+def get(config: TrainConfig, progress: bool = False, device: str = "auto") -> Run:
     """Return a finished run: loaded if the store has it, trained or taken up otherwise.
 
     A damaged checkpoint is set aside and its run begun anew.
     """
-    place = folder(config)
+    return get_together([config], progress, device)[0]
+
+
+def get_together(
+    configs: Sequence[TrainConfig], progress: bool = False, device: str = "auto"
+) -> list[Run]:
+    """Return finished runs, those that are missing trained side by side; see :func:`get`."""
+    places = [folder(config) for config in configs]
     try:
-        return train(config, place, progress)
+        return train_together(configs, places, progress, device=device)
     except FileError:
-        if not (place / CHECKPOINT).exists():
+        damaged = [place for place in places if (place / CHECKPOINT).exists() and _bad(place)]
+        if not damaged:
             raise
-        place.rename(_free_name(place))
-        return train(config, place, progress)
+        for place in damaged:
+            place.rename(_free_name(place))
+        return train_together(configs, places, progress, device=device)
+
+
+def _bad(place: Path) -> bool:
+    try:
+        load_run(place)
+    except FileError:
+        return True
+    return False
 
 
 def _free_name(place: Path) -> Path:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.distributions import Beta, Categorical
 
-from dtlib.algorithms.batch import actor_batch, explained_variance, standardise
-from dtlib.policies import beta_parameters
+from dtlib.algorithms.batch import ActorBatch, actor_data, explained_variance, standardise
+from dtlib.distributions import beta_parameters
 
 SLOTS, USERS = 23, 4
 
@@ -29,6 +29,12 @@ def random_case(head, blocks, seed=0, choices=3):
     return obs, value, mask, raw
 
 
+def laid_out(data, raw):
+    """The layout of one run, and the log-probabilities of its groups under dense outputs."""
+    batch = ActorBatch([data], SLOTS, raw.shape[1])
+    return batch, batch.terms(raw.mT[None].contiguous())
+
+
 def dense(head, raw, value):
     """Log-probability and entropy of every number, [N, D], by torch.distributions."""
     if head == "beta":
@@ -45,27 +51,30 @@ def test_groups_against_a_loop(head, blocks, per_user):
     obs, value, mask, raw = random_case(head, blocks)
     generator = torch.Generator().manual_seed(9)
     advantage = torch.randn((SLOTS, USERS) if per_user else (SLOTS,), generator=generator)
-    batch = actor_batch(head, obs, value, mask, advantage, USERS)
+    data = actor_data(head, obs, value, mask, advantage, USERS)
 
     kept = mask.any(-1)
-    assert torch.equal(batch.obs, obs[kept])
-    log_prob, entropy = batch.log_prob_entropy(raw[kept])
+    assert torch.equal(data.obs, obs[kept])
+    batch, terms = laid_out(data, raw[kept])
+    log_prob = batch.log_prob(terms)[0]
     every_log_prob, every_entropy = dense(head, raw, value)
 
-    expected = []
+    expected, entropies = {}, []
     for n in range(SLOTS):
         parts = [[k + b * USERS for b in range(blocks)] for k in range(USERS)]
         for user, columns in enumerate(parts if per_user else [sum(parts, [])]):
             chosen = [c for c in columns if mask[n, c]]
             if chosen:
                 gain = advantage[n, user] if per_user else advantage[n]
-                expected.append(
-                    (n, gain, every_log_prob[n, chosen].sum(), every_entropy[n, chosen].sum())
-                )
-    assert batch.groups == len(expected)
-    assert batch.slot.tolist() == [n for n, *_ in expected]
-    for found, place in ((batch.advantage, 1), (log_prob, 2), (entropy, 3)):
-        torch.testing.assert_close(found, torch.stack([row[place] for row in expected]))
+                expected[n, gain.item()] = every_log_prob[n, chosen].sum()
+                entropies.append(every_entropy[n, chosen].sum())
+    assert batch.counts == [len(expected)] and len(data.slot) == len(expected)
+    assert set(zip(data.slot.tolist(), data.advantage.tolist(), strict=True)) == set(expected)
+    for slot, gain, found in zip(data.slot, data.advantage, log_prob, strict=True):
+        torch.testing.assert_close(found, expected[slot.item(), gain.item()], rtol=1e-4, atol=1e-4)
+    slope = torch.zeros(1, raw.shape[1], len(data.obs))
+    mean = batch.slope(terms, torch.zeros_like(batch.advantage), 1.0, slope)
+    torch.testing.assert_close(mean[0], torch.stack(entropies).mean())
 
 
 def test_the_smallest_case_by_hand():
@@ -73,13 +82,13 @@ def test_the_smallest_case_by_hand():
     mask = torch.tensor([[False] * 4, [True, True, False, True]])
     value = torch.tensor([[0.0] * 4, [0.1, 0.2, 0.0, 0.4]])
     advantage = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    batch = actor_batch("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage, 2)
-    assert batch.obs.tolist() == [[6.0]]
-    assert batch.value.tolist() == pytest.approx([0.1, 0.2, 0.4])
-    assert batch.group.tolist() == [0, 1, 1]
-    assert batch.slot.tolist() == [1, 1]
-    assert batch.advantage.tolist() == [3.0, 4.0]
-    joint = actor_batch("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage[:, 0])
+    data = actor_data("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage, 2)
+    assert data.obs.tolist() == [[6.0]]
+    assert data.value.tolist() == pytest.approx([0.1, 0.2, 0.4])
+    assert data.group.tolist() == [0, 1, 1]
+    assert data.slot.tolist() == [1, 1]
+    assert data.advantage.tolist() == [3.0, 4.0]
+    joint = actor_data("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage[:, 0])
     assert joint.group.tolist() == [0, 0, 0] and joint.advantage.tolist() == [3.0]
 
 
@@ -88,51 +97,84 @@ def test_an_action_without_effect_gets_no_gradient(head):
     """Outputs behind masked numbers have gradient zero, all others that of the dense density."""
     obs, value, mask, raw = random_case(head, 1)
     advantage = torch.randn(SLOTS, generator=torch.Generator().manual_seed(4))
-    batch = actor_batch(head, obs, value, mask, advantage)
+    data = actor_data(head, obs, value, mask, advantage)
+    kept = mask.any(-1)
+    batch, terms = laid_out(data, raw[kept])
+    found = torch.zeros(1, raw.shape[1], len(data.obs))
+    batch.slope(terms, batch.advantage * batch.share, 0.01, found)
+    found = found[0].mT
 
     raw.requires_grad_()
-    log_prob, entropy = batch.log_prob_entropy(raw[mask.any(-1)])
-    loss = (log_prob * batch.advantage).sum() + 0.01 * entropy.sum()
-    (found,) = torch.autograd.grad(loss, raw)
-
     every_log_prob, every_entropy = dense(head, raw, value)
-    loss = ((every_log_prob * advantage[:, None] + 0.01 * every_entropy) * mask).sum()
-    (expected,) = torch.autograd.grad(loss, raw)
-    torch.testing.assert_close(found, expected)
+    gain = ((every_log_prob * advantage[:, None] + 0.01 * every_entropy) * mask).sum(-1)
+    (expected,) = torch.autograd.grad(-gain.sum() / kept.sum(), raw)
+    torch.testing.assert_close(found, expected[kept])
 
     if head == "beta":
-        without_effect = torch.cat([~mask, ~mask], dim=-1)
+        without_effect = torch.cat([~mask, ~mask], dim=-1)[kept]
     else:
-        without_effect = (~mask).repeat_interleave(raw.shape[1] // mask.shape[1], dim=-1)
+        without_effect = (~mask).repeat_interleave(raw.shape[1] // mask.shape[1], dim=-1)[kept]
     assert without_effect.any() and found[without_effect].abs().max() == 0
     assert found[~without_effect].abs().min() > 0
 
 
 def test_masking_leaves_the_expected_gradient_alone():
     """Enumeration: two numbers of three choices, the advantage depends on the first only."""
-    raw = torch.tensor([[0.3, -0.2, 0.5, 1.0, 0.1, -0.7]], dtype=torch.float64, requires_grad=True)
+    raw = torch.tensor([[0.3, -0.2, 0.5, 1.0, 0.1, -0.7]], dtype=torch.float64)
     advantage = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
     obs, mask = torch.zeros(1, 1), torch.tensor([[True, False]])
-    full, masked = torch.zeros(1, 6), torch.zeros(1, 6)
+    full, masked = torch.zeros(6), torch.zeros(6)
     for first in range(3):
         for second in range(3):
             value = torch.tensor([[first, second]])
             gains = advantage[first : first + 1]
             for total, use in ((full, torch.ones_like(mask)), (masked, mask)):
-                batch = actor_batch("categorical", obs, value, use, gains)
-                log_prob = batch.log_prob_entropy(raw)[0]
-                weight = dense("categorical", raw, value)[0].sum().exp().detach()
-                total += torch.autograd.grad((log_prob * gains * weight).sum(), raw)[0]
+                batch = ActorBatch([actor_data("categorical", obs, value, use, gains)], 1, 6)
+                weight = dense("categorical", raw, value)[0].sum().exp()
+                slope = torch.zeros(1, 6, 1, dtype=torch.float64)
+                batch.slope(batch.terms(raw[..., None]), gains[None] * weight, 0.0, slope)
+                total -= slope.flatten()
     torch.testing.assert_close(full, masked)
-    assert masked[0, 3:].abs().max() == 0 and masked[0, :3].abs().min() > 0.01
+    assert masked[3:].abs().max() == 0 and masked[:3].abs().min() > 0.01
+
+
+@pytest.mark.parametrize(("head", "blocks"), [("beta", 1), ("beta", 2), ("categorical", 1)])
+@pytest.mark.parametrize("per_user", [False, True])
+def test_runs_side_by_side_do_not_see_each_other(head, blocks, per_user):
+    """Padding counts nowhere: each run's log-probabilities and slopes are those it has alone."""
+    data, raws, alone = [], [], []
+    for seed in range(3):
+        obs, value, mask, raw = random_case(head, blocks, seed)
+        mask[: 5 * seed] = False
+        generator = torch.Generator().manual_seed(seed)
+        advantage = torch.randn((SLOTS, USERS) if per_user else (SLOTS,), generator=generator)
+        one = actor_data(head, obs, value, mask, advantage, USERS)
+        data.append(one)
+        raws.append(raw[mask.any(-1)])
+        batch, terms = laid_out(one, raws[-1])
+        slope = torch.zeros(1, raw.shape[1], len(one.obs))
+        entropy = batch.slope(terms, batch.advantage, 0.1, slope)
+        alone.append((batch.log_prob(terms)[0], slope[0], entropy[0]))
+    together = ActorBatch(data, SLOTS, raws[0].shape[1])
+    padded = torch.full((3, raws[0].shape[1], together.rows.shape[1]), 7.0)
+    for run, raw in enumerate(raws):
+        padded[run, :, : len(raw)] = raw.mT
+    terms = together.terms(padded)
+    log_prob, slope = together.log_prob(terms), torch.zeros_like(padded)
+    entropy = together.slope(terms, together.advantage, 0.1, slope)
+    for run, (own_log_prob, own_slope, own_entropy) in enumerate(alone):
+        torch.testing.assert_close(log_prob[run, : len(own_log_prob)], own_log_prob)
+        torch.testing.assert_close(slope[run, :, : own_slope.shape[1]], own_slope)
+        torch.testing.assert_close(entropy[run], own_entropy)
+        assert not log_prob[run, len(own_log_prob) :].any()
+        assert not slope[run, :, own_slope.shape[1] :].any()
 
 
 def test_an_agent_that_never_counts_has_an_empty_batch():
     obs, value, _, _ = random_case("beta", 1)
-    batch = actor_batch(
-        "beta", obs, value, torch.zeros(SLOTS, USERS, dtype=bool), torch.ones(SLOTS)
-    )
-    assert batch.groups == 0 and len(batch.obs) == 0
+    data = actor_data("beta", obs, value, torch.zeros(SLOTS, USERS, dtype=bool), torch.ones(SLOTS))
+    assert len(data.slot) == 0 and len(data.obs) == 0
+    assert ActorBatch([data], SLOTS, 2 * USERS).counts == [0]
 
 
 def test_standardise():

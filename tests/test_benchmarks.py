@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
+from dtlib.observations import centre_size, state_size, station_size, user_size
 
 
 @pytest.fixture
@@ -96,3 +97,81 @@ def test_refuses_episodes_too_short_to_time(episode):
     env = EnvConfig(num_users=1, num_bs=1, frames=1, frame_slots=2, migration_slots=0)
     with pytest.raises(ConfigError, match="frames·frame_slots = 2: must be at least 3"):
         episode.measure(TrainConfig(env=env))
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def training(request, monkeypatch):
+    monkeypatch.syspath_prepend(str(request.config.rootpath))
+    from benchmarks import training
+
+    return training
+
+
+def test_training_measures_each_phase_in_processes_of_its_own(training, tmp_path, monkeypatch):
+    case = training.Case("plain", users=4, sites=2, frames=1, epochs=2, jobs=2)
+    rows = pd.DataFrame(training.measure(case, rounds=2))
+    assert set(rows["job"]) == {0, 1} and set(rows["round"]) == {0, 1}
+    one = rows[(rows["job"] == 0) & (rows["round"] == 1)].set_index("quantity").value
+    assert (one > 0).all()
+    assert one[list(training.PHASES)].sum() == pytest.approx(one["episode_s"])
+    assert one["dense_gflop"] > one["executed_gflop"]
+    rate = one["dense_gflop"] * case.epochs / (one["actor_s"] + one["critic_s"])
+    assert one["dense_of_peak"] == pytest.approx(rate / one["gemm_gflops"])
+    assert one["plain_over_fast"] == pytest.approx(one["plain_s"] / one["fast_s"])
+    assert "episode_s" in training.table(rows)
+
+
+def test_dense_operations_by_hand(training):
+    """Two users with 3 and 5 rows, one base station with 4, the centre with 2; 10 slots."""
+    config = TrainConfig(
+        env={"num_users": 2, "num_bs": 1, "frame_slots": 10, "frames": 1, "migration_slots": 0},
+        hidden_sizes=(7,), critic="shared",
+    )  # fmt: skip
+    found = training.dense_flop(config, [3, 5, 4, 2])
+    env = EnvConfig(num_users=2, num_bs=1)
+    expected = 0
+    for inputs, outputs, rows in (
+        (user_size(env), 2, 3 + 5), (station_size(env), 8, 4), (centre_size(env), 2, 2),
+        (state_size(env), 1, 2 * 10),
+    ):  # fmt: skip
+        expected += rows * (2 * 2 * inputs * 7 + 3 * 2 * 7 * outputs)
+    assert found == expected
+
+
+def test_counted_operations_are_those_executed(training):
+    """Products that are replaced by look-ups are not counted."""
+    case = training.Case("phases", users=3, sites=2, frames=1, epochs=1)
+    record = training.work(case, rounds=1)[0]
+    assert 0 < record["executed_gflop"] < record["dense_gflop"]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--suite", "sites", "moon"], "suite = 'moon': must be one of phases"),
+        (["--rounds", "0"], "rounds = 0: must be at least 1"),
+        (["--rounds", "x"], "invalid int value"),
+    ],
+)
+def test_training_refuses_bad_input(training, options, line, capsys, monkeypatch):
+    monkeypatch.setattr(training, "measure", lambda *_: pytest.fail("was measured"))
+    try:
+        assert training.main(options) == 2
+    except SystemExit as stop:
+        assert stop.code == 2
+    assert line in capsys.readouterr().err
+
+
+def test_critics_are_compared_on_the_same_runs(request, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(request.config.rootpath))
+    from benchmarks import critics
+
+    monkeypatch.setattr(critics.store.paths, "store", lambda: tmp_path)
+    rows = critics.measure("smoke", seeds=1, jobs=1)
+    assert set(rows["critic"]) == {"shared", "per-agent"}
+    assert set(rows["quantity"]) == {*critics.QUANTITIES, "episode_s"}
+    assert len(rows) == 2 * 2 * len(set(rows["quantity"]))
+    assert "reward_centre" in critics.table(rows)

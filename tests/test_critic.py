@@ -8,6 +8,7 @@ import torch
 from dtlib import TrainConfig
 from dtlib.algorithms.critic import Critics, ValueNorm
 from dtlib.algorithms.gae import gae
+from tests.syncs import Syncs
 
 CONFIG = TrainConfig(hidden_sizes=(8,), learning_rate=0.01, discount=0.9, gae_lambda=0.8)
 SLOTS, INPUTS = 30, 5
@@ -18,46 +19,49 @@ def seeded(seed):
 
 
 def material(critics=3, outputs=2, offset=4.0, scale=7.0):
-    """States [N+1, d] and rewards [C, N, outputs] far from standardised."""
+    """States [N+1, d] and rewards [C, R = 1, outputs, N] far from standardised."""
     state = torch.randn(SLOTS + 1, INPUTS, generator=seeded(1))
-    reward = offset + scale * torch.randn(critics, SLOTS, outputs, generator=seeded(2))
+    reward = offset + scale * torch.randn(critics, 1, outputs, SLOTS, generator=seeded(2))
     return state, reward
 
 
 def make(critics=3, outputs=2, **changes):
-    return Critics(critics, INPUTS, outputs, CONFIG.replace(**changes), seeded(0))
+    return Critics(critics, INPUTS, outputs, CONFIG.replace(**changes), [seeded(0)])
 
 
 # --- the scale of the returns -------------------------------------------------------------------
 
 
 def test_value_norm_by_hand():
-    norm = ValueNorm((1, 1), decay=0.75)
-    norm.update(torch.tensor([[[1.0], [3.0]]]))  # mean 2, variance 1, no memory yet
+    norm = ValueNorm((1, 1, 1), decay=0.75)
+    norm.update(torch.tensor([[[[1.0, 3.0]]]]))  # mean 2, variance 1, no memory yet
     assert norm.mean.item() == pytest.approx(2) and norm.std.item() == pytest.approx(1)
-    norm.update(torch.tensor([[[6.0], [6.0]]]))
+    norm.update(torch.tensor([[[[6.0, 6.0]]]]))
     # weights ¾·¼ and ¼ of the total 7/16: mean (3·2 + 4·6)/7, second moment (3·5 + 4·36)/7
     assert norm.mean.item() == pytest.approx(30 / 7, rel=1e-5)
     assert norm.std.item() == pytest.approx(math.sqrt(159 / 7 - (30 / 7) ** 2), rel=1e-5)
 
 
 def test_value_norm_forgets_and_survives_constants():
-    norm = ValueNorm((2, 3))
+    norm = ValueNorm((2, 1, 3))
     for _ in range(200):
-        norm.update(torch.full((2, 10, 3), -5.0))
-    torch.testing.assert_close(norm.mean, torch.full((2, 3), -5.0))
+        norm.update(torch.full((2, 1, 3, 10), -5.0))
+    torch.testing.assert_close(norm.mean, torch.full((2, 1, 3), -5.0))
     assert norm.std.isfinite().all() and (norm.std > 0).all()
 
 
-def test_value_norm_state_round_trip():
-    one, two = ValueNorm((2, 3)), ValueNorm((2, 3))
-    one.update(torch.randn(2, 10, 3, generator=seeded(0)))
-    two.load(one.state())
+def test_value_norm_state_of_each_run():
+    """Arrays of a run are views: what is copied into them is used."""
+    one, two = ValueNorm((2, 1, 3)), ValueNorm((2, 2, 3))
+    one.update(torch.randn(2, 1, 3, 10, generator=seeded(0)))
     assert set(one.state()) == {"weight", "first", "second", "mean", "std"}
-    returns = torch.randn(2, 10, 3, generator=seeded(1))
+    for name, array in two.state(1).items():
+        array.copy_(one.state()[name])
+    returns = torch.randn(2, 1, 3, 10, generator=seeded(1))
     one.update(returns)
-    two.update(returns)
-    assert all(torch.equal(array, two.state()[name]) for name, array in one.state().items())
+    two.update(returns.expand(2, 2, 3, 10))
+    assert all(torch.equal(array, two.state(1)[name]) for name, array in one.state().items())
+    assert not torch.equal(two.state(0)["mean"], two.state(1)["mean"])
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
@@ -66,22 +70,24 @@ def test_rescaling_keeps_every_value(outputs):
     critics = make(outputs=outputs)
     for episode in range(4):
         state, reward = material(3, outputs, offset=10.0**episode, scale=3.0**episode)
-        before = critics.values(state)
-        critics.advantages(state, reward)
-        torch.testing.assert_close(critics.values(state), before, rtol=1e-4, atol=1e-3)
-        assert not torch.equal(critics.norm.mean, torch.zeros(3, outputs))
+        trace = critics.look([state])
+        before = critics.values(trace)
+        critics.advantages(trace, reward)
+        torch.testing.assert_close(critics.values(trace), before, rtol=1e-4, atol=1e-3)
+        assert not torch.equal(critics.norm.mean, torch.zeros(3, 1, outputs))
         for index in range(3):
-            critics.step(index, state, reward[index])
-    standard = (critics.returns - critics.norm.mean[:, None]) / critics.norm.std[:, None]
+            critics.step(index, trace, reward)
+    standard = (critics.returns - critics.norm.mean[..., None]) / critics.norm.std[..., None]
     assert standard.abs().mean() < 3
 
 
 def test_without_value_norm_the_scale_stays():
     critics = make(value_norm=False)
     weight = critics.stack.weights[-1].clone()
-    critics.advantages(*material())
-    assert torch.equal(critics.norm.mean, torch.zeros(3, 2))
-    assert torch.equal(critics.norm.std, torch.ones(3, 2))
+    state, reward = material()
+    critics.advantages(critics.look([state]), reward)
+    assert torch.equal(critics.norm.mean, torch.zeros(3, 1, 2))
+    assert torch.equal(critics.norm.std, torch.ones(3, 1, 2))
     assert torch.equal(critics.stack.weights[-1], weight)
 
 
@@ -91,29 +97,30 @@ def test_without_value_norm_the_scale_stays():
 def test_advantages_use_values_in_units_of_reward():
     critics = make()
     state, reward = material()
-    critics.advantages(state, reward)  # now mean and deviation are far from 0 and 1
-    values = critics.values(state)
-    raw = torch.stack([critics.stack.single(i, state) for i in range(3)]).detach()
-    torch.testing.assert_close(
-        values, raw * critics.norm.std[:, None] + critics.norm.mean[:, None], rtol=1e-4, atol=1e-4
-    )
-    found = critics.advantages(state, reward)
+    trace = critics.look([state])
+    critics.advantages(trace, reward)  # now mean and deviation are far from 0 and 1
+    values = critics.values(trace)
+    raw = torch.stack([critics.stack.single(i, state).mT[None] for i in range(3)])
+    expected = raw * critics.norm.std[..., None] + critics.norm.mean[..., None]
+    torch.testing.assert_close(values, expected, rtol=1e-4, atol=1e-4)
+    found = critics.advantages(trace, reward)
     for c in range(3):
         for k in range(2):
-            expected = gae(reward[c, :, k], values[c, :, k], 0.9, 0.8)
-            torch.testing.assert_close(found[c, :, k], expected)
-    torch.testing.assert_close(critics.returns, found + values[:, :-1])
+            expected = gae(reward[c, 0, k], values[c, 0, k], 0.9, 0.8)
+            torch.testing.assert_close(found[c, 0, k], expected)
+    torch.testing.assert_close(critics.returns, found + values[..., :-1])
 
 
 def test_explained_variance_is_of_the_whole_reward():
     critics = make()
     state, reward = material()
-    values = critics.values(state)[:, :-1]
-    critics.advantages(state, reward)
+    trace = critics.look([state])
+    values = critics.values(trace)[..., :-1]
+    critics.advantages(trace, reward)
     for c in range(3):
-        target, value = critics.returns[c].sum(-1), values[c].sum(-1)
+        target, value = critics.returns[c, 0].sum(0), values[c, 0].sum(0)
         expected = 1 - (target - value).var() / target.var()
-        assert critics.explained[c] == pytest.approx(expected.item(), rel=1e-4)
+        assert critics.explained[c][0] == pytest.approx(expected.item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("target", ["td", "gae"])
@@ -122,25 +129,26 @@ def test_one_step_against_autograd_by_hand(target, value_norm):
     """Eq. (32) in standardised units: V(s') counts in the target but gets no gradient."""
     critics = make(critic_target=target, value_norm=value_norm, max_grad_norm=1e6)
     state, reward = material()
-    advantage = critics.advantages(state, reward)
-    returns = critics.returns[1]
-    mean, std = critics.norm.mean[1].clone(), critics.norm.std[1].clone()
-    values = critics.values(state)[1]
+    trace = critics.look([state])
+    advantage = critics.advantages(trace, reward)[1, 0].mT
+    returns = critics.returns[1, 0].mT
+    mean, std = critics.norm.mean[1, 0].clone(), critics.norm.std[1, 0].clone()
+    values = critics.values(trace)[1, 0].mT
 
     parameters = [p.detach().clone().requires_grad_() for p in critics.stack.parameters(1)]
     prediction = (state @ parameters[0] + parameters[2]).relu() @ parameters[1] + parameters[3]
     if target == "td":
-        goal = torch.stack([reward[1, n] + 0.9 * values[n + 1] for n in range(SLOTS)])
+        goal = torch.stack([reward[1, 0, :, n] + 0.9 * values[n + 1] for n in range(SLOTS)])
     else:
         goal = returns
-        torch.testing.assert_close(goal, advantage[1] + prediction[:-1].detach() * std + mean)
+        torch.testing.assert_close(goal, advantage + prediction[:-1].detach() * std + mean)
     error = (goal - mean) / std - prediction[:-1]
     loss = 0.5 * error.pow(2).sum() / error.numel()
     adam = torch.optim.Adam(parameters, lr=CONFIG.learning_rate, eps=CONFIG.adam_eps)
     loss.backward()
     adam.step()
 
-    critics.step(1, state, reward[1])
+    critics.step(1, trace, reward)
     for found, expected in zip(critics.stack.parameters(1), parameters, strict=True):
         torch.testing.assert_close(found.detach(), expected.detach(), rtol=1e-3, atol=1e-5)
 
@@ -148,25 +156,38 @@ def test_one_step_against_autograd_by_hand(target, value_norm):
 def test_td_target_by_hand():
     """One linear critic V(s) = ½ s at s = 1, 3, 1 with rewards 2 and 1."""
     config = TrainConfig(hidden_sizes=(), value_norm=False, discount=0.9, learning_rate=1e-3)
-    critics = Critics(1, 1, 1, config, seeded(0))
+    critics = Critics(1, 1, 1, config, [seeded(0)])
     critics.stack.weights[0].fill_(0.5)
-    state, reward = torch.tensor([[1.0], [3.0], [1.0]]), torch.tensor([[[2.0], [1.0]]])
-    critics.advantages(state, reward)
-    critics.step(0, state, reward[0])
+    state, reward = torch.tensor([[1.0], [3.0], [1.0]]), torch.tensor([[[[2.0, 1.0]]]])
+    trace = critics.look([state])
+    critics.advantages(trace, reward)
+    critics.step(0, trace, reward)
     first, second = 2 + 0.9 * 1.5 - 0.5, 1 + 0.9 * 0.5 - 1.5
-    weight, bias = critics.stack.parameters(0)
-    assert weight.grad.item() == pytest.approx(-(first * 1 + second * 3) / 2)
-    assert bias.grad.item() == pytest.approx(-(first + second) / 2)
+    weights, biases = critics.stack.split(critics.trainees[0].gradient)
+    assert weights[0].item() == pytest.approx(-(first * 1 + second * 3) / 2)
+    assert biases[0].item() == pytest.approx(-(first + second) / 2)
     assert critics.stack.weights[0].item() > 0.5
+
+
+@pytest.mark.parametrize("target", ["td", "gae"])
+def test_a_step_does_not_wait_for_the_device(target):
+    critics = make(critic_target=target)
+    state, reward = material()
+    trace = critics.look([state])
+    critics.advantages(trace, reward)
+    with Syncs() as watch:
+        critics.step(0, trace, reward)
+    assert watch.count > 20 and not watch.seen
 
 
 def test_a_step_changes_one_critic_only():
     critics = make()
     state, reward = material()
-    critics.advantages(state, reward)
-    before = critics.values(state)
-    critics.step(2, state, reward[2])
-    after = critics.values(state)
+    trace = critics.look([state])
+    critics.advantages(trace, reward)
+    before = critics.values(trace)
+    critics.step(2, trace, reward)
+    after = critics.values(trace)
     assert torch.equal(after[:2], before[:2]) and not torch.equal(after[2], before[2])
 
 
@@ -175,11 +196,12 @@ def test_critics_learn_to_predict(target):
     """Rewards are a function of the state: the explained variance rises from about none to most."""
     critics = make(1, 1, critic_target=target, discount=0.1)
     state = torch.randn(400, INPUTS, generator=seeded(3))
-    reward = (100 + 20 * state[:-1, :1] - 10 * state[:-1, 1:2].abs())[None]
-    critics.advantages(state, reward)
-    assert critics.explained[0] < 0.1
+    reward = (100 + 20 * state[:-1, 0] - 10 * state[:-1, 1].abs())[None, None, None]
+    trace = critics.look([state])
+    critics.advantages(trace, reward)
+    assert critics.explained[0][0] < 0.1
     for _ in range(8):
         for _ in range(50):
-            critics.step(0, state, reward[0])
-        critics.advantages(state, reward)
-    assert critics.explained[0] > 0.7
+            critics.step(0, trace, reward)
+        critics.advantages(trace, reward)
+    assert critics.explained[0][0] > 0.7

@@ -4,16 +4,11 @@ import pytest
 import torch
 
 from dtlib import TrainConfig
-from dtlib.algorithms.batch import actor_batch, standardise
-from dtlib.algorithms.happo import (
-    UpdateStats,
-    actor_step,
-    agent_order,
-    behaviour_log_prob,
-    update_actors,
-)
+from dtlib.algorithms.batch import ActorBatch, actor_data, standardise
+from dtlib.algorithms.happo import ActorUpdate, UpdateStats, agent_order, update_actors
 from dtlib.algorithms.trainee import Trainee
-from dtlib.policies import MLPStack, beta_parameters, sample_beta, sample_categorical
+from dtlib.distributions import beta_parameters, sample_beta, sample_categorical
+from dtlib.networks import MLPStack
 
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
 
@@ -25,13 +20,13 @@ def seeded(seed):
 # Each variant breaks the algorithm in one way: a game has power only if it then is not solved.
 
 
-def without_factor(actors, batches, behaviour, order, slots, config, stats, sign=0.0):
+def without_factor(updates, order, slots, stats, sign=0.0):
     """Like ``update_actors`` with M removed (sign 0) or inverted (sign −1)."""
-    log_factor = torch.zeros(slots)
+    log_factor = torch.zeros(1, slots)
     for agent in order:
         seen = sign * log_factor
         start = seen.clone()
-        actor_step(actors[agent], batches[agent], behaviour[agent], seen, config, stats)
+        updates[agent].step(seen, stats)
         log_factor += seen - start
 
 
@@ -53,14 +48,17 @@ def test_a_successor_reacts_to_its_predecessor(variant, solved, order):
     config = CONFIG.replace(learning_rate=2.0, clip=10.0, entropy_coef=0.0, hidden_sizes=())
     stack = MLPStack(2, (1, 2), generator=seeded(0))
     stack.weights[0].zero_()
-    actors = [Trainee.of(stack, i, config) for i in range(2)]
+    actors = [Trainee(stack, i, config) for i in range(2)]
     value = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
     reward = torch.tensor([0.0, 1.0, 1.0, -1.0])
     mask, ones = torch.ones(4, 1, dtype=bool), torch.ones(4, 1)
     advantage = reward - reward.mean()
-    batches = [actor_batch("categorical", ones, value[:, i, None], mask, advantage) for i in (0, 1)]
-    behaviour = [behaviour_log_prob(a, b) for a, b in zip(actors, batches, strict=True)]
-    VARIANTS[variant](actors, batches, behaviour, order, 4, config, UpdateStats())
+    data = [actor_data("categorical", ones, value[:, i, None], mask, advantage) for i in (0, 1)]
+    updates = [
+        ActorUpdate(actor, ActorBatch([one], 4, 2), config)
+        for actor, one in zip(actors, data, strict=True)
+    ]
+    VARIANTS[variant](updates, order, 4, UpdateStats())
     chance = stack(torch.ones(2, 1, 1)).softmax(-1)[:, 0]
     expected = (chance[0][value[:, 0]] * chance[1][value[:, 1]] * reward).sum().item()
     assert (expected > 0.9) == solved, expected
@@ -130,7 +128,7 @@ def solve(game, seed, sign=1.0, rounds=36, epochs=5, count=128):
     generator = seeded(seed)
     outputs = [2 if head == "beta" else game.choices for head in game.heads]
     stacks = [MLPStack(1, (1, 16, out), "tanh", 0.01, generator) for out in outputs]
-    actors = [Trainee.of(stack, 0, config) for stack in stacks]
+    actors = [Trainee(stack, 0, config) for stack in stacks]
     mask = torch.ones(count, 1, dtype=bool)
     for _ in range(rounds):
         context = game.context(count, generator)
@@ -143,14 +141,12 @@ def solve(game, seed, sign=1.0, rounds=36, epochs=5, count=128):
                 actions.append(sample_categorical(raw, generator)[:, None])
         reward = game.reward(context, *(action[:, 0] for action in actions))
         advantage = sign * standardise(reward)
-        batches = [
-            actor_batch(head, context, action, mask, advantage)
-            for head, action in zip(game.heads, actions, strict=True)
-        ]
-        behaviour = [behaviour_log_prob(a, b) for a, b in zip(actors, batches, strict=True)]
+        updates = []
+        for head, action, actor, out in zip(game.heads, actions, actors, outputs, strict=True):
+            data = actor_data(head, context, action, mask, advantage)
+            updates.append(ActorUpdate(actor, ActorBatch([data], count, out), config))
         for _ in range(epochs):
-            order = agent_order(2, generator)
-            update_actors(actors, batches, behaviour, order, count, config, UpdateStats())
+            update_actors(updates, agent_order(2, generator), count, UpdateStats())
 
     def play(context):
         results = []

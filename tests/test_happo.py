@@ -8,17 +8,18 @@ from torch.distributions import Beta, Categorical
 
 from dtlib import TrainConfig
 from dtlib.algorithms import happo
-from dtlib.algorithms.batch import actor_batch
+from dtlib.algorithms.batch import ActorBatch, actor_data
 from dtlib.algorithms.happo import (
+    ActorUpdate,
     UpdateStats,
-    actor_step,
     agent_order,
-    behaviour_log_prob,
-    surrogate,
+    surrogate_slope,
     update_actors,
 )
 from dtlib.algorithms.trainee import Trainee
-from dtlib.policies import MLPStack, beta_parameters
+from dtlib.distributions import beta_parameters
+from dtlib.networks import MLPStack
+from tests.syncs import Syncs
 
 SLOTS, USERS = 40, 3
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
@@ -28,17 +29,17 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
-def team(per_user=False, seed=0):
-    """Four agents of three kinds with random data: actors, batches, and the dense material."""
+def team(per_user=False, seed=0, config=CONFIG):
+    """Four agents of three kinds with random data: updates, data, and the dense material."""
     generator = seeded(seed)
     heads = ["beta", "beta", "beta", "categorical"]
     stacks = [MLPStack(2, (5, 8, 2), generator=generator)]
     stacks += [MLPStack(1, (5, 8, 4 * USERS), generator=generator)]
     stacks += [MLPStack(1, (5, 8, 4 * USERS), generator=generator)]
     numbers = [1, 1, 2 * USERS, USERS]
-    actors = [Trainee.of(stacks[0], i, CONFIG) for i in range(2)]
-    actors += [Trainee.of(stack, 0, CONFIG) for stack in stacks[1:]]
-    batches, dense = [], []
+    actors = [Trainee(stacks[0], i, config) for i in range(2)]
+    actors += [Trainee(stack, 0, config) for stack in stacks[1:]]
+    updates, data, dense = [], [], []
     for agent, (head, count) in enumerate(zip(heads, numbers, strict=True)):
         obs = torch.randn(SLOTS, 5, generator=generator)
         mask = torch.rand(SLOTS, count, generator=generator) < 0.6
@@ -49,13 +50,18 @@ def team(per_user=False, seed=0):
         fine = per_user and agent >= 2
         shape = (SLOTS, USERS) if fine else (SLOTS,)
         advantage = torch.randn(shape, generator=generator)
-        batches.append(actor_batch(head, obs, value, mask, advantage, USERS))
+        data.append(actor_data(head, obs, value, mask, advantage, USERS))
+        updates.append(update_of(actors[agent], data[-1], config))
         dense.append((head, obs, value, mask))
-    return actors, batches, dense
+    return updates, data, dense
 
 
-def weights(actor):
-    return [p.detach().clone() for p in actor.stack.parameters(actor.index)]
+def update_of(actor, data, config=CONFIG):
+    return ActorUpdate(actor, ActorBatch([data], SLOTS, actor.stack.sizes[-1]), config)
+
+
+def weights(update):
+    return [p.clone() for p in update.actor.stack.parameters(update.actor.which.start)]
 
 
 def slot_log_prob(parameters, head, obs, value, mask):
@@ -74,56 +80,54 @@ def slot_log_prob(parameters, head, obs, value, mask):
 
 
 class Recorder:
-    """Stands in for ``surrogate`` and keeps what it is called with."""
+    """Stands in for ``surrogate_slope`` and keeps what it is called with."""
 
     def __init__(self, monkeypatch):
         self.calls = []
-        monkeypatch.setattr(happo, "surrogate", self)
+        monkeypatch.setattr(happo, "surrogate_slope", self)
 
     def __call__(self, ratio, weighted_advantage, clip):
-        self.calls.append((ratio.detach().clone(), weighted_advantage.clone()))
-        return surrogate(ratio, weighted_advantage, clip)
+        self.calls.append((ratio[0].clone(), weighted_advantage[0].clone()))
+        return surrogate_slope(ratio, weighted_advantage, clip)
 
 
 # --- the surrogate ------------------------------------------------------------------------------
 
 
-def test_surrogate_against_a_scalar_loop():
+def test_slope_of_the_surrogate_against_autograd():
     generator = seeded(0)
-    ratio = torch.rand(200, generator=generator) * 2
-    gain = torch.randn(200, generator=generator)
-    found = surrogate(ratio, gain, 0.2)
-    for r, a, value in zip(ratio.tolist(), gain.tolist(), found.tolist(), strict=True):
-        clipped = 0.8 if r < 0.8 else 1.2 if r > 1.2 else r
-        assert value == pytest.approx(min(r * a, clipped * a), abs=1e-6)
+    log_ratio = torch.randn(500, generator=generator, requires_grad=True)
+    gain = torch.randn(500, generator=generator)
+    ratio = log_ratio.exp()
+    torch.minimum(ratio * gain, ratio.clamp(0.8, 1.2) * gain).sum().backward()
+    torch.testing.assert_close(surrogate_slope(ratio.detach(), gain, 0.2), log_ratio.grad)
+    assert 50 < (log_ratio.grad == 0).sum() < 450
 
 
 @pytest.mark.parametrize(
     ("ratio", "advantage", "slope"),
     [
         (1.5, 1.0, 0.0),  # good already made likelier: enough
-        (1.5, -1.0, -1.0),  # bad made likelier: all the way back
-        (0.5, 1.0, 1.0),  # good made rarer: all the way back
+        (1.5, -1.0, -1.5),  # bad made likelier: all the way back
+        (0.5, 1.0, 0.5),  # good made rarer: all the way back
         (0.5, -1.0, 0.0),  # bad already made rarer: enough
-        (1.1, 2.0, 2.0),
-        (0.9, -2.0, -2.0),
+        (1.1, 2.0, 2.2),
+        (0.9, -2.0, -1.8),
     ],
 )
 def test_surrogate_is_pessimistic(ratio, advantage, slope):
-    variable = torch.tensor([ratio], requires_grad=True)
-    surrogate(variable, torch.tensor([advantage]), 0.2).sum().backward()
-    assert variable.grad.item() == pytest.approx(slope)
+    found = surrogate_slope(torch.tensor([ratio]), torch.tensor([advantage]), 0.2)
+    assert found.item() == pytest.approx(slope)
 
 
 # --- ratios and the factor M --------------------------------------------------------------------
 
 
 def test_the_ratio_is_exactly_one_before_the_first_step(monkeypatch):
-    actors, batches, _ = team()
-    behaviour = [behaviour_log_prob(a, b) for a, b in zip(actors, batches, strict=True)]
+    updates, _, _ = team()
     recorder = Recorder(monkeypatch)
     for epoch in range(2):
-        update_actors(actors, batches, behaviour, [2, 0, 3, 1], SLOTS, CONFIG, UpdateStats())
+        update_actors(updates, [2, 0, 3, 1], SLOTS, UpdateStats())
         first = recorder.calls[4 * epoch : 4 * epoch + 4]
         assert all(torch.equal(r, torch.ones_like(r)) == (epoch == 0) for r, _ in first)
 
@@ -132,18 +136,17 @@ def test_the_ratio_is_exactly_one_before_the_first_step(monkeypatch):
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
 def test_factor_is_the_product_of_the_updated_predecessors_ratios(monkeypatch, per_user, order):
     """Over three epochs, recomputed from snapshots of the weights with torch.distributions."""
-    actors, batches, dense = team(per_user)
-    behaviour = [behaviour_log_prob(a, b) for a, b in zip(actors, batches, strict=True)]
-    before = [slot_log_prob(weights(a), *d) for a, d in zip(actors, dense, strict=True)]
+    updates, data, dense = team(per_user)
+    before = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
     recorder = Recorder(monkeypatch)
     for epoch in range(3):
         order = order[epoch:] + order[:epoch]
-        total = update_actors(actors, batches, behaviour, order, SLOTS, CONFIG, UpdateStats())
-        after = [slot_log_prob(weights(a), *d) for a, d in zip(actors, dense, strict=True)]
+        total = update_actors(updates, order, SLOTS, UpdateStats())
+        after = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
         log_factor = torch.zeros(SLOTS)
         for place, agent in enumerate(order):
             _, weighted = recorder.calls[4 * epoch + place]
-            batch = batches[agent]
+            batch = data[agent]
             expected = log_factor[batch.slot].exp() * batch.advantage
             torch.testing.assert_close(weighted, expected, rtol=2e-4, atol=1e-5)
             if place == 0:
@@ -151,35 +154,32 @@ def test_factor_is_the_product_of_the_updated_predecessors_ratios(monkeypatch, p
             else:
                 assert not torch.allclose(weighted, batch.advantage, rtol=1e-3)
             log_factor = log_factor + after[agent] - before[agent]
-        torch.testing.assert_close(total[0], log_factor, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(total[0, 0], log_factor, rtol=1e-3, atol=1e-4)
 
 
 def test_predecessors_of_another_team_do_not_count(monkeypatch):
-    actors, batches, dense = team()
-    behaviour = [behaviour_log_prob(a, b) for a, b in zip(actors, batches, strict=True)]
-    before = [slot_log_prob(weights(a), *d) for a, d in zip(actors, dense, strict=True)]
+    updates, data, dense = team()
+    before = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
     recorder, teams, order = Recorder(monkeypatch), [0, 1, 0, 1], [2, 1, 0, 3]
-    total = update_actors(actors, batches, behaviour, order, SLOTS, CONFIG, UpdateStats(), teams)
-    after = [slot_log_prob(weights(a), *d) for a, d in zip(actors, dense, strict=True)]
+    total = update_actors(updates, order, SLOTS, UpdateStats(), teams)
+    after = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
     for place, predecessor in ((0, None), (1, None), (2, 2), (3, 1)):
-        batch = batches[order[place]]
+        batch = data[order[place]]
         change = torch.zeros(SLOTS)
         if predecessor is not None:
             change = after[predecessor] - before[predecessor]
         expected = change[batch.slot].exp() * batch.advantage
         torch.testing.assert_close(recorder.calls[place][1], expected, rtol=2e-4, atol=1e-5)
     sums = torch.stack([after[i] - before[i] + after[j] - before[j] for i, j in ((0, 2), (1, 3))])
-    torch.testing.assert_close(total, sums, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(total[:, 0], sums, rtol=1e-3, atol=1e-4)
 
 
 def test_factor_is_bounded_in_the_exponent(monkeypatch):
-    actors, batches, _ = team()
-    config = CONFIG.replace(max_log_factor=0.5)
+    updates, data, _ = team(config=CONFIG.replace(max_log_factor=0.5))
     recorder = Recorder(monkeypatch)
-    extreme = torch.linspace(-200, 200, SLOTS)
-    behaviour = behaviour_log_prob(actors[0], batches[0])
-    actor_step(actors[0], batches[0], behaviour, extreme, config, UpdateStats())
-    quotient = recorder.calls[0][1] / batches[0].advantage
+    extreme = torch.linspace(-200, 200, SLOTS)[None]
+    updates[0].step(extreme, UpdateStats())
+    quotient = recorder.calls[0][1] / data[0].advantage
     limits = torch.tensor([-0.5, 0.5]).exp()
     torch.testing.assert_close(quotient.aminmax().min, limits[0])
     torch.testing.assert_close(quotient.aminmax().max, limits[1])
@@ -188,12 +188,12 @@ def test_factor_is_bounded_in_the_exponent(monkeypatch):
 
 def test_one_step_against_autograd_by_hand():
     """One actor step equals Adam on −(mean clipped surrogate + ψ · mean entropy), recomputed."""
-    actors, batches, dense = team(seed=3)
     config = CONFIG.replace(entropy_coef=0.3, max_grad_norm=0.05)
+    updates, data, dense = team(seed=3, config=config)
     agent = 2
-    behaviour = behaviour_log_prob(actors[agent], batches[agent]) + 0.3  # ratios off one
-    log_factor = torch.linspace(-0.5, 0.5, SLOTS)
-    parameters = [p.requires_grad_() for p in weights(actors[agent])]
+    updates[agent].behaviour = updates[agent].behaviour + 0.3  # ratios off one
+    log_factor = torch.linspace(-0.5, 0.5, SLOTS)[None]
+    parameters = [p.requires_grad_() for p in weights(updates[agent])]
 
     head, obs, value, mask = dense[agent]
     kept = mask.any(-1)
@@ -201,8 +201,8 @@ def test_one_step_against_autograd_by_hand():
     law = Beta(*beta_parameters(hidden).chunk(2, dim=-1))
     log_prob = (law.log_prob(torch.where(mask, value, 0.5)) * mask).sum(-1)[kept]
     entropy = (law.entropy() * mask).sum(-1)[kept]
-    ratio = (log_prob - behaviour).exp()
-    weighted = log_factor[kept].exp() * batches[agent].advantage
+    ratio = (log_prob - updates[agent].behaviour[0]).exp()
+    weighted = log_factor[0, kept].exp() * data[agent].advantage
     gain = torch.minimum(ratio * weighted, ratio.clamp(0.8, 1.2) * weighted)
     loss = -(gain.mean() + 0.3 * entropy.mean())
     adam = torch.optim.Adam(parameters, lr=config.learning_rate, eps=config.adam_eps)
@@ -212,50 +212,55 @@ def test_one_step_against_autograd_by_hand():
     adam.step()
 
     stats = UpdateStats()
-    actor_step(actors[agent], batches[agent], behaviour, log_factor, config, stats)
-    for found, expected in zip(weights(actors[agent]), parameters, strict=True):
+    updates[agent].step(log_factor, stats)
+    for found, expected in zip(weights(updates[agent]), parameters, strict=True):
         torch.testing.assert_close(found, expected.detach(), rtol=1e-4, atol=1e-6)
-    assert stats.entropy[0] == pytest.approx(entropy.mean().item(), rel=1e-5)
+    assert stats.entropy[0].item() == pytest.approx(entropy.mean().item(), rel=1e-5)
     outside = ((ratio - 1).abs() > 0.2).float().mean().item()
-    assert stats.clip_fraction[0] == pytest.approx(outside)
+    assert stats.clip_fraction[0].item() == pytest.approx(outside)
+    kl = (ratio - 1 - ratio.log()).mean().item()
+    assert stats.kl[0].item() == pytest.approx(kl, rel=1e-4)
 
 
 def test_entropy_bonus_raises_the_entropy():
-    actors, batches, _ = team()
-    flat = replace(batches[2], advantage=torch.zeros_like(batches[2].advantage))
-    behaviour = behaviour_log_prob(actors[2], flat)
-    stats = UpdateStats()
+    updates, data, _ = team()
+    flat = replace(data[2], advantage=torch.zeros_like(data[2].advantage))
+    update, stats = update_of(updates[2].actor, flat), UpdateStats()
     for _ in range(30):
-        actor_step(actors[2], flat, behaviour, torch.zeros(SLOTS), CONFIG, stats)
+        update.step(torch.zeros(1, SLOTS), stats)
     assert stats.entropy[-1] > stats.entropy[0]
 
 
-def test_agents_without_data_are_passed_over():
-    actors, batches, _ = team()
+def no_data():
     nothing = torch.zeros(SLOTS, 1, dtype=bool)
-    batches[1] = actor_batch(
+    return actor_data(
         "beta", torch.zeros(SLOTS, 5), torch.zeros(SLOTS, 1), nothing, torch.ones(SLOTS)
     )
-    behaviour = [behaviour_log_prob(a, b) for a, b in zip(actors, batches, strict=True)]
-    before, stats = weights(actors[1]), UpdateStats()
-    update_actors(actors, batches, behaviour, [1, 0, 2, 3], SLOTS, CONFIG, stats)
-    assert all(torch.equal(a, b) for a, b in zip(before, weights(actors[1]), strict=True))
+
+
+def test_agents_without_data_are_passed_over():
+    updates, _, _ = team()
+    updates[1] = update_of(updates[1].actor, no_data())
+    before, stats = weights(updates[1]), UpdateStats()
+    update_actors(updates, [1, 0, 2, 3], SLOTS, stats)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(updates[1]), strict=True))
     assert len(stats.kl) == 3
 
 
 def test_an_update_without_any_data_has_a_summary():
-    actors, _, _ = team()
-    nothing = actor_batch(
-        "beta",
-        torch.zeros(SLOTS, 5),
-        torch.zeros(SLOTS, 1),
-        torch.zeros(SLOTS, 1, dtype=bool),
-        torch.ones(SLOTS),
-    )
+    updates, _, _ = team()
     stats = UpdateStats()
-    update_actors(actors[:1], [nothing], [torch.zeros(0)], [0], SLOTS, CONFIG, stats)
+    update_actors([update_of(updates[0].actor, no_data())], [0], SLOTS, stats)
     summary = stats.summary()
     assert summary["log_factor_max"] == 0 and summary["entropy"] != summary["entropy"]
+
+
+def test_nothing_waits_for_the_device_within_an_epoch():
+    """What would stall a GPU does not occur between the first actor step and the last."""
+    updates, _, _ = team(per_user=True)
+    with Syncs() as watch:
+        update_actors(updates, [2, 0, 3, 1], SLOTS, UpdateStats())
+    assert watch.count > 100 and not watch.seen
 
 
 def test_order_is_a_seeded_permutation():
@@ -267,8 +272,7 @@ def test_order_is_a_seeded_permutation():
 
 
 def test_statistics_of_an_unchanged_policy():
-    actors, batches, _ = team()
-    behaviour = behaviour_log_prob(actors[0], batches[0])
+    updates, _, _ = team()
     stats = UpdateStats()
-    actor_step(actors[0], batches[0], behaviour, torch.zeros(SLOTS), CONFIG, stats)
-    assert stats.kl == [0.0] and stats.clip_fraction == [0.0]
+    updates[0].step(torch.zeros(1, SLOTS), stats)
+    assert stats.kl[0].item() == 0 and stats.clip_fraction[0].item() == 0

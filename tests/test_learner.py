@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dtlib import Actions, EnvConfig, TrainConfig, sample_world, simulate
-from dtlib.algorithms.learner import Learner
+from dtlib.algorithms.learner import Episode, Learner
 from dtlib.observations import global_state
 from dtlib.policies import station_mask
 
@@ -26,14 +26,14 @@ def seeded(seed):
 def episode(learner, seed=3):
     env = learner.config.env
     world = sample_world(env, seed)
-    decision = learner.policies.decide(world, [seeded(seed)])
-    return world, decision, simulate(world, decision.actions, env)
+    decision = learner.policies[0].decide(world, [seeded(seed)])
+    return Episode(world, decision, simulate(world, decision.actions, env))
 
 
 def trained(config, episodes=2):
-    learner, rows = Learner(config, seeded(0)), []
+    learner, rows = Learner(config, [seeded(0)]), []
     for number in range(episodes):
-        rows.append(learner.update(*episode(learner, number), seeded(number)))
+        rows.append(learner.update([episode(learner, number)], seeded(number))[0])
     return learner, rows
 
 
@@ -43,9 +43,9 @@ def copy_of(state):
 
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_update_changes_every_agent_with_data(changes):
-    learner = Learner(CONFIG.replace(**changes), seeded(0))
+    learner = Learner(CONFIG.replace(**changes), [seeded(0)])
     before = copy_of(learner.state())
-    row = learner.update(*episode(learner), seeded(1))
+    row = learner.update([episode(learner)], seeded(1))[0]
     for name, array in learner.state().items():
         assert array.isfinite().all(), name
         if name.startswith(("actors.", "critics.")):
@@ -59,9 +59,9 @@ def test_update_changes_every_agent_with_data(changes):
 
 def test_without_requests_no_actor_changes():
     config = CONFIG.replace(env={"request_prob": 0.0})
-    learner = Learner(config, seeded(0))
+    learner = Learner(config, [seeded(0)])
     before = copy_of(learner.state())
-    row = learner.update(*episode(learner), seeded(1))
+    row = learner.update([episode(learner)], seeded(1))[0]
     assert row["entropy"] != row["entropy"]
     for name, array in learner.state().items():
         assert array.isfinite().all(), name
@@ -75,22 +75,22 @@ def test_the_same_seed_gives_the_same_bits(changes):
     (one, rows_one), (two, rows_two) = trained(config), trained(config)
     assert rows_one == rows_two
     assert all(torch.equal(array, two.state()[name]) for name, array in one.state().items())
-    other = Learner(config, seeded(1)).state()
+    other = Learner(config, [seeded(1)]).state()
     assert not torch.equal(one.state()["actors.users.weight0"], other["actors.users.weight0"])
 
 
 def test_a_learner_taken_up_again_continues_with_the_same_bits():
     whole, _ = trained(CONFIG, 3)
     first, _ = trained(CONFIG, 2)
-    second = Learner(CONFIG, seeded(99))
+    second = Learner(CONFIG, [seeded(99)])
     second.load(copy_of(first.state()))
-    second.update(*episode(second, 2), seeded(2))
+    second.update([episode(second, 2)], seeded(2))
     for name, array in whole.state().items():
         assert torch.equal(array, second.state()[name]), name
 
 
 def test_loading_refuses_what_does_not_fit_and_changes_nothing():
-    learner, other = Learner(CONFIG, seeded(0)), Learner(CONFIG, seeded(1))
+    learner, other = Learner(CONFIG, [seeded(0)]), Learner(CONFIG, [seeded(1)])
     before, good = copy_of(learner.state()), copy_of(other.state())
     name = sorted(good)[3]
     missing = {k: v for k, v in good.items() if k != name}
@@ -110,12 +110,12 @@ def test_loading_refuses_what_does_not_fit_and_changes_nothing():
 
 
 def test_state_has_every_array_once():
-    learner = Learner(CONFIG, seeded(0))
+    learner = Learner(CONFIG, [seeded(0)])
     state = learner.state()
     agents = ENV.num_users + ENV.num_bs + 1
     for kind in ("actor", "critic"):
         for i in range(agents):
-            assert f"adam.{kind}{i}.0.exp_avg" in state
+            assert f"adam.{kind}{i}.exp_avg" in state
     assert len({array.data_ptr() for array in state.values()}) == len(state)
 
 
@@ -125,16 +125,16 @@ def test_state_has_every_array_once():
 @pytest.mark.parametrize("critic", ["per-agent", "shared"])
 @pytest.mark.parametrize("credit", ["joint", "per-user"])
 def test_the_centre_learns_from_its_own_reward(critic, credit):
-    learner = Learner(CONFIG.replace(critic=critic, credit=credit), seeded(0))
-    world, decision, outcome = episode(learner)
+    learner = Learner(CONFIG.replace(critic=critic, credit=credit), [seeded(0)])
+    outcome = episode(learner).outcome
     reward = learner._rewards(outcome)
     agents = ENV.num_users + ENV.num_bs + 1
     assert reward.shape == (
         2 if critic == "shared" else agents,
-        ENV.slots - 1,
         ENV.num_users if credit == "per-user" else 1,
+        ENV.slots - 1,
     )
-    total = reward.sum(-1)
+    total = reward.sum(1)
     assert len(learner.critic_of) == agents
     for agent, index in enumerate(learner.critic_of):
         mine = outcome.reward_centre if agent == agents - 1 else outcome.reward_global
@@ -144,12 +144,13 @@ def test_the_centre_learns_from_its_own_reward(critic, credit):
 @pytest.mark.parametrize("credit", ["joint", "per-user"])
 def test_batches_hold_what_was_decided(credit):
     """Observation, value and advantage of each entry, looked up one at a time."""
-    learner = Learner(CONFIG.replace(credit=credit, normalize_advantage=False), seeded(0))
-    world, decision, outcome = episode(learner)
+    learner = Learner(CONFIG.replace(credit=credit, normalize_advantage=False), [seeded(0)])
+    played = episode(learner)
+    world, decision = played.world, played.decision
     users, agents = ENV.num_users, ENV.num_users + ENV.num_bs + 1
-    shape = (agents, ENV.slots - 1, users if credit == "per-user" else 1)
+    shape = (agents, users if credit == "per-user" else 1, ENV.slots - 1)
     advantage = torch.randn(shape, generator=seeded(5))
-    batches = learner._batches(world, decision, advantage)
+    batches = learner._data(played, advantage)
     counts = station_mask(world.association, decision.deployment, decision.served, ENV)[0]
     for agent, batch in enumerate(batches):
         for e in range(0, len(batch.value), 3):
@@ -170,7 +171,7 @@ def test_batches_hold_what_was_decided(credit):
                 assert world.request[0, n, column]
             assert batch.value[e] == value
             assert torch.equal(batch.obs[batch.row[e]], obs)
-            gain = advantage[agent, n]
+            gain = advantage[agent, :, n]
             if credit == "per-user" and agent >= users:
                 gain = gain[column % users]
             torch.testing.assert_close(batch.advantage[group], gain.sum())
@@ -180,10 +181,11 @@ def test_batches_hold_what_was_decided(credit):
 def test_every_action_that_counts_is_learned_from():
     """Change one user's power: wherever that changes energies, the slot is in its batch."""
     env = ENV.replace(migrating_transmits=True, energy_of_failed="full")
-    learner = Learner(CONFIG.replace(env=env, output_gain=1.0), seeded(0))
-    world, decision, outcome = episode(learner)
-    advantage = torch.zeros(env.num_users + env.num_bs + 1, env.slots - 1, 1)
-    batches = learner._batches(world, decision, advantage)
+    learner = Learner(CONFIG.replace(env=env, output_gain=1.0), [seeded(0)])
+    played = episode(learner)
+    world, decision, outcome = played.world, played.decision, played.outcome
+    advantage = torch.zeros(env.num_users + env.num_bs + 1, 1, env.slots - 1)
+    batches = learner._data(played, advantage)
     assert outcome.migrating.any()
     for k in range(env.num_users):
         power = decision.actions.power.clone()
@@ -194,20 +196,22 @@ def test_every_action_that_counts_is_learned_from():
 
 
 def test_critics_see_the_state_of_every_slot_but_learn_from_all_but_the_last(monkeypatch):
-    learner = Learner(CONFIG.replace(critic="shared"), seeded(0))
-    world, decision, outcome = episode(learner)
-    seen = []
+    learner = Learner(CONFIG.replace(critic="shared"), [seeded(0)])
+    played, seen = episode(learner), []
     original = learner.critics.step
     monkeypatch.setattr(
         learner.critics, "step", lambda *arguments: (seen.append(arguments), original(*arguments))
     )
-    learner.update(world, decision, outcome, seeded(1))
+    learner.update([played], seeded(1))
     assert [index for index, *_ in seen] == [0, 1] * CONFIG.epochs
-    state = global_state(world, decision.deployment, ENV)[0]
-    for index, given, reward in seen:
-        assert torch.equal(given, state) and len(reward) == ENV.slots - 1
-        kind = outcome.reward_centre if index else outcome.reward_global
-        torch.testing.assert_close(reward[:, 0], kind[0, :-1].float())
+    state = global_state(played.world, played.decision.deployment, ENV)[0]
+    probe = torch.randn(1, state.shape[1], 3, generator=seeded(8))
+    for index, trace, reward in seen:
+        rows, zero = trace.rows, torch.zeros(1, 1, 3)
+        looked_up = rows.others(probe, zero) + rows.fast @ probe[:, -rows.fast.shape[2] :]
+        torch.testing.assert_close(looked_up[0], state @ probe[0])
+        kind = played.outcome.reward_centre if index else played.outcome.reward_global
+        torch.testing.assert_close(reward[index, 0, 0], kind[0, :-1].float())
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -215,13 +219,13 @@ def test_learning_lowers_the_power_where_only_energy_counts(seed):
     """Without a price on failures the best power is the least; seen on a world kept aside."""
     env = ENV.replace(control_factor=0.0, frames=20, request_prob=0.8)
     changes = {"epochs": 5, "critic": "shared", "gae_lambda": 0.0, "discount": 0.0}
-    learner = Learner(CONFIG.replace(env=env, entropy_coef=0.0, **changes), seeded(seed))
+    learner = Learner(CONFIG.replace(env=env, entropy_coef=0.0, **changes), [seeded(seed)])
     aside = sample_world(env, 12345)
 
     def powers():
-        return learner.policies.act(aside).power[aside.request].mean().item()
+        return learner.policies[0].act(aside).power[aside.request].mean().item()
 
     before = powers()
     for number in range(6):
-        learner.update(*episode(learner, 100 * seed + number), seeded(number))
+        learner.update([episode(learner, 100 * seed + number)], seeded(number))
     assert powers() < 0.7 * before

@@ -13,7 +13,8 @@ import torch
 
 from dtlib import ConfigError, TrainConfig, evaluate, load_run, sample_world, train
 from dtlib.checkpoint import FileError, load_checkpoint, save_checkpoint
-from dtlib.training import CHECKPOINT, TIMINGS, stream_seed
+from dtlib.devices import resolve_device
+from dtlib.training import CHECKPOINT, TIMINGS, alike, stream_seed, train_together
 
 TINY = TrainConfig.from_preset("smoke", episodes=4, env={"num_users": 4, "num_bs": 2})
 
@@ -59,7 +60,8 @@ def test_killed_at_any_moment(tmp_path):
     config = TrainConfig.from_preset("smoke", episodes=30, epochs=1)
     train(config, tmp_path / "whole")
     command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]
-    command += ["--set", "episodes=30", "--set", "epochs=1", "--out", str(tmp_path / "killed")]
+    command += ["--set", "episodes=30", "--set", "epochs=1", "--threads", "1"]
+    command += ["--out", str(tmp_path / "killed")]
     kills = 0
     for _ in range(3):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -72,6 +74,57 @@ def test_killed_at_any_moment(tmp_path):
     assert kills > 0
     train(config, tmp_path / "killed")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_runs_side_by_side_are_kept_one_by_one(tmp_path):
+    """Each has a folder of its own; alone, it gives the same up to rounding."""
+    configs = [TINY.replace(seed=seed) for seed in range(3)]
+    configs[2] = configs[2].replace(env={"request_prob": 0.3})
+    together = train_together(configs, [tmp_path / str(run) for run in range(3)])
+    for run, config in enumerate(configs):
+        kept = load_run(tmp_path / str(run))
+        assert kept.config == config and len(kept.history) == config.episodes
+        pd.testing.assert_frame_equal(kept.history, together[run].history)
+        alone = train(config).history
+        columns = alone.columns.difference(TIMINGS)
+        pd.testing.assert_frame_equal(alone[columns], kept.history[columns], rtol=1e-3, atol=1e-6)
+
+
+def test_runs_left_behind_catch_up(tmp_path):
+    """A kill between two runs' checkpoints leaves one an episode behind."""
+    configs = [TINY.replace(seed=seed) for seed in range(2)]
+    whole = train_together(configs, [tmp_path / "a", tmp_path / "b"])
+    train_together(configs, [tmp_path / "c", tmp_path / "d"], episodes=2)
+    train(configs[1], tmp_path / "d", episodes=3)
+    again = train_together(configs, [tmp_path / "c", tmp_path / "d"])
+    for one, two in zip(whole, again, strict=True):
+        columns = one.history.columns.difference(TIMINGS)
+        pd.testing.assert_frame_equal(
+            one.history[columns], two.history[columns], rtol=1e-3, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 7}, "epochs = 7: runs side by side must have the same, another has"),
+        ({"env": {"num_users": 5}}, r"env\.num_users = 5: runs side by side"),
+    ],
+)
+def test_runs_that_do_not_fit_together(changes, message):
+    other = TINY.replace(**changes)
+    with pytest.raises(ConfigError, match=message):
+        train_together([TINY, other])
+    assert alike([TINY, other, TINY.replace(seed=5)]) == [[TINY, TINY.replace(seed=5)], [other]]
+
+
+def test_devices(tmp_path):
+    assert resolve_device("cpu").type == "cpu"
+    assert resolve_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("gpu", "cuda:99", "meta", ""):
+        with pytest.raises(ConfigError, match=f"device = '{name}': must be auto, cpu or"):
+            train(TINY, tmp_path / "run", device=name)
+    assert not (tmp_path / "run").exists()
 
 
 def episodes_in(folder):

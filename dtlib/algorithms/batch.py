@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from dtlib.policies import beta_entropy, beta_log_prob, beta_parameters
+from dtlib.distributions import BetaTerms, CategoricalTerms
+from dtlib.networks import PLAIN, Columns, Rows, pad
+
+Terms = BetaTerms | CategoricalTerms
 
 
 @dataclass(frozen=True)
-class ActorBatch:
-    """One agent's data: n rows of observations, E entries of actions, G ratio groups.
+class ActorData:
+    """One agent's data in one run: n rows of observations, E entries, G ratio groups.
 
     An entry is one number that the agent chose. The log-probabilities of a group's entries are
     added: a group is what has one importance ratio and one advantage, all entries of a slot
@@ -38,60 +42,16 @@ class ActorBatch:
     numbers: int
     """D, how many numbers the agent chooses in a slot."""
 
-    @property
-    def groups(self) -> int:
-        """G."""
-        return len(self.slot)
 
-    def add_up(self, entries: Tensor) -> Tensor:
-        """Return sums over the entries of each group: [G] from [E]."""
-        return entries.new_zeros(self.groups).index_add(0, self.group, entries)
-
-    def log_prob(self, raw: Tensor) -> Tensor:
-        """Return each group's log-probability under the network's output.
-
-        Args:
-            raw: [n, out], out = 2·(numbers) for a Beta head, (numbers)·(choices) for a categorical.
-
-        Returns:
-            [G].
-        """
-        return self._log_prob(*self._parameters(raw))
-
-    def log_prob_entropy(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each group's log-probability and entropy, [G] each; see :meth:`log_prob`."""
-        parameters = self._parameters(raw)
-        if self.head == "beta":
-            entropy = beta_entropy(*parameters)
-        else:
-            (logits,) = parameters
-            entropy = -(logits.exp() * logits).sum(-1)
-        return self._log_prob(*parameters), self.add_up(entropy)
-
-    def _parameters(self, raw: Tensor) -> tuple[Tensor, ...]:
-        """Each entry's Beta parameters, or its normalised logits."""
-        if self.head == "beta":
-            flat = self.row * raw.shape[1] + self.column
-            both = beta_parameters(raw.flatten()[torch.cat([flat, flat + self.numbers])])
-            return both.chunk(2)
-        logits = raw.view(len(raw), self.numbers, raw.shape[1] // self.numbers)
-        return (logits[self.row, self.column].log_softmax(-1),)
-
-    def _log_prob(self, *parameters: Tensor) -> Tensor:
-        if self.head == "beta":
-            return self.add_up(beta_log_prob(self.value, *parameters))
-        return self.add_up(parameters[0].gather(-1, self.value.unsqueeze(-1)).squeeze(-1))
-
-
-def actor_batch(
+def actor_data(
     head: Literal["beta", "categorical"],
     obs: Tensor,
     value: Tensor,
     mask: Tensor,
     advantage: Tensor,
     users: int | None = None,
-) -> ActorBatch:
-    """Collect one agent's rows and entries that count.
+) -> ActorData:
+    """Collect one agent's rows and entries that count, in one run.
 
     Args:
         head: distribution of its actions.
@@ -103,19 +63,120 @@ def actor_batch(
     """
     rows = mask.any(-1)
     slot_of_row = rows.nonzero().squeeze(-1)
-    row, column = mask[rows].nonzero(as_tuple=True)
+    column, row = mask[rows].mT.nonzero(as_tuple=True)  # by column: outputs are stored that way
     if advantage.dim() == 1:
         group, slot = row, slot_of_row
         group_advantage = advantage[slot]
     else:
-        pair = row * users + column % users
-        pairs, group = pair.unique(return_inverse=True)
-        slot = slot_of_row[pairs // users]
-        group_advantage = advantage[slot, pairs % users]
-    return ActorBatch(
+        pairs, group = ((column % users) * len(obs) + row).unique(return_inverse=True)
+        slot = slot_of_row[pairs % len(obs)]
+        group_advantage = advantage[slot, pairs // len(obs)]
+    return ActorData(
         head, obs[rows].contiguous(), row, column, value[rows][row, column],
         group, slot, group_advantage, mask.shape[1],
     )  # fmt: skip
+
+
+class ActorBatch:
+    """One agent's data in R runs side by side, laid out for the update.
+
+    Args:
+        runs: the agent's data in each run; entries and groups that a run lacks are padded.
+        slots: N.
+        outputs: length of the network's output: 2·D for a Beta head, D·(choices) otherwise.
+        columns: how the observation begins.
+    """
+
+    def __init__(
+        self, runs: Sequence[ActorData], slots: int, outputs: int, columns: Columns = PLAIN
+    ) -> None:
+        first = runs[0]
+        self.head, self.outputs = first.head, outputs
+        self.parts = outputs // first.numbers
+        """Outputs for each entry: 2 for a Beta head, the number of choices otherwise."""
+        self.rows = Rows.of([one.obs for one in runs], columns)
+        self.counts = [len(one.slot) for one in runs]
+        """Groups in each run."""
+        self.advantage = pad([one.advantage for one in runs])
+        """[R, G]."""
+        share = [1 / count if count else torch.nan for count in self.counts]
+        self.share = self.advantage.new_tensor(share)[:, None]
+        """[R, 1], weight of a group in a mean over its run's groups; nan if there is none."""
+        device = self.advantage.device
+        starts = torch.arange(len(runs), device=device)[:, None]
+        self.slot = (pad([one.slot for one in runs]) + starts * slots).flatten()
+        """[R·G], int, place of a group's slot in an array [R, N]."""
+        groups = self.advantage.shape[1]
+        self.group = None
+        """[R·E], int, place of an entry's group in an array [R, G]; absent if they are the same."""
+        if not all(one.group.equal(torch.arange(len(one.slot), device=device)) for one in runs):
+            self.group = (pad([one.group for one in runs]) + starts * groups).flatten()
+        self.place = self._places(runs, starts)
+        value = [one.value for one in runs]
+        if self.head == "beta":
+            value = [torch.stack([x.log(), (-x).log1p()], -1) for x in value]
+            self.value = pad(value).mT.contiguous()
+        else:
+            self.value = pad(value)
+        self.valid = None
+        """[R, E], 1 for an entry and 0 for padding; absent if there is none."""
+        sizes = [len(one.value) for one in runs]
+        if len(set(sizes)) > 1:
+            self.valid = pad([torch.ones_like(one.value, dtype=torch.float) for one in runs])
+
+    def _places(self, runs: Sequence[ActorData], starts: Tensor) -> Tensor | None:
+        """[R·P·E], int: where the P outputs of each entry lie in the network's [R, out, n]."""
+        count = self.rows.shape[1]
+        if self.head == "beta" and runs[0].numbers == 1:
+            return None
+        entries = []
+        for one in runs:
+            parameter = torch.arange(self.parts, device=starts.device)[:, None]
+            if self.head == "beta":
+                column = one.column + parameter * one.numbers
+            else:
+                column = one.column * len(parameter) + parameter
+            entries.append((column * count + one.row).mT)
+        return (pad(entries).mT + starts[..., None] * (self.outputs * count)).flatten()
+
+    def terms(self, raw: Tensor) -> Terms:
+        """Return the distributions of the entries under a network's output [R, out, n]."""
+        if self.place is not None:
+            runs, entries = self.value.shape[0], self.value.shape[-1]
+            raw = raw.view(-1).index_select(0, self.place).view(runs, self.parts, entries)
+        return (BetaTerms if self.head == "beta" else CategoricalTerms)(raw, self.value)
+
+    def log_prob(self, terms: Terms) -> Tensor:
+        """Return each group's log-probability, [R, G]."""
+        entries = terms.log_prob if self.valid is None else terms.log_prob * self.valid
+        if self.group is None:
+            return entries
+        total = torch.zeros_like(self.advantage).view(-1)
+        return total.index_add_(0, self.group, entries.flatten()).view_as(self.advantage)
+
+    def slope(self, terms: Terms, weight: Tensor, entropy_coef: float, out: Tensor) -> Tensor:
+        """Write the gradient with respect to a network's output; return the mean entropy [R].
+
+        Args:
+            terms: of the same output.
+            weight: [R, G], gradient of what is to grow with respect to the log-probabilities.
+            entropy_coef: ψ, weight of the mean entropy.
+            out: [R, out, n], written where there are entries, zero elsewhere; of minus the sum,
+                which an optimiser makes small.
+        """
+        if self.group is not None:
+            weight = weight.view(-1).index_select(0, self.group).view(len(weight), -1)
+        share = self.share
+        if self.valid is not None:
+            weight, share = weight * self.valid, share * self.valid
+        entropy, slope = terms.slopes(-weight, -entropy_coef * share if entropy_coef else None)
+        if self.place is None:
+            out.copy_(slope)
+        elif self.valid is None:
+            out.view(-1).index_copy_(0, self.place, slope.flatten())
+        else:  # several entries of padding may have the same place
+            out.zero_().view(-1).index_add_(0, self.place, slope.flatten())
+        return (entropy * share).sum(1)
 
 
 def standardise(advantage: Tensor) -> Tensor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import nan
-from statistics import fmean
 
 import torch
 from torch import Generator, Tensor
@@ -17,115 +15,126 @@ from dtlib.config import TrainConfig
 
 @dataclass
 class UpdateStats:
-    """Means over the actor steps of one update."""
+    """What happened in the actor steps of one update, by run; kept where it was computed."""
 
-    entropy: list[float] = field(default_factory=list)
-    kl: list[float] = field(default_factory=list)
-    clip_fraction: list[float] = field(default_factory=list)
-    log_factor_min: float = 0.0
-    log_factor_max: float = 0.0
+    entropy: list[Tensor] = field(default_factory=list)
+    kl: list[Tensor] = field(default_factory=list)
+    clip_fraction: list[Tensor] = field(default_factory=list)
+    log_factor: list[Tensor] = field(default_factory=list)
 
-    def summary(self) -> dict[str, float]:
+    def summary(self, run: int = 0) -> dict[str, float]:
         """Return the columns that a run's history has; nan where no agent had any data."""
+
+        def series(values: list[Tensor]) -> Tensor:
+            return torch.stack(values)[:, run] if values else torch.full((1,), torch.nan)
+
+        extremes = series(self.log_factor)
         return {
-            "entropy": fmean(self.entropy or [nan]),
-            "approx_kl": fmean(self.kl or [nan]),
-            "clip_fraction": fmean(self.clip_fraction or [nan]),
-            "log_factor_min": self.log_factor_min,
-            "log_factor_max": self.log_factor_max,
+            "entropy": series(self.entropy).double().nanmean().item(),
+            "approx_kl": series(self.kl).double().nanmean().item(),
+            "clip_fraction": series(self.clip_fraction).double().nanmean().item(),
+            "log_factor_min": extremes.min().clamp(max=0).item(),
+            "log_factor_max": extremes.max().clamp(min=0).item(),
         }
 
 
-def surrogate(ratio: Tensor, weighted_advantage: Tensor, clip: float) -> Tensor:
-    """Return the clipped surrogate of (30), elementwise, without its entropy term.
+def surrogate_slope(ratio: Tensor, weighted_advantage: Tensor, clip: float) -> Tensor:
+    """Return the slope of the clipped surrogate (30) in log π, elementwise.
+
+    min(r·A, clip(r)·A) grows with slope A in r until r has left the interval [1 − ϵ, 1 + ϵ] on
+    the side that A favours, and is flat from there; dr / d log π is r.
 
     Args:
-        ratio: [G], π_θ / π_old.
-        weighted_advantage: [G], M_{1:u} = (product of predecessors' ratios) · Â.
+        ratio: r = π_θ / π_old.
+        weighted_advantage: A = M_{1:u} = (product of predecessors' ratios) · Â.
         clip: ϵ.
     """
-    clipped = ratio.clamp(1 - clip, 1 + clip)
-    return torch.minimum(ratio * weighted_advantage, clipped * weighted_advantage)
+    gain = ratio * weighted_advantage
+    flat = torch.where(weighted_advantage > 0, ratio > 1 + clip, ratio < 1 - clip)
+    return gain.masked_fill_(flat, 0)
 
 
-def actor_step(
-    actor: Trainee,
-    batch: ActorBatch,
-    behaviour: Tensor,
-    log_factor: Tensor,
-    config: TrainConfig,
-    stats: UpdateStats,
-) -> None:
-    """Improve one actor, then multiply its new ratio into the factor M of its successors.
+class ActorUpdate:
+    """One agent's steps on the data of an episode, in R runs side by side.
+
+    The pass that yields the ratio after a step, for the successors' factor M, is the pass that the
+    agent's next step differentiates: there is one pass forward for each pass back.
 
     Args:
         actor: the agent.
         batch: its data.
-        behaviour: [G], log-probabilities under the policy that gathered the data.
-        log_factor: [N], log of the product of the predecessors' ratios in each slot; the agent's
-            own, *after* its step, is added in place (lines 22 and 23 of Algorithm 1 the other way
-            round, as the theory of HAPPO needs it).
-        config: clip, entropy coefficient, gradient norm.
-        stats: diagnostics are appended.
+        config: clip, entropy coefficient.
     """
-    factor = log_factor[batch.slot].clamp(-config.max_log_factor, config.max_log_factor).exp()
-    log_prob, entropy = batch.log_prob_entropy(actor(batch.obs))
-    difference = log_prob - behaviour
-    ratio = difference.exp()
-    gain = surrogate(ratio, factor * batch.advantage, config.clip).mean()
-    mean_entropy = entropy.mean()
-    actor.step(-(gain + config.entropy_coef * mean_entropy), config.max_grad_norm)
 
-    with torch.no_grad():
-        updated = batch.log_prob(actor(batch.obs))
-        log_factor.index_add_(0, batch.slot, updated - behaviour)
-        outside = (ratio - 1).abs() > config.clip
-        stats.entropy.append(mean_entropy.item())
-        stats.kl.append((ratio - 1 - difference).mean().item())
-        stats.clip_fraction.append(outside.double().mean().item())
+    def __init__(self, actor: Trainee, batch: ActorBatch, config: TrainConfig) -> None:
+        self.actor, self.batch, self.config = actor, batch, config
+        self.used = None if all(batch.counts) else [r for r, n in enumerate(batch.counts) if n]
+        self.trace = actor.trace(batch.rows)
+        self.slope = torch.zeros_like(self.trace.raw)
+        self._look()
+        self.behaviour = self.log_prob
+        """[R, G], log-probabilities under the policy that gathered the data."""
+
+    def _look(self) -> None:
+        self.terms = self.batch.terms(self.actor(self.trace))
+        self.log_prob = self.batch.log_prob(self.terms)
+        """[R, G], under the policy as it stands."""
+
+    def step(self, log_factor: Tensor, stats: UpdateStats) -> None:
+        """Improve the actor, then multiply its new ratio into the factor M of its successors.
+
+        Args:
+            log_factor: [R, N], log of the product of the predecessors' ratios in each slot; the
+                agent's own, *after* its step, is added in place (lines 22 and 23 of Algorithm 1
+                the other way round, as the theory of HAPPO needs it).
+            stats: diagnostics are appended.
+        """
+        batch, config = self.batch, self.config
+        known = log_factor.view(-1)
+        limit = config.max_log_factor
+        factor = known.index_select(0, batch.slot).view_as(self.log_prob)
+        factor.clamp_(-limit, limit).exp_()
+        difference = self.log_prob - self.behaviour
+        ratio = difference.exp()
+        weight = surrogate_slope(ratio, factor.mul_(batch.advantage), config.clip)
+        entropy = batch.slope(self.terms, weight.mul_(batch.share), config.entropy_coef, self.slope)
+        self.actor.step(self.trace, self.slope, self.used)
+        ratio -= 1
+        stats.entropy.append(entropy)
+        stats.kl.append((ratio - difference).mul_(batch.share).sum(1))
+        stats.clip_fraction.append((ratio.abs_() > config.clip).mul(batch.share).sum(1))
+        self._look()
+        known.index_add_(0, batch.slot, (self.log_prob - self.behaviour).flatten())
 
 
 def update_actors(
-    actors: Sequence[Trainee],
-    batches: Sequence[ActorBatch],
-    behaviour: Sequence[Tensor],
+    updates: Sequence[ActorUpdate],
     order: Sequence[int],
     slots: int,
-    config: TrainConfig,
     stats: UpdateStats,
     team: Sequence[int] | None = None,
 ) -> Tensor:
     """Update all agents once, one after another (lines 19–24 of Algorithm 1).
 
     Args:
-        actors: one per agent.
-        batches: their data; an agent none of whose actions had an effect is passed over.
-        behaviour: log-probabilities under the policies that gathered the data, [G] per agent.
+        updates: one per agent; one none of whose actions had an effect is passed over.
         order: a permutation of the agents' numbers.
         slots: N.
-        config: see :func:`actor_step`.
         stats: diagnostics are appended.
         team: each agent's team; predecessors of other teams do not enter an agent's factor M. All
             agents are one team if absent, as published.
 
     Returns:
-        [teams, N], log of the product of all ratios of each team.
+        [teams, R, N], log of the product of all ratios of each team.
     """
-    team = [0] * len(actors) if team is None else team
-    log_factor = torch.zeros(max(team) + 1, slots, device=batches[0].obs.device)
+    team = [0] * len(updates) if team is None else team
+    runs = updates[0].batch.rows.shape[0]
+    log_factor = updates[0].slope.new_zeros(max(team) + 1, runs, slots)
     for agent in order:
-        if batches[agent].groups:
-            own = log_factor[team[agent]]
-            actor_step(actors[agent], batches[agent], behaviour[agent], own, config, stats)
-    stats.log_factor_min = min(stats.log_factor_min, log_factor.min().item())
-    stats.log_factor_max = max(stats.log_factor_max, log_factor.max().item())
+        if any(updates[agent].batch.counts):
+            updates[agent].step(log_factor[team[agent]], stats)
+    stats.log_factor += [log_factor.amin((0, 2)), log_factor.amax((0, 2))]
     return log_factor
-
-
-def behaviour_log_prob(actor: Trainee, batch: ActorBatch) -> Tensor:
-    """Return the log-probabilities of a batch under its actor as it stands: [G]."""
-    with torch.no_grad():
-        return batch.log_prob(actor(batch.obs))
 
 
 def agent_order(agents: int, generator: Generator) -> list[int]:

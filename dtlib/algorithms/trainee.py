@@ -1,60 +1,71 @@
-"""One network of a stack with its optimiser."""
+"""Networks of a stack with their optimiser."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.optim.adam import adam
 
 from dtlib.config import TrainConfig
-from dtlib.policies import MLPStack
+from dtlib.networks import MLPStack, Rows, Trace
 
 
-@dataclass
 class Trainee:
-    """One network of a stack with its Adam."""
+    """One agent's network in each of R runs, neighbours in a stack, with its Adam.
 
-    stack: MLPStack
-    index: int
-    optimizer: torch.optim.Adam
+    Args:
+        stack: where the networks are.
+        index: the agent's number there.
+        config: Adam's settings, the largest gradient norm.
+        runs: R.
+    """
 
-    @classmethod
-    def of(cls, stack: MLPStack, index: int, config: TrainConfig) -> Trainee:
-        """Return network ``index`` of ``stack`` with a fresh Adam."""
-        parameters = stack.parameters(index)
-        adam = torch.optim.Adam(
-            parameters, lr=config.learning_rate, eps=config.adam_eps, fused=True
-        )
-        for parameter in parameters:
-            adam.state[parameter] = {
-                "step": torch.zeros(()),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
-        return cls(stack, index, adam)
+    def __init__(self, stack: MLPStack, index: int, config: TrainConfig, runs: int = 1) -> None:
+        self.stack, self.config = stack, config
+        self.which = slice(index * runs, (index + 1) * runs)
+        mine = stack.flat[self.which]
+        self.parameters = list(mine.unbind())
+        self.gradient = torch.zeros_like(mine)
+        """[R, parameters]."""
+        self._gradients = list(self.gradient.unbind())
+        self._layers = stack.split(self.gradient)
+        self.steps = list(mine.new_zeros(runs, dtype=torch.float32).unbind())
+        self.first = list(torch.zeros_like(mine).unbind())
+        self.second = list(torch.zeros_like(mine).unbind())
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Run the network with gradients to its parameters: [n, in] → [n, out]."""
-        return self.stack.single(self.index, inputs)
+    def trace(self, rows: Rows) -> Trace:
+        """Return an unwritten trace for ``rows``."""
+        return self.stack.trace(rows)
 
-    def step(self, loss: Tensor, max_grad_norm: float) -> None:
-        """Take one step down the gradient of ``loss``, eqs. (33) and (34)."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        clip_grad_norm_(self.stack.parameters(self.index), max_grad_norm)
-        self.optimizer.step()
+    def __call__(self, trace: Trace) -> Tensor:
+        """Run the networks on the rows of ``trace``: [R, out, n]."""
+        return self.stack.forward(self.which, trace)
 
-    def state(self) -> dict[str, Tensor]:
-        """Return Adam's moments by name."""
+    def step(self, trace: Trace, slope: Tensor, used: list[int] | None = None) -> None:
+        """Take one step down a gradient, eqs. (33) and (34), no longer than the largest norm.
+
+        Args:
+            trace: of the networks as they stand.
+            slope: [R, out, n], gradient of the loss with respect to the output.
+            used: the runs that take the step; all if absent.
+        """
+        self.stack.backward(self.which, trace, slope, *self._layers)
+        norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
+        self.gradient *= (self.config.max_grad_norm / (norm + 1e-6)).clamp_(max=1)
+        lists = self.parameters, self._gradients, self.first, self.second
+        steps = self.steps
+        if used is not None:
+            lists = tuple([one[run] for run in used] for one in lists)
+            steps = [steps[run] for run in used]
+        adam(
+            *lists, [], steps, fused=True, amsgrad=False, maximize=False, weight_decay=0.0,
+            beta1=0.9, beta2=0.999, lr=self.config.learning_rate, eps=self.config.adam_eps,
+        )  # fmt: skip
+
+    def state(self, run: int = 0) -> dict[str, Tensor]:
+        """Return Adam's moments in one run by name."""
+        names = "step", "exp_avg", "exp_avg_sq"
         return {
-            f"{layer}.{name}": tensor
-            for layer, parameter in enumerate(self.stack.parameters(self.index))
-            for name, tensor in self.optimizer.state[parameter].items()
+            name: one[run]
+            for name, one in zip(names, (self.steps, self.first, self.second), strict=True)
         }
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Copy arrays of :meth:`state` into place."""
-        for name, tensor in self.state().items():
-            tensor.copy_(state[name])

@@ -1,0 +1,92 @@
+"""Does a critic for each agent learn otherwise than one for each reward? Same runs, both ways.
+
+    python -m benchmarks.critics [--preset quick] [--seeds 5] [--out FOLDER]
+
+In the published scheme 35 of 36 critics are trained on identical data and differ in their initial
+weights only. Runs of Figs. 4-6 are trained with one critic per agent and with shared ones; the
+table compares the last tenth of the episodes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.common import Parser, check_folder, write
+from dtlib import experiments, store
+from dtlib.checkpoint import FileError
+from dtlib.config import ConfigError
+from dtlib.training import TIMINGS
+
+NAME, FOLDER = "benchmarks.critics", "results/benchmarks/critics"
+PACKAGES = ("torch", "numpy", "dtlib")
+QUANTITIES = (
+    "reward_global",
+    "reward_centre",
+    "energy_per_user_slot_j",
+    "failure_ratio_requests",
+    "migrations_per_frame",
+    "explained_variance_global",
+)
+
+
+def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFrame:
+    """Return one row per variant, critic, seed and quantity: first and last tenth, seconds."""
+    experiment, rows = experiments.find("fig04"), []
+    for critic in ("shared", "per-agent"):
+        runs = experiment.runs(preset, seeds, {"critic": critic})
+        experiments.collect(experiment, runs, jobs, progress=True)
+        for planned in runs:
+            history = store.get(planned.config).history
+            tenth = max(len(history) // 10, 1)
+            head = {"variant": planned.variant, "critic": critic, "seed": planned.config.seed}
+            for name in QUANTITIES:
+                first, last = history[name][:tenth].mean(), history[name][-tenth:].mean()
+                rows.append(head | {"quantity": name, "first": first, "last": last})
+            seconds = history[list(TIMINGS)].sum(axis=1)
+            rows.append(
+                head | {"quantity": "episode_s", "first": seconds[:tenth].mean(),
+                        "last": seconds[-tenth:].mean()}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Return means and standard deviations over seeds at the end of training."""
+    found = rows.groupby(["variant", "quantity", "critic"], sort=False)["last"]
+    return found.agg(["mean", "std"]).unstack().to_string(float_format=lambda x: f"{x:.4g}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train what the store lacks, print the comparison, and write it if asked.
+
+    Returns:
+        0, or 2 for bad input, which one line on standard error explains.
+    """
+    parser = Parser(prog="critics", description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="quick", help="smoke, quick (default) or paper")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of each kind (5)")
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side (2)")
+    parser.add_argument(
+        "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
+    )
+    options = parser.parse_args(argv)
+    try:
+        folder = None if options.out is None else Path(options.out)
+        if folder is not None:
+            check_folder(folder, NAME)
+        rows = measure(options.preset, options.seeds, options.jobs)
+        if folder is not None:
+            write(folder, NAME, rows, PACKAGES, preset=options.preset, seeds=options.seeds)
+    except (ConfigError, FileError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

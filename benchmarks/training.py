@@ -1,0 +1,296 @@
+"""What an episode of training costs, phase by phase, and how near it is to the machine's limit.
+
+    python -m benchmarks.training [--suite phases users sites runs jobs] [--rounds 5] [--out FOLDER]
+
+Every case runs in processes of its own, whole episodes after one that does not count. In each
+round the same process also times a large float32 matrix product, the most that the machine does
+with as many threads, so that each ratio is of numbers from the same seconds. Floating-point
+operations are counted twice: those of the matrix products that are really executed, by torch's own
+counter, and those of the same update with every input dense, from the sizes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pandas as pd
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.common import Parser, check_folder, memory_mb, write
+from dtlib.algorithms import learner as learner_module
+from dtlib.checkpoint import FileError
+from dtlib.config import ConfigError, TrainConfig
+from dtlib.devices import cores, resolve_device, torch_threads
+from dtlib.training import Trainer
+
+NAME, FOLDER = "benchmarks.training", "results/benchmarks/training"
+PACKAGES = ("torch", "numpy", "dtlib")
+PHASES = ("world_s", "act_s", "simulate_s", "critic_s", "actor_s", "rest_s")
+"""Parts of an episode of one run; ``rest_s`` is advantages and layout of the data."""
+PEAK_SIZE = (5000, 1024, 1024)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: one episode of ``runs`` runs side by side in each of ``jobs`` processes."""
+
+    suite: str
+    users: int = 30
+    sites: int = 5
+    frames: int = 50
+    epochs: int = 25
+    critic: str = "shared"
+    runs: int = 1
+    jobs: int = 1
+    threads: int = 1
+    device: str = "cpu"
+
+
+def cases(suite: str) -> list[Case]:
+    """Return the cases of a suite."""
+    base, both = Case(suite), sorted({1, cores()})
+    if suite == "phases":
+        return [replace(base, critic=c, threads=t) for c in ("shared", "per-agent") for t in both]
+    if suite == "users":
+        return [replace(base, users=count) for count in (10, 20, 30, 40, 50, 60)]
+    if suite == "sites":
+        return [replace(base, sites=count) for count in (3, 5, 7, 9)]
+    if suite == "runs":  # small episodes, where calls weigh most
+        small = replace(base, frames=10, epochs=10)
+        return [replace(small, runs=count) for count in (1, 2, 4, 8)]
+    if suite == "jobs":
+        return [replace(base, jobs=cores()), replace(base, threads=cores())]
+    if suite == "plain":
+        return [replace(base, epochs=4)]
+    if suite == "gpu":
+        return [replace(base, device="cuda", runs=count) for count in (1, 4, 16, 64)]
+    raise ConfigError(f"suite = {suite!r}: must be one of {', '.join(SUITES)}, gpu")
+
+
+SUITES = ("phases", "plain", "users", "sites", "runs", "jobs")
+
+
+def settings(case: Case) -> list[TrainConfig]:
+    """Return the settings of a case's runs: the paper's, with its sizes."""
+    env = {"num_users": case.users, "num_bs": case.sites, "frames": case.frames}
+    base = TrainConfig(env=env, epochs=case.epochs, critic=case.critic)
+    return [base.replace(seed=seed) for seed in range(case.runs)]
+
+
+class Stopwatch:
+    """Adds up the seconds that a function takes."""
+
+    def __init__(self, work: Callable[..., Any], now: Callable[[], float]) -> None:
+        self.work, self.now, self.seconds = work, now, 0.0
+
+    def __call__(self, *args: Any) -> Any:
+        start = self.now()
+        result = self.work(*args)
+        self.seconds += self.now() - start
+        return result
+
+    def take(self) -> float:
+        """Return the seconds since the last call."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+
+def dense_flop(config: TrainConfig, rows: Sequence[int]) -> float:
+    """Count an epoch's operations with dense inputs: forward, and back to all but the inputs.
+
+    Args:
+        config: sizes and number of critics.
+        rows: slots in which each agent has something to learn.
+    """
+    from dtlib.algorithms.learner import Learner
+
+    model = Learner(config, [torch.Generator()])
+    networks = [(actor.stack.sizes, n) for actor, n in zip(model.actors, rows, strict=True)]
+    networks += [(model.critics.stack.sizes, config.env.slots)] * model.critics.count
+    total = 0.0
+    for sizes, count in networks:
+        products = [2 * count * a * b for a, b in pairwise(sizes)]
+        total += 3 * sum(products) - products[0]
+    return total
+
+
+def peak_gflops(device: torch.device, now: Callable[[], float]) -> float:
+    """Return the most operations that a large product reaches, in 1e9 per second."""
+    n, a, b = PEAK_SIZE
+    left, right = torch.randn(n, a, device=device), torch.randn(a, b, device=device)
+    out, best = torch.empty(n, b, device=device), float("inf")
+    for _ in range(4):
+        start = now()
+        torch.mm(left, right, out=out)
+        best = min(best, now() - start)
+    return 2 * n * a * b / best / 1e9
+
+
+def work(case: Case, rounds: int) -> list[dict[str, float]]:
+    """Measure one process's part of a case; one record per round."""
+    configs, device = settings(case), resolve_device(case.device)
+    with torch_threads(case.threads):
+        trainer = Trainer(configs, device)
+        learner = trainer.learner
+        actors = Stopwatch(learner_module.update_actors, trainer._now)
+        critics = Stopwatch(learner.critics.step, trainer._now)
+        learner_module.update_actors, learner.critics.step = actors, critics
+        trainer.episode()
+        counted = _count(trainer) if case.device == "cpu" else {}
+        records = []
+        for _ in range(rounds):
+            actors.take(), critics.take()
+            peak = peak_gflops(device, trainer._now)
+            start = trainer._now()
+            rows = trainer.episode()
+            whole = (trainer._now() - start) / case.runs
+            record = {name: median(row[name] for row in rows) for name in PHASES[:3]}
+            record |= {"actor_s": actors.take() / case.runs, "critic_s": critics.take() / case.runs}
+            record["rest_s"] = whole - sum(record.values())
+            record |= {"episode_s": whole, "gemm_gflops": peak, **counted}
+            record["peak_mb"] = memory_mb(peak=True)
+            if case.suite == "plain":
+                record |= compare(trainer)
+            if counted:
+                update = record["actor_s"] + record["critic_s"]
+                for kind in ("executed", "dense"):
+                    rate = counted[f"{kind}_gflop"] * case.epochs / update
+                    record[f"{kind}_of_peak"] = rate / peak
+            records.append(record)
+    return records
+
+
+def compare(trainer: Trainer) -> dict[str, float]:
+    """Time one update against the same written plainly, with autograd, in ``tests/plain.py``."""
+    from tests.plain import PlainLearner
+
+    played, _ = trainer._play(0, 999)
+    plain = PlainLearner(trainer.learner)
+    seconds = {}
+    for name, update in (("fast_s", lambda *a: trainer.learner.update([a[0]], a[1])),
+                         ("plain_s", plain.update)):  # fmt: skip
+        start = trainer._now()
+        update(played, torch.Generator().manual_seed(0))
+        seconds[name] = trainer._now() - start
+    return seconds | {"plain_over_fast": seconds["plain_s"] / seconds["fast_s"]}
+
+
+def _count(trainer: Trainer) -> dict[str, float]:
+    """Count one epoch's operations in 1e9, executed and dense."""
+    config, learner = trainer.configs[0], trainer.learner
+    played, _ = trainer._play(0, 999)
+    seen: list[list[int]] = []
+    layout = learner._batches
+
+    def spy(*args: Any) -> Any:
+        batches = layout(*args)
+        seen.append([one.rows.shape[1] for one in batches])
+        return batches
+
+    learner._batches, learner.config = spy, config.replace(epochs=1)
+    state = {name: array.clone() for name, array in learner.state().items()}
+    with FlopCounterMode(display=False) as one:
+        learner.update([played] * len(trainer.configs), torch.Generator())
+    learner.config = config.replace(epochs=2)
+    learner.load(state)
+    with FlopCounterMode(display=False) as two:
+        learner.update([played] * len(trainer.configs), torch.Generator())
+    learner.load(state)
+    learner._batches, learner.config = layout, config
+    return {
+        "executed_gflop": (two.get_total_flops() - one.get_total_flops()) / 1e9
+        / len(trainer.configs),
+        "dense_gflop": dense_flop(config, seen[0]) / 1e9,
+    }  # fmt: skip
+
+
+def measure(case: Case, rounds: int) -> list[dict[str, Any]]:
+    """Run a case in processes of its own; return tidy rows, one per round and quantity."""
+    command = [sys.executable, "-m", NAME, "--worker", json.dumps(asdict(case))]
+    command += ["--rounds", str(rounds)]
+    start = time.perf_counter()
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(case.jobs)]
+    outputs = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise FileError(f"benchmark {case}: a process failed")
+    seconds = time.perf_counter() - start
+    rows = []
+    for job, output in enumerate(outputs):
+        for number, record in enumerate(json.loads(output)):
+            values = record | {"process_s": seconds}
+            rows += [
+                asdict(case) | {"job": job, "round": number, "quantity": name, "value": value}
+                for name, value in values.items()
+            ]
+    return rows
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Return medians as a table of text."""
+    columns = list(Case.__dataclass_fields__)
+    wide = rows.pivot_table(
+        index=columns, columns="quantity", values="value", aggfunc="median", sort=False
+    )
+    shown = [
+        *PHASES,
+        "episode_s",
+        "dense_of_peak",
+        "executed_of_peak",
+        "gemm_gflops",
+        "peak_mb",
+        "plain_over_fast",
+    ]
+    shown = [name for name in shown if name in wide.columns]
+    return wide[shown].reset_index().to_string(index=False, float_format=lambda x: f"{x:.3g}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure the suites, print medians, and write ``data.csv`` and ``manifest.json`` if asked.
+
+    Returns:
+        0, or 2 for bad input, which one line on standard error explains.
+    """
+    parser = Parser(prog="training", description=__doc__.splitlines()[0])
+    parser.add_argument("--suite", nargs="+", default=list(SUITES), help="default: all but gpu")
+    parser.add_argument("--rounds", type=int, default=5, help="episodes measured in each case (5)")
+    parser.add_argument(
+        "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
+    )
+    parser.add_argument("--worker", help="internal: measure this case here, print JSON")
+    options = parser.parse_args(argv)
+    try:
+        if options.rounds < 1:
+            raise ConfigError(f"rounds = {options.rounds}: must be at least 1")
+        if options.worker:
+            print(json.dumps(work(Case(**json.loads(options.worker)), options.rounds)))
+            return 0
+        folder = None if options.out is None else Path(options.out)
+        if folder is not None:
+            check_folder(folder, NAME)
+        rows: list[dict[str, Any]] = []
+        chosen = [case for suite in options.suite for case in cases(suite)]
+        for case in chosen:
+            rows += measure(case, options.rounds)
+            print(table(pd.DataFrame(rows)).splitlines()[-1], flush=True)
+        found = pd.DataFrame(rows)
+        if folder is not None:
+            write(folder, NAME, found, PACKAGES, rounds=options.rounds, cores=cores())
+    except (ConfigError, FileError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    print(table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Beta and categorical actions: samples, log-probabilities, entropies and their slopes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import softplus
+
+EDGE = 1e-6
+"""Beta samples keep this distance from 0 and 1, where the density may be infinite."""
+
+
+def beta_parameters(raw: Tensor) -> Tensor:
+    """Return Beta parameters above 1, so that the density has one peak: 1 + softplus(raw)."""
+    return 1 + softplus(raw)
+
+
+def beta_log_prob(value: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Return the log-density (35) of Beta(first, second) at ``value``, elementwise."""
+    constant = torch.lgamma(first + second) - torch.lgamma(first) - torch.lgamma(second)
+    return (first - 1) * torch.log(value) + (second - 1) * torch.log1p(-value) + constant
+
+
+def beta_entropy(first: Tensor, second: Tensor) -> Tensor:
+    """Return the differential entropy of Beta(first, second), elementwise."""
+    both = first + second
+    constant = torch.lgamma(both) - torch.lgamma(first) - torch.lgamma(second)
+    return (
+        -constant
+        - (first - 1) * torch.digamma(first)
+        - (second - 1) * torch.digamma(second)
+        + (both - 2) * torch.digamma(both)
+    )
+
+
+def sample_beta(first: Tensor, second: Tensor, generator: Generator | None) -> Tensor:
+    """Draw from Beta(first, second) as a ratio of Gamma variables, elementwise."""
+    one = torch._standard_gamma(first, generator=generator)
+    two = torch._standard_gamma(second, generator=generator)
+    return (one / (one + two)).clamp(EDGE, 1 - EDGE)
+
+
+def sample_categorical(logits: Tensor, generator: Generator | None) -> Tensor:
+    """Draw an index from the last axis by inverting the distribution function."""
+    by_choice = logits.movedim(-1, 0).contiguous()
+    cumulative = (by_choice - by_choice.amax(0)).exp_().cumsum(0)
+    draw = torch.rand(
+        logits.shape[:-1], generator=generator, dtype=logits.dtype, device=logits.device
+    )
+    return (draw * cumulative[-1] >= cumulative[:-1]).sum(0)
+
+
+class BetaTerms:
+    """Beta distributions at given actions: log-probability, then entropy and slopes, once each.
+
+    With a, b = 1 + softplus(raw), ψ the digamma and ψ₁ the trigamma function,
+
+        ∂ log p / ∂a = log x − ψ(a) + ψ(a+b),
+        ∂ H / ∂a = −(a − 1) ψ₁(a) + (a + b − 2) ψ₁(a+b),   ∂a / ∂raw = 1 − exp(1 − a),
+
+    and the same for b with 1 − x.
+
+    Args:
+        raw: [R, 2, E], a network's outputs for a and b.
+        logs: [R, 2, E], log x and log(1 − x) of the actions x.
+    """
+
+    def __init__(self, raw: Tensor, logs: Tensor) -> None:
+        self.logs = logs
+        self.shapes = raw.new_empty(raw.shape[0], 3, raw.shape[2])
+        excess = torch.add(softplus(raw), 1, out=self.shapes[:, :2]) - 1
+        torch.sum(self.shapes[:, :2], 1, out=self.shapes[:, 2])
+        first, second, both = torch.lgamma(self.shapes).unbind(1)
+        self.constant = both.sub_(first).sub_(second)
+        self.log_prob = excess.mul_(logs).sum(1).add_(self.constant)
+        """[R, E]."""
+
+    def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return each entry's entropy, and the gradient of a weighted sum.
+
+        Args:
+            weight: [R, E], of the log-probabilities.
+            entropy_weight: of the entropies, broadcast to [R, E]; none if absent.
+
+        Returns:
+            entropy [R, E]; gradient with respect to ``raw``, [R, 2, E], of
+            Σ weight · log p + Σ entropy_weight · H.
+        """
+        digamma = torch.digamma(self.shapes)
+        excess = self.shapes[:, :2] - 1
+        entropy = (self.shapes[:, 2] - 2).mul_(digamma[:, 2]).sub_(self.constant)
+        entropy -= (excess * digamma[:, :2]).sum(1)
+        slope = self.logs - digamma[:, :2]
+        slope.add_(digamma[:, 2:]).mul_(weight.unsqueeze(1))
+        if entropy_weight is not None:
+            trigamma = torch.polygamma(1, self.shapes)
+            common = (self.shapes[:, 2] - 2).mul_(trigamma[:, 2]).unsqueeze(1)
+            bend = torch.addcmul(common, excess, trigamma[:, :2], value=-1)
+            slope.add_(bend.mul_(entropy_weight.unsqueeze(1)))
+        return entropy, slope.mul_(excess.neg_().expm1_().neg_())
+
+
+class CategoricalTerms:
+    """Categorical distributions at given actions; see :class:`BetaTerms`.
+
+    Args:
+        raw: [R, C, E], logits of C choices.
+        chosen: [R, E], int.
+    """
+
+    def __init__(self, raw: Tensor, chosen: Tensor) -> None:
+        self.chosen = chosen.unsqueeze(1)
+        self.logits = raw.log_softmax(1)
+        self.log_prob = self.logits.gather(1, self.chosen).squeeze(1)
+        """[R, E]."""
+
+    def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the entropy [R, E] and the gradient [R, C, E]; see :meth:`BetaTerms.slopes`."""
+        chance = self.logits.exp()
+        entropy = -(chance * self.logits).sum(1)
+        slope = chance * -weight.unsqueeze(1)
+        slope.scatter_add_(1, self.chosen, weight.unsqueeze(1))
+        if entropy_weight is not None:
+            surprise = (self.logits + entropy.unsqueeze(1)).mul_(chance)
+            slope.sub_(surprise.mul_(entropy_weight.unsqueeze(1)))
+        return entropy, slope

@@ -1,0 +1,337 @@
+"""Stacked multi-layer perceptrons and their gradients, without a tape.
+
+Training here is thousands of steps of small networks on the same rows, so both passes are written
+out: the products run on arrays that stay in the cache, columns of the input that seldom change are
+multiplied once for each of their values, and nothing is recorded that is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import init
+from torch.nn.functional import embedding_bag
+
+_relu_backward = torch.ops.aten.threshold_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+class Columns(NamedTuple):
+    """How an observation's columns begin: what need not be multiplied row by row."""
+
+    slow: int = 0
+    """Columns that seldom change from one slot to the next."""
+    flags: int = 0
+    """Columns behind them that are 1 in few rows and else 0."""
+
+
+PLAIN = Columns()
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """A sparse matrix of ones, rows by entries of a table, listed by row and by entry."""
+
+    entry: Tensor
+    """[Z], int, the entries that each row adds up, one row after another."""
+    entry_start: Tensor
+    """[rows], int, where a row's entries begin."""
+    row: Tensor
+    """[Z], int, the rows that each entry is added to, one entry after another."""
+    row_start: Tensor
+    """[entries], int, where an entry's rows begin."""
+
+    @classmethod
+    def of(cls, row: Tensor, entry: Tensor, rows: int, entries: int) -> Lookups:
+        """Return the lists for ones at (row, entry), both [Z]."""
+
+        def start(sorted_by: Tensor, count: int) -> Tensor:
+            return torch.searchsorted(sorted_by, torch.arange(count, device=row.device))
+
+        by_row, by_entry = row.argsort(stable=True), entry.argsort(stable=True)
+        return cls(
+            entry[by_row], start(row[by_row], rows), row[by_entry], start(entry[by_entry], entries)
+        )
+
+    def gather(self, table: Tensor) -> Tensor:
+        """Return the sum of each row's entries: [rows, width] from [entries, width]."""
+        return embedding_bag(self.entry, table, self.entry_start, mode="sum")
+
+    def scatter(self, values: Tensor) -> Tensor:
+        """Return the sum of each entry's rows: [entries, width] from [rows, width]."""
+        return embedding_bag(self.row, values, self.row_start, mode="sum")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs of one agent in R runs, split by what they cost.
+
+    The first s columns take only U values in turn; they are multiplied once for each. The next F
+    are zeros and few ones; a row of weights is looked up for each one.
+    """
+
+    slow: Tensor
+    """[R, U, s]."""
+    flags: int
+    """F."""
+    lookups: Lookups | None
+    """Of each of the R·n rows in R tables: F rows of weights, then U products. Absent if U is 1
+    and F is 0."""
+    fast: Tensor
+    """[R, n, f], the other columns."""
+
+    @classmethod
+    def of(cls, runs: Sequence[Tensor], columns: Columns = PLAIN) -> Rows:
+        """Split observations, one array [n, s + F + f] per run, shorter ones padded with zeros.
+
+        Args:
+            runs: R arrays, rows in order of time.
+            columns: s and F; neither changes the result, nor what a wrong guess would cost.
+        """
+        slow, flags = columns
+        turns = [_turns(obs[:, :slow]) for obs in runs]
+        most = max(len(values) for values, _ in turns)
+        if 4 * most >= max(len(obs) for obs in runs):
+            slow, most = 0, 1
+            turns = [_turns(obs[:, :0]) for obs in runs]
+        ones = [obs[:, slow : slow + flags] for obs in runs]
+        if slow < columns.slow or not all(((one == 0) | (one == 1)).all() for one in ones):
+            flags = 0
+        fast = pad([obs[:, slow + flags :] for obs in runs])
+        values = pad([values for values, _ in turns])
+        if not flags and most == 1:
+            return cls(values, 0, None, fast)
+        rows, entries, table = [], [], flags + most
+        for run, (_, turn) in enumerate(turns):
+            row, flag = ones[run][:, :flags].nonzero(as_tuple=True)
+            own = torch.arange(len(turn), device=row.device)
+            rows += [row + run * fast.shape[1], own + run * fast.shape[1]]
+            entries += [flag + run * table, turn + flags + run * table]
+        size = len(runs) * fast.shape[1], len(runs) * table
+        return cls(values, flags, Lookups.of(torch.cat(rows), torch.cat(entries), *size), fast)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """R and n."""
+        return self.fast.shape[0], self.fast.shape[1]
+
+    def others(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return what all but the fast columns add to a first layer: [R, n or 1, out].
+
+        Args:
+            weight: [R, in, out].
+            bias: [R, 1, out].
+        """
+        slow = self.slow.shape[-1]
+        if slow:
+            bias = torch.baddbmm(bias, self.slow, weight[:, :slow])
+        if self.lookups is None:
+            return bias
+        table = torch.cat([weight[:, slow : slow + self.flags], bias], dim=1)
+        return self.lookups.gather(table.flatten(0, 1)).view(*self.shape, table.shape[-1])
+
+    def gradient(self, back: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """Write the gradient with respect to a first layer.
+
+        Args:
+            back: [R, n, out], gradient with respect to the layer's output.
+            weight: [R, in, out], written.
+            bias: [R, 1, out], written.
+        """
+        slow, flags = self.slow.shape[-1], self.flags
+        if self.lookups is None:
+            by_turn = torch.sum(back, 1, keepdim=True)
+        else:
+            by_entry = self.lookups.scatter(back.flatten(0, 1)).unflatten(0, (len(back), -1))
+            weight[:, slow : slow + flags] = by_entry[:, :flags]
+            by_turn = by_entry[:, flags:]
+        torch.sum(by_turn, 1, keepdim=True, out=bias)
+        if slow:
+            weight[:, :slow] = torch.bmm(self.slow.mT, by_turn)
+        weight[:, slow + flags :] = torch.bmm(self.fast.mT, back)
+
+
+def _turns(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct consecutive rows of ``values`` and, for each row, which of them it is."""
+    new = torch.ones(len(values), dtype=torch.bool, device=values.device)
+    new[1:] = (values[1:] != values[:-1]).any(-1)  # never, if there are no columns
+    return values[new], new.cumsum(0) - 1
+
+
+def pad(parts: Sequence[Tensor]) -> Tensor:
+    """Stack arrays of different length [n, …] into [R, max n, …]; zeros where one has ended."""
+    if len(parts) == 1:
+        return parts[0].unsqueeze(0).contiguous()
+    return torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
+
+
+@dataclass
+class Trace:
+    """What a forward pass leaves for the backward pass; its arrays are written again and again."""
+
+    rows: Rows
+    hidden: list[Tensor]
+    """Activations of each hidden layer, [R, n, width]."""
+    raw: Tensor
+    """[R, out, n], the output: one contiguous series per number."""
+
+
+class MLPStack:
+    """Several perceptrons of one shape, stored in one array.
+
+    Args:
+        count: A, number of networks.
+        sizes: widths from input to output.
+        activation: ``"relu"`` or ``"tanh"``.
+        output_gain: gain of the orthogonal initial output layer; hidden layers have √2.
+        generator: of the initial weights.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        sizes: Sequence[int],
+        activation: str = "relu",
+        output_gain: float = 1.0,
+        generator: Generator | None = None,
+    ) -> None:
+        self.sizes, self.activation = tuple(sizes), activation
+        self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
+        self._bind(torch.zeros(count, sum((a + 1) * b for a, b in pairwise(sizes))))
+        for layer, weight in enumerate(self.weights):
+            gain = output_gain if layer == len(self.weights) - 1 else 2**0.5
+            for one in weight:
+                init.orthogonal_(one, gain, generator=generator)
+
+    def _bind(self, flat: Tensor) -> None:
+        """Make ``flat`` [A, parameters] the storage."""
+        self.flat, self.count = flat, len(flat)
+        self.weights, self.biases = self.split(flat)
+        self._scratch = [flat.new_empty(0) for _ in self.sizes]
+
+    def split(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return weights [A, in, out] and biases [A, 1, out] by layer: views of [A, parameters].
+
+        Rows of the first layer's weights are contiguous, to be looked up; columns of the others.
+        """
+        pairs = list(pairwise(self.sizes))
+        shapes = [pairs[0], *((b, a) for a, b in pairs[1:]), *((1, b) for _, b in pairs)]
+        pieces = flat.split([prod(shape) for shape in shapes], dim=1)
+        first, *rest = (
+            one.view(len(flat), *shape) for one, shape in zip(pieces, shapes, strict=True)
+        )
+        hidden = len(pairs) - 1
+        return [first, *(one.mT for one in rest[:hidden])], rest[hidden:]
+
+    @staticmethod
+    def join(stacks: Sequence[MLPStack]) -> MLPStack:
+        """Return all networks of R equal stacks, one agent after another, with its R runs together.
+
+        The given stacks become views of the new one: what is trained there is seen here.
+        """
+        if len(stacks) == 1:
+            return stacks[0]
+        whole = object.__new__(MLPStack)
+        vars(whole).update(vars(stacks[0]))
+        whole._bind(torch.stack([one.flat for one in stacks], dim=1).flatten(0, 1))
+        for run, one in enumerate(stacks):
+            one._bind(whole.flat[run :: len(stacks)])
+        return whole
+
+    def to(self, device: torch.device | str) -> None:
+        """Move the storage."""
+        self._bind(self.flat.to(device))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Run every network on its own rows: [A, n, in] → [A, n, out]."""
+        return self._run(slice(None), inputs)
+
+    def single(self, index: int, inputs: Tensor) -> Tensor:
+        """Run one network: [n, in] → [n, out]."""
+        return self._run(slice(index, index + 1), inputs.unsqueeze(0))[0]
+
+    def _run(self, which: slice, inputs: Tensor) -> Tensor:
+        hidden = inputs
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            hidden = torch.baddbmm(bias[which], hidden, weight[which])
+            if layer < len(self.weights) - 1:
+                hidden = self._activate(hidden)
+        return hidden
+
+    def trace(self, rows: Rows) -> Trace:
+        """Return an unwritten trace for ``rows``."""
+        runs, count = rows.shape
+        hidden = [rows.fast.new_empty(runs, count, width) for width in self.sizes[1:-1]]
+        return Trace(rows, hidden, rows.fast.new_empty(runs, self.sizes[-1], count))
+
+    def forward(self, which: slice, trace: Trace) -> Tensor:
+        """Run R neighbouring networks on the rows of ``trace``, each on its own run's.
+
+        Returns:
+            [R, out, n], also left in ``trace`` for :meth:`backward`.
+        """
+        rows = trace.rows
+        weight, bias = self.weights[0][which], self.biases[0][which]
+        bias = rows.others(weight, bias)
+        weight = weight[:, weight.shape[1] - rows.fast.shape[2] :]
+        if not trace.hidden:
+            return trace.raw.copy_(torch.baddbmm(bias, rows.fast, weight).mT)
+        inputs = self._activate(torch.baddbmm(bias, rows.fast, weight, out=trace.hidden[0]))
+        for layer, hidden in enumerate(trace.hidden[1:], start=1):
+            weight, bias = self.weights[layer][which], self.biases[layer][which]
+            inputs = self._activate(torch.baddbmm(bias, inputs, weight, out=hidden))
+        weight, bias = self.weights[-1][which], self.biases[-1][which]
+        return torch.baddbmm(bias.mT, weight.mT, inputs.mT, out=trace.raw)
+
+    def backward(
+        self,
+        which: slice,
+        trace: Trace,
+        slope: Tensor,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+    ) -> None:
+        """Write the gradient with respect to the parameters of R neighbouring networks.
+
+        Args:
+            which: the networks that :meth:`forward` ran.
+            trace: its trace; read only.
+            slope: [R, out, n], gradient with respect to the output.
+            weights: gradients [R, in, out] by layer, written: see :meth:`split`.
+            biases: gradients [R, 1, out] by layer, written.
+        """
+        back = slope.mT
+        for layer in range(len(weights) - 1, 0, -1):
+            below = trace.hidden[layer - 1]
+            torch.bmm(back.mT, below, out=weights[layer].mT)
+            torch.sum(back.mT, 2, keepdim=True, out=biases[layer].mT)
+            room = self._room(layer, below.shape)
+            torch.bmm(back, self.weights[layer][which].mT, out=room)
+            if self.activation == "relu":
+                back = _relu_backward(room, below, 0, grad_input=room)
+            else:
+                back = _tanh_backward(room, below, grad_input=room)
+        trace.rows.gradient(back, weights[0], biases[0])
+
+    def _room(self, layer: int, shape: Sequence[int]) -> Tensor:
+        """Return an array to write into; the next call for the layer returns the same memory."""
+        size = prod(shape)
+        if self._scratch[layer].numel() < size:
+            self._scratch[layer] = self.flat.new_empty(size)
+        return self._scratch[layer][:size].view(*shape)
+
+    def parameters(self, index: int) -> list[Tensor]:
+        """Return one network's weights [in, out] and biases [1, out]: views of the stack."""
+        return [one[index] for one in self.weights + self.biases]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the stacked arrays by name."""
+        names = [f"weight{i}" for i in range(len(self.weights))]
+        names += [f"bias{i}" for i in range(len(self.biases))]
+        return dict(zip(names, self.weights + self.biases, strict=True))

@@ -1,0 +1,174 @@
+"""Beta and categorical actions: densities, entropies, their slopes, samples."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from dtlib.distributions import (
+    EDGE,
+    BetaTerms,
+    CategoricalTerms,
+    beta_entropy,
+    beta_log_prob,
+    beta_parameters,
+    sample_beta,
+    sample_categorical,
+)
+
+GRID = [(1.0, 1.0), (1.2, 1.0), (1.7, 1.7), (5.0, 2.0), (40.0, 300.0), (0.7, 3.0)]
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_beta_against_scipy():
+    value = torch.tensor([EDGE, 1e-3, 0.2, 0.5, 0.77, 0.999, 1 - EDGE], dtype=torch.float64)
+    for a, b in GRID:
+        first, second = torch.tensor([a, b], dtype=torch.float64)
+        np.testing.assert_allclose(
+            beta_log_prob(value, first, second), scipy.stats.beta.logpdf(value, a, b), rtol=1e-9
+        )
+        np.testing.assert_allclose(
+            beta_entropy(first, second), scipy.stats.beta(a, b).entropy(), rtol=1e-7, atol=1e-9
+        )
+
+
+def test_beta_in_single_precision():
+    value = torch.tensor([EDGE, 0.2, 0.5, 1 - EDGE])
+    for a, b in GRID:
+        first, second = torch.tensor(a), torch.tensor(b)
+        exact = scipy.stats.beta.logpdf(value.double(), a, b)
+        np.testing.assert_allclose(beta_log_prob(value, first, second), exact, rtol=1e-3, atol=1e-3)
+        exact = scipy.stats.beta(a, b).entropy()
+        np.testing.assert_allclose(beta_entropy(first, second), exact, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("raw", [-6.0, -1.0, 0.0, 2.0, 30.0])
+def test_beta_gradients_against_finite_differences(raw):
+    """Through the head's parametrisation 1 + softplus(·), for the log-probability and entropy."""
+    inputs = torch.tensor([raw, 0.3 - raw], dtype=torch.float64, requires_grad=True)
+    value = torch.tensor([0.02, 0.4, 0.97], dtype=torch.float64)
+
+    def log_prob(x):
+        return beta_log_prob(value, *beta_parameters(x))
+
+    def entropy(x):
+        return beta_entropy(*beta_parameters(x))
+
+    assert torch.autograd.gradcheck(log_prob, inputs)
+    assert torch.autograd.gradcheck(entropy, inputs)
+
+
+def test_beta_parameters_keep_one_peak():
+    raw = torch.tensor([-1e4, -20.0, 0.0, 3.0, 1e4])
+    parameters = beta_parameters(raw)
+    assert parameters.isfinite().all() and (parameters >= 1).all()
+    assert parameters[2].item() == pytest.approx(1 + math.log(2))
+    # even where both are 1 (uniform), the density and its gradient are finite at the edges
+    flat = torch.full((2, 1), -1e4, requires_grad=True)
+    log_prob = beta_log_prob(torch.tensor([EDGE, 1 - EDGE]), *beta_parameters(flat))
+    (gradient,) = torch.autograd.grad(log_prob.sum(), flat)
+    assert log_prob.isfinite().all() and gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.7, 1.7), (1.05, 4.0), (30.0, 6.0)])
+def test_beta_samples_follow_the_distribution(a, b):
+    count = 20_000
+    draws = sample_beta(torch.full((count,), a), torch.full((count,), b), seeded(0))
+    law = scipy.stats.beta(a, b)
+    assert scipy.stats.kstest(draws.double().numpy(), law.cdf).pvalue > 1e-3
+    assert draws.mean().item() == pytest.approx(law.mean(), abs=5 * law.std() / count**0.5)
+    assert draws.std().item() == pytest.approx(law.std(), rel=0.03)
+
+
+def test_beta_samples_keep_off_the_edges():
+    """The clamp holds where almost all mass lies at an edge; every log-density is then finite."""
+    for a, b in ((1.0, 1e9), (1e9, 1.0), (1.0, 1.0)):
+        first, second = torch.full((5000,), a), torch.full((5000,), b)
+        draws = sample_beta(first, second, seeded(1))
+        assert draws.min() >= EDGE * 0.999 and draws.max() <= 1 - EDGE * 0.9
+        assert beta_log_prob(draws, first, second).isfinite().all()
+    assert torch.tensor(EDGE) > 0 and torch.tensor(1 - EDGE) < 1  # also in single precision
+
+
+def test_categorical_frequencies():
+    logits = torch.tensor([[0.0, 1.0, -1.0], [5.0, 5.0, 5.0]])
+    count = 20_000
+    draws = sample_categorical(logits.expand(count, 2, 3), seeded(0))
+    assert draws.shape == (count, 2) and draws.min() == 0 and draws.max() == 2
+    for i in range(2):
+        observed = torch.bincount(draws[:, i], minlength=3).numpy()
+        expected = logits[i].softmax(-1).double().numpy()
+        assert scipy.stats.chisquare(observed, count * expected / expected.sum()).pvalue > 1e-3
+
+
+def test_categorical_with_certain_choices():
+    logits = torch.tensor([[-1e9, 0.0, -1e9], [0.0, -1e9, -1e9], [-1e9, -1e9, 0.0]])
+    draws = sample_categorical(logits.expand(2000, 3, 3), seeded(0))
+    assert torch.equal(draws, torch.tensor([1, 0, 2]).expand(2000, 3))
+    assert not sample_categorical(torch.zeros(50, 1), seeded(0)).any()  # a single choice
+
+
+# --- in closed form, as the update uses them ----------------------------------------------------
+
+
+def beta_case(seed=0, runs=2, entries=40):
+    """Outputs from flat to sharp densities and actions up to the edges, in float64."""
+    generator = seeded(seed)
+    raw = 6 * torch.randn(runs, 2, entries, generator=generator, dtype=torch.float64)
+    value = torch.rand(runs, entries, generator=generator, dtype=torch.float64)
+    value[:, 0], value[:, 1] = EDGE, 1 - EDGE
+    weight = torch.randn(runs, entries, generator=generator, dtype=torch.float64)
+    return raw.requires_grad_(), value, weight
+
+
+@pytest.mark.parametrize("entropy_weight", [None, 0.3])
+def test_beta_terms_equal_autograd(entropy_weight):
+    raw, value, weight = beta_case()
+    first, second = beta_parameters(raw).unbind(1)
+    log_prob, entropy = beta_log_prob(value, first, second), beta_entropy(first, second)
+    share = None if entropy_weight is None else torch.full_like(weight, entropy_weight)
+    total = (weight * log_prob).sum() + (0 if share is None else (share * entropy).sum())
+    (expected,) = torch.autograd.grad(total, raw)
+
+    terms = BetaTerms(raw.detach(), torch.stack([value.log(), (-value).log1p()], 1))
+    torch.testing.assert_close(terms.log_prob, log_prob.detach(), rtol=1e-12, atol=1e-10)
+    for _ in range(2):  # nothing is used up
+        found_entropy, slope = terms.slopes(weight, share)
+        torch.testing.assert_close(found_entropy, entropy.detach(), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(slope, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_beta_slopes_are_accurate_in_single_precision():
+    raw, value, weight = beta_case(1)
+    double = BetaTerms(raw.detach(), torch.stack([value.log(), (-value).log1p()], 1))
+    single = BetaTerms(raw.detach().float(), double.logs.float())
+    torch.testing.assert_close(single.log_prob.double(), double.log_prob, rtol=1e-4, atol=1e-4)
+    for one, two in zip(
+        single.slopes(weight.float(), weight.float()), double.slopes(weight, weight), strict=True
+    ):
+        torch.testing.assert_close(one.double(), two, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("entropy_weight", [None, 0.3])
+def test_categorical_terms_equal_autograd(entropy_weight):
+    generator = seeded(3)
+    raw = 3 * torch.randn(2, 4, 30, generator=generator, dtype=torch.float64)
+    raw.requires_grad_()
+    chosen = torch.randint(4, (2, 30), generator=generator)
+    weight = torch.randn(2, 30, generator=generator, dtype=torch.float64)
+    law = torch.distributions.Categorical(logits=raw.mT)
+    share = None if entropy_weight is None else torch.full_like(weight, entropy_weight)
+    total = (weight * law.log_prob(chosen)).sum()
+    total = total + (0 if share is None else (share * law.entropy()).sum())
+    (expected,) = torch.autograd.grad(total, raw)
+    terms = CategoricalTerms(raw.detach(), chosen)
+    torch.testing.assert_close(terms.log_prob, law.log_prob(chosen).detach())
+    for _ in range(2):
+        entropy, slope = terms.slopes(weight, share)
+        torch.testing.assert_close(entropy, law.entropy().detach())
+        torch.testing.assert_close(slope, expected)
