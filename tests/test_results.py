@@ -60,3 +60,20 @@ def test_quick_learns_beyond_doubt():
         spread = max(first.max() - first.min(), last.max() - last.min())
         assert len(first) >= 3
         assert last.min() - first.max() > spread, metric
+
+
+BENCHMARKS = sorted(paths.results().glob("benchmarks/*/manifest.json"))
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.parent.name)
+def test_benchmark(path):
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    assert manifest["benchmark"] == f"benchmarks.{path.parent.name}"
+    assert {"python", "torch", "numpy"} <= manifest["packages"].keys()
+    assert not any(word in path.read_text() for word in ("/home/", "/root/", "/tmp/", "hostname"))
+    table = pd.read_csv(path.parent / "data.csv")
+    assert len(table) and table.select_dtypes("number").notna().any().all()
+
+
+def test_every_benchmark_has_results():
+    assert {one.parent.name for one in BENCHMARKS} == {"critics", "episode", "peer", "training"}
