@@ -262,12 +262,12 @@ def table(rows: pd.DataFrame) -> str:
     """Return medians as a small table of text."""
     median = rows.groupby(["part", "library"], sort=False).seconds.median().unstack(sort=False)
     slots = rows.slots.iloc[0]
-    lines = [f"{'median seconds':40}{'BenchMARL':>12}{'dtlib':>12}{'ratio':>9}{'slots/s':>18}"]
+    lines = [f"{'median seconds':40}{'BenchMARL':>12}{'dtlib':>12}{'ratio':>9}{"slots/s":>20}"]
     for part, meaning in MEANING.items():
         peer, mine = median.loc[part, "BenchMARL"], median.loc[part, "dtlib"]
         lines.append(
             f"{meaning:40}{peer:12.4g}{mine:12.4g}{peer / mine:9.1f}"
-            f"{slots / peer:9.4g}{slots / mine:9.4g}"
+            f"{slots / peer:10.4g}{slots / mine:10.4g}"
         )
     return "\n".join(lines)
 

@@ -282,11 +282,9 @@ class MLPStack:
         weight = weight[:, weight.shape[1] - rows.fast.shape[2] :]
         if not trace.hidden:
             return trace.raw.copy_(torch.baddbmm(bias, rows.fast, weight).mT)
-        if rows.lookups is None:
-            torch.baddbmm(bias, rows.fast, weight, out=trace.hidden[0])
-        else:
-            trace.hidden[0] = bias.baddbmm_(rows.fast, weight)
-        inputs = self._activate(trace.hidden[0])
+        if rows.lookups is not None:  # a new array, to be used instead of copied
+            trace.hidden[0] = bias
+        inputs = self._activate(torch.baddbmm(bias, rows.fast, weight, out=trace.hidden[0]))
         for layer, hidden in enumerate(trace.hidden[1:], start=1):
             weight, bias = self.weights[layer][which], self.biases[layer][which]
             inputs = self._activate(torch.baddbmm(bias, inputs, weight, out=hidden))
