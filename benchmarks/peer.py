@@ -262,7 +262,7 @@ def table(rows: pd.DataFrame) -> str:
     """Return medians as a small table of text."""
     median = rows.groupby(["part", "library"], sort=False).seconds.median().unstack(sort=False)
     slots = rows.slots.iloc[0]
-    lines = [f"{'median seconds':40}{'BenchMARL':>12}{'dtlib':>12}{'ratio':>9}{"slots/s":>20}"]
+    lines = [f"{'median seconds':40}{'BenchMARL':>12}{'dtlib':>12}{'ratio':>9}{'slots/s':>20}"]
     for part, meaning in MEANING.items():
         peer, mine = median.loc[part, "BenchMARL"], median.loc[part, "dtlib"]
         lines.append(
