@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
+from syncs import Syncs
 
 from dtlib import TrainConfig
 from dtlib.algorithms.critic import Critics, ValueNorm
 from dtlib.algorithms.gae import gae
-from tests.syncs import Syncs
 
 CONFIG = TrainConfig(hidden_sizes=(8,), learning_rate=0.01, discount=0.9, gae_lambda=0.8)
 SLOTS, INPUTS = 30, 5

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from syncs import Syncs
 from torch.distributions import Beta, Categorical
 
 from dtlib import TrainConfig
@@ -19,7 +20,6 @@ from dtlib.algorithms.happo import (
 from dtlib.algorithms.trainee import Trainee
 from dtlib.distributions import beta_parameters
 from dtlib.networks import MLPStack
-from tests.syncs import Syncs
 
 SLOTS, USERS = 40, 3
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
