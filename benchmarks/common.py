@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,12 +14,25 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from dtlib.checkpoint import FileError, write_text
+from dtlib.config import ConfigError
 
 DATA, MANIFEST = "data.csv", "manifest.json"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line and exit code 2."""
+    """A parser whose errors are one line and exit code 2; every benchmark has ``--out``.
+
+    Args:
+        prog: the program's name in messages.
+        about: what it does, in one line.
+        folder: where ``--out`` without a value writes.
+    """
+
+    def __init__(self, prog: str, about: str, folder: str) -> None:
+        super().__init__(prog=prog, description=about)
+        self.add_argument(
+            "--out", nargs="?", const=folder, metavar="DIR", help=f"write results here ({folder})"
+        )
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
@@ -59,3 +73,34 @@ def write(
     head = {"benchmark": name, "packages": software, "machine": platform.machine()}
     write_text(folder / MANIFEST, json.dumps(head | notes, indent=2) + "\n")
     write_text(folder / DATA, rows.to_csv(index=False, float_format="%.6g"))
+
+
+def report(
+    parser: Parser,
+    out: str | None,
+    name: str,
+    packages: Sequence[str],
+    measure: Callable[[], tuple[pd.DataFrame, dict[str, Any]]],
+) -> pd.DataFrame | None:
+    """Measure, and write rows and notes if asked.
+
+    Args:
+        parser: of the benchmark, whose name errors begin with.
+        out: folder to write to, checked before anything is measured; nothing is written if absent.
+        name: of the benchmark.
+        packages: whose versions the manifest has.
+        measure: returns rows, and notes for the manifest.
+
+    Returns:
+        The rows; None for bad input, which one line on standard error explains.
+    """
+    try:
+        if out is not None:
+            check_folder(Path(out), name)
+        rows, notes = measure()
+        if out is not None:
+            write(Path(out), name, rows, packages, **notes)
+    except (ConfigError, FileError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return None
+    return rows

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.common import Parser, check_folder, write
+from benchmarks.common import Parser, report
 from dtlib import experiments, store
-from dtlib.checkpoint import FileError
-from dtlib.config import ConfigError
 from dtlib.training import TIMINGS
 
 NAME, FOLDER = "benchmarks.critics", "results/benchmarks/critics"
@@ -66,23 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 for bad input, which one line on standard error explains.
     """
-    parser = Parser(prog="critics", description=__doc__.splitlines()[0])
+    parser = Parser("critics", __doc__.splitlines()[0], FOLDER)
     parser.add_argument("--preset", default="quick", help="smoke, quick (default) or paper")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of each kind (5)")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side (2)")
-    parser.add_argument(
-        "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
-    )
     options = parser.parse_args(argv)
-    try:
-        folder = None if options.out is None else Path(options.out)
-        if folder is not None:
-            check_folder(folder, NAME)
-        rows = measure(options.preset, options.seeds, options.jobs)
-        if folder is not None:
-            write(folder, NAME, rows, PACKAGES, preset=options.preset, seeds=options.seeds)
-    except (ConfigError, FileError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+    given = {"preset": options.preset, "seeds": options.seeds}
+    rows = report(
+        parser, options.out, NAME, PACKAGES, lambda: (measure(**given, jobs=options.jobs), given)
+    )
+    if rows is None:
         return 2
     print(table(rows))
     return 0

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,7 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from benchmarks.common import Parser, check_folder, memory_mb, write
-from dtlib.checkpoint import FileError
+from benchmarks.common import Parser, memory_mb, report
 from dtlib.config import ConfigError, TrainConfig
 from dtlib.devices import torch_threads
 from dtlib.distributions import beta_parameters, sample_beta, sample_categorical
@@ -198,30 +196,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 for bad input, which one line on standard error explains.
     """
-    parser = Parser(prog="bench", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
-    )
+    parser = Parser("bench", __doc__.splitlines()[0], FOLDER)
     parser.add_argument("--preset", default="paper", help="smoke, quick or paper (default)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take medians over (7)")
     parser.add_argument("--steps", type=int, default=300, help="slots stepped in a round (300)")
     options = parser.parse_args(argv)
-    try:
+
+    def work() -> tuple[pd.DataFrame, dict[str, Any]]:
         config = TrainConfig.from_preset(options.preset)
-        folder = None if options.out is None else Path(options.out)
-        if folder is not None:
-            check_folder(folder, NAME)
-        rows = measure(config, options.rounds, options.steps)
-        if folder is not None:
-            text = config.canonical_json()
-            notes = {"config": json.loads(text), "config_sha256": sha256(text.encode()).hexdigest()}
-            given = {"threads": 1, "rounds": options.rounds, "steps": options.steps}
-            write(folder, NAME, rows, PACKAGES, **notes, **given)
-    except (ConfigError, FileError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        text = config.canonical_json()
+        notes = {"config": json.loads(text), "config_sha256": sha256(text.encode()).hexdigest()}
+        given = {"threads": 1, "rounds": options.rounds, "steps": options.steps}
+        return measure(config, options.rounds, options.steps), notes | given
+
+    rows = report(parser, options.out, NAME, PACKAGES, work)
+    if rows is None:
         return 2
-    env = config.env
-    print(f"K = {env.num_users}, M = {env.num_bs}, {env.slots} slots, 1 thread")
+    size = rows.iloc[0]
+    print(f"K = {size.num_users}, M = {size.num_bs}, {size.slots} slots, 1 thread")
     print(table(rows))
     return 0
 

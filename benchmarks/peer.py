@@ -35,7 +35,6 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -59,8 +58,7 @@ except ModuleNotFoundError as error:
     print(f"peer: {error}; install what pyproject.toml lists as 'bench'", file=sys.stderr)
     sys.exit(2)
 
-from benchmarks.common import Parser, check_folder, write
-from dtlib.checkpoint import FileError
+from benchmarks.common import Parser, report
 from dtlib.config import ConfigError, EnvConfig, TrainConfig
 from dtlib.devices import torch_threads
 from dtlib.pettingzoo import CENTRE, TwinEnv, parallel_env, station_names, user_names
@@ -278,23 +276,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 for bad input, which one line on standard error explains.
     """
-    parser = Parser(prog="peer", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
-    )
+    parser = Parser("peer", __doc__.splitlines()[0], FOLDER)
     for name, (value, about) in OPTIONS.items():
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{about} ({value})")
     options = parser.parse_args(argv)
     given = {name: getattr(options, name) for name in OPTIONS}
-    try:
-        folder = None if options.out is None else Path(options.out)
-        if folder is not None:
-            check_folder(folder, NAME)
-        rows = measure(**given)
-        if folder is not None:
-            write(folder, NAME, rows, PACKAGES, **given)
-    except (ConfigError, FileError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+    rows = report(parser, options.out, NAME, PACKAGES, lambda: (measure(**given), given))
+    if rows is None:
         return 2
     print(", ".join(f"{name} {value}" for name, value in given.items()))
     print(table(rows))

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,7 +25,7 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.common import Parser, check_folder, memory_mb, write
+from benchmarks.common import Parser, memory_mb, report
 from dtlib.algorithms import learner as learner_module
 from dtlib.checkpoint import FileError
 from dtlib.config import ConfigError, TrainConfig
@@ -254,39 +253,35 @@ def table(rows: pd.DataFrame) -> str:
     return wide[shown].reset_index().to_string(index=False, float_format=lambda x: f"{x:.3g}")
 
 
+def _measure_all(suites: Sequence[str], rounds: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the rows of all cases, shown as they come, and notes for the manifest."""
+    if rounds < 1:
+        raise ConfigError(f"rounds = {rounds}: must be at least 1")
+    found = []
+    for case in [case for suite in suites for case in cases(suite)]:
+        found.append(pd.DataFrame(measure(case, rounds)))
+        print(table(found[-1]).splitlines()[-1], flush=True)
+    return pd.concat(found, ignore_index=True), {"rounds": rounds, "cores": cores()}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure the suites, print medians, and write ``data.csv`` and ``manifest.json`` if asked.
 
     Returns:
         0, or 2 for bad input, which one line on standard error explains.
     """
-    parser = Parser(prog="training", description=__doc__.splitlines()[0])
+    parser = Parser("training", __doc__.splitlines()[0], FOLDER)
     parser.add_argument("--suite", nargs="+", default=list(SUITES), help="default: all but gpu")
     parser.add_argument("--rounds", type=int, default=5, help="episodes measured in each case (5)")
-    parser.add_argument(
-        "--out", nargs="?", const=FOLDER, metavar="DIR", help=f"write results here ({FOLDER})"
-    )
     parser.add_argument("--worker", help="internal: measure this case here, print JSON")
     options = parser.parse_args(argv)
-    try:
-        if options.rounds < 1:
-            raise ConfigError(f"rounds = {options.rounds}: must be at least 1")
-        if options.worker:
-            print(json.dumps(work(Case(**json.loads(options.worker)), options.rounds)))
-            return 0
-        folder = None if options.out is None else Path(options.out)
-        if folder is not None:
-            check_folder(folder, NAME)
-        rows: list[dict[str, Any]] = []
-        chosen = [case for suite in options.suite for case in cases(suite)]
-        for case in chosen:
-            rows += measure(case, options.rounds)
-            print(table(pd.DataFrame(rows)).splitlines()[-1], flush=True)
-        found = pd.DataFrame(rows)
-        if folder is not None:
-            write(folder, NAME, found, PACKAGES, rounds=options.rounds, cores=cores())
-    except (ConfigError, FileError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+    if options.worker:
+        print(json.dumps(work(Case(**json.loads(options.worker)), options.rounds)))
+        return 0
+    found = report(
+        parser, options.out, NAME, PACKAGES, lambda: _measure_all(options.suite, options.rounds)
+    )
+    if found is None:
         return 2
     print(table(found))
     return 0
