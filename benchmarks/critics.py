@@ -16,6 +16,7 @@ import pandas as pd
 
 from benchmarks.common import Parser, report
 from dtlib import experiments, store
+from dtlib.config import TrainConfig
 from dtlib.training import TIMINGS
 
 NAME, FOLDER = "benchmarks.critics", "results/benchmarks/critics"
@@ -32,9 +33,15 @@ QUANTITIES = (
 
 def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFrame:
     """Return one row per variant, critic, seed and quantity: first and last tenth, seconds."""
-    experiment, rows = experiments.find("fig04"), []
+    experiment, rows = experiments.find("ablations"), []
+    variants = {name: experiments.ABLATIONS[name] for name in ("as published", "companion")}
     for critic in ("shared", "per-agent"):
-        runs = experiment.runs(preset, seeds, {"critic": critic})
+        configs = [
+            (name, TrainConfig.from_preset(preset, **changes, critic=critic, seed=seed))
+            for name, changes in variants.items()
+            for seed in range(seeds)
+        ]
+        runs = [experiments.Planned(name, one, one.episodes) for name, one in configs]
         experiments.collect(experiment, runs, jobs, progress=True)
         for planned in runs:
             history = store.get(planned.config).history

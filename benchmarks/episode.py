@@ -54,6 +54,13 @@ MEANING = {
 }
 
 
+SEEN = {
+    "algorithm": "beta-happo", "actors": "per-agent", "observation": "positions",
+    "power_action": "watt",
+}  # fmt: skip
+"""What the environment's observations suffice for."""
+
+
 def act_on(
     observations: dict[str, np.ndarray], policies: Policies, generator: Generator | None = None
 ) -> dict[str, np.ndarray]:
@@ -61,7 +68,7 @@ def act_on(
 
     Args:
         observations: by agent, as the environment returned them.
-        policies: the actors.
+        policies: the actors, with Beta heads and without log-distances.
         generator: of the draws; the mean action (the likeliest server) is taken if absent.
     """
     config, env = policies.config, policies.config.env
@@ -76,7 +83,7 @@ def act_on(
 
     users, stations = user_names(env), station_names(env)
     unit = beta(policies.users(stacked(users)))
-    power = power_watts(unit, env, config) / env.max_power_w
+    power = power_watts(unit, None, env, config) / env.max_power_w
     weights = beta(policies.stations(stacked(stations)))
     logits = policies.centre(stacked([CENTRE])).view(env.num_users, env.num_bs)
     servers = logits.argmax(-1) if generator is None else sample_categorical(logits, generator)
@@ -203,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     def work() -> tuple[pd.DataFrame, dict[str, Any]]:
-        config = TrainConfig.from_preset(options.preset)
+        config = TrainConfig.from_preset(options.preset, **SEEN)
         text = config.canonical_json()
         notes = {"config": json.loads(text), "config_sha256": sha256(text.encode()).hexdigest()}
         given = {"threads": 1, "rounds": options.rounds, "steps": options.steps}

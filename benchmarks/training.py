@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -27,10 +28,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import Parser, memory_mb, report
 from dtlib.algorithms import learner as learner_module
+from dtlib.algorithms.learner import Episode
 from dtlib.checkpoint import FileError
 from dtlib.config import ConfigError, TrainConfig
-from dtlib.devices import cores, resolve_device, torch_threads
-from dtlib.training import Trainer
+from dtlib.devices import clock, cores, resolve_device, torch_threads
+from dtlib.training import Game, Trainer
 
 NAME, FOLDER = "benchmarks.training", "results/benchmarks/training"
 PACKAGES = ("torch", "numpy", "dtlib")
@@ -138,21 +140,22 @@ def peak_gflops(device: torch.device, now: Callable[[], float]) -> float:
 def work(case: Case, rounds: int) -> list[dict[str, float]]:
     """Measure one process's part of a case; one record per round."""
     configs, device = settings(case), resolve_device(case.device)
+    now = partial(clock, device)
     with torch_threads(case.threads):
         trainer = Trainer(configs, device)
         learner = trainer.learner
-        actors = Stopwatch(learner_module.update_actors, trainer._now)
-        critics = Stopwatch(learner.critics.step, trainer._now)
+        actors = Stopwatch(learner_module.update_actors, now)
+        critics = Stopwatch(learner.critics.step, now)
         learner_module.update_actors, learner.critics.step = actors, critics
         trainer.episode()
         counted = _count(trainer) if case.device == "cpu" else {}
         records = []
         for _ in range(rounds):
             actors.take(), critics.take()
-            peak = peak_gflops(device, trainer._now)
-            start = trainer._now()
+            peak = peak_gflops(device, now)
+            start = now()
             rows = trainer.episode()
-            whole = (trainer._now() - start) / case.runs
+            whole = (now() - start) / case.runs
             record = {name: median(row[name] for row in rows) for name in PHASES[:3]}
             record |= {"actor_s": actors.take() / case.runs, "critic_s": critics.take() / case.runs}
             record["rest_s"] = whole - sum(record.values())
@@ -173,21 +176,27 @@ def compare(trainer: Trainer) -> dict[str, float]:
     """Time one update against the same written plainly, with autograd, in ``tests/plain.py``."""
     from tests.plain import PlainLearner
 
-    played, _ = trainer._play(0, 999)
+    played = _play(trainer)
     plain = PlainLearner(trainer.learner)
     seconds = {}
     for name, update in (("fast_s", lambda *a: trainer.learner.update([a[0]], a[1])),
                          ("plain_s", plain.update)):  # fmt: skip
-        start = trainer._now()
+        start = clock(trainer.device)
         update(played, torch.Generator().manual_seed(0))
-        seconds[name] = trainer._now() - start
+        seconds[name] = clock(trainer.device) - start
     return seconds | {"plain_over_fast": seconds["plain_s"] / seconds["fast_s"]}
+
+
+def _play(trainer: Trainer) -> Episode:
+    """Return an episode of the first run."""
+    game = Game(trainer.configs[0], 999, trainer.queues[0], trainer.device)
+    return game.play(trainer.learner.policies[0], 0, game.world.slots)
 
 
 def _count(trainer: Trainer) -> dict[str, float]:
     """Count one epoch's operations in 1e9, executed and dense."""
     config, learner = trainer.configs[0], trainer.learner
-    played, _ = trainer._play(0, 999)
+    played = _play(trainer)
     seen: list[list[int]] = []
     layout = learner._batches
 

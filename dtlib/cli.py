@@ -107,17 +107,23 @@ def train(
 @click.option("--csv", type=click.Path(path_type=Path), help="Write one row per world here.")
 @_quiet
 def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
-    """Evaluate the run in DIR with mean actions on held-out worlds."""
+    """Evaluate the run in DIR with mean actions on held-out worlds of 50 frames."""
     from dtlib.checkpoint import write_whole
     from dtlib.training import evaluate as run_evaluation
     from dtlib.training import load_run
 
-    table = run_evaluation(load_run(folder), worlds, progress=not quiet)
+    run = load_run(folder)
+    found = run_evaluation(run, worlds, progress=not quiet)
     if csv is not None:
-        write_whole(csv, lambda aside: table.to_csv(aside, index=False))
-    columns = table.columns.drop("world")
-    summary = table[columns].agg(["mean", "std"]).T
+        write_whole(csv, lambda aside: found.worlds.to_csv(aside, index=False))
+    columns = found.worlds.columns.drop("world")
+    summary = found.worlds[columns].agg(["mean", "std"]).T
     click.echo(summary.to_string(float_format=lambda value: f"{value:.6g}"))
+    limit = run.config.env.failure_threshold
+    click.echo(
+        f"(14b) {'holds' if found.worst_user <= limit else 'does not hold'}: the worst user fails "
+        f"in {100 * found.worst_user:.1f} % of all slots, {100 * limit:g} % are allowed"
+    )
 
 
 @main.command()
@@ -135,8 +141,20 @@ def figure(name: str, preset: str, seeds: int | None, jobs: int, device: str, qu
     place = experiments.write(experiment, preset, seeds, jobs, not quiet, device)
     click.echo(f"{paths.relative(place)}: tables and manifest are written")
     data = experiments.data(name, preset, seeds)
+    if experiment.name not in figures.DRAW:
+        return
     for file in figures.save(experiment.name, data, paths.pictures() / preset):
         click.echo(f"{paths.relative(file)} is drawn")
+
+
+@main.command()
+@_preset
+def references(preset: str) -> None:
+    """Tune and measure what is not learnt: reference policies, informed limit, genie."""
+    from dtlib import comparison
+
+    place = comparison.write(preset)
+    click.echo(f"{paths.relative(place)}: table and manifest are written")
 
 
 @main.command()
@@ -149,10 +167,14 @@ def reproduce(ctx: click.Context, preset: str, jobs: int, device: str, quiet: bo
     """Run every figure of a preset, resuming what was begun."""
     from dtlib import experiments
 
-    for name in experiments.EXPERIMENTS:
+    for name, experiment in experiments.EXPERIMENTS.items():
+        if preset not in experiment.seeds:
+            continue
         ctx.invoke(
             figure, name=name, preset=preset, seeds=None, jobs=jobs, device=device, quiet=quiet
         )
+    if preset != "paper":
+        ctx.invoke(references, preset=preset)
 
 
 @main.command()

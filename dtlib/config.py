@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 """Raised with every change of the code that changes results, so that no stale number is drawn."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -203,8 +203,9 @@ class EnvConfig(_Settings):
         return self.frames * self.frame_slots
 
 
-Algorithm = Literal["beta-happo"]
-Preset = Literal["smoke", "quick", "paper"]
+Algorithm = Literal["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"]
+Preset = Literal["smoke", "quick", "companion", "paper"]
+Head = Literal["beta", "gaussian", "deterministic"]
 
 
 class TrainConfig(_Settings):
@@ -215,6 +216,9 @@ class TrainConfig(_Settings):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of worlds, initial weights, actions")
     env: EnvConfig = Field(default_factory=EnvConfig, description="the network")
     episodes: int = Field(150, ge=1, description="Me, training episodes (Table I)")
+    worlds: int = Field(
+        1, ge=1, description="independent worlds that an episode consists of, played side by side"
+    )
     epochs: int = Field(25, ge=1, description="Rp, passes over an episode's data (Table I)")
     learning_rate: Positive = Field(1e-4, description="l_a = l_c, Adam's step (Table I)")
     discount: Probability = Field(0.9, description="γ (Table I)")
@@ -258,16 +262,36 @@ class TrainConfig(_Settings):
         False,
         description="add the queue Y[qT] to the global state; the paper's merges observations only",
     )
-    credit: Literal["joint", "per-user"] = Field(
+    credit: Literal["joint", "per-user", "difference"] = Field(
         "joint",
-        description="base stations and the centre learn with one ratio and one advantage per slot "
-        "(30), or with one per user they decide for",
+        description="'joint': one reward for all (30); 'per-user': base stations and the centre "
+        "learn with one ratio and one advantage for each user they decide for; 'difference': so "
+        "they do, and an MU learns from what r_g gains by its transmission",
     )
-    power_action: Literal["watt", "decibel"] = Field(
-        "watt", description="an MU's action is a fraction of P_max, or a level in dB below it"
+    observation: Literal["positions", "derived"] = Field(
+        "positions",
+        description="MUs see (20), or also what follows from it: log-distances, and the request "
+        "scaled to [−1, 1]",
     )
-    power_range_db: Positive = Field(
-        40.0, description="reach of the power below P_max when power_action='decibel', dB"
+    actors: Literal["per-agent", "shared"] = Field(
+        "per-agent",
+        description="a network for each MU (Fig. 3), or one for all MUs, which the index in their "
+        "observation (20) tells apart, and in the centre one for all twins",
+    )
+    power_action: Literal["watt", "decibel", "path-loss"] = Field(
+        "watt",
+        description="an MU's action is a fraction of P_max, a level in dB below it, or the level "
+        "of its mean received power against the noise in dB, from which the path loss gives the "
+        "power: open-loop power control as in LTE and 5G",
+    )
+    power_range_db: Positive = Field(40.0, description="reach of a level in dB, below the highest")
+    power_top_db: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        10.0, description="the highest level when power_action='path-loss', dB above the noise"
+    )
+    silent_below: Memory = Field(
+        0.0,
+        description="actions below this are silence when power_action='path-loss': a request given "
+        "up, as (21) allows with an association to none",
     )
     factor: Literal["all", "by-reward"] = Field(
         "all",
@@ -276,6 +300,19 @@ class TrainConfig(_Settings):
     )
     max_log_factor: Positive = Field(
         10.0, description="|log M| is held below this, so that exp cannot overflow"
+    )
+    anneal: bool = Field(False, description="the learning rate falls linearly to zero")
+    noise_variance: NonNegative = Field(
+        0.5, description="MADDPG: variance of exploration noise on an action in [−1, 1] (Table I)"
+    )
+    replay_slots: int = Field(100_000, ge=2, description="MADDPG: slots that the buffer holds")
+    batch_size: int = Field(256, ge=1, description="MADDPG: slots in a mini-batch")
+    updates_per_frame: int = Field(10, ge=1, description="MADDPG: updates after each frame")
+    target_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        0.01, description="MADDPG: step of the target networks, default of Lowe et al. 2017"
+    )
+    gumbel_temperature: Positive = Field(
+        1.0, description="MADDPG: of the centre's relaxed choice, default of Lowe et al. 2017"
     )
 
     @model_validator(mode="after")
@@ -286,6 +323,13 @@ class TrainConfig(_Settings):
                 f"from, frames × frame_slots is {self.env.slots}"
             )
         return self
+
+    @property
+    def head(self) -> Head:
+        """What the actors of MUs and base stations put out."""
+        if self.algorithm == "maddpg":
+            return "deterministic"
+        return "gaussian" if self.algorithm == "gaussian-happo" else "beta"
 
     @classmethod
     def from_preset(cls, preset: str = "paper", **changes: Any) -> TrainConfig:
@@ -309,19 +353,39 @@ class TrainConfig(_Settings):
         return cls(**values)
 
 
+COMPANION: dict[str, Any] = {
+    "env": {"queue_reset": False, "frames": 2},
+    "critic": "shared",
+    "credit": "difference",
+    "actors": "shared",
+    "observation": "derived",
+    "power_action": "path-loss",
+    "power_range_db": 20.0,
+    "power_top_db": 5.0,
+    "silent_below": 0.3,
+    "factor": "by-reward",
+    "max_log_factor": 1.0,
+    "gae_lambda": 0.0,
+    "critic_target": "gae",
+    "learning_rate": 3e-3,
+    "epochs": 10,
+    "episodes": 150,
+    "worlds": 5,
+}
+"""What makes the algorithms learn within a small budget; the same for all four."""
+
 PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "env": {"num_users": 6, "num_bs": 3, "frame_slots": 20, "frames": 5, "migration_slots": 2},
+    "smoke": COMPANION
+    | {
+        "env": {
+            "num_users": 6, "num_bs": 3, "frame_slots": 20, "frames": 4, "migration_slots": 2,
+            "queue_reset": False,
+        },
         "episodes": 3,
         "epochs": 2,
-        "critic": "shared",
+        "worlds": 2,
     },
-    "quick": {
-        "env": {"frames": 10},
-        "episodes": 60,
-        "epochs": 10,
-        "learning_rate": 2e-3,
-        "critic": "shared",
-    },
+    "quick": COMPANION | {"episodes": 30},
+    "companion": COMPANION,
     "paper": {},
-}
+}  # fmt: skip

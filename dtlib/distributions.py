@@ -1,6 +1,8 @@
-"""Beta and categorical actions: samples, log-probabilities, entropies and their slopes."""
+"""Beta, Gaussian and categorical actions: samples, log-probabilities, entropies, slopes."""
 
 from __future__ import annotations
+
+from math import log, pi
 
 import torch
 from torch import Generator, Tensor
@@ -38,6 +40,21 @@ def sample_beta(first: Tensor, second: Tensor, generator: Generator | None) -> T
     one = torch._standard_gamma(first, generator=generator)
     two = torch._standard_gamma(second, generator=generator)
     return (one / (one + two)).clamp(EDGE, 1 - EDGE)
+
+
+def gaussian_parameters(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of an unbounded action whose range is [0, 1].
+
+    On the scale of [−1, 1], where a fresh network puts the mean at 0, the deviation is
+    σ(1 + raw)/2, 0.37 at first: HARL's (Zhong et al. 2024), but a network's output.
+    """
+    return (1 + mean) / 2, torch.sigmoid(1 + spread) / 4
+
+
+def sample_gaussian(mean: Tensor, std: Tensor, generator: Generator | None) -> Tensor:
+    """Draw from the normal distribution, elementwise; not clipped."""
+    noise = torch.empty_like(mean).normal_(generator=generator)
+    return torch.addcmul(mean, std, noise)
 
 
 def sample_categorical(logits: Tensor, generator: Generator | None) -> Tensor:
@@ -98,6 +115,36 @@ class BetaTerms:
             bend = torch.addcmul(common, excess, trigamma[:, :2], value=-1)
             slope.add_(bend.mul_(entropy_weight.unsqueeze(1)))
         return entropy, slope.mul_(excess.neg_().expm1_().neg_())
+
+
+class GaussianTerms:
+    """Normal distributions at given actions, not clipped; see :class:`BetaTerms`.
+
+    With mean μ and deviation s of :func:`gaussian_parameters` and z = (x − μ)/s,
+
+        ∂ log p / ∂μ = z/s,   ∂ log p / ∂ log s = z² − 1,   ∂ H / ∂ log s = 1.
+
+    Args:
+        raw: [R, 2, E], a network's outputs for mean and deviation.
+        value: [R, E], the actions x.
+    """
+
+    def __init__(self, raw: Tensor, value: Tensor) -> None:
+        mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1])
+        self.score = (value - mean) / self.std
+        self.log_std = self.std.log()
+        self.log_prob = -0.5 * self.score**2 - self.log_std - 0.5 * log(2 * pi)
+        """[R, E]."""
+
+    def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the entropy [R, E] and the gradient [R, 2, E]; see :meth:`BetaTerms.slopes`."""
+        along_mean = weight * self.score / (2 * self.std)
+        along_log_std = weight * (self.score**2 - 1)
+        if entropy_weight is not None:
+            along_log_std += entropy_weight
+        along_std = along_log_std.mul_(1 - 4 * self.std)
+        entropy = self.log_std + 0.5 * (1 + log(2 * pi))
+        return entropy, torch.stack([along_mean, along_std], 1)
 
 
 class CategoricalTerms:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import threading
 from collections.abc import Mapping
@@ -15,27 +13,14 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from dtlib import paths, store
-from dtlib.checkpoint import FileError, write_text
+from dtlib import paths, results, store
 from dtlib.config import ConfigError, TrainConfig
 from dtlib.devices import resolve_device
-from dtlib.training import TIMINGS, Trainer, alike, evaluate
+from dtlib.evaluation import WORLDS
+from dtlib.training import TIMINGS, alike
 
-MANIFEST = "manifest.json"
-HELD_OUT = 5
-"""Held-out worlds on which the runs of a figure are evaluated."""
-
-COMPANION: dict[str, Any] = {
-    "credit": "per-user",
-    "factor": "by-reward",
-    "max_log_factor": 1.0,
-    "power_action": "decibel",
-    "power_range_db": 30.0,
-    "gae_lambda": 0.0,
-    "critic_target": "gae",
-    "entropy_coef": 0.001,
-}
-"""What makes Beta-HAPPO learn within a small budget; each is a setting of :class:`TrainConfig`."""
+TABLES = ("data.csv", "evaluation.csv", "users.csv", "tuning.csv")
+"""Of each experiment: histories; results by held-out world; by user; by user on tuning worlds."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +29,8 @@ class Planned:
 
     variant: str
     config: TrainConfig
+    episodes: int
+    """How many of the configured episodes are run: all, or a share that is stated."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +43,8 @@ class Experiment:
     """Changes to a preset's settings, by the name of the variant."""
     seeds: Mapping[str, int]
     """How many seeds each preset runs."""
+    episodes: Mapping[str, int] = field(default_factory=dict)
+    """Presets of which only the first so many episodes are run."""
     aliases: tuple[str, ...] = field(default=())
 
     def runs(
@@ -76,14 +65,45 @@ class Experiment:
         seeds = self.seeds[preset] if seeds is None else seeds
         if seeds < 1:
             raise ConfigError(f"seeds = {seeds}: must be at least 1")
-        return [
-            Planned(
-                name, TrainConfig.from_preset(preset, **{**variant, **(changes or {})}, seed=seed)
-            )
+        configs = [
+            (name, TrainConfig.from_preset(preset, **_merge(variant, changes or {}), seed=seed))
             for name, variant in self.variants.items()
             for seed in range(seeds)
         ]
+        share = self.episodes.get(preset, max(config.episodes for _, config in configs))
+        return [Planned(name, one, min(share, one.episodes)) for name, one in configs]
 
+
+def _merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all changes of both, those of the network as well."""
+    env = {**first.get("env", {}), **second.get("env", {})}
+    return {**first, **second} | ({"env": env} if env else {})
+
+
+LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
+CONTROL_FACTORS = (0.0005, 0.005, 0.05, 1.0)
+"""η of the trade-off: from nearly the constrained problem (14) to Table I's."""
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "companion": {},
+    "credit per user": {"credit": "per-user"},
+    "credit joint": {"credit": "joint"},
+    "power in dB": {"power_action": "decibel", "power_range_db": 40.0},
+    "power in W": {"power_action": "watt"},
+    "positions only": {"observation": "positions"},
+    "a network each": {"actors": "per-agent"},
+    "never silent": {"silent_below": 0.0},
+    "one world": {"worlds": 1, "env": {"frames": 10}},
+    "GAE 0.95": {"gae_lambda": 0.95},
+    "M of all agents": {"factor": "all", "max_log_factor": 10.0},
+    "queue reset": {"env": {"queue_reset": True}},
+    "as published": {
+        "credit": "joint", "power_action": "watt", "observation": "positions", "worlds": 1,
+        "actors": "per-agent", "env": {"frames": 10, "queue_reset": True}, "gae_lambda": 0.95,
+        "critic_target": "td", "factor": "all", "max_log_factor": 10.0,
+    },
+}  # fmt: skip
+"""The companion's settings, and each taken back by itself to what the paper has or implies."""
 
 EXPERIMENTS = {
     one.name: one
@@ -91,10 +111,27 @@ EXPERIMENTS = {
         Experiment(
             "fig04_06",
             "Convergence: rewards and energy against time slots",
-            {"published": {}, "companion": COMPANION},
-            {"smoke": 2, "quick": 3, "paper": 3},
+            {name: {"algorithm": name} for name in LEARNERS},
+            {"smoke": 1, "quick": 3, "companion": 5, "paper": 3},
+            {"paper": 12},
             ("fig04", "fig05", "fig06"),
-        )
+        ),
+        Experiment(
+            "tradeoff",
+            "Energy against failures: every learner at several control factors",
+            {
+                f"{name} eta={eta:g}": {"algorithm": name, "env": {"control_factor": eta}}
+                for name in LEARNERS
+                for eta in CONTROL_FACTORS
+            },
+            {"smoke": 1, "quick": 2, "companion": 5},
+        ),
+        Experiment(
+            "ablations",
+            "What each of the companion's settings buys Beta-HAPPO",
+            ABLATIONS,
+            {"smoke": 1, "quick": 1, "companion": 3},
+        ),
     ]
 }
 
@@ -109,17 +146,18 @@ def find(name: str) -> Experiment:
 
 
 def _rows(planned: Planned, experiment: Experiment) -> pd.DataFrame:
-    history = store.get(planned.config).history.drop(columns=["episode", *TIMINGS])
-    history = history.rename(columns={"slots": "x"})
-    head = {
-        "figure": experiment.name,
-        "algorithm": planned.config.algorithm,
-        "variant": planned.variant,
-        "seed": planned.config.seed,
-    }
+    history = store.get(planned.config, planned.episodes).history
+    history = history.drop(columns=["episode", *TIMINGS]).rename(columns={"slots": "x"})
+    return _labelled(history, planned, figure=experiment.name)
+
+
+def _labelled(table: pd.DataFrame, planned: Planned, **head: str) -> pd.DataFrame:
+    """Put in front of a run's table whose it is."""
+    head |= {"algorithm": planned.config.algorithm, "variant": planned.variant}
+    head |= {"seed": planned.config.seed, "control_factor": planned.config.env.control_factor}
     for place, (name, value) in enumerate(head.items()):
-        history.insert(place, name, value)
-    return history
+        table.insert(place, name, value)
+    return table
 
 
 def collect(
@@ -138,40 +176,48 @@ def collect(
         progress: show a bar over episodes on standard error.
         device: ``auto``, ``cpu``, or ``cuda``, where runs that fit together train side by side.
     """
-    missing = [r for r in runs if store.episodes_done(r.config) < r.config.episodes]
-    batches = [[planned.config] for planned in missing]
+    missing = [r for r in runs if store.episodes_done(r.config) < r.episodes]
+    batches = [([planned.config], planned.episodes) for planned in missing]
     if (where := resolve_device(device)).type == "cuda":
-        batches, jobs = alike([planned.config for planned in missing]), 1
+        shares = {planned.episodes for planned in missing}
+        batches, jobs = (
+            [
+                (batch, share)
+                for share in shares
+                for batch in alike(
+                    [planned.config for planned in missing if planned.episodes == share]
+                )
+            ],
+            1,
+        )
     with _EpisodeBar(missing, progress):
         jobs = max(1, min(jobs, len(batches)))
         done = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(_finish)(batch, str(where)) for batch in batches
+            delayed(_finish)(*batch, str(where)) for batch in batches
         )
         for _ in done:
             pass
     return pd.concat([_rows(planned, experiment) for planned in runs], ignore_index=True)
 
 
-def _finish(configs: list[TrainConfig], device: str) -> None:
-    store.get_together(configs, device=device)
+def _finish(configs: list[TrainConfig], episodes: int, device: str) -> None:
+    store.get_together(configs, episodes, device=device)
 
 
-def _evaluate(planned: Planned) -> pd.DataFrame:
-    run = store.get(planned.config)
-    stages = {"before": Trainer([planned.config]).run(), "after": run}
-    tables = [evaluate(one, HELD_OUT).assign(stage=stage) for stage, one in stages.items()]
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(variant=planned.variant, seed=planned.config.seed)
+def _evaluate(planned: Planned) -> tuple[pd.DataFrame, ...]:
+    held, tuning = (store.evaluation(planned.config, planned.episodes, stream) for stream in WORLDS)
+    return tuple(_labelled(one, planned) for one in (held.worlds, held.users, tuning.users))
 
 
-def evaluate_runs(runs: list[Planned], jobs: int = 2) -> pd.DataFrame:
-    """Evaluate finished runs, and their policies before training, on the same held-out worlds.
+def evaluate_runs(runs: list[Planned], jobs: int = 2) -> list[pd.DataFrame]:
+    """Evaluate runs on the same worlds, or take what the store has.
 
     Returns:
-        One row per variant, seed, stage (``before`` or ``after``) and world.
+        One row per run and held-out world; per run and user there; per run and user in the worlds
+        that settings are chosen by.
     """
-    tables = Parallel(n_jobs=max(1, min(jobs, len(runs))))(delayed(_evaluate)(one) for one in runs)
-    return pd.concat(tables, ignore_index=True)
+    found = Parallel(n_jobs=max(1, min(jobs, len(runs))))(delayed(_evaluate)(one) for one in runs)
+    return [pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True)]
 
 
 class _EpisodeBar:
@@ -181,7 +227,7 @@ class _EpisodeBar:
         self._configs = [planned.config for planned in runs]
         self._stop = threading.Event()
         self._bar = tqdm(
-            total=sum(config.episodes for config in self._configs),
+            total=sum(planned.episodes for planned in runs),
             initial=self._done(),
             unit="ep",
             desc=f"training {len(runs)} runs",
@@ -210,8 +256,8 @@ class _EpisodeBar:
 
 def plan_key(runs: list[Planned]) -> str:
     """Return the sha256 of a list of runs: their variants, settings and version of the results."""
-    text = store.canonical([[planned.variant, store.key(planned.config)] for planned in runs])
-    return _sha256(text)
+    parts = [[planned.variant, store.key(planned.config), planned.episodes] for planned in runs]
+    return results.sha256(store.canonical(parts))
 
 
 def write(
@@ -227,25 +273,22 @@ def write(
     Where the same runs gave the same tables before, nothing is touched.
     """
     runs = experiment.runs(preset, seeds)
-    tables = {
-        "data.csv": collect(experiment, runs, jobs, progress, device),
-        "evaluation.csv": evaluate_runs(runs, jobs),
-    }
-    texts = {name: one.to_csv(index=False, lineterminator="\n") for name, one in tables.items()}
-    spent = [store.get(planned.config).history[list(TIMINGS)].to_numpy().sum() for planned in runs]
-    manifest = {
+    tables = collect(experiment, runs, jobs, progress, device), *evaluate_runs(runs, jobs)
+    spent = [
+        store.get(planned.config, planned.episodes).history[list(TIMINGS)].to_numpy().sum()
+        for planned in runs
+    ]
+    facts = {
         "experiment": experiment.name,
         "preset": preset,
-        "key": plan_key(runs),
-        "files_sha256": {name: _sha256(text) for name, text in texts.items()},
         "threads_per_run": 1,
         "device": resolve_device(device).type,
         "seconds_of_training": round(float(sum(spent)), 1),
-        **store.provenance(),
         "runs": [
             {
                 "variant": planned.variant,
                 "seed": planned.config.seed,
+                "episodes": planned.episodes,
                 "sha256": store.key(planned.config),
                 "config": json.loads(planned.config.canonical_json()),
             }
@@ -253,51 +296,15 @@ def write(
         ],
     }
     place = paths.results() / preset / experiment.name
-    if _manifest(place).get("key") == manifest["key"] and all(
-        _text(place / name) == text for name, text in texts.items()
-    ):
-        return place
-    for name, text in texts.items():
-        write_text(place / name, text)
-    write_text(place / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    results.write(place, plan_key(runs), dict(zip(TABLES, tables, strict=True)), facts)
     return place
 
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return None
-
-
-def _manifest(place: Path) -> dict[str, Any]:
-    try:
-        return json.loads(_text(place / MANIFEST) or "{}")
-    except json.JSONDecodeError:
-        return {}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def read(
-    experiment: Experiment, runs: list[Planned], preset: str, name: str = "data.csv"
+    experiment: Experiment, runs: list[Planned], preset: str, name: str = TABLES[0]
 ) -> pd.DataFrame | None:
-    """Return a committed table if it is that of exactly these runs, else None.
-
-    Raises:
-        FileError: the table does not have the checksum that its manifest states.
-    """
-    place = paths.results() / preset / experiment.name
-    manifest = _manifest(place)
-    if manifest.get("key") != plan_key(runs):
-        return None
-    if (text := _text(place / name)) is None:
-        return None
-    if _sha256(text) != manifest.get("files_sha256", {}).get(name):
-        raise FileError(f"{place / name}: differs from its manifest; run `dtlib figure` again")
-    return pd.read_csv(io.StringIO(text))
+    """Return a committed table if it is that of exactly these runs; see :func:`results.read`."""
+    return results.read(paths.results() / preset / experiment.name, plan_key(runs), name)
 
 
 def data(
@@ -330,9 +337,9 @@ def evaluation(
     seeds: int | None = None,
     changes: Mapping[str, Any] | None = None,
     jobs: int = 2,
-) -> pd.DataFrame:
-    """Return the evaluation of a figure's runs before and after training; see :func:`data`."""
+) -> list[pd.DataFrame]:
+    """Return an experiment's results, see :func:`evaluate_runs` and :func:`data`."""
     experiment = find(name)
     runs = experiment.runs(preset, seeds, changes)
-    committed = read(experiment, runs, preset, "evaluation.csv")
-    return evaluate_runs(runs, jobs) if committed is None else committed
+    known = [read(experiment, runs, preset, table) for table in TABLES[1:]]
+    return evaluate_runs(runs, jobs) if any(one is None for one in known) else known

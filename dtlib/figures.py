@@ -10,18 +10,26 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dtlib.plots import ALGORITHMS, WIDTH, use_style
+from dtlib.plots import ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
-VARIANTS = {
-    "published": {"linestyle": (0, (4, 1.5)), "label": "as published"},
-    "companion": {"linestyle": "-", "label": "companion settings"},
+ENERGY = "energy per user and slot (mJ)"
+
+REFERENCES = {
+    "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
+    "channel inversion": {"color": PALETTE[4], "linestyle": "--", "marker": "v"},
+    "truncated inversion": {"color": PALETTE[4], "linestyle": "-", "marker": "<"},
+    "demand inversion": {"color": PALETTE[5], "linestyle": "--", "marker": "1"},
+    "truncated demand inversion": {"color": PALETTE[5], "linestyle": "-", "marker": "2"},
+    "informed limit": {"color": PALETTE[9], "linestyle": "-.", "marker": "P"},
+    "genie": {"color": INK, "linestyle": ":", "marker": "*"},
+    "genie bound": {"color": INK, "linestyle": "-", "marker": ""},
 }
-"""How the variants of one algorithm differ in a figure: its colour stays."""
+"""How what is not learnt, or not without the model, is drawn."""
 
 CONVERGENCE = {
     "reward_global": ("Fig. 4", "reward $r_g$ (MUs, BSs)"),
     "reward_centre": ("Fig. 5", "reward $r_c$ (centre)"),
-    "energy_per_user_slot_mj": ("Fig. 6", "energy per user and slot (mJ)"),
+    "energy_per_user_slot_mj": ("Fig. 6", ENERGY),
 }
 """Columns that Figs. 4–6 show."""
 
@@ -40,9 +48,8 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
         metric: a column.
         window: episodes that the running mean covers.
     """
-    for (algorithm, variant), part in data.groupby(["algorithm", "variant"], sort=False):
-        style = {**ALGORITHMS[algorithm], **VARIANTS.get(variant, {"label": variant})}
-        colour = style["color"]
+    for algorithm, part in data.groupby("algorithm", sort=False):
+        colour = ALGORITHMS[algorithm]["color"]
         for _, run in part.groupby("seed"):
             ax.plot(run["x"] / 1e3, run[metric], color=colour, linewidth=0.5, alpha=0.3)
         smooth = part.assign(
@@ -52,8 +59,7 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
         )
         sns.lineplot(
             smooth.assign(x=smooth["x"] / 1e3), x="x", y="value", ax=ax, color=colour,
-            linestyle=style["linestyle"], errorbar=("ci", 95), seed=0,
-            label=f"{ALGORITHMS[algorithm]['label']}, {style['label']}",
+            errorbar=("ci", 95), seed=0, label=ALGORITHMS[algorithm]["label"],
         )  # fmt: skip
     ax.set(xlabel="time slots (thousands)", ylabel=CONVERGENCE.get(metric, ("", metric))[1])
 
@@ -81,8 +87,34 @@ def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
     return figure
 
 
+def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
+    """Draw energy against failures: learners at several η, reference policies, limits.
+
+    Args:
+        learners: one row per run: ``algorithm``, ``control_factor``, ``seed`` and metrics.
+        others: one row per policy and threshold it was tuned for, as ``dtlib references`` writes.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.75 * WIDTH))
+    x, y = "failure_ratio_slots", "energy_per_user_slot_mj"
+    learners, others = with_millijoules(learners), with_millijoules(others)
+    for policy, part in others.dropna(subset="threshold").groupby("policy", sort=False):
+        style = REFERENCES[policy]
+        part = part.sort_values(x)
+        ax.plot(100 * part[x], part[y], label=policy, **style)
+    for algorithm, part in learners.groupby("algorithm", sort=False):
+        style = ALGORITHMS[algorithm]
+        ax.plot(100 * part[x], part[y], style["marker"], color=style["color"], alpha=0.3, ms=4)
+        mean = part.groupby("control_factor")[[x, y]].mean()
+        ax.plot(100 * mean[x], mean[y], **style)
+    limit = ax.axvline(20, color=FAINT, linewidth=1)
+    limit.set_zorder(0)
+    ax.set(yscale="log", xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY)
+    ax.legend(fontsize=8, ncols=2)
+    return figure
+
+
 DRAW = {"fig04_06": convergence}
-"""How each experiment is drawn."""
+"""How each experiment is drawn, from its data."""
 
 
 def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:

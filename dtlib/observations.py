@@ -15,9 +15,9 @@ from dtlib.networks import Columns
 from dtlib.world import World
 
 
-def user_size(env: EnvConfig) -> int:
-    """Length of an MU's observation (20)."""
-    return 6 + 2 * env.num_bs
+def user_size(env: EnvConfig, derived: bool = False) -> int:
+    """Length of an MU's observation (20), with what follows from it if asked for."""
+    return 6 + 2 * env.num_bs + derived * (env.num_bs + 4)
 
 
 def station_size(env: EnvConfig) -> int:
@@ -35,14 +35,20 @@ def state_size(env: EnvConfig, queue: bool = False) -> int:
     return 2 * env.num_bs + env.num_users * (5 + 2 * env.num_bs + int(queue))
 
 
-def columns(env: EnvConfig, queue: bool = False) -> dict[str, Columns]:
-    """Return how the observations of each kind of agent, and the global state, begin."""
+def columns(env: EnvConfig, queue: bool = False, shared: bool = False) -> dict[str, Columns]:
+    """Return how the observations of each kind of agent, and the global state, begin.
+
+    Args:
+        env: the network.
+        queue: the state holds the virtual queue.
+        shared: the centre observes twin by twin.
+    """
     sites, users = env.num_bs, env.num_users
     near = users * sites + 2 * sites
     return {
         "users": Columns(1 + 2 * sites),
         "stations": Columns(1 + 2 * sites, users * (2 + sites)),
-        "centre": Columns(near),
+        "centre": Columns(1 + 2 * sites if shared else near),
         "state": Columns(near + users * (sites + int(queue))),
     }
 
@@ -65,16 +71,39 @@ def _requests(world: World, env: EnvConfig) -> Tensor:
     return torch.stack(parts, dim=-1) * world.request.unsqueeze(-1)
 
 
-def observe_users(world: World, env: EnvConfig) -> Tensor:
+def _centred_requests(world: World, env: EnvConfig) -> Tensor:
+    """[R, N, K, 3], in [−1, 1]; zero without a request, and for a range of no width."""
+    parts = []
+    for name in ("data_bits", "cycles_per_bit", "deadline_s"):
+        low, high = getattr(env, name)
+        half = (high - low) / 2
+        parts.append((getattr(world, name) - low - half) / (half or torch.inf))
+    return torch.stack(parts, dim=-1) * world.request.unsqueeze(-1)
+
+
+def observe_users(world: World, env: EnvConfig, derived: bool = False) -> Tensor:
     """Return the MUs' observations, eq. (20): own index, base stations, own position, own request.
 
+    Args:
+        world: leading axes [R, N].
+        env: the network.
+        derived: add what follows from them: the request's three numbers with their ranges scaled
+            to [−1, 1], and log₁₀(d / 100 m) of the distance to the nearest base station and to
+            each.
+
     Returns:
-        [R, N, K, 6 + 2M].
+        [R, N, K, 6 + 2M], M + 4 longer with what is derived.
     """
     users, sites = env.num_users, env.num_bs
     index = torch.arange(1, users + 1, device=world.gain.device) / users
-    obs = world.gain.new_empty(world.replicas, users, world.slots, user_size(env))
-    own, all_sites, where, what = obs.split([1, 2 * sites, 2, 3], dim=-1)
+    obs = world.gain.new_empty(world.replicas, users, world.slots, user_size(env, derived))
+    own, all_sites, where, what, more = obs.split(
+        [1, 2 * sites, 2, 3, derived * (sites + 4)], dim=-1
+    )
+    if derived:
+        logs = torch.log10(world.distance / 100)
+        parts = [_centred_requests(world, env), logs.amin(-1, keepdim=True), logs]
+        more.copy_(torch.cat(parts, dim=-1).transpose(1, 2))
     own.copy_(index[:, None, None])
     where.copy_(_scaled_position(world.position, env).transpose(1, 2))
     all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
@@ -130,6 +159,29 @@ def observe_centre(world: World, env: EnvConfig) -> Tensor:
     nearest = one_hot(world.association, env.num_bs).to(world.gain.dtype)
     position = _scaled_position(world.position, env)
     return torch.cat([nearest.flatten(2), _sites(world, env, lead), position.flatten(2)], dim=-1)
+
+
+def twin_size(env: EnvConfig) -> int:
+    """Length of what the centre sees of one twin, see :func:`observe_twins`."""
+    return 3 + 4 * env.num_bs
+
+
+def observe_twins(world: World, env: EnvConfig) -> Tensor:
+    """Return the centre's observation (24) as one network needs it that decides twin by twin.
+
+    The user's index, base stations, its association, the part of all users that is associated with
+    each base station, its position.
+
+    Returns:
+        [R, N, K, 3 + 4M].
+    """
+    lead = (world.replicas, world.slots, env.num_users)
+    index = torch.arange(1, env.num_users + 1, device=world.gain.device) / env.num_users
+    near = one_hot(world.association, env.num_bs).to(world.gain.dtype)
+    load = near.mean(-2, keepdim=True).expand_as(near)
+    own = index.to(near.dtype)[:, None].expand(*lead, 1)
+    place = _scaled_position(world.position, env)
+    return torch.cat([own, _sites(world, env, lead), near, load, place], dim=-1)
 
 
 def global_state(

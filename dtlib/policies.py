@@ -1,4 +1,4 @@
-"""Actors: stacked multi-layer perceptrons with Beta and categorical heads."""
+"""Actors: stacked multi-layer perceptrons with Beta, Gaussian, plain and categorical heads."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import log
 
 import torch
 from torch import Generator, Tensor
 
-from dtlib.config import EnvConfig, TrainConfig
-from dtlib.distributions import beta_parameters, sample_beta, sample_categorical
+from dtlib.config import EnvConfig, Head, TrainConfig
+from dtlib.distributions import (
+    beta_parameters,
+    gaussian_parameters,
+    sample_beta,
+    sample_categorical,
+    sample_gaussian,
+)
 from dtlib.networks import MLPStack
 from dtlib.observations import (
     centre_size,
     observe_centre,
     observe_stations,
+    observe_twins,
     observe_users,
     station_size,
+    twin_size,
     user_size,
 )
 from dtlib.simulator import Actions, Carry, deploy, initial_carry
@@ -28,11 +37,32 @@ WINDOW = 500
 """Slots whose base stations' observations, the largest arrays of all, exist at the same time."""
 
 
-def power_watts(unit: Tensor, env: EnvConfig, train: TrainConfig) -> Tensor:
-    """Map an MU's action in (0, 1) to a transmit power in W, on the scale of ``power_action``."""
+def power_watts(
+    unit: Tensor, distance: Tensor | None, env: EnvConfig, train: TrainConfig
+) -> Tensor:
+    """Map MUs' actions in [0, 1] to transmit powers in W, on the scale of ``power_action``.
+
+    The level of ``path-loss`` falls by ``power_range_db`` from 1 down to ``silent_below``, beneath
+    which is silence; where that is 0, it is logarithmic but near 0, where it reaches silence.
+
+    Args:
+        unit: [..., K].
+        distance: [..., K], m, to the serving base station; only ``path-loss`` needs it.
+        env: P_max, path loss and noise.
+        train: the scale.
+    """
     if train.power_action == "watt":
         return unit * env.max_power_w
-    return env.max_power_w * 10 ** ((unit - 1) * (train.power_range_db / 10))
+    decades = train.power_range_db / 10
+    if train.power_action == "decibel":
+        return env.max_power_w * 10 ** ((unit - 1) * decades)
+    silent = train.silent_below
+    if silent:
+        level = 10 ** ((unit - 1) * (decades / (1 - silent))) * (unit >= silent)
+    else:
+        level = torch.expm1(unit * (decades * log(10))) / (10**decades - 1)
+    top = env.noise_w / env.ref_gain * 10 ** (train.power_top_db / 10)
+    return (top * distance**env.path_loss_exponent * level).clamp_max(env.max_power_w)
 
 
 @dataclass(frozen=True)
@@ -41,7 +71,14 @@ class Decision:
 
     actions: Actions
     power_unit: Tensor
-    """[R, N, K], the MUs' Beta samples; zero where the user does not send."""
+    """[R, N, K], the MUs' actions on the scale of [0, 1]; zero where the user does not send.
+
+    A Gaussian's samples are as drawn, also outside; what is executed is clipped.
+    """
+    mean_power: Tensor
+    """[R, N, K], W, of the mean action."""
+    weight_unit: Tensor
+    """[R, N, M, 2K], the base stations' actions on that scale: K CPU weights, K wired ones."""
     sending: Tensor
     """[R, N, K], bool: the user transmits, so that its power counts."""
     served: Tensor
@@ -51,7 +88,7 @@ class Decision:
     user_obs: Tensor
     """[R, N, K, d]."""
     centre_obs: Tensor
-    """[R, N, d]."""
+    """[R, N, d], or [R, N, K, d] where one network decides for each twin."""
     world: World
     env: EnvConfig
 
@@ -64,10 +101,12 @@ class Decision:
 class Policies:
     """The actors of all K + M + 1 agents.
 
-    MUs and base stations have Beta heads on (0, 1): an MU's power, a base station's CPU and wired
-    weight for each user. The centre has an independent categorical choice among the M servers for
-    each twin. Where an action has no effect (no request, a user that a base station neither serves
-    nor would serve under the centre's latest choice) nothing is drawn.
+    MUs and base stations act on [0, 1]: an MU's power, a base station's CPU and wired weight for
+    each user. The algorithm gives the head: two parameters of a Beta or of a Gaussian distribution
+    for each number, or for MADDPG the number itself. The centre has an independent categorical
+    choice among the M servers for each twin. Where an action has no effect (no request, a user that
+    a base station neither serves nor would serve under the centre's latest choice) nothing is
+    drawn.
 
     Args:
         config: sizes of the networks and of the environment.
@@ -82,9 +121,15 @@ class Policies:
             sizes = (inputs, *hidden, outputs)
             return MLPStack(count, sizes, config.activation, config.output_gain, generator)
 
-        self.users = stack(env.num_users, user_size(env), 2)
-        self.stations = stack(env.num_bs, station_size(env), 4 * env.num_users)
-        self.centre = stack(1, centre_size(env), env.num_users * env.num_bs)
+        parts = 1 if config.head == "deterministic" else 2
+        users = user_size(env, config.observation == "derived")
+        count = 1 if config.actors == "shared" else env.num_users
+        self.users = stack(count, users, parts)
+        self.stations = stack(env.num_bs, station_size(env), 2 * env.num_users * parts)
+        if config.actors == "shared":
+            self.centre = stack(1, twin_size(env), env.num_bs)
+        else:
+            self.centre = stack(1, centre_size(env), env.num_users * env.num_bs)
 
     @property
     def stacks(self) -> dict[str, MLPStack]:
@@ -117,30 +162,40 @@ class Policies:
 
         Args:
             world: leading axes [R, N].
-            generators: one per replica, which draw from the policies; the mean action (the most
-                likely server, for the centre) is taken if absent.
+            generators: one for each replica, or one for all, which draw from the policies; the mean
+                action (the most likely server, for the centre) is taken if absent.
             carry: the state before the first slot; the start of an episode if absent.
             env: the network that ``world`` is of, if it is another than the policies'.
         """
         env = self.config.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
-        centre_obs = observe_centre(world, env)
+        shared = self.config.actors == "shared"
+        centre_obs = (observe_twins if shared else observe_centre)(world, env)
         choice = self._choose(centre_obs, generators)
         deployment, migrating, _ = deploy(choice, env, carry)
         served = world.request & ~migrating
 
-        user_obs = observe_users(world, env)
+        user_obs = observe_users(world, env, self.config.observation == "derived")
         sending = world.request if env.migrating_transmits else served
-        unit = _draw(self.users, user_obs, sending.unsqueeze(-1), generators).squeeze(-1)
-        power = torch.where(sending, power_watts(unit, env, self.config), 0)
+        seen, mask = user_obs, sending.unsqueeze(-1)
+        if shared:  # one network: its rows are the slots of all users
+            seen, mask = (one.flatten(1, 2).unsqueeze(2) for one in (seen, mask))
+        unit, mean = (
+            one.view(sending.shape) for one in self._draw(self.users, seen, mask, generators)
+        )
+        near = world.distance.amin(-1)
+        power, mean_power = (
+            torch.where(sending, power_watts(one.clamp(0, 1), near, env, self.config), 0)
+            for one in (unit, mean)
+        )
 
         needed = station_mask(world.association, deployment, served, env)
         needed |= station_mask(world.association, choice, world.request, env)
         weights = self._weigh(world, deployment, needed, generators, env)
-        cpu, wired = weights.chunk(2, dim=-1)
+        cpu, wired = weights.clamp(0, 1).chunk(2, dim=-1)
         return Decision(
-            Actions(power, cpu, wired, choice), unit, sending, served, deployment,
-            user_obs, centre_obs, world, env,
+            Actions(power, cpu, wired, choice), unit, mean_power, weights, sending,
+            served, deployment, user_obs, centre_obs, world, env,
         )  # fmt: skip
 
     def _weigh(
@@ -156,15 +211,50 @@ class Policies:
         for start in range(0, world.slots, WINDOW):
             stop = min(start + WINDOW, world.slots)
             obs = observe_stations(world.window(start, stop), deployment[:, start:stop], env)
-            pieces.append(_draw(self.stations, obs, needed[:, start:stop], generators))
+            pieces.append(self._draw(self.stations, obs, needed[:, start:stop], generators)[0])
         return torch.cat(pieces, dim=1)
+
+    def _draw(
+        self,
+        stack: MLPStack,
+        obs: Tensor,
+        mask: Tensor,
+        generators: Sequence[Generator] | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Actions [R, N, A, D] of A agents, and their mean actions; zero where there is no mask.
+
+        Each network runs only on slots in which it has something to decide, one after another:
+        their hidden layers then stay in the cache, which is faster than one product over all.
+        """
+        shape = mask.shape
+        if generators is None or len(generators) < len(obs):
+            obs, mask = obs.flatten(0, 1)[None], mask.flatten(0, 1)[None]
+        result, mean = obs.new_zeros(mask.shape), obs.new_zeros(mask.shape)
+        for replica, agent in product(range(mask.shape[0]), range(stack.count)):
+            slot, column = mask[replica, :, agent].nonzero(as_tuple=True)
+            rows, row = slot.unique_consecutive(return_inverse=True)
+            seen = obs[replica, :, agent]
+            seen = seen if len(rows) == len(seen) else seen[rows]
+            raw = stack.single(agent, seen)
+            place = row * raw.shape[1] + column
+            parts = raw.shape[1] // mask.shape[-1]
+            values = [raw.flatten()[place + part * mask.shape[-1]] for part in range(parts)]
+            middle = mean_action(self.config.head, values)
+            mean[replica, :, agent].index_put_((slot, column), middle)
+            if generators is not None:
+                noise = self.config.noise_variance
+                drawn = sample(self.config.head, values, generators[replica], noise)
+                result[replica, :, agent].index_put_((slot, column), drawn)
+        return (mean if generators is None else result).view(shape), mean.view(shape)
 
     def _choose(self, obs: Tensor, generators: Sequence[Generator] | None) -> Tensor:
         env = self.config.env
-        raw = self.centre(obs.reshape(1, -1, obs.shape[-1]))
+        raw = self.centre(obs.reshape(1, -1, obs.shape[-1]))  # of slots, or of slots and twins
         logits = raw.view(*obs.shape[:2], env.num_users, env.num_bs)
         if generators is None:
             return logits.argmax(-1)
+        if len(generators) == 1:
+            return sample_categorical(logits, generators[0])
         pairs = zip(logits, generators, strict=True)
         return torch.stack([sample_categorical(one, generator) for one, generator in pairs])
 
@@ -188,26 +278,36 @@ def station_mask(association: Tensor, deployment: Tensor, served: Tensor, env: E
     return torch.cat([hosted, sender], dim=-1)
 
 
-def _draw(
-    stack: MLPStack, obs: Tensor, mask: Tensor, generators: Sequence[Generator] | None
-) -> Tensor:
-    """Beta actions [R, N, A, D] of A agents; zero where the mask is not set.
+def mean_action(head: Head, raw: Sequence[Tensor]) -> Tensor:
+    """Return mean actions on the scale of [0, 1].
 
-    Each network runs only on slots in which it has something to decide, one after another: their
-    hidden layers then stay in the cache, which is faster than one product over all agents.
+    Args:
+        head: what the network puts out.
+        raw: its outputs for each action: two parameters of a distribution, or the action.
     """
-    result = obs.new_zeros(mask.shape)
-    for replica, agent in product(range(mask.shape[0]), range(stack.count)):
-        slot, column = mask[replica, :, agent].nonzero(as_tuple=True)
-        rows, row = slot.unique_consecutive(return_inverse=True)
-        seen = obs[replica, :, agent]
-        seen = seen if len(rows) == len(seen) else seen[rows]
-        raw = stack.single(agent, seen)
-        place = row * raw.shape[1] + column
-        one = beta_parameters(raw.flatten()[place])
-        two = beta_parameters(raw.flatten()[place + mask.shape[-1]])
-        drawn = one / (one + two)
-        if generators is not None:
-            drawn = sample_beta(one, two, generators[replica])
-        result[replica, :, agent].index_put_((slot, column), drawn)
-    return result
+    if head == "deterministic":
+        return (1 + torch.tanh(raw[0])) / 2
+    if head == "gaussian":
+        return gaussian_parameters(*raw)[0]
+    one, two = map(beta_parameters, raw)
+    return one / (one + two)
+
+
+def sample(
+    head: Head, raw: Sequence[Tensor], generator: Generator, noise_variance: float
+) -> Tensor:
+    """Draw actions on the scale of [0, 1]; see :func:`mean_action`.
+
+    Args:
+        head: what the network puts out.
+        raw: its outputs.
+        generator: source of the randomness.
+        noise_variance: of the noise on a deterministic action, on the scale of [−1, 1].
+    """
+    if head == "deterministic":
+        unit = mean_action(head, raw)
+        std = torch.full_like(unit, noise_variance**0.5 / 2)
+        return sample_gaussian(unit, std, generator).clamp_(0, 1)
+    if head == "gaussian":
+        return sample_gaussian(*gaussian_parameters(*raw), generator)
+    return sample_beta(*map(beta_parameters, raw), generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -122,6 +123,19 @@ class Outcome:
         """Twins moved after the first of these slots: [R]."""
         moved = self.deployment[:, 1:] != self.deployment[:, :-1]
         return moved.double().sum((1, 2))
+
+
+def join(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return successive stretches of slots as one."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    arrays = {
+        name: torch.cat([getattr(one, name) for one in outcomes], dim=1)
+        for name in vars(outcomes[0])
+        if name not in ("queue", "carry")
+    }
+    queues = [one.queue[:, :-1] for one in outcomes] + [outcomes[-1].queue[:, -1:]]
+    return Outcome(**arrays, queue=torch.cat(queues, dim=1), carry=outcomes[-1].carry)
 
 
 def deploy(choice: Tensor, env: EnvConfig, carry: Carry) -> tuple[Tensor, Tensor, Carry]:

@@ -11,10 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from dtlib import paths
-from dtlib.checkpoint import FileError
+from dtlib.checkpoint import FileError, write_whole
 from dtlib.config import RESULTS_VERSION, TrainConfig
-from dtlib.training import CHECKPOINT, HISTORY, Run, load_run, train_together
+from dtlib.evaluation import WORLDS, Evaluation
+from dtlib.training import CHECKPOINT, HISTORY, Run, evaluate, load_run, train_together
 
 PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
 
@@ -39,28 +42,49 @@ def episodes_done(config: TrainConfig) -> int:
         return 0
 
 
-def get(config: TrainConfig, progress: bool = False, device: str = "auto") -> Run:
+def get(config: TrainConfig, episodes: int | None = None, device: str = "auto") -> Run:
     """Return a finished run: loaded if the store has it, trained or taken up otherwise.
 
     A damaged checkpoint is set aside and its run begun anew.
+
+    Args:
+        config: the run's settings.
+        episodes: how many of its episodes; all if absent.
+        device: where what is missing is trained.
     """
-    return get_together([config], progress, device)[0]
+    return get_together([config], episodes, device)[0]
 
 
 def get_together(
-    configs: Sequence[TrainConfig], progress: bool = False, device: str = "auto"
+    configs: Sequence[TrainConfig], episodes: int | None = None, device: str = "auto"
 ) -> list[Run]:
     """Return finished runs, those that are missing trained side by side; see :func:`get`."""
     places = [folder(config) for config in configs]
     try:
-        return train_together(configs, places, progress, device=device)
+        return train_together(configs, places, episodes=episodes, device=device)
     except FileError:
         damaged = [place for place in places if (place / CHECKPOINT).exists() and _bad(place)]
         if not damaged:
             raise
         for place in damaged:
             place.rename(_free_name(place))
-        return train_together(configs, places, progress, device=device)
+        return train_together(configs, places, episodes=episodes, device=device)
+
+
+def evaluation(
+    config: TrainConfig, episodes: int | None = None, stream: str = "held-out"
+) -> Evaluation:
+    """Return a finished run's results on held-out or tuning worlds: read if the store has them."""
+    run = get(config, episodes)
+    stem = f"{len(run.history)}-{stream}"
+    names = [folder(config) / f"{stem}-{kind}.csv" for kind in ("worlds", "users")]
+    try:
+        return Evaluation(*(pd.read_csv(name) for name in names))
+    except (OSError, ValueError):
+        found = evaluate(run, WORLDS[stream], stream)
+    for name, table in zip(names, (found.worlds, found.users), strict=True):
+        write_whole(name, lambda aside, table=table: table.to_csv(aside, index=False))
+    return found
 
 
 def _bad(place: Path) -> bool:

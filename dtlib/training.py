@@ -3,75 +3,30 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import Generator
+from torch import Tensor
 from tqdm import tqdm
 
 from dtlib.algorithms.learner import Episode, Learner
+from dtlib.algorithms.maddpg import MADDPG
 from dtlib.checkpoint import FileError, load_checkpoint, save_checkpoint, write_text, write_whole
 from dtlib.config import ConfigError, EnvConfig, TrainConfig
-from dtlib.devices import resolve_device, torch_threads
+from dtlib.devices import clock, resolve_device, torch_threads
+from dtlib.evaluation import FRAMES, WORLDS, Evaluation, evaluate_policy, outcome_metrics
 from dtlib.policies import Policies
-from dtlib.simulator import Outcome, initial_carry, simulate
+from dtlib.seeds import seeded, stream_seed
+from dtlib.simulator import Carry, Outcome, initial_carry, join, simulate
 from dtlib.world import sample_world
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.safetensors", "history.csv"
 TIMINGS = ("world_s", "act_s", "simulate_s", "update_s")
 """Columns of a history that differ between equal runs."""
-_STREAMS = {"weights": 0, "world": 1, "actions": 2, "order": 3, "held-out": 4}
-
-
-def stream_seed(stream: str, *key: int) -> int:
-    """Return a seed of its own for each purpose, run and episode.
-
-    All randomness of a run is derived from its seed and the number of the episode, so the number
-    of finished episodes is the whole state of its generators.
-
-    Args:
-        stream: ``weights``, ``world``, ``actions``, ``order`` or ``held-out``.
-        key: the run's seed and the episode; only the episode for the agents' order, which runs
-            side by side have in common; for held-out worlds, the world's number.
-    """
-    sequence = np.random.SeedSequence([_STREAMS[stream], *key])
-    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
-
-
-def _generator(stream: str, *key: int, device: torch.device | str = "cpu") -> Generator:
-    return Generator(device).manual_seed(stream_seed(stream, *key))
-
-
-def outcome_metrics(outcome: Outcome, env: EnvConfig) -> dict[str, float]:
-    """Return an episode's results as numbers, means over replicas and users.
-
-    Args:
-        outcome: of whole episodes.
-        env: their network.
-    """
-    served = outcome.request & ~outcome.failure
-    slot_ratio = outcome.failure_ratio_slots
-    return {
-        "reward_global": outcome.reward_global.mean().item(),
-        "reward_centre": outcome.reward_centre.mean().item(),
-        "energy_per_user_slot_j": outcome.energy_per_slot_j.mean().item(),
-        "energy_per_served_request_j": (
-            outcome.energy_j.double().sum() / served.sum().clamp_min(1)
-        ).item(),
-        "failure_ratio_slots": slot_ratio.mean().item(),
-        "failure_ratio_slots_worst_user": slot_ratio.max(-1).values.mean().item(),
-        "failure_ratio_requests": (
-            outcome.failure.sum() / outcome.request.sum().clamp_min(1)
-        ).item(),
-        "migrations_per_frame": (outcome.migrations.mean() / max(env.frames - 1, 1)).item(),
-        "queue_rate": (outcome.queue[:, -1].mean() / env.slots).item(),
-    }
 
 
 @dataclass(frozen=True)
@@ -82,6 +37,36 @@ class Run:
     policies: Policies
     history: pd.DataFrame
     """One row per finished episode."""
+
+
+class Game:
+    """One run's next episode, played a stretch of slots at a time."""
+
+    def __init__(
+        self, config: TrainConfig, number: int, queue: Tensor, device: torch.device
+    ) -> None:
+        self.config, self.device = config, device
+        begin = clock(device)
+        numbers = range(number * config.worlds, (number + 1) * config.worlds)
+        seeds = [stream_seed("world", config.seed, one) for one in numbers]
+        self.world = sample_world(config.env, seeds, device=device)
+        self.seconds = dict.fromkeys(TIMINGS[:-1], 0.0) | {"world_s": clock(device) - begin}
+        self.generator = seeded("actions", config.seed, number, device=device)
+        self.carry: Carry = initial_carry(self.world, queue)
+        self.outcomes: list[Outcome] = []
+
+    def play(self, policies: Policies, start: int, stop: int) -> Episode:
+        """Act and simulate in slots ``start`` to ``stop − 1``."""
+        world, env = self.world.window(start, stop), self.config.env
+        begin = clock(self.device)
+        decision = policies.decide(world, [self.generator], self.carry, env)
+        decided = clock(self.device)
+        outcome = simulate(world, decision.actions, env, self.carry)
+        self.carry = outcome.carry
+        self.outcomes.append(outcome)
+        self.seconds["act_s"] += decided - begin
+        self.seconds["simulate_s"] += clock(self.device) - decided
+        return Episode(world, decision, outcome)
 
 
 class Trainer:
@@ -99,10 +84,11 @@ class Trainer:
         for config in configs:
             _check_alike(configs[0], config)
         self.configs, self.device = list(configs), torch.device(device)
-        weights = [_generator("weights", config.seed) for config in configs]
-        self.learner = Learner(configs[0], weights, device)
+        weights = [seeded("weights", config.seed) for config in configs]
+        learner = MADDPG if configs[0].algorithm == "maddpg" else Learner
+        self.learner = learner(configs[0], weights, device)
         self.queues = [
-            torch.zeros(1, config.env.num_users, dtype=torch.float64, device=device)
+            torch.zeros(config.worlds, config.env.num_users, dtype=torch.float64, device=device)
             for config in configs
         ]
         self.rows: list[list[dict[str, float]]] = [[] for _ in configs]
@@ -110,41 +96,31 @@ class Trainer:
     def episode(self) -> list[dict[str, float]]:
         """Act, simulate and learn for one episode; return each run's row of the history."""
         number = len(self.rows[0])
-        played = [self._play(run, number) for run in range(len(self.configs))]
-        start = self._now()
-        episodes = [episode for episode, _ in played]
-        diagnostics = self.learner.update(episodes, _generator("order", number))
-        spent = (self._now() - start) / len(played)
-        for run, (episode, seconds) in enumerate(played):
-            env = self.configs[run].env
-            row = {"episode": number, "slots": (number + 1) * env.slots}
-            row |= outcome_metrics(episode.outcome, env) | diagnostics[run] | seconds
-            self.rows[run].append(row | {"update_s": spent})
+        games = [
+            Game(config, number, queue, self.device)
+            for config, queue in zip(self.configs, self.queues, strict=True)
+        ]
+        order, found, spent = seeded("order", number), [], 0.0
+        slots = self.configs[0].env.slots
+        stretch = self.learner.stretch(self.configs[0].env)
+        for start in range(0, slots, stretch):
+            episodes = [
+                game.play(self.learner.policies[run], start, min(start + stretch, slots))
+                for run, game in enumerate(games)
+            ]
+            begin = clock(self.device)
+            progress = (number + start / slots) / self.configs[0].episodes
+            found.append(self.learner.update(episodes, order, progress))
+            spent += clock(self.device) - begin
+        for run, game in enumerate(games):
+            env = game.config.env
+            row = {"episode": number, "slots": (number + 1) * env.slots * game.config.worlds}
+            row |= outcome_metrics(join(game.outcomes), env)
+            row |= pd.DataFrame([stats[run] for stats in found]).mean().to_dict()
+            self.rows[run].append(row | game.seconds | {"update_s": spent / len(games)})
+            if not env.queue_reset:
+                self.queues[run].copy_(game.carry.queue)
         return [rows[-1] for rows in self.rows]
-
-    def _play(self, run: int, number: int) -> tuple[Episode, dict[str, float]]:
-        """Return one run's next episode, and the seconds that its parts took."""
-        config, env = self.configs[run], self.configs[run].env
-        clock = [self._now()]
-        seed = stream_seed("world", config.seed, number)
-        world = sample_world(env, seed, device=self.device)
-        clock.append(self._now())
-        carry = initial_carry(world, self.queues[run])
-        generator = _generator("actions", config.seed, number, device=self.device)
-        decision = self.learner.policies[run].decide(world, [generator], carry, env)
-        clock.append(self._now())
-        outcome = simulate(world, decision.actions, env, carry)
-        clock.append(self._now())
-        if not env.queue_reset:
-            self.queues[run].copy_(outcome.queue[:, -1])
-        return Episode(world, decision, outcome), dict(
-            zip(TIMINGS, np.diff(clock).tolist(), strict=False)
-        )
-
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
 
     def save(self, out: Path, run: int = 0) -> None:
         """Write one run's checkpoint and history."""
@@ -360,24 +336,21 @@ def load_run(folder: str | Path) -> Run:
     return trainer.run()
 
 
-def evaluate(run: Run, worlds: int = 20, progress: bool = False, threads: int = 1) -> pd.DataFrame:
-    """Evaluate mean actions on held-out worlds, which no training run ever sees.
+def evaluate(
+    run: Run,
+    worlds: int = WORLDS["held-out"],
+    stream: str = "held-out",
+    progress: bool = False,
+    threads: int = 1,
+) -> Evaluation:
+    """Evaluate a run's mean actions on worlds of Table I's length that no run is trained on.
 
     Args:
         run: trained policies.
-        worlds: how many episodes; the first n are always the same.
+        worlds: how many.
+        stream: ``held-out``, or ``tuning`` to choose settings by.
         progress: show a bar on standard error.
         threads: torch threads.
-
-    Returns:
-        One row per world with the columns of :func:`outcome_metrics`.
     """
-    if worlds < 1:
-        raise ConfigError(f"worlds = {worlds}: must be at least 1")
-    env, rows = run.config.env, []
-    with torch_threads(threads):
-        for number in tqdm(range(worlds), unit="world", disable=not progress, desc="evaluate"):
-            world = sample_world(env, stream_seed("held-out", number))
-            outcome = simulate(world, run.policies.act(world), env)
-            rows.append({"world": number} | outcome_metrics(outcome, env))
-    return pd.DataFrame(rows)
+    env = run.config.env.replace(frames=max(FRAMES, run.config.env.frames))
+    return evaluate_policy(run.policies, env, worlds, stream, progress, threads)

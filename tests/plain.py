@@ -4,10 +4,13 @@ One network at a time, every forward pass anew, nothing shared with the fast ver
 of the episode and the initial weights.
 """
 
+from dataclasses import replace
+
 import torch
-from torch.distributions import Beta, Categorical
+from torch.distributions import Beta, Categorical, Normal
 from torch.nn.utils import clip_grad_norm_
 
+from dtlib import simulate
 from dtlib.algorithms.gae import gae
 from dtlib.algorithms.happo import agent_order
 from dtlib.observations import global_state
@@ -38,10 +41,10 @@ class Network:
 
 
 class Actor:
-    """One agent: obs [N, d], value and mask [N, D], advantage [N] or [N, K]."""
+    """One agent: obs [n, d], value and mask [n, D], advantage [n] or [n, K], slot [n]."""
 
-    def __init__(self, network, head, obs, value, mask, advantage):
-        self.network, self.head, self.obs = network, head, obs
+    def __init__(self, network, head, obs, value, mask, advantage, slot):
+        self.network, self.head, self.obs, self.slot = network, head, obs, slot
         self.value, self.mask, self.advantage = value, mask, advantage
         self.counts = self._add_up(mask) > 0
         with torch.no_grad():
@@ -60,6 +63,10 @@ class Actor:
             first, second = (1 + torch.nn.functional.softplus(raw)).chunk(2, dim=-1)
             law = Beta(first, second)
             log_prob = law.log_prob(torch.where(self.mask, self.value, 0.5))
+        elif self.head == "gaussian":
+            mean, spread = raw.chunk(2, dim=-1)
+            law = Normal((1 + mean) / 2, torch.sigmoid(1 + spread) / 4)
+            log_prob = law.log_prob(self.value)
         else:
             law = Categorical(logits=raw.view(*self.value.shape, -1))
             log_prob = law.log_prob(self.value)
@@ -71,7 +78,7 @@ class Actor:
         if not self.counts.any():
             return
         limit = config.max_log_factor
-        factor = log_factor.clamp(-limit, limit).exp()
+        factor = log_factor[self.slot].clamp(-limit, limit).exp()
         factor = factor if self.advantage.dim() == 1 else factor[:, None]
         log_prob, entropy = self.terms()
         ratio = (log_prob - self.behaviour).exp()
@@ -82,11 +89,41 @@ class Actor:
         self.network.descend(-(gain + config.entropy_coef * entropy)[self.counts].mean())
         with torch.no_grad():
             change = self.terms()[0] - self.behaviour
-            log_factor += change if self.advantage.dim() == 1 else change.sum(-1)
+            change = change if self.advantage.dim() == 1 else change.sum(-1)
+            log_factor.index_add_(0, self.slot, change)
 
 
 def standardise(advantage):
     return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+
+
+def data(array):
+    """[W, N, ...] to [W·(N−1), ...]: the worlds one after another, each without its last slot."""
+    return torch.cat([one[:-1] for one in array])
+
+
+def effects(episode):
+    """[W, N, K]: r_g less what it had been had one user sent with its mean power instead.
+
+    Everything is simulated again for each user, and both rewards are under the queue as it was.
+    """
+    decision, outcome = episode.decision, episode.outcome
+    env, columns = decision.env, []
+
+    def reward(one):
+        pressure = outcome.frame_queue * (one.failure.double() - env.failure_threshold)
+        pressure *= env.control_factor
+        if env.objective_scale == "mean":
+            return -((env.reward_scale * one.energy_j + pressure) / env.num_users).sum(-1)
+        energy = one.energy_j / (env.frames * env.frame_slots * env.num_users)
+        return -env.reward_scale * (energy + pressure).sum(-1)
+
+    for k in range(env.num_users):
+        power = decision.actions.power.clone()
+        power[..., k] = decision.mean_power[..., k]
+        other = simulate(episode.world, replace(decision.actions, power=power), env)
+        columns.append(reward(outcome) - reward(other))
+    return torch.stack(columns, dim=-1)
 
 
 class PlainLearner:
@@ -103,17 +140,18 @@ class PlainLearner:
         self.moments = [(0.0, 0.0, 0.0)] * critics.count
         self.scale = [(0.0, 1.0)] * critics.count
 
-    def update(self, episode, generator):
+    def update(self, episode, generator, progress=0.0):
         config, decision, outcome = self.config, episode.decision, episode.outcome
-        env = decision.env
+        if config.anneal:
+            for network in self.actors + self.critics:
+                network.adam.param_groups[0]["lr"] = config.learning_rate * (1 - progress)
         queue = outcome.frame_queue if config.critic_sees_queue else None
-        state = global_state(episode.world, decision.deployment, env, queue)[0]
-        parts = {
-            "joint": (outcome.reward_global[0, :, None], outcome.reward_centre[0, :, None]),
-            "per-user": (outcome.reward_global_user[0], outcome.reward_centre_user[0]),
-        }[config.credit]
+        state = global_state(episode.world, decision.deployment, decision.env, queue)
+        parts = (outcome.reward_global_user, outcome.reward_centre_user)
+        if config.credit == "joint":
+            parts = (outcome.reward_global[..., None], outcome.reward_centre[..., None])
         rewards = [
-            parts[int(c == len(self.critics) - 1)][:-1].to(state.dtype)
+            parts[int(c == len(self.critics) - 1)][:, :-1].to(state.dtype)
             for c in range(len(self.critics))
         ]
         advantages, returns = [], []
@@ -121,13 +159,14 @@ class PlainLearner:
             mean, std = self.scale[c]
             with torch.no_grad():
                 value = critic(state) * std + mean
-                advantage = gae(rewards[c].mT, value.mT, config.discount, config.gae_lambda).mT
-                advantages.append(advantage)
-                returns.append(advantage + value[:-1])
+                worlds = zip(rewards[c].mT, value.mT, strict=True)
+                advantage = [gae(*one, config.discount, config.gae_lambda).mT for one in worlds]
+                advantages.append(torch.cat(advantage))
+                returns.append(torch.stack(advantage) + value[:, :-1])
                 if config.value_norm:
                     self._rescale(c, returns[c])
         actors = self._actors(episode, advantages)
-        slots = len(state) - 1
+        slots = len(advantages[0])
         orders = [agent_order(len(actors), generator) for _ in range(config.epochs)]
         for order in orders:
             for _ in range(config.critic_passes):
@@ -136,13 +175,15 @@ class PlainLearner:
             log_factor = torch.zeros(2, slots, dtype=state.dtype)
             for agent in order:
                 other = config.factor == "by-reward" and agent == len(actors) - 1
-                actors[agent].step(log_factor[int(other)])
+                alone = config.algorithm == "beta-mappo"
+                known = torch.zeros_like(log_factor[0]) if alone else log_factor[int(other)]
+                actors[agent].step(known)
 
     def _rescale(self, c, returns, decay=0.9):
         weight, first, second = self.moments[c]
         weight = decay * weight + 1 - decay
-        first = decay * first + (1 - decay) * returns.mean(0)
-        second = decay * second + (1 - decay) * (returns**2).mean(0)
+        first = decay * first + (1 - decay) * returns.mean((0, 1))
+        second = decay * second + (1 - decay) * (returns**2).mean((0, 1))
         self.moments[c] = weight, first, second
         mean, std = self.scale[c]
         new_mean = first / weight
@@ -158,38 +199,44 @@ class PlainLearner:
         prediction = self.critics[c](state)
         target = returns
         if self.config.critic_target == "td":
-            target = reward + self.config.discount * (prediction.detach()[1:] * std + mean)
-        self.critics[c].descend(0.5 * ((target - mean) / std - prediction[:-1]).pow(2).mean())
+            target = reward + self.config.discount * (prediction.detach()[:, 1:] * std + mean)
+        self.critics[c].descend(0.5 * ((target - mean) / std - prediction[:, :-1]).pow(2).mean())
 
     def _actors(self, episode, advantages):
-        config, world, decision = self.config, episode.world, episode.decision
-        env, actions = decision.env, decision.actions
-        per_user = config.credit == "per-user"
-        scale = standardise if config.normalize_advantage else (lambda array: array)
-
-        def advantage(agent, fine):
-            one = advantages[self.critic_of[agent]]
-            return scale(one if fine and per_user else one.sum(-1))
+        """The actors with what each learns from; one for all users has a ratio for each of them."""
+        world, decision, config = episode.world, episode.decision, self.config
+        env, choice = decision.env, decision.actions.deployment
+        shared, difference = config.actors == "shared", config.credit == "difference"
+        gains = [one.sum(-1) if config.credit == "joint" else one for one in advantages]
+        slots = torch.arange(len(gains[0]))
+        users, twins, centre = [], [], decision.centre_obs
+        for k in range(env.num_users):
+            one = slice(k, k + 1)
+            arrays = decision.user_obs[:, :, k], decision.power_unit[..., one]
+            critic = self.critic_of[0 if shared else k]
+            own = data(effects(episode))[:, k] if difference else advantages[critic].sum(-1)
+            users.append([*map(data, (*arrays, decision.sending[..., one])), own, slots])
+            if shared:
+                arrays = centre[:, :, k], choice[..., one], world.request[..., one]
+                fine = gains[-1] if config.credit == "joint" else gains[-1][:, k]
+                twins.append([*map(data, arrays), fine, slots])
+        if shared:
+            users, twins = ([map(torch.cat, zip(*one, strict=True))] for one in (users, twins))
+        else:
+            twins = [[*map(data, (centre, choice, world.request)), gains[-1], slots]]
 
         mask = station_mask(world.association, decision.deployment, decision.served, env)
-        weights = torch.cat([actions.cpu_share, actions.wired_share], dim=-1)
-        material = []
-        for k in range(env.num_users):
-            mine = slice(k, k + 1)
-            material.append(
-                ("beta", decision.user_obs[0, :, k], decision.power_unit[0, :, mine],
-                 decision.sending[0, :, mine], False)
-            )  # fmt: skip
+        stations = []
         for m in range(env.num_bs):
-            material.append(
-                ("beta", decision.station_obs[0, :, m], weights[0, :, m], mask[0, :, m], True)
-            )
-        material.append(
-            ("categorical", decision.centre_obs[0], actions.deployment[0], world.request[0], True)
-        )
+            arrays = decision.station_obs[:, :, m], decision.weight_unit[:, :, m], mask[:, :, m]
+            gain = gains[self.critic_of[len(users) + m]]
+            stations.append([*map(data, arrays), gain, slots])
+        material = [(config.head, *arrays) for arrays in users + stations]
+        material.append(("categorical", *twins[0]))
+        scale = standardise if config.normalize_advantage else (lambda array: array)
         return [
-            Actor(network, head, obs[:-1], value[:-1], counts[:-1], advantage(agent, fine))
-            for agent, (network, (head, obs, value, counts, fine)) in enumerate(
-                zip(self.actors, material, strict=True)
+            Actor(network, head, obs, value, counts, scale(gain), slot)
+            for network, (head, obs, value, counts, gain, slot) in zip(
+                self.actors, material, strict=True
             )
         ]

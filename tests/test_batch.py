@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Beta, Categorical
+from torch.distributions import Beta, Categorical, Normal
 
 from dtlib.algorithms.batch import ActorBatch, actor_data, explained_variance, standardise
-from dtlib.distributions import beta_parameters
+from dtlib.distributions import beta_parameters, gaussian_parameters
 
 SLOTS, USERS = 23, 4
+CASES = [("beta", 1), ("beta", 2), ("gaussian", 1), ("gaussian", 2), ("categorical", 1)]
 
 
 def random_case(head, blocks, seed=0, choices=3):
@@ -22,6 +23,9 @@ def random_case(head, blocks, seed=0, choices=3):
     obs = torch.randn(SLOTS, 6, generator=generator)
     if head == "beta":
         value = torch.rand(SLOTS, numbers, generator=generator) * 0.9 + 0.05
+        raw = torch.randn(SLOTS, 2 * numbers, generator=generator)
+    elif head == "gaussian":  # also outside of [0, 1]
+        value = 0.5 + torch.randn(SLOTS, numbers, generator=generator)
         raw = torch.randn(SLOTS, 2 * numbers, generator=generator)
     else:
         value = torch.randint(choices, (SLOTS, numbers), generator=generator)
@@ -40,12 +44,14 @@ def dense(head, raw, value):
     if head == "beta":
         first, second = beta_parameters(raw).chunk(2, dim=-1)
         law = Beta(first, second)
+    elif head == "gaussian":
+        law = Normal(*gaussian_parameters(*raw.chunk(2, dim=-1)))
     else:
         law = Categorical(logits=raw.view(*value.shape, -1))
     return law.log_prob(value), law.entropy()
 
 
-@pytest.mark.parametrize(("head", "blocks"), [("beta", 1), ("beta", 2), ("categorical", 1)])
+@pytest.mark.parametrize(("head", "blocks"), CASES)
 @pytest.mark.parametrize("per_user", [False, True])
 def test_groups_against_a_loop(head, blocks, per_user):
     obs, value, mask, raw = random_case(head, blocks)
@@ -92,7 +98,7 @@ def test_the_smallest_case_by_hand():
     assert joint.group.tolist() == [0, 0, 0] and joint.advantage.tolist() == [3.0]
 
 
-@pytest.mark.parametrize("head", ["beta", "categorical"])
+@pytest.mark.parametrize("head", ["beta", "gaussian", "categorical"])
 def test_an_action_without_effect_gets_no_gradient(head):
     """Outputs behind masked numbers have gradient zero, all others that of the dense density."""
     obs, value, mask, raw = random_case(head, 1)
@@ -110,10 +116,10 @@ def test_an_action_without_effect_gets_no_gradient(head):
     (expected,) = torch.autograd.grad(-gain.sum() / kept.sum(), raw)
     torch.testing.assert_close(found, expected[kept])
 
-    if head == "beta":
-        without_effect = torch.cat([~mask, ~mask], dim=-1)[kept]
-    else:
+    if head == "categorical":
         without_effect = (~mask).repeat_interleave(raw.shape[1] // mask.shape[1], dim=-1)[kept]
+    else:
+        without_effect = torch.cat([~mask, ~mask], dim=-1)[kept]
     assert without_effect.any() and found[without_effect].abs().max() == 0
     assert found[~without_effect].abs().min() > 0
 
@@ -138,7 +144,7 @@ def test_masking_leaves_the_expected_gradient_alone():
     assert masked[3:].abs().max() == 0 and masked[:3].abs().min() > 0.01
 
 
-@pytest.mark.parametrize(("head", "blocks"), [("beta", 1), ("beta", 2), ("categorical", 1)])
+@pytest.mark.parametrize(("head", "blocks"), CASES)
 @pytest.mark.parametrize("per_user", [False, True])
 def test_runs_side_by_side_do_not_see_each_other(head, blocks, per_user):
     """Padding counts nowhere: each run's log-probabilities and slopes are those it has alone."""

@@ -59,7 +59,7 @@ def test_writes_tidy_data_and_manifest(episode, request, tmp_path, capsys):
     notes = json.loads(text)
     config = TrainConfig.from_dict(notes["config"])
     assert notes["config_sha256"] == hashlib.sha256(config.canonical_json().encode()).hexdigest()
-    assert config == TrainConfig.from_preset("smoke")
+    assert config == TrainConfig.from_preset("smoke", **episode.SEEN)
     assert notes["threads"] == 1 and "torch" in notes["packages"]
     assert str(tmp_path) not in text and str(request.config.rootpath) not in text
 
@@ -67,7 +67,10 @@ def test_writes_tidy_data_and_manifest(episode, request, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--preset", "huge"], "bench: preset = 'huge': must be one of smoke, quick, paper"),
+        (
+            ["--preset", "huge"],
+            "bench: preset = 'huge': must be one of smoke, quick, companion, paper",
+        ),
         (["--rounds", "0"], "bench: rounds = 0: must be at least 1"),
         (["--steps", "0"], "bench: steps = 0: must be at least 1"),
         (["--steps", "few"], "bench: argument --steps: invalid int value: 'few'"),

@@ -28,6 +28,7 @@ def test_train_evaluate(tmp_path):
     result = call("evaluate", tmp_path / "r", "--worlds", 2, "--csv", table, "--quiet")
     assert result.exit_code == 0, result.output
     assert "energy_per_user_slot_j" in result.output
+    assert "the worst user fails in" in result.output
     assert len(table.read_text().splitlines()) == 3
 
 
@@ -49,7 +50,7 @@ BAD = [
     (["--set", "epochs"], "--set epochs: must be name=value"),
     (["--set", "env=3"], "env = 3: "),
     (["--algorithm", "ppo"], "algorithm = 'ppo': "),
-    (["--preset", "huge"], "preset = 'huge': must be one of smoke, quick, paper"),
+    (["--preset", "huge"], "preset = 'huge': must be one of smoke, quick, companion, paper"),
     (["--seed", "-1"], "seed = -1: "),
     (["--seed", "x"], "'x' is not a valid integer"),
     (["--threads", "0"], "--threads"),
@@ -68,7 +69,7 @@ def test_bad_settings(tmp_path, arguments, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["figure", "fig99"], "figure = 'fig99': must be one of fig04"),
+        (["figure", "fig99"], "figure = 'fig99': must be one of ablations"),
         (["figure", "fig05", "--preset", "smoke", "--seeds", "0"], "seeds = 0: "),
         (["notebook", "fig99"], "notebook = 'fig99': must be one of"),
         (["evaluate", "no/such/run"], "holds no run"),

@@ -95,14 +95,14 @@ def test_bad_network_inside_a_run_is_named_with_env(way, case):
     ("changes", "start", "rule"),
     [
         ({"algorithm": "ppo"}, "algorithm = 'ppo'", "beta-happo"),
-        ({"preset": "huge"}, "preset = 'huge'", "'smoke', 'quick' or 'paper'"),
+        ({"preset": "huge"}, "preset = 'huge'", "'smoke', 'quick', 'companion' or 'paper'"),
         ({"episodes": 0}, "episodes = 0", "greater than or equal to 1"),
         ({"learning_rate": math.nan}, "learning_rate = nan", "finite"),
         ({"learning_rate": -1e-4}, "learning_rate = -0.0001", "greater than 0"),
         ({"discount": 1.1}, "discount = 1.1", "less than or equal to 1"),
         ({"hidden_sizes": (128, 0)}, "hidden_sizes.1 = 0", "greater than or equal to 1"),
         ({"seed": -1}, "seed = -1", "greater than or equal to 0"),
-        ({"credit": "each"}, "credit = 'each'", "'joint' or 'per-user'"),
+        ({"credit": "each"}, "credit = 'each'", "'joint', 'per-user' or 'difference'"),
         ({"lerning_rate": 1}, "lerning_rate = 1", "did you mean learning_rate?"),
         ({"env": 5}, "env = 5", "EnvConfig"),
         ({"env": [("num_users", 3)]}, "env = [('num_users', 3)]", "EnvConfig"),
@@ -119,7 +119,7 @@ def test_bad_run_is_one_line(changes, start, rule):
 @pytest.mark.parametrize("preset", ["huge", "", None, 3, ["quick"], "Quick"])
 def test_unknown_preset(preset):
     text = _error(lambda: TrainConfig.from_preset(preset))
-    assert text == f"preset = {preset!r}: must be one of smoke, quick, paper"
+    assert text == f"preset = {preset!r}: must be one of smoke, quick, companion, paper"
 
 
 @pytest.mark.parametrize("values", [[], "text", None, 3])

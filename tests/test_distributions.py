@@ -1,4 +1,4 @@
-"""Beta and categorical actions: densities, entropies, their slopes, samples."""
+"""Beta, Gaussian and categorical actions: densities, entropies, their slopes, samples."""
 
 import math
 
@@ -11,11 +11,14 @@ from dtlib.distributions import (
     EDGE,
     BetaTerms,
     CategoricalTerms,
+    GaussianTerms,
     beta_entropy,
     beta_log_prob,
     beta_parameters,
+    gaussian_parameters,
     sample_beta,
     sample_categorical,
+    sample_gaussian,
 )
 
 GRID = [(1.0, 1.0), (1.2, 1.0), (1.7, 1.7), (5.0, 2.0), (40.0, 300.0), (0.7, 3.0)]
@@ -95,6 +98,26 @@ def test_beta_samples_keep_off_the_edges():
     assert torch.tensor(EDGE) > 0 and torch.tensor(1 - EDGE) < 1  # also in single precision
 
 
+def test_gaussian_parameters():
+    """In the middle and 0.37 wide on [−1, 1] at first; the deviation is positive and bounded."""
+    raw = torch.tensor([0.0, -1.0, 1.0, 50.0, -80.0])
+    mean, std = gaussian_parameters(raw, raw)
+    torch.testing.assert_close(mean[:4], torch.tensor([0.5, 0.0, 1.0, 25.5]))
+    assert std[0].item() == pytest.approx(0.5 / (2 * (1 + math.exp(-1))))
+    assert 2 * std[0].item() == pytest.approx(0.37, abs=0.005)
+    assert (std > 0).all() and std.max() <= 0.25
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.5, 0.18), (0.0, 0.25), (7.0, 1e-3)])
+def test_gaussian_samples_follow_the_distribution(mean, std):
+    count = 20_000
+    draws = sample_gaussian(torch.full((count,), mean), torch.full((count,), std), seeded(0))
+    law = scipy.stats.norm(mean, std)
+    assert scipy.stats.kstest(draws.double().numpy(), law.cdf).pvalue > 1e-3
+    assert draws.mean().item() == pytest.approx(mean, abs=5 * std / count**0.5)
+    assert draws.std().item() == pytest.approx(std, rel=0.03)
+
+
 def test_categorical_frequencies():
     logits = torch.tensor([[0.0, 1.0, -1.0], [5.0, 5.0, 5.0]])
     count = 20_000
@@ -147,6 +170,42 @@ def test_beta_slopes_are_accurate_in_single_precision():
     raw, value, weight = beta_case(1)
     double = BetaTerms(raw.detach(), torch.stack([value.log(), (-value).log1p()], 1))
     single = BetaTerms(raw.detach().float(), double.logs.float())
+    torch.testing.assert_close(single.log_prob.double(), double.log_prob, rtol=1e-4, atol=1e-4)
+    for one, two in zip(
+        single.slopes(weight.float(), weight.float()), double.slopes(weight, weight), strict=True
+    ):
+        torch.testing.assert_close(one.double(), two, rtol=1e-4, atol=1e-4)
+
+
+def gaussian_case(seed=0):
+    """Outputs from narrow to wide and actions up to many deviations away, in float64."""
+    generator = seeded(seed)
+    raw = 2 * torch.randn(2, 2, 40, generator=generator, dtype=torch.float64)
+    value = 0.5 + torch.randn(2, 40, generator=generator, dtype=torch.float64)
+    weight = torch.randn(2, 40, generator=generator, dtype=torch.float64)
+    return raw.requires_grad_(), value, weight
+
+
+@pytest.mark.parametrize("entropy_weight", [None, 0.3])
+def test_gaussian_terms_equal_autograd(entropy_weight):
+    raw, value, weight = gaussian_case()
+    law = torch.distributions.Normal((1 + raw[:, 0]) / 2, torch.sigmoid(1 + raw[:, 1]) / 4)
+    assert (value < 0).any() and (value > 1).any()
+    share = None if entropy_weight is None else entropy_weight * (1 + weight**2)
+    total = (weight * law.log_prob(value)).sum()
+    total = total + (0 if share is None else (share * law.entropy()).sum())
+    (expected,) = torch.autograd.grad(total, raw)
+    terms = GaussianTerms(raw.detach(), value)
+    torch.testing.assert_close(terms.log_prob, law.log_prob(value).detach())
+    for _ in range(2):  # nothing is used up
+        entropy, slope = terms.slopes(weight, share)
+        torch.testing.assert_close(entropy, law.entropy().detach())
+        torch.testing.assert_close(slope, expected)
+
+
+def test_gaussian_slopes_are_accurate_in_single_precision():
+    raw, value, weight = (array.detach() for array in gaussian_case(1))
+    double, single = GaussianTerms(raw, value), GaussianTerms(raw.float(), value.float())
     torch.testing.assert_close(single.log_prob.double(), double.log_prob, rtol=1e-4, atol=1e-4)
     for one, two in zip(
         single.slopes(weight.float(), weight.float()), double.slopes(weight, weight), strict=True

@@ -12,10 +12,10 @@ from dtlib import figures
 def data():
     slots = np.arange(1, 21) * 1000
     parts = []
-    for variant in ("published", "companion"):
+    for algorithm in ("beta-happo", "maddpg"):
         for seed in range(3):
             columns = {
-                "figure": "fig04_06", "algorithm": "beta-happo", "variant": variant, "seed": seed,
+                "figure": "fig04_06", "algorithm": algorithm, "variant": algorithm, "seed": seed,
                 "x": slots, "reward_global": -1 / slots + seed, "reward_centre": -0.5,
                 "energy_per_user_slot_j": 1e-3 * (seed + 1),
             }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,9 +14,11 @@ from dtlib.observations import (
     global_state,
     observe_centre,
     observe_stations,
+    observe_twins,
     observe_users,
     state_size,
     station_size,
+    twin_size,
     user_size,
 )
 
@@ -71,14 +74,48 @@ def test_shapes_are_the_sizes(users, sites):
     assert with_queue.shape == (2, world.slots, state_size(env, queue=True))
 
 
+@pytest.mark.parametrize(("users", "sites"), SIZES)
+def test_what_users_derive_by_loops(users, sites):
+    """The request within its ranges, then log-distances: computed here from the positions."""
+    env, world, _ = _network(users, sites)
+    bare, got = observe_users(world, env), observe_users(world, env, derived=True)
+    assert got.shape[-1] == user_size(env, derived=True) == user_size(env) + sites + 4
+    assert torch.equal(got[..., : user_size(env)], bare)
+    for r, n in _slots(world):
+        for k in range(users):
+            request = [0.0, 0.0, 0.0]
+            if world.request[r, n, k]:
+                request = [
+                    2 * (getattr(world, name)[r, n, k].item() - low) / (high - low) - 1
+                    for name, (low, high) in (
+                        ("data_bits", env.data_bits),
+                        ("cycles_per_bit", env.cycles_per_bit),
+                        ("deadline_s", env.deadline_s),
+                    )
+                ]
+            place = world.position[r, n, k].tolist()
+            lengths = [math.dist(place, site) for site in world.bs_position.tolist()]
+            logs = [math.log10(max(length, 1.0)) - 2 for length in lengths]
+            _close(got[r, n, k, user_size(env) :], [*request, min(logs), *logs])
+
+
+def test_a_range_of_no_width_derives_to_zero():
+    env = EnvConfig(num_users=3, num_bs=2, frame_slots=8, frames=2, data_bits=(2e4, 2e4))
+    world = sample_world(env, 0)
+    request = observe_users(world, env, derived=True)[..., user_size(env) : user_size(env) + 3]
+    assert not request[..., 0].any() and request[..., 1:][world.request].abs().min() > 0
+
+
 def test_types_follow_the_world_and_values_are_scaled():
     env = EnvConfig(num_users=6, num_bs=3, frame_slots=20, frames=2)
     world = sample_world(env, 0)
     home = world.association
     for array in (
         observe_users(world, env),
+        observe_users(world, env, derived=True),
         observe_stations(world, home, env),
         observe_centre(world, env),
+        observe_twins(world, env),
         global_state(world, home, env),
     ):
         assert array.dtype == torch.float32
@@ -141,6 +178,20 @@ def test_centre_and_state_by_loops(users, sites):
         _close(bare[r, n], [*head, *lives, *places, *tasks])
 
 
+@pytest.mark.parametrize(("users", "sites"), SIZES)
+def test_twins_by_loops(users, sites):
+    env, world, _ = _network(users, sites)
+    got = observe_twins(world, env)
+    assert got.shape == (2, world.slots, users, twin_size(env))
+    for r, n in _slots(world):
+        near = world.association[r, n].tolist()
+        load = [near.count(m) / users for m in range(sites)]
+        for k in range(users):
+            own = [float(near[k] == m) for m in range(sites)]
+            place = _unit(world.position[r, n, k], env)
+            _close(got[r, n, k], [(k + 1) / users, *_sites(world, env), *own, *load, *place])
+
+
 def test_data_of_users_without_a_request_is_seen_by_nobody():
     """Other sizes, cycles, deadlines and positions where nobody asks change nothing they see."""
     env, world, home = _network(7, 3)
@@ -152,7 +203,9 @@ def test_data_of_users_without_a_request_is_seen_by_nobody():
         deadline_s=torch.where(asks, world.deadline_s, 3.0),
     )
     assert not torch.equal(other.data_bits, world.data_bits)
-    assert torch.equal(observe_users(world, env), observe_users(other, env))
+    for derived in (False, True):
+        one, two = (observe_users(each, env, derived) for each in (world, other))
+        assert torch.equal(one, two)
     assert torch.equal(global_state(world, home, env), global_state(other, home, env))
     assert (observe_users(world, env)[..., -3:][~asks] == 0).all()
     assert (observe_users(world, env)[..., -3:][asks] > 0).all()
@@ -178,6 +231,7 @@ def test_the_centre_sees_no_request_and_no_deployment():
     env, world, _ = _network()
     quiet = replace(world, request=torch.zeros_like(world.request))
     assert torch.equal(observe_centre(world, env), observe_centre(quiet, env))
+    assert torch.equal(observe_twins(world, env), observe_twins(quiet, env))
 
 
 def test_a_window_sees_what_the_episode_sees():

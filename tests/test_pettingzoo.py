@@ -245,9 +245,9 @@ def test_slot_actions_lie_in_the_action_spaces():
 def test_actors_see_enough_to_play_the_episode(monkeypatch, request):
     """Networks on the environment's observations alone act as on the whole episode."""
     monkeypatch.syspath_prepend(str(request.config.rootpath))
-    from benchmarks.episode import act_on
+    from benchmarks.episode import SEEN, act_on
 
-    config = TrainConfig.from_preset("smoke", output_gain=1.0)
+    config = TrainConfig.from_preset("smoke", output_gain=1.0, **SEEN)
     policies = Policies(config, torch.Generator().manual_seed(0))
     world = sample_world(config.env, 4)
     outcome = simulate(world, policies.act(world), config.env)

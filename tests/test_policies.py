@@ -1,28 +1,67 @@
 """Stacked networks, Beta and categorical heads, and what the agents do in a world."""
 
+import itertools
+from dataclasses import replace
+
+import numpy as np
 import pytest
+import scipy.stats
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
-from dtlib.distributions import beta_parameters
+from dtlib.distributions import beta_parameters, gaussian_parameters
+from dtlib.observations import observe_twins
 from dtlib.policies import power_watts, station_mask
 from dtlib.simulator import check_actions, deploy, initial_carry, simulate
 
 ENV = EnvConfig(num_users=7, num_bs=3, frame_slots=10, frames=6, migration_slots=3)
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), output_gain=1.0)
-GRID = [(1.0, 1.0), (1.2, 1.0), (1.7, 1.7), (5.0, 2.0), (40.0, 300.0), (0.7, 3.0)]
 
 
 def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
+# --- from numbers to watts ----------------------------------------------------------------------
+
+
 def test_power_scales():
-    unit = torch.tensor([0.0, 0.5, 1.0])
-    watt = power_watts(unit, ENV, CONFIG)
+    unit, far = torch.tensor([0.0, 0.5, 1.0]), torch.full((3,), 700.0)
+    watt = power_watts(unit, far, ENV, CONFIG)
     assert watt.tolist() == pytest.approx([0, 0.25, 0.5])
-    decibel = power_watts(unit, ENV, CONFIG.replace(power_action="decibel", power_range_db=40.0))
-    assert decibel.tolist() == pytest.approx([0.5e-4, 0.5e-2, 0.5])
+    decibel = CONFIG.replace(power_action="decibel", power_range_db=40.0)
+    assert power_watts(unit, far, ENV, decibel).tolist() == pytest.approx([0.5e-4, 0.5e-2, 0.5])
+
+
+def test_path_loss_powers_by_hand():
+    """The mean received power: 10 dB above the noise at 1, 20 dB less at ½, silence at 0."""
+    config = CONFIG.replace(power_action="path-loss", power_range_db=40.0, power_top_db=10.0)
+    unit = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    near = power_watts(unit, torch.full_like(unit, 100.0), ENV, config)
+    loss = 1e-3 * 100**-2.2
+    assert near.tolist() == pytest.approx([0, 1e-9 * 10 * (99 / 9999) / loss, 1e-9 * 10 / loss])
+    far = power_watts(unit, torch.full_like(unit, 1000.0), ENV, config)
+    assert far.tolist() == pytest.approx([0, 1e-8 * (99 / 9999) / (1e-3 * 1000**-2.2), 0.5])
+    high = config.replace(power_top_db=20.0, power_range_db=10.0)
+    close = power_watts(unit, torch.ones_like(unit), ENV, high)  # at 1 m the gain is ρ₀
+    assert close.tolist() == pytest.approx([0, 1e-4 * (10**0.5 - 1) / 9, 1e-4])
+
+
+@given(
+    st.floats(0, 1, width=32),
+    st.floats(1, 5000, width=32),
+    st.sampled_from(["watt", "decibel", "path-loss"]),
+    st.floats(5, 80),
+    st.floats(-30, 60),
+)
+def test_powers_are_never_above_the_largest(unit, distance, scale, reach, top):
+    config = CONFIG.replace(power_action=scale, power_range_db=reach, power_top_db=top)
+    units = torch.tensor([unit, 1.0, 0.0])
+    power = power_watts(units, torch.full((3,), distance), ENV, config)
+    assert (power <= ENV.max_power_w).all() and (power >= 0).all()
+    assert power[2] <= power[0] <= power[1]
 
 
 # --- acting in a world --------------------------------------------------------------------------
@@ -34,7 +73,7 @@ def policies(config=CONFIG, seed=0):
 
 @pytest.mark.parametrize("decision", ["frame-end", "frame-start"])
 @pytest.mark.parametrize("transmits", [False, True])
-@pytest.mark.parametrize("scale", ["watt", "decibel"])
+@pytest.mark.parametrize("scale", ["watt", "decibel", "path-loss"])
 @pytest.mark.parametrize("random", [True, False])
 def test_actions_are_valid_and_drawn_only_where_they_count(decision, transmits, scale, random):
     env = ENV.replace(deployment_decision=decision, migrating_transmits=transmits)
@@ -56,6 +95,51 @@ def test_actions_are_valid_and_drawn_only_where_they_count(decision, transmits, 
     asked = loop_mask(world.association, actions.deployment, world.request, env)
     weights = torch.cat([actions.cpu_share, actions.wired_share], -1)
     assert torch.equal(weights > 0, counts | asked)
+
+
+@pytest.mark.parametrize("random", [True, False])
+def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random):
+    world = sample_world(ENV, 5, 2)
+    actors = policies(CONFIG.replace(algorithm="gaussian-happo", output_gain=3.0))
+    decided = actors.decide(world, [seeded(1)] if random else None)
+    check_actions(decided.actions, world, ENV)
+    weights = torch.cat([decided.actions.cpu_share, decided.actions.wired_share], -1)
+    executed = decided.actions.power / ENV.max_power_w
+    for unit, done in ((decided.power_unit, executed), (decided.weight_unit, weights)):
+        assert (unit < 0).any() and (unit > 1).any()
+        torch.testing.assert_close(done, unit.clamp(0, 1))
+    assert torch.equal(decided.power_unit != 0, decided.sending)
+    asked = loop_mask(world.association, decided.actions.deployment, world.request, ENV)
+    counts = loop_mask(world.association, decided.deployment, decided.served, ENV)
+    assert torch.equal(decided.weight_unit != 0, counts | asked)
+    raw = [actors.users.single(k, decided.user_obs[1, :, k]) for k in range(ENV.num_users)]
+    mean, std = gaussian_parameters(*torch.stack(raw, 1).unbind(-1))
+    middle = torch.where(decided.sending[1], mean.clamp(0, 1) * ENV.max_power_w, 0)
+    torch.testing.assert_close(decided.mean_power[1], middle)
+    score = ((decided.power_unit[1] - mean) / std)[decided.sending[1]]
+    if random:
+        assert score.std().item() == pytest.approx(1, abs=0.3) and score.abs().max() < 5
+    else:
+        assert score.abs().max() < 1e-4
+
+
+def test_path_loss_looks_at_the_serving_base_station():
+    config = CONFIG.replace(power_action="path-loss")
+    world = sample_world(ENV, 5, 2)
+    decided = policies(config).decide(world, [seeded(1)])
+    levels = set()
+    for r, n, k in decided.sending.nonzero().tolist():
+        distance = world.distance[r, n, k, world.association[r, n, k]].item()
+        for unit, power in (
+            (decided.power_unit[r, n, k].item(), decided.actions.power[r, n, k].item()),
+            (None, decided.mean_power[r, n, k].item()),
+        ):
+            received = power * 1e-3 * distance**-2.2 / 1e-9  # to noise, on average
+            if unit is not None and power < 0.499:
+                assert received == pytest.approx(10 * (10 ** (4 * unit) - 1) / 9999, rel=1e-3)
+                levels.add(round(received, 6))
+            assert 0 < power <= 0.5 and received <= 10.001
+    assert len(levels) > 50
 
 
 def loop_mask(association, deployment, served, env):
@@ -111,9 +195,10 @@ def test_what_the_learner_masks_has_no_effect_on_its_reward():
     assert not torch.equal(one.reward_centre, two.reward_centre)
 
 
+@pytest.mark.parametrize("actors", ["per-agent", "shared"])
 @pytest.mark.parametrize("hidden", [(16, 8), (128, 64)])
-def test_replicas_are_independent(hidden):
-    config = CONFIG.replace(hidden_sizes=hidden)
+def test_replicas_are_independent(hidden, actors):
+    config = CONFIG.replace(hidden_sizes=hidden, actors=actors)
     world = sample_world(ENV, 3, 3)
     actors = policies(config)
     together = actors.decide(world, [seeded(s) for s in (1, 2, 3)])
@@ -122,6 +207,32 @@ def test_replicas_are_independent(hidden):
         for name in ("power", "cpu_share", "wired_share", "deployment"):
             batch, single = getattr(together.actions, name)[r], getattr(alone.actions, name)[0]
             torch.testing.assert_close(batch, single, rtol=1e-5, atol=1e-6)
+
+
+def test_one_generator_for_all_replicas():
+    """Worlds side by side draw from one stream, each number its own from its agent's law."""
+    env = ENV.replace(request_prob=1.0)
+    actors, world = policies(CONFIG.replace(env=env)), sample_world(env, 3, 2)
+    twice = replace(world, **{
+        name: array[:1].expand(2, *array.shape[1:])
+        for name, array in vars(world).items() if name != "bs_position"
+    })  # fmt: skip
+    one, two = (actors.decide(twice, [seeded(1)]) for _ in range(2))
+    assert torch.equal(one.power_unit, two.power_unit)
+    assert torch.equal(one.actions.deployment, two.actions.deployment)
+    both = one.sending.all(0)
+    assert (one.power_unit[0] != one.power_unit[1])[both].all() and both.sum() > 200
+    assert (one.actions.deployment[0] != one.actions.deployment[1]).any()
+    rank = []
+    for r in range(2):
+        raw = torch.stack([actors.users.single(k, one.user_obs[r, :, k]) for k in range(7)], 1)
+        law = scipy.stats.beta(*beta_parameters(raw)[both].double().mT.numpy())
+        rank.append(law.cdf(one.power_unit[r][both].double()))
+        assert scipy.stats.kstest(rank[r], "uniform").pvalue > 1e-3
+    assert abs(np.corrcoef(*rank)[0, 1]) < 4 / len(rank[0]) ** 0.5
+    alone = actors.decide(world.replica(1)), actors.decide(world)  # means need no generator
+    torch.testing.assert_close(alone[0].actions.power[0], alone[1].actions.power[1])
+    torch.testing.assert_close(alone[0].weight_unit[0], alone[1].weight_unit[1])
 
 
 def test_the_mean_action_is_deterministic_and_the_mean():
@@ -136,6 +247,27 @@ def test_the_mean_action_is_deterministic_and_the_mean():
     logits = actors.centre.single(0, one.centre_obs[0]).view(-1, ENV.num_users, ENV.num_bs)
     assert torch.equal(one.actions.deployment[0], logits.argmax(-1))
     assert torch.equal(actors.act(world).power, one.actions.power)
+
+
+def test_one_network_for_all_users():
+    """Each MU's power and each twin's server come from the one network and its own observation."""
+    world, actors = sample_world(ENV, 3, 2), policies(CONFIG.replace(actors="shared"))
+    assert actors.users.count == 1
+    decided = actors.decide(world)
+    assert 0 < decided.sending.float().mean() < 1
+    for r, n, k in itertools.product(range(2), range(0, world.slots, 7), range(ENV.num_users)):
+        raw = actors.users.single(0, decided.user_obs[r, n, k : k + 1])[0]
+        first, second = beta_parameters(raw)
+        expected = (first / (first + second)).item() if decided.sending[r, n, k] else 0
+        assert decided.power_unit[r, n, k].item() == pytest.approx(expected, rel=1e-4)
+        seen = decided.centre_obs[r, n, k : k + 1]
+        assert torch.equal(seen, observe_twins(world, ENV)[r, n, k : k + 1])
+        logits = actors.centre.single(0, seen)[0]
+        assert decided.actions.deployment[r, n, k] == logits.argmax()
+    drawn = actors.decide(world, [seeded(1)])
+    check_actions(drawn.actions, world, ENV)
+    assert torch.equal(drawn.power_unit > 0, drawn.sending)
+    assert len(drawn.power_unit.unique()) > 0.9 * drawn.sending.sum()
 
 
 def test_sampling_is_seeded():
@@ -168,9 +300,10 @@ def test_samples_come_from_each_agents_own_network():
             assert weight[:, k].mean().item() == pytest.approx(expected[k].item(), abs=0.03)
 
 
-def test_step_by_step_equals_the_whole_episode():
+@pytest.mark.parametrize("sharing", ["per-agent", "shared"])
+def test_step_by_step_equals_the_whole_episode(sharing):
     """Acting slot by slot with the carried state gives the actions of the whole expression."""
-    world, actors = sample_world(ENV, 3), policies()
+    world, actors = sample_world(ENV, 3), policies(CONFIG.replace(actors=sharing))
     whole = actors.decide(world)
     carry = initial_carry(world)
     for n in range(world.slots):

@@ -1,5 +1,6 @@
 """Training: same seeds, same bits; killed and resumed, same bits; files that are not ours."""
 
+import itertools
 import json
 import os
 import signal
@@ -11,12 +12,27 @@ import pandas as pd
 import pytest
 import torch
 
-from dtlib import ConfigError, TrainConfig, evaluate, load_run, sample_world, train
+from dtlib import (
+    Actions,
+    ConfigError,
+    Policies,
+    TrainConfig,
+    evaluate,
+    load_run,
+    sample_world,
+    simulate,
+    train,
+)
 from dtlib.checkpoint import FileError, load_checkpoint, save_checkpoint
 from dtlib.devices import resolve_device
-from dtlib.training import CHECKPOINT, TIMINGS, alike, stream_seed, train_together
+from dtlib.evaluation import evaluate_policy
+from dtlib.seeds import stream_seed
+from dtlib.simulator import initial_carry, join
+from dtlib.training import CHECKPOINT, TIMINGS, Game, Trainer, alike, train_together
 
-TINY = TrainConfig.from_preset("smoke", episodes=4, env={"num_users": 4, "num_bs": 2})
+TINY = TrainConfig.from_preset(
+    "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
+)
 
 
 def arrays_of(folder):
@@ -36,9 +52,11 @@ def assert_same_run(first, second):
     "changes",
     [
         {},
-        {"critic": "per-agent", "credit": "per-user", "power_action": "decibel"},
-        {"critic_target": "gae", "critic_sees_queue": True, "factor": "by-reward"},
-        {"env": {"queue_reset": False, "failure_threshold": 0.01}},
+        {"critic": "per-agent", "credit": "per-user", "power_action": "watt"},
+        {"critic_target": "td", "critic_sees_queue": True, "factor": "all", "credit": "joint"},
+        {"actors": "per-agent", "env": {"failure_threshold": 0.01}, "worlds": 2},
+        {"algorithm": "beta-mappo", "anneal": True, "env": {"queue_reset": True}},
+        {"algorithm": "gaussian-happo", "worlds": 2},
     ],
 )
 def test_same_seed_same_bits_and_resume(tmp_path, changes):
@@ -56,19 +74,86 @@ def test_other_seed_other_run():
     assert (a["reward_global"] != b["reward_global"]).all()
 
 
+# --- episodes -----------------------------------------------------------------------------------
+
+
+def assert_same_outcome(found, expected):
+    for name in vars(expected).keys() - {"carry"}:
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+    for name, value in vars(expected.carry).items():
+        assert torch.equal(torch.as_tensor(vars(found.carry)[name]), torch.as_tensor(value)), name
+
+
+@pytest.mark.parametrize("decision", ["frame-end", "frame-start"])
+@pytest.mark.parametrize("length", [1, 7, 20, 33, 100])
+def test_a_game_played_in_stretches_is_one_episode(decision, length):
+    """What its stretches join to is the outcome of all their actions in one expression."""
+    config = TINY.replace(worlds=2, env={"deployment_decision": decision})
+    queue = torch.arange(1, 9, dtype=torch.float64).view(2, 4) / 8
+    game = Game(config, 3, queue, torch.device("cpu"))
+    policies = Policies(config, torch.Generator().manual_seed(0))
+    slots = config.env.slots
+    edges = [*range(0, slots, length), slots]
+    parts = [game.play(policies, *ends) for ends in itertools.pairwise(edges)]
+    arrays = [vars(part.decision.actions) for part in parts]
+    actions = Actions(**{name: torch.cat([one[name] for one in arrays], 1) for name in arrays[0]})
+    whole = simulate(game.world, actions, config.env, initial_carry(game.world, queue))
+    assert whole.migrations.all() and whole.queue[:, 0].all()
+    assert_same_outcome(join(game.outcomes), whole)
+
+
+def test_an_episode_of_several_worlds(tmp_path):
+    """Each world of each episode is drawn once, and has a queue of its own that goes on."""
+    config = TINY.replace(worlds=3, env={"queue_reset": False, "failure_threshold": 0.01})
+    games = [Game(config, number, torch.zeros(3, 4), torch.device("cpu")) for number in range(2)]
+    gains = [one for game in games for one in game.world.gain]
+    for number, gain in enumerate(gains):
+        alone = sample_world(config.env, stream_seed("world", config.seed, number))
+        assert torch.equal(gain, alone.gain[0])
+    run = train(config, tmp_path, episodes=2)
+    assert list(run.history["slots"]) == [300, 600]
+    queue = arrays_of(tmp_path)["queue"]
+    assert queue.shape == (3, 4) and (queue[0] != queue[1]).any() and queue.max() > 10
+
+
+@pytest.mark.parametrize(("stretch", "steps"), [(100, 1), (40, 3)])
+def test_the_learner_is_told_how_far_training_is(monkeypatch, stretch, steps):
+    """From 0 to below 1, by episodes, and within one if policies improve more often."""
+    trainer, told = Trainer([TINY]), []
+    original = trainer.learner.update
+
+    def update(episodes, order, progress):
+        told.append((progress, episodes[0].world.slots))
+        return original(episodes, order, progress)
+
+    monkeypatch.setattr(trainer.learner, "update", update)
+    monkeypatch.setattr(trainer.learner, "stretch", lambda env: stretch)
+    rows = [trainer.episode()[0] for _ in range(4)]
+    starts = [0.0, 0.4, 0.8][:steps]
+    expected = [(number + start) / 4 for number in range(4) for start in starts]
+    assert [progress for progress, _ in told] == pytest.approx(expected)
+    assert [slots for _, slots in told] == 4 * ([100] if steps == 1 else [40, 40, 20])
+    assert [row["slots"] for row in rows] == [100, 200, 300, 400]
+
+
+# --- kept on disk -------------------------------------------------------------------------------
+
+
 def test_killed_at_any_moment(tmp_path):
-    config = TrainConfig.from_preset("smoke", episodes=30, epochs=1)
+    config = TrainConfig.from_preset("smoke", episodes=40, epochs=1)
     train(config, tmp_path / "whole")
     command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]
-    command += ["--set", "episodes=30", "--set", "epochs=1", "--threads", "1"]
+    command += ["--set", "episodes=40", "--set", "epochs=1", "--threads", "1"]
     command += ["--out", str(tmp_path / "killed")]
     kills = 0
     for _ in range(3):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         before = time.monotonic()
         start = episodes_in(tmp_path / "killed")
-        while episodes_in(tmp_path / "killed") < start + 4 and time.monotonic() - before < 60:
+        while episodes_in(tmp_path / "killed") < start + 4 and process.poll() is None:
             time.sleep(0.002)
+            if time.monotonic() - before > 60:
+                break
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
     assert kills > 0
@@ -156,9 +241,14 @@ def test_load_and_evaluate(tmp_path):
     assert loaded.config == TINY
     world = sample_world(TINY.env, 5)
     assert torch.equal(run.policies.act(world).power, loaded.policies.act(world).power)
-    table = evaluate(loaded, worlds=3)
+    table = evaluate(loaded, worlds=3).worlds
     assert list(table["world"]) == [0, 1, 2]
-    pd.testing.assert_frame_equal(table.iloc[:2], evaluate(run, worlds=2), check_exact=True)
+    again = evaluate(run, worlds=2).worlds
+    pd.testing.assert_frame_equal(table.iloc[:2], again, check_exact=True)
+    env = TINY.env.replace(frames=50)  # longer than its training episodes
+    assert TINY.env.frames < 50
+    same = evaluate_policy(run.policies, env, 2)
+    pd.testing.assert_frame_equal(same.worlds, again, check_exact=True)
     with pytest.raises(ConfigError, match="worlds = 0: must be at least 1"):
         evaluate(run, worlds=0)
 
@@ -166,8 +256,9 @@ def test_load_and_evaluate(tmp_path):
 def test_held_out_worlds_are_not_trained_on():
     trained = {stream_seed("world", seed, episode) for seed in range(50) for episode in range(150)}
     held_out = {stream_seed("held-out", number) for number in range(100)}
-    assert len(trained) == 50 * 150 and len(held_out) == 100
-    assert not trained & held_out
+    tuned = {stream_seed("tuning", number) for number in range(100)}
+    assert len(trained) == 50 * 150 and len(held_out) == len(tuned) == 100
+    assert len(trained | held_out | tuned) == 50 * 150 + 200
 
 
 def test_folder_of_another_run(tmp_path):
@@ -202,7 +293,7 @@ def test_checkpoint_with_wrong_arrays(tmp_path, harm):
     config = TINY.replace(episodes=1)
     train(config, tmp_path)
     arrays, rest = load_checkpoint(tmp_path / CHECKPOINT)
-    name = "actors.users.weight0"
+    name = "actors.stations.weight0"
     if harm == "missing":
         del arrays[name]
     else:

@@ -8,18 +8,32 @@ from plain import PlainLearner
 
 from dtlib import EnvConfig, TrainConfig, sample_world, simulate
 from dtlib.algorithms.learner import Episode, Learner
+from dtlib.config import COMPANION
 
 ENV = EnvConfig(num_users=5, num_bs=3, frame_slots=10, frames=4, migration_slots=2)
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), epochs=3, learning_rate=1e-2)
+SMALL = COMPANION | {"env": {}, "worlds": 2, "epochs": 3, "clip": 0.02}
 VARIANTS = {
     "published": {},
-    "companion": {
+    "per-user": {
         "critic": "shared", "credit": "per-user", "power_action": "decibel", "gae_lambda": 0.0,
         "factor": "by-reward", "max_log_factor": 0.05, "critic_target": "gae",
     },
     "other": {
         "critic_passes": 2, "critic_sees_queue": True, "value_norm": False, "activation": "tanh",
         "normalize_advantage": False, "entropy_coef": 0.0, "clip": 0.02, "max_grad_norm": 0.1,
+        "anneal": True,
+    },
+    "companion": SMALL | {"max_log_factor": 0.05},
+    "one actor for all users": {"actors": "shared", "worlds": 2, "max_log_factor": 0.05},
+    "difference": {"credit": "difference", "observation": "derived", "power_action": "decibel"},
+    "gaussian": {"algorithm": "gaussian-happo", "worlds": 3},
+    "gaussian companion": SMALL | {"algorithm": "gaussian-happo", "actors": "per-agent"},
+    "gaussian in watt": SMALL | {"algorithm": "gaussian-happo", "power_action": "watt"},
+    "mappo": {"algorithm": "beta-mappo", "critic": "shared", "worlds": 2, "clip": 0.02},
+    "mappo companion": SMALL | {
+        "algorithm": "beta-mappo",
+        "env": {"interference": "eq7", "migrating_transmits": True, "objective_scale": "letter"},
     },
     "no hidden layer": {"hidden_sizes": (), "output_gain": 1.0, "credit": "per-user"},
 }  # fmt: skip
@@ -38,7 +52,8 @@ def double():
 
 def play(learner, seed, run=0, env=None):
     env = learner.config.env if env is None else env
-    world = sample_world(env, seed, dtype=torch.get_default_dtype())
+    seeds = [seed + 100 * one for one in range(learner.config.worlds)]
+    world = sample_world(env, seeds, dtype=torch.get_default_dtype())
     decision = learner.policies[run].decide(world, [seeded(seed)], env=env)
     return Episode(world, decision, simulate(world, decision.actions, env))
 
@@ -50,8 +65,8 @@ def test_fast_equals_plain(double, changes):
     plain = PlainLearner(learner)
     for number in range(3):
         episode = play(learner, number)
-        row = learner.update([episode], seeded(number))[0]
-        plain.update(episode, seeded(number))
+        row = learner.update([episode], seeded(number), number / 3)[0]
+        plain.update(episode, seeded(number), number / 3)
         networks = [
             (a.stack, a.which.start, p) for a, p in zip(learner.actors, plain.actors, strict=True)
         ]
@@ -59,7 +74,8 @@ def test_fast_equals_plain(double, changes):
         for stack, index, network in networks:
             for found, expected in zip(stack.parameters(index), network.leaves, strict=True):
                 torch.testing.assert_close(found, expected.detach(), rtol=1e-8, atol=1e-10)
-    assert row["clip_fraction"] > 0 and row["log_factor_max"] > 0.05
+    assert row["clip_fraction"] > 0
+    assert row["log_factor_max"] > 0.05 or learner.config.algorithm == "beta-mappo"
 
 
 def cast(record, dtype):
@@ -91,10 +107,12 @@ def test_single_precision_is_close_to_double(double):
         assert 0 < (one - two).norm() < 1e-3 * one.norm()
 
 
-@pytest.mark.parametrize("changes", list(VARIANTS.values())[:3], ids=list(VARIANTS)[:3])
-def test_side_by_side_equals_alone(double, changes):
+@pytest.mark.parametrize(
+    "variant", ["published", "per-user", "other", "companion", "gaussian", "mappo"]
+)
+def test_side_by_side_equals_alone(double, variant):
     """Three runs with other seeds, and other networks of the same size, learn as each alone."""
-    config = CONFIG.replace(**changes)
+    config = CONFIG.replace(**VARIANTS[variant])
     envs = [
         ENV,
         ENV.replace(request_prob=0.2),
@@ -107,7 +125,7 @@ def test_side_by_side_equals_alone(double, changes):
         rows = together.update(episodes, seeded(number))
         for run, one in enumerate(alone):
             (row,) = one.update([play(one, 10 * run + number)], seeded(number))
-            assert row == pytest.approx(rows[run], rel=1e-6, abs=1e-9)
+            assert row == pytest.approx(rows[run], rel=1e-6, abs=1e-9, nan_ok=True)
             for name, array in one.state().items():
                 torch.testing.assert_close(
                     together.state(run)[name], array, rtol=1e-7, atol=1e-9, msg=name

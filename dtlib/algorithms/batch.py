@@ -9,10 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dtlib.distributions import BetaTerms, CategoricalTerms
+from dtlib.distributions import BetaTerms, CategoricalTerms, GaussianTerms
 from dtlib.networks import PLAIN, Columns, Rows, pad
 
-Terms = BetaTerms | CategoricalTerms
+Head = Literal["beta", "gaussian", "categorical"]
+Terms = BetaTerms | GaussianTerms | CategoricalTerms
+TERMS = {"beta": BetaTerms, "gaussian": GaussianTerms, "categorical": CategoricalTerms}
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class ActorData:
     (the paper's joint ratio) or those of a slot that concern one user.
     """
 
-    head: Literal["beta", "categorical"]
+    head: Head
     obs: Tensor
     """[n, d], slots in which at least one entry counts."""
     row: Tensor
@@ -32,7 +34,7 @@ class ActorData:
     column: Tensor
     """[E], int, which of the agent's numbers it is."""
     value: Tensor
-    """[E], in (0, 1) for a Beta head, an int for a categorical one."""
+    """[E], in (0, 1) for a Beta head, unbounded for a Gaussian, an int for a categorical one."""
     group: Tensor
     """[E], int, the entry's group."""
     slot: Tensor
@@ -44,7 +46,7 @@ class ActorData:
 
 
 def actor_data(
-    head: Literal["beta", "categorical"],
+    head: Head,
     obs: Tensor,
     value: Tensor,
     mask: Tensor,
@@ -83,7 +85,7 @@ class ActorBatch:
     Args:
         runs: the agent's data in each run; entries and groups that a run lacks are padded.
         slots: N.
-        outputs: length of the network's output: 2·D for a Beta head, D·(choices) otherwise.
+        outputs: length of the network's output: D·(choices) for a categorical head, else 2·D.
         columns: how the observation begins.
     """
 
@@ -93,7 +95,7 @@ class ActorBatch:
         first = runs[0]
         self.head, self.outputs = first.head, outputs
         self.parts = outputs // first.numbers
-        """Outputs for each entry: 2 for a Beta head, the number of choices otherwise."""
+        """Outputs for each entry: the number of choices for a categorical head, else 2."""
         self.rows = Rows.of([one.obs for one in runs], columns)
         self.counts = [len(one.slot) for one in runs]
         """Groups in each run."""
@@ -127,15 +129,15 @@ class ActorBatch:
     def _places(self, runs: Sequence[ActorData], starts: Tensor) -> Tensor | None:
         """[R·P·E], int: where the P outputs of each entry lie in the network's [R, out, n]."""
         count = self.rows.shape[1]
-        if self.head == "beta" and runs[0].numbers == 1:
+        if self.head != "categorical" and runs[0].numbers == 1:
             return None
         entries = []
         for one in runs:
             parameter = torch.arange(self.parts, device=starts.device)[:, None]
-            if self.head == "beta":
-                column = one.column + parameter * one.numbers
-            else:
+            if self.head == "categorical":
                 column = one.column * len(parameter) + parameter
+            else:
+                column = one.column + parameter * one.numbers
             entries.append((column * count + one.row).mT)
         return (pad(entries).mT + starts[..., None] * (self.outputs * count)).flatten()
 
@@ -144,7 +146,7 @@ class ActorBatch:
         if self.place is not None:
             runs, entries = self.value.shape[0], self.value.shape[-1]
             raw = raw.view(-1).index_select(0, self.place).view(runs, self.parts, entries)
-        return (BetaTerms if self.head == "beta" else CategoricalTerms)(raw, self.value)
+        return TERMS[self.head](raw, self.value)
 
     def log_prob(self, terms: Terms) -> Tensor:
         """Return each group's log-probability, [R, G]."""

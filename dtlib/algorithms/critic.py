@@ -37,9 +37,9 @@ class ValueNorm:
         self.std = torch.ones(shape, device=device)
 
     def update(self, returns: Tensor) -> None:
-        """Add an episode's returns, [C, R, outputs, N]."""
+        """Add an episode's returns, [C, R, outputs, W, N]."""
         for moment, sample in ((self.first, returns), (self.second, returns**2)):
-            moment.mul_(self.decay).add_(sample.mean(-1), alpha=1 - self.decay)
+            moment.mul_(self.decay).add_(sample.mean((-2, -1)), alpha=1 - self.decay)
         self.weight.mul_(self.decay).add_(1 - self.decay)
         self.mean.copy_(self.first / self.weight)
         variance = self.second / self.weight - self.mean**2
@@ -85,8 +85,8 @@ class Critics:
         self.norm = ValueNorm((count, len(self.runs), outputs), device=device)
 
     def look(self, states: Sequence[Tensor]) -> Trace:
-        """Return a trace for the global states [n, d] of the R runs; all critics may share it."""
-        return self.stack.trace(Rows.of(states, self.columns))
+        """Return a trace for the R runs' global states [W, n, d]; all critics may share it."""
+        return self.stack.trace(Rows.of([one.flatten(0, 1) for one in states], self.columns))
 
     def values(self, trace: Trace) -> Tensor:
         """Return values in units of reward: [C, R, outputs, n]."""
@@ -97,16 +97,16 @@ class Critics:
         """Estimate advantages (31) and, with ``value_norm``, learn the scale of the returns.
 
         Args:
-            trace: of N+1 states.
-            reward: [C, R, outputs, N].
+            trace: of N+1 states in each of W worlds.
+            reward: [C, R, outputs, W, N].
 
         Returns:
-            [C, R, outputs, N].
+            [C, R, outputs, W, N].
         """
-        values = self.values(trace)
+        values = self.values(trace).unflatten(-1, (reward.shape[-2], -1))
         advantage = gae(reward, values, self.config.discount, self.config.gae_lambda)
         self.returns = advantage + values[..., :-1]
-        """[C, R, outputs, N]."""
+        """[C, R, outputs, W, N]."""
         self.explained = [
             [explained_variance(*pair) for pair in zip(target, value, strict=True)]
             for target, value in zip(self.returns.sum(2), values[..., :-1].sum(2), strict=True)
@@ -132,11 +132,11 @@ class Critics:
 
         Args:
             index: which critic.
-            trace: of N+1 states.
-            reward: [C, R, outputs, N].
+            trace: of N+1 states in each of W worlds.
+            reward: [C, R, outputs, W, N].
         """
-        mean, std = self.norm.mean[index, ..., None], self.norm.std[index, ..., None]
-        prediction = self.trainees[index](trace)
+        mean, std = self.norm.mean[index, ..., None, None], self.norm.std[index, ..., None, None]
+        prediction = self.trainees[index](trace).unflatten(-1, (reward.shape[-2], -1))
         if self.config.critic_target == "td":
             value = prediction[..., 1:] * std + mean
             target = reward[index] + self.config.discount * value
@@ -145,4 +145,4 @@ class Critics:
         slope = torch.zeros_like(prediction)
         torch.sub(prediction[..., :-1], (target - mean) / std, out=slope[..., :-1])
         slope /= reward[index, 0].numel()
-        self.trainees[index].step(trace, slope)
+        self.trainees[index].step(trace, slope.flatten(-2))

@@ -28,7 +28,7 @@ class UpdateStats:
         def series(values: list[Tensor]) -> Tensor:
             return torch.stack(values)[:, run] if values else torch.full((1,), torch.nan)
 
-        extremes = series(self.log_factor)
+        extremes = series(self.log_factor)  # none in MAPPO
         return {
             "entropy": series(self.entropy).double().nanmean().item(),
             "approx_kl": series(self.kl).double().nanmean().item(),

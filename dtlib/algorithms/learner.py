@@ -1,18 +1,20 @@
-"""Beta-HAPPO on the twin network: from episodes to improved actors and critics."""
+"""HAPPO and MAPPO on the twin network: from episodes to improved actors and critics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
 
-from dtlib.algorithms.batch import ActorBatch, ActorData, actor_data, standardise
+from dtlib.algorithms.batch import ActorBatch, ActorData, Head, actor_data, standardise
+from dtlib.algorithms.credit import difference_reward, reward_streams
 from dtlib.algorithms.critic import Critics
 from dtlib.algorithms.happo import ActorUpdate, UpdateStats, agent_order, update_actors
+from dtlib.algorithms.mappo import update_together
 from dtlib.algorithms.trainee import Trainee
-from dtlib.config import TrainConfig
+from dtlib.config import EnvConfig, TrainConfig
 from dtlib.networks import MLPStack
 from dtlib.observations import columns, global_state, state_size
 from dtlib.policies import Decision, Policies, station_mask
@@ -22,7 +24,7 @@ from dtlib.world import World
 
 @dataclass(frozen=True)
 class Episode:
-    """What one run's policies saw, did and caused; one replica."""
+    """What one run's policies saw, did and caused, in W worlds side by side."""
 
     world: World
     decision: Decision
@@ -49,13 +51,13 @@ class Learner:
         self.config, env, runs = config, config.env, len(generators)
         self.policies = [Policies(config, one) for one in generators]
         """One per run."""
+        agents = sum(stack.count for stack in self.policies[0].stacks.values())
         shared = config.critic == "shared"
-        agents = env.num_users + env.num_bs + 1
         self.critic_of = [0] * (agents - 1) + [1] if shared else list(range(agents))
         self.critics = Critics(
             2 if shared else agents,
             state_size(env, config.critic_sees_queue),
-            env.num_users if config.credit == "per-user" else 1,
+            1 if config.credit == "joint" else env.num_users,
             config,
             generators,
             columns(env, config.critic_sees_queue)["state"],
@@ -69,25 +71,35 @@ class Learner:
             count = joint.count // runs
             self.actors += [Trainee(joint, i, config, runs) for i in range(count)]
 
-    def update(self, episodes: Sequence[Episode], generator: Generator) -> list[dict[str, float]]:
+    @staticmethod
+    def stretch(env: EnvConfig) -> int:
+        """Slots that one policy plays before it is improved: an episode."""
+        return env.slots
+
+    def update(
+        self, episodes: Sequence[Episode], generator: Generator, progress: float = 0.0
+    ) -> list[dict[str, float]]:
         """Learn from one episode of each run (lines 17–26 of Algorithm 1).
 
-        The last slot serves to bootstrap; the slots before it are the data. Between the first
+        A world's last slot serves to bootstrap; the slots before it are the data. Between the first
         epoch and the last, nothing waits for the device.
 
         Args:
             episodes: one per run.
             generator: of the agents' order, which is the same in all runs.
+            progress: how much of the training is over, from 0 to 1.
 
         Returns:
             Diagnostics by name, one record per run.
         """
         config = self.config
+        for trainee in (*self.actors, *self.critics.trainees):
+            trainee.rate = config.learning_rate * (1 - progress * config.anneal)
         states = [self._state(one) for one in episodes]
-        slots = len(states[0]) - 1
         trace = self.critics.look(states)
         reward = torch.stack([self._rewards(one.outcome) for one in episodes], dim=1)
         advantage = self.critics.advantages(trace, reward)
+        slots = advantage[0, 0, 0].numel()
         updates = [
             ActorUpdate(actor, batch, config)
             for actor, batch in zip(self.actors, self._batches(episodes, advantage), strict=True)
@@ -99,7 +111,10 @@ class Learner:
             for _ in range(config.critic_passes):
                 for index in range(self.critics.count):
                     self.critics.step(index, trace, reward)
-            update_actors(updates, order, slots, stats, team)
+            if config.algorithm == "beta-mappo":
+                update_together(updates, slots, stats)
+            else:
+                update_actors(updates, order, slots, stats, team)
         return [
             stats.summary(run)
             | {
@@ -110,25 +125,23 @@ class Learner:
         ]
 
     def _state(self, episode: Episode) -> Tensor:
-        """[N, d]."""
+        """[W, N, d]."""
         queue = episode.outcome.frame_queue if self.config.critic_sees_queue else None
         decision = episode.decision
-        return global_state(episode.world, decision.deployment, decision.env, queue)[0]
+        return global_state(episode.world, decision.deployment, decision.env, queue)
 
     def _rewards(self, outcome: Outcome) -> Tensor:
-        """[C, outputs, N−1]: each critic's reward, whole or by user."""
-        if self.config.credit == "per-user":
-            both = outcome.reward_global_user[0].mT, outcome.reward_centre_user[0].mT
-        else:
-            both = outcome.reward_global, outcome.reward_centre
+        """[C, outputs, W, N−1]: each critic's reward, whole or by user."""
+        streams = reward_streams(self.config.credit, outcome)
         last = self.critics.count - 1
-        rows = [both[int(index == last)][:, :-1] for index in range(last + 1)]
-        return torch.stack([row.to(outcome.energy_j.dtype) for row in rows])
+        rows = [streams.centre if index == last else streams.users for index in range(last + 1)]
+        return torch.stack(rows)[..., :-1]
 
     def _batches(self, episodes: Sequence[Episode], advantage: Tensor) -> list[ActorBatch]:
         """Lay out each agent's data in all runs."""
-        by_kind, slots = columns(self.config.env), advantage.shape[-1]
-        runs = [self._data(one, advantage[:, run]) for run, one in enumerate(episodes)]
+        shared = self.config.actors == "shared"
+        by_kind, slots = columns(self.config.env, shared=shared), advantage[0, 0, 0].numel()
+        runs = [self._data(one, advantage[:, run].flatten(2)) for run, one in enumerate(episodes)]
         kinds = [
             kind for kind, stack in self.policies[0].stacks.items() for _ in range(stack.count)
         ]
@@ -138,38 +151,47 @@ class Learner:
         ]
 
     def _data(self, episode: Episode, advantage: Tensor) -> list[ActorData]:
-        """Each agent's data in one run; ``advantage`` is [C, outputs, N−1]."""
-        env, decision = episode.decision.env, episode.decision
-        world, actions, users = episode.world, decision.actions, env.num_users
-        per_user = self.config.credit == "per-user"
-        scale = standardise if self.config.normalize_advantage else (lambda array: array)
-        joint = [scale(one) for one in advantage.sum(1)]
-        fine = [scale(one.mT) for one in advantage] if per_user else joint
-        sending = decision.sending[0, :-1]
-        mask = station_mask(world.association, decision.deployment, decision.served, env)[0, :-1]
-        weights = torch.cat([actions.cpu_share, actions.wired_share], dim=-1)[0, :-1]
+        """Each agent's data in one run, world after world; ``advantage`` is [C, outputs, slots]."""
+        env, decision, config = episode.decision.env, episode.decision, self.config
+        world, users = episode.world, env.num_users
+        scale = standardise if config.normalize_advantage else (lambda array: array)
 
-        data = [
-            actor_data(
-                "beta", decision.user_obs[0, :-1, k], decision.power_unit[0, :-1, k, None],
-                sending[:, k, None], joint[self.critic_of[k]],
-            )
-            for k in range(users)
-        ]  # fmt: skip
-        data += [
-            actor_data(
-                "beta", decision.station_obs[0, :-1, m], weights[:, m], mask[:, m],
-                fine[self.critic_of[users + m]], users,
-            )
+        def data(array: Tensor) -> Tensor:
+            return array[:, :-1].flatten(0, 1)
+
+        if config.credit == "difference":
+            power, mean = decision.actions.power, decision.mean_power
+            own = data(difference_reward(world, power, mean, episode.outcome, env))
+        else:
+            joint = advantage.sum(1)
+            critics = self.critic_of[:users] if config.actors == "per-agent" else [0] * users
+            own = torch.stack([joint[c] for c in critics], dim=-1)
+        by_user = config.credit != "joint"
+        others = self.critic_of[-env.num_bs - 1 :]
+        fine = [scale(advantage[c].mT if by_user else advantage[c, 0]) for c in others]
+        weight, station_obs = data(decision.weight_unit), data(decision.station_obs)
+        mask = data(station_mask(world.association, decision.deployment, decision.served, env))
+
+        mine = data(decision.user_obs), data(decision.power_unit), data(decision.sending), own
+        choice = data(decision.centre_obs), data(decision.actions.deployment), data(world.request)
+        if config.actors == "shared":
+            found = [_all_users(config.head, *mine[:3], scale(own))]
+            by_twin = fine[-1] if by_user else fine[-1][:, None].expand(-1, users)
+            centre = _all_users("categorical", *choice, by_twin)
+        else:
+            found = [
+                actor_data(
+                    config.head, mine[0][:, k], mine[1][:, k, None], mine[2][:, k, None],
+                    scale(own[:, k]),
+                )
+                for k in range(users)
+            ]  # fmt: skip
+            centre = actor_data("categorical", *choice, fine[-1], users)
+        found += [
+            actor_data(config.head, station_obs[:, m], weight[:, m], mask[:, m], fine[m], users)
             for m in range(env.num_bs)
-        ]  # fmt: skip
-        data.append(
-            actor_data(
-                "categorical", decision.centre_obs[0, :-1], actions.deployment[0, :-1],
-                world.request[0, :-1], fine[self.critic_of[-1]], users,
-            )
-        )  # fmt: skip
-        return data
+        ]
+        return [*found, centre]
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return every array of one run that learning changes, by name."""
@@ -203,3 +225,13 @@ class Learner:
                 )
         for name, tensor in own.items():
             tensor.copy_(state[name])
+
+
+def _all_users(head: Head, obs: Tensor, value: Tensor, mask: Tensor, gain: Tensor) -> ActorData:
+    """Collect what one network decided for K users: [slots, K, d] and three times [slots, K].
+
+    One user after another, so that an observation's first columns repeat.
+    """
+    rows = [one.transpose(0, 1).flatten(0, 1) for one in (obs, value, mask, gain)]
+    found = actor_data(head, rows[0], rows[1][:, None], rows[2][:, None], rows[3])
+    return replace(found, slot=found.slot % len(gain))

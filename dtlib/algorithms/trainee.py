@@ -22,6 +22,7 @@ class Trainee:
 
     def __init__(self, stack: MLPStack, index: int, config: TrainConfig, runs: int = 1) -> None:
         self.stack, self.config = stack, config
+        self.rate = config.learning_rate
         self.which = slice(index * runs, (index + 1) * runs)
         mine = stack.flat[self.which]
         self.parameters = list(mine.unbind())
@@ -59,7 +60,7 @@ class Trainee:
             steps = [steps[run] for run in used]
         adam(
             *lists, [], steps, fused=True, amsgrad=False, maximize=False, weight_decay=0.0,
-            beta1=0.9, beta2=0.999, lr=self.config.learning_rate, eps=self.config.adam_eps,
+            beta1=0.9, beta2=0.999, lr=self.rate, eps=self.config.adam_eps,
         )  # fmt: skip
 
     def state(self, run: int = 0) -> dict[str, Tensor]:

@@ -10,6 +10,8 @@ OTHER = {"seed": "7", "num_users": "5", "num_bs": "3"}
 """Values that differ from the defaults of every notebook, for the parameters it has."""
 SPECIAL = {
     "10_cost": {"from_users": "30"},
+    "ablations": {"preset": "smoke"},
+    "comparison": {"preset": "smoke"},
     "fig04_06_convergence": {"preset": "smoke", "seeds": "1", "num_users": "4"},
 }
 NAMES = sorted(one.stem for one in paths.notebooks().glob("*.ipynb"))
@@ -24,7 +26,7 @@ def test_all_are_there():
     assert NAMES == [
         "01_mobility", "02_two_timescales", "03_communication", "04_synchronization",
         "05_energy_problem", "06_lyapunov", "07_pomdp", "08_happo", "09_beta_policy",
-        "10_cost", "fig04_06_convergence",
+        "10_cost", "11_genie", "ablations", "comparison", "fig04_06_convergence",
     ]  # fmt: skip
 
 

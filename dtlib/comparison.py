@@ -1,0 +1,205 @@
+"""What learners are held against, measured as they are: reference policies, informed limit, genie.
+
+Everything is tuned on the worlds of the stream ``tuning`` and measured on the held-out ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from dtlib import paths, results, store
+from dtlib.admission import genie_under_threshold
+from dtlib.config import EnvConfig, TrainConfig
+from dtlib.evaluation import FRAMES, WORLDS, Evaluation, evaluate_policy
+from dtlib.informed import STEPS, train_informed
+from dtlib.reference import (
+    DemandInversion,
+    EqualPower,
+    Inversion,
+    RandomPower,
+    Reference,
+    tune,
+    tune_truncated,
+)
+from dtlib.seeds import stream_seed
+from dtlib.world import World, sample_world
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured."""
+
+    worlds: int = WORLDS["held-out"]
+    tuning: int = WORLDS["tuning"]
+    thresholds: tuple[float, ...] = (0.02, 0.05, 0.1, 0.15, 0.2)
+    """ε for which parameters are tuned: the last is Table I's, the others draw the trade-off."""
+    steps: int = STEPS
+    """Of the informed limit."""
+    stride: int = 4
+    """The genie is asked about every so many slots of the held-out worlds."""
+
+
+EFFORTS = {
+    "smoke": Effort(worlds=2, tuning=2, thresholds=(0.1, 0.2), steps=60, stride=20),
+    "quick": Effort(tuning=5, thresholds=(0.1, 0.2), stride=20),
+}
+"""Presets for which less is measured."""
+
+
+def effort(preset: str) -> Effort:
+    """Return how much is measured for a preset."""
+    return EFFORTS.get(preset, Effort())
+
+
+@dataclass(frozen=True)
+class Family:
+    """Reference policies that differ in one or two parameters."""
+
+    make: Callable[..., Reference]
+    """Of a level and, if there are cut-offs, a cut-off."""
+    cutoffs: tuple[float, float] | None = None
+
+
+def families(env: EnvConfig) -> dict[str, Family]:
+    """Return the reference policies that are tuned, by name."""
+    far, loud = (1.0, 2 * env.area_m), (1e-9, env.max_power_w)
+
+    def power(rule: Callable[..., Any], shares: str = "equal") -> Callable[..., Reference]:
+        return lambda *numbers: Reference(env, rule(*numbers), shares=shares)
+
+    return {
+        "equal power": Family(power(EqualPower)),
+        "channel inversion": Family(power(Inversion)),
+        "truncated inversion": Family(power(Inversion), far),
+        "demand inversion": Family(power(DemandInversion, "demand")),
+        "truncated demand inversion": Family(power(DemandInversion, "demand"), loud),
+    }
+
+
+def tuned(family: Family, world: World) -> Reference:
+    """Return the family's policy of least energy that holds (14b) in these worlds."""
+    if family.cutoffs is None:
+        return tune(family.make, world).policy
+    return tune_truncated(family.make, world, family.cutoffs).policy
+
+
+def untuned(env: EnvConfig) -> dict[str, Reference]:
+    """Return reference policies without a parameter, and inversion with other deployments."""
+    at_noise = Inversion(10**-1.1)
+    return {
+        "random power": Reference(env, RandomPower()),
+        "inversion at −11 dB": Reference(env, at_noise),
+        "inversion at −11 dB, never migrate": Reference(env, at_noise, deployment="never"),
+        "inversion at −11 dB, random servers": Reference(env, at_noise, deployment="random"),
+        "inversion at −11 dB, demand shares": Reference(env, at_noise, shares="demand"),
+    }
+
+
+def summary(found: Evaluation) -> dict[str, float]:
+    """Return an evaluation's means over worlds, and the worst user over all of them."""
+    means = found.worlds.drop(columns="world").mean().to_dict()
+    return means | {"failure_ratio_slots_user_max": found.worst_user}
+
+
+def references(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
+    """Yield a row per reference policy and threshold that it is tuned for.
+
+    Args:
+        env: the network, with the length of worlds.
+        effort: worlds and thresholds.
+    """
+    tuning = sample_world(env, [stream_seed("tuning", number) for number in range(effort.tuning)])
+    for name, policy in untuned(env).items():
+        yield {"policy": name} | summary(evaluate_policy(policy, env, effort.worlds))
+    for threshold in effort.thresholds:
+        strict = env.replace(failure_threshold=threshold)
+        for name, family in families(strict).items():
+            policy = tuned(family, tuning)
+            level, *cutoff = vars(policy.power).values()
+            row = {"policy": name, "threshold": threshold, "level": level}
+            row["cutoff"] = cutoff[0] if cutoff else math.nan
+            yield row | summary(evaluate_policy(policy, env, effort.worlds))
+
+
+def informed(config: TrainConfig, effort: Effort) -> Iterator[dict[str, Any]]:
+    """Yield a row per threshold of the learners' actors trained on the model's derivatives."""
+    env = config.env.replace(frames=FRAMES)
+    for threshold in effort.thresholds:
+        policy = train_informed(config, threshold, effort.steps)
+        found = evaluate_policy(policy, env, effort.worlds)
+        yield {"policy": "informed limit", "threshold": threshold} | summary(found)
+
+
+def genies(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
+    """Yield the genie's bound, and what it achieves, per threshold."""
+    drawn = [
+        sample_world(env, stream_seed("held-out", number)).every(effort.stride)
+        for number in range(effort.worlds)
+    ]
+    world = World.join(drawn)
+    for threshold in (0.0, *effort.thresholds):
+        found = genie_under_threshold(world, env, threshold)
+        for name, energy, failed in (
+            ("genie bound", found.bound_j, None),
+            ("genie", found.energy_j, world.request & ~found.served),
+        ):
+            row = {"policy": name, "threshold": threshold, "energy_per_user_slot_j": energy}
+            yield row | ({} if failed is None else _ratios(failed, world.request))
+
+
+def _ratios(failed: Tensor, request: Tensor) -> dict[str, float]:
+    by_user = failed.double().mean((0, 1))
+    return {
+        "failure_ratio_slots": by_user.mean().item(),
+        "failure_ratio_slots_user_max": by_user.max().item(),
+        "failure_ratio_requests": (failed.sum() / request.sum().clamp_min(1)).item(),
+    }
+
+
+def closed(energy_j: float, equal_j: float, genie_j: float) -> float:
+    """Return the share of the logarithmic distance from equal power to the genie bound."""
+    return math.log(equal_j / energy_j) / math.log(equal_j / genie_j)
+
+
+def measure(preset: str) -> pd.DataFrame:
+    """Return a row per policy that is not learnt and threshold that it is tuned for.
+
+    Args:
+        preset: of the learners: their network, and the actors of the informed limit.
+    """
+    config, some = TrainConfig.from_preset(preset), effort(preset)
+    env = config.env.replace(frames=FRAMES)
+    return pd.DataFrame([*references(env, some), *informed(config, some), *genies(env, some)])
+
+
+def place(preset: str) -> Path:
+    """Return the folder of the committed table."""
+    return paths.results() / preset / "references"
+
+
+def key(preset: str) -> str:
+    """Return the sha256 of what a preset's table is of."""
+    what = [store.key(TrainConfig.from_preset(preset)), list(vars(effort(preset)).values())]
+    return results.sha256(store.canonical(what))
+
+
+def write(preset: str) -> Path:
+    """Measure and write ``results/<preset>/references``, unless that has been done."""
+    if results.read(place(preset), key(preset), "data.csv") is not None:
+        return place(preset)
+    facts = {"preset": preset, **vars(effort(preset))}
+    results.write(place(preset), key(preset), {"data.csv": measure(preset)}, facts)
+    return place(preset)
+
+
+def data(preset: str) -> pd.DataFrame:
+    """Return the committed table if it is of these settings, else measure it anew."""
+    known = results.read(place(preset), key(preset), "data.csv")
+    return measure(preset) if known is None else known
