@@ -131,6 +131,8 @@ def references(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
 def informed(config: TrainConfig, effort: Effort) -> Iterator[dict[str, Any]]:
     """Yield a row per threshold of the learners' actors trained on the model's derivatives."""
     env = config.env.replace(frames=FRAMES)
+    smooth = {"silent_below": 0.0, "power_range_db": 30.0, "power_top_db": 10.0}
+    config = config.replace(**smooth)  # slopes do not lead over a step into silence
     for threshold in effort.thresholds:
         policy = train_informed(config, threshold, effort.steps)
         found = evaluate_policy(policy, env, effort.worlds)

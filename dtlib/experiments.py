@@ -112,7 +112,7 @@ EXPERIMENTS = {
             "fig04_06",
             "Convergence: rewards and energy against time slots",
             {name: {"algorithm": name} for name in LEARNERS},
-            {"smoke": 1, "quick": 3, "companion": 5, "paper": 3},
+            {"smoke": 1, "quick": 2, "companion": 5, "paper": 3},
             {"paper": 12},
             ("fig04", "fig05", "fig06"),
         ),
@@ -124,7 +124,7 @@ EXPERIMENTS = {
                 for name in LEARNERS
                 for eta in CONTROL_FACTORS
             },
-            {"smoke": 1, "quick": 2, "companion": 5},
+            {"smoke": 1, "quick": 1, "companion": 5},
         ),
         Experiment(
             "ablations",

@@ -22,7 +22,9 @@ def episode(request, monkeypatch):
 
 
 def test_measures_every_quantity(episode):
-    config = TrainConfig.from_preset("smoke", env={"frames": 30, "num_users": 3, "num_bs": 2})
+    config = TrainConfig.from_preset(
+        "smoke", env={"frames": 30, "num_users": 3, "num_bs": 2}, **episode.SEEN
+    )
     threads = torch.get_num_threads()
     rows = episode.measure(config, rounds=3, steps=20)
     assert torch.get_num_threads() == threads
@@ -38,7 +40,9 @@ def test_measures_every_quantity(episode):
 
 
 def test_table_names_every_quantity(episode):
-    text = episode.table(episode.measure(TrainConfig.from_preset("smoke"), rounds=1, steps=5))
+    text = episode.table(
+        episode.measure(TrainConfig.from_preset("smoke", **episode.SEEN), rounds=1, steps=5)
+    )
     assert all(meaning in text for meaning in episode.MEANING.values())
 
 

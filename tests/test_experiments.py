@@ -46,7 +46,7 @@ def test_write_and_read(tmp_path):
 
     stored = experiments.data("fig04", "smoke")
     pd.testing.assert_frame_equal(stored, table)
-    assert experiments.read(FIGURE, FIGURE.runs("smoke", 1), "smoke") is None
+    assert experiments.read(FIGURE, FIGURE.runs("smoke", 2), "smoke") is None
     other = FIGURE.runs("smoke", changes={"env": {"request_prob": 0.4}})
     assert experiments.read(FIGURE, other, "smoke") is None
 

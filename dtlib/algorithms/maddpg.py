@@ -6,29 +6,28 @@ in :class:`MADDPG`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from functools import partial
+from functools import lru_cache
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from dtlib.algorithms.batch import explained_variance
 from dtlib.algorithms.credit import difference_reward, reward_streams
 from dtlib.algorithms.critic import ValueNorm
 from dtlib.algorithms.learner import Episode
 from dtlib.algorithms.replay import Batch, Replay, check_arrays, layout, recall, record
 from dtlib.algorithms.trainee import Trainee
 from dtlib.config import EnvConfig, TrainConfig
-from dtlib.networks import MLPStack, Rows
+from dtlib.networks import Lookups, MLPStack, Rows, Trace
 from dtlib.observations import state_size
 from dtlib.policies import Policies
 
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
-RAW_PENALTY = 1e-3
+RAW_PENALTY = 1e-2
 """Weight of an actor's mean squared output, which keeps tanh from saturating; the value in the
 program of Lowe et al. 2017."""
 NORM_DECAY = 0.99
@@ -61,7 +60,7 @@ class Actors:
         """W, how many of a critic's inputs an agent's action takes."""
 
     def aim(self, obs: Tensor, mask: Tensor, generator: Generator) -> Tensor:
-        """Return the targets' actions [A, n, W]; the arguments are those of :meth:`step`."""
+        """Return the targets' actions [A, n, W] on observations [A, n, d]."""
         raw = self.target(obs.reshape(self.stack.count, -1, obs.shape[-1]))
         return self.act(raw.view(*obs.shape[:2], -1), mask, generator)[0]
 
@@ -98,151 +97,174 @@ class Actors:
         along = slope - (soft * slope).sum(-1, keepdim=True)
         return (soft * along / self.config.gumbel_temperature).flatten(2)
 
-    def step(
-        self, obs: Tensor, mask: Tensor, slopes: Callable[[Tensor], Tensor], generator: Generator
-    ) -> None:
-        """Take one step up the critics' slope.
+    def look(self, obs: Tensor) -> tuple[Tensor, Trace]:
+        """Return what the networks put out [A, n, W] on observations [A, n, d], and its trace."""
+        rows, fixed = obs.reshape(self.stack.count, -1, obs.shape[-1]), self.constant
+        trace = self.trainee.trace(Rows(rows[:, :1, :fixed], 0, None, rows[:, :, fixed:]))
+        return self.trainee(trace).mT.reshape(*obs.shape[:2], -1), trace
+
+    def step(self, trace: Trace, slope: Tensor, raw: Tensor, mask: Tensor) -> None:
+        """Take one step down a slope.
 
         Args:
-            obs: [A, n, d].
+            trace: of ``raw``.
+            slope: [A, n, W], with respect to ``raw``.
+            raw: [A, n, W], what the networks put out.
             mask: [A, n, D], bool.
-            slopes: from the agents' own actions [A, n, W] to the slope of what they are worth.
-            generator: of the draws, on the CPU.
         """
-        rows = obs.reshape(self.stack.count, -1, obs.shape[-1])
-        trace = self.trainee.trace(
-            Rows(rows[:, :1, : self.constant], 0, None, rows[:, :, self.constant :])
-        )
-        raw = self.trainee(trace).mT.reshape(*obs.shape[:2], -1)
-        own, soft = self.act(raw, mask, generator)
         pull = raw * mask.repeat_interleave(self.choices or 1, dim=-1)
-        down = self.chain(soft, -slopes(own)).add_(pull, alpha=2 * RAW_PENALTY / self.width)
-        down = down.view(*rows.shape[:2], -1) / obs.shape[1]
-        self.trainee.step(trace, down.mT)
+        down = torch.add(slope, pull, alpha=2 * RAW_PENALTY / self.width) / raw.shape[1]
+        self.trainee.step(trace, down.reshape(self.stack.count, -1, self.width).mT)
 
 
-def own_slopes(
-    stack: MLPStack, which: slice, inputs: Tensor, start: int, own: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return what A agents' own actions are worth, each among the others' recorded ones.
+class Critic:
+    """What the agents of one kind expect of global state s and all actions a, with its target.
 
-    The first layer is linear: it is run once on the recorded actions, and for each agent only the
-    change by its own action is added.
+    Shared, it is one network that also takes an agent's own observation and action, which say whose
+    expectation is meant: Q(s, a, o_k, a_k). Otherwise each agent has its own Q_k(s, a).
 
     Args:
-        stack: critics.
-        which: one critic that all agents have in common, or A, one for each.
-        inputs: [n, I], global state and all recorded actions.
-        start: where the agents' actions begin among the inputs, one agent after another.
-        own: [A, n, W], what each agent would do instead.
-        weight: [A, outputs], what an agent weighs each output with.
-
-    Returns:
-        worth [A, n]; its slope with respect to ``own``, [A, n, W].
-    """
-    agents, slots, width = own.shape
-    weights, biases = ([one[which] for one in part] for part in (stack.weights, stack.biases))
-    weights[-1], biases[-1] = (part[-1] @ weight.unsqueeze(-1) for part in (weights, biases))
-    mine = weights[0][:, start : start + agents * width].unflatten(1, (agents, width))
-    mine = mine[0] if len(mine) == 1 else mine.diagonal().movedim(-1, 0)
-    recorded = inputs[:, start : start + agents * width].unflatten(1, (agents, width))
-    common = torch.baddbmm(biases[0], inputs.expand(len(weights[0]), -1, -1), weights[0])
-    change = own - recorded.transpose(0, 1)
-    out, hidden = torch.baddbmm(common.expand(agents, -1, -1), change, mine), []
-    for layer, bias in zip(weights[1:], biases[1:], strict=True):
-        out = out.relu_() if stack.activation == "relu" else out.tanh_()
-        hidden.append(out)
-        out = torch.baddbmm(bias, out.view(len(layer), -1, layer.shape[1]), layer)
-    slope = torch.ones_like(out)
-    for layer, below in zip(reversed(weights[1:]), reversed(hidden), strict=True):
-        slope = torch.bmm(slope.view(len(layer), -1, layer.shape[2]), layer.mT)
-        below = below.view_as(slope)
-        if stack.activation == "relu":
-            slope = _relu_backward(slope, below, 0, grad_input=slope)
-        else:
-            slope = _tanh_backward(slope, below, grad_input=slope)
-    return out.view(agents, slots), torch.bmm(slope.view(agents, slots, -1), mine.mT)
-
-
-class ActionCritics:
-    """Critics of global state and all actions, with their targets, optimisers and scale.
-
-    Args:
-        count: C.
-        inputs: I, length of state and actions together.
-        outputs: parts of the reward.
+        actors: the agents.
+        inputs: I, length of s and a together.
+        start: where the agents' actions begin among them, one agent after another.
+        outputs: parts of an agent's reward.
         config: sizes and rates.
         generator: of the initial weights.
-        device: where they are.
+        device: where everything is.
     """
 
     def __init__(
         self,
-        count: int,
+        actors: Actors,
         inputs: int,
+        start: int,
         outputs: int,
         config: TrainConfig,
         generator: Generator,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.config = config
-        sizes = (inputs, *config.hidden_sizes, outputs)
+        self.config, self.agents, self.width = config, actors.agents, actors.width
+        self.block = slice(start, start + self.agents * self.width)
+        self.shared = config.critic == "shared"
+        own = actors.stack.sizes[0] + self.width if self.shared else 0
+        count = 1 if self.shared else self.agents
+        sizes = (inputs + own, *config.hidden_sizes, outputs)
         self.stack = MLPStack(count, sizes, config.activation, 1.0, generator)
         self.stack.to(device)
         self.target = deepcopy(self.stack)
         self.trainee = Trainee(self.stack, 0, config, count)
         self.norm = ValueNorm((count, 1, outputs), NORM_DECAY, device)
 
-    def learn(self, inputs: Tensor, following: Tensor, reward: Tensor) -> dict[str, Tensor]:
+    def rows(self, inputs: Tensor, obs: Tensor, action: Tensor) -> Rows:
+        """Lay out s and a [n, I], own observations [A, n, d] and own actions [A, n, W].
+
+        In a shared critic's first layer s and a, which all agents have in common, are run once.
+        """
+        if not self.shared:
+            every = inputs.expand(self.agents, -1, -1)
+            return Rows(every[:, :1, :0], 0, None, every)
+        own = torch.cat([obs, action], dim=-1).flatten(0, 1)
+        return Rows(inputs[None], 0, repeats(self.agents, len(inputs), inputs.device), own[None])
+
+    def learn(self, now: Rows, after: Rows, reward: Tensor) -> dict[str, Tensor]:
         """Take one regression step towards r + γ Q′(s′, a′).
 
         Args:
-            inputs: [n, I].
-            following: [n, I], of the slots that followed, with the targets' actions.
-            reward: [C, outputs, n].
+            now: of n slots, with the actions executed.
+            after: of the slots that followed, with the targets' actions.
+            reward: [A or 1, outputs, n]: each agent's, or all agents'.
 
         Returns:
             Diagnostics, 0-dimensional.
         """
-        count, norm = self.stack.count, self.norm
-        ahead = self.target(following.expand(count, -1, -1)).mT
+        norm, trace = self.norm, self.trainee.trace(now)
+        reward = reward.expand(self.agents, -1, -1)
+        if self.shared:
+            reward = reward.transpose(0, 1).flatten(1)[None]
+        ahead = self.target.forward(slice(None), self.target.trace(after))
         returns = reward + self.config.discount * (ahead * norm.std.mT + norm.mean.mT)
         if self.config.value_norm:
             self._rescale(returns)
-        target = (returns - norm.mean.mT) / norm.std.mT
-        rows = inputs.expand(count, -1, -1)
-        trace = self.trainee.trace(Rows(rows[:, :1, :0], 0, None, rows))
         value = self.trainee(trace)
-        error = value - target
-        self.trainee.step(trace, error / len(inputs))
-        total, known = returns.sum(1), (value * norm.std.mT + norm.mean.mT).sum(1)
+        error = value - (returns - norm.mean.mT) / norm.std.mT
+        self.trainee.step(trace, error / error.shape[-1])
+        known = value * norm.std.mT + norm.mean.mT
         return {
-            "critic_loss": error.square().mean(),
-            "q_mean": known[0].mean(),
-            "explained_variance_global": explained_variance(total[0], known[0]),
-            "explained_variance_centre": explained_variance(total[-1], known[-1]),
+            "loss": error.square().mean(),
+            "mean": known.sum(1).mean(),
+            "explained": 1 - (returns - known).sum(1).var() / returns.sum(1).var(),
         }
 
     def _rescale(self, returns: Tensor) -> None:
-        """Learn the returns' scale, [C, outputs, n]; change output layers so that no value does."""
+        """Learn the scale of returns [C, outputs, rows]; output layers change, values do not."""
         mean, std = self.norm.mean.clone(), self.norm.std.clone()
         self.norm.update(returns[:, None, :, None])
         for stack in (self.stack, self.target):
             stack.weights[-1].mul_(std / self.norm.std)
             stack.biases[-1].mul_(std).add_(mean - self.norm.mean).div_(self.norm.std)
 
+    def slopes(self, now: Rows, inputs: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what agents' own actions are worth, each among the others' executed ones.
+
+        The first layer is linear: it is run on the actions executed, and for each agent only the
+        change by its own action is added.
+
+        Args:
+            now: as in :meth:`learn`.
+            inputs: [n, I], s and a executed.
+            own: [A, n, W], what each agent would do instead.
+
+        Returns:
+            Sum of the outputs in deviations of their returns, [A, n]; its slope with respect to
+            ``own``, [A, n, W].
+        """
+        shape, stack = (self.agents, self.width), self.stack
+        std = self.norm.std[:, 0]
+        weight = (std / std.norm(dim=1, keepdim=True)).unsqueeze(-1)
+        weights, biases = stack.weights[:-1], stack.biases[:-1]
+        weights += [stack.weights[-1] @ weight]
+        biases += [stack.biases[-1] @ weight]
+        mine = weights[0][:, self.block].unflatten(1, shape)
+        if self.shared:
+            mine = mine[0] + weights[0][:, -self.width :]
+        else:
+            mine = mine.diagonal().movedim(-1, 0)
+        fast = weights[0][:, weights[0].shape[1] - now.fast.shape[2] :]
+        first = torch.baddbmm(now.others(weights[0], biases[0]), now.fast, fast)
+        change = own - inputs[:, self.block].unflatten(1, shape).transpose(0, 1)
+        out, hidden = torch.baddbmm(first.view(*own.shape[:2], -1), change, mine), []
+        for layer, bias in zip(weights[1:], biases[1:], strict=True):
+            out = out.relu_() if stack.activation == "relu" else out.tanh_()
+            hidden.append(out.view(len(layer), -1, layer.shape[1]))
+            out = torch.baddbmm(bias, hidden[-1], layer)
+        slope = torch.ones_like(out)
+        for layer, below in zip(reversed(weights[1:]), reversed(hidden), strict=True):
+            slope = torch.bmm(slope, layer.mT)
+            if stack.activation == "relu":
+                slope = _relu_backward(slope, below, 0, grad_input=slope)
+            else:
+                slope = _tanh_backward(slope, below, grad_input=slope)
+        return out.view(own.shape[:2]), torch.bmm(slope.view(*own.shape[:2], -1), mine.mT)
+
+
+@lru_cache(maxsize=16)
+def repeats(agents: int, slots: int, device: torch.device) -> Lookups:
+    """Return where the rows of A agents, one after another, find their slot's entry."""
+    entry = torch.arange(slots, device=device).repeat(agents)
+    return Lookups.of(torch.arange(agents * slots, device=device), entry, agents * slots, slots)
+
 
 class Team:
     """Actors and critics of one run, and what they learn from a mini-batch.
 
     Args:
-        actors: by kind; the order is that of a batch's rewards and of the critics' inputs.
+        actors: by kind; the order is that of a batch's rewards and of actions in critics' inputs.
         state: S, length of the global state.
         outputs: parts of the rewards.
         config: rates; whether all agents of a kind share a critic.
         generator: of the critics' initial weights.
         device: where they are.
-        apart: kinds whose agent k has output k for a reward; others have the sum of all.
+        apart: kinds whose agent k has only part k for a reward; others have the sum of all.
     """
 
     def __init__(
@@ -255,17 +277,17 @@ class Team:
         device: torch.device | str = "cpu",
         apart: Sequence[str] = (),
     ) -> None:
-        self.config, self.actors, self.apart = config, dict(actors), apart
-        counts = [1 if config.critic == "shared" else one.agents for one in actors.values()]
-        self.kind_of = [kind for kind, count in enumerate(counts) for _ in range(count)]
-        """Whose reward each critic predicts."""
+        self.config, self.actors, self.apart, self.critics = config, dict(actors), apart, {}
         inputs = state + sum(one.agents * one.width for one in actors.values())
-        self.critics = ActionCritics(sum(counts), inputs, outputs, config, generator, device)
+        for kind, one in actors.items():
+            parts = 1 if kind in apart else outputs
+            self.critics[kind] = Critic(one, inputs, state, parts, config, generator, device)
+            state += one.agents * one.width
 
     @property
-    def parts(self) -> list[Actors | ActionCritics]:
+    def parts(self) -> list[Actors | Critic]:
         """Everything that has networks, targets and optimisers."""
-        return [*self.actors.values(), self.critics]
+        return [*self.actors.values(), *self.critics.values()]
 
     def improve(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Improve critics, then actors, then move the targets towards them.
@@ -277,33 +299,33 @@ class Team:
         Returns:
             Diagnostics, 0-dimensional.
         """
-        after = {
-            kind: one.aim(batch.after.obs[kind], batch.after.mask[kind], generator)
+        now, after, taken = batch.now, batch.after, batch.actions
+        aims = {
+            kind: one.aim(after.obs[kind], after.mask[kind], generator)
             for kind, one in self.actors.items()
         }
-        inputs = merge(batch.now.state, batch.actions)
-        following = merge(batch.after.state, after)
-        stats = self.critics.learn(inputs, following, batch.reward[self.kind_of])
-        start = batch.now.state.shape[1]
+        inputs, following = merge(now.state, taken), merge(after.state, aims)
+        stats, rows = {}, {}
+        for (kind, critic), reward in zip(self.critics.items(), batch.reward, strict=True):
+            rows[kind] = critic.rows(inputs, now.obs[kind], taken[kind])
+            then = critic.rows(following, after.obs[kind], aims[kind])
+            reward = reward.unsqueeze(1 if kind in self.apart else 0)
+            stats[kind] = critic.learn(rows[kind], then, reward)
         for kind, one in self.actors.items():
-            slopes = partial(self._slopes, kind, inputs, start)
-            one.step(batch.now.obs[kind], batch.now.mask[kind], slopes, generator)
-            start += one.agents * one.width
+            critic = self.critics[kind]
+            raw, trace = one.look(now.obs[kind])
+            own, soft = one.act(raw, now.mask[kind], generator)
+            slope = critic.slopes(rows[kind], inputs, own)[1]
+            one.step(trace, one.chain(soft, -slope), raw, now.mask[kind])
         for part in self.parts:
             part.target.flat.lerp_(part.stack.flat, self.config.target_rate)
-        return stats
-
-    def _slopes(self, kind: str, inputs: Tensor, start: int, own: Tensor) -> Tensor:
-        """Return the slope of what own actions [A, n, W] are worth, in deviations of the return."""
-        place = list(self.actors).index(kind)
-        first = self.kind_of.index(place)
-        critics = slice(first, first + self.kind_of.count(place))
-        if kind in self.apart:
-            weight = torch.eye(len(own)).to(own)
-        else:
-            std = self.critics.norm.std[critics, 0]
-            weight = (std / std.norm(dim=1, keepdim=True)).expand(len(own), -1)
-        return own_slopes(self.critics.stack, critics, inputs, start, own, weight)[1]
+        found = list(stats.values())
+        return {
+            "critic_loss": sum(one["loss"] for one in found) / len(found),
+            "q_mean": found[0]["mean"],
+            "explained_variance_global": found[0]["explained"],
+            "explained_variance_centre": found[-1]["explained"],
+        }
 
 
 def merge(state: Tensor, actions: Mapping[str, Tensor]) -> Tensor:
@@ -351,7 +373,8 @@ class MADDPG:
             "centre": Actors(policies.centre, self.config, twins, env.num_bs),
         }
         size = state_size(env, self.config.critic_sees_queue)
-        apart = ["users"] if self.config.credit == "difference" else []
+        apart = ["users"] * (self.config.credit == "difference")
+        apart += ["centre"] * (shared and self.config.credit != "joint")
         return Team(actors, size, outputs, self.config, generator, device, apart)
 
     @staticmethod
@@ -414,12 +437,17 @@ class MADDPG:
         return self._networks(run) | {f"replay.{name}": array for name, array in replay.items()}
 
     def _networks(self, run: int) -> dict[str, Tensor]:
-        team, parts = self.teams[run], {}
-        for kind, one in (team.actors | {"critics": team.critics}).items():
-            name = kind if kind == "critics" else f"actors.{kind}"
-            parts |= {name: one.stack.state(), f"targets.{kind}": one.target.state()}
-            parts |= {f"adam.{kind}{i}": one.trainee.state(i) for i in range(one.stack.count)}
-        parts["value_norm"] = team.critics.norm.state()
+        parts = {}
+        for role, kinds in (
+            ("actors", self.teams[run].actors),
+            ("critics", self.teams[run].critics),
+        ):
+            for kind, one in kinds.items():
+                name = f"{role}.{kind}"
+                parts |= {name: one.stack.state(), f"targets.{name}": one.target.state()}
+                parts |= {f"adam.{name}{i}": one.trainee.state(i) for i in range(one.stack.count)}
+        for kind, one in self.teams[run].critics.items():
+            parts[f"value_norm.{kind}"] = one.norm.state()
         return {f"{part}.{name}": one for part, held in parts.items() for name, one in held.items()}
 
     def load(self, state: dict[str, Tensor], run: int = 0) -> None:
