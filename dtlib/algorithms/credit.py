@@ -21,9 +21,9 @@ CHUNK = 4096
 class Streams(NamedTuple):
     """Rewards by kind of agent, each [outputs, R, N]."""
 
-    users: Tensor
-    stations: Tensor
-    centre: Tensor
+    users: torch.Tensor
+    stations: torch.Tensor
+    centre: torch.Tensor
 
 
 def reward_streams(credit: Literal["joint", "per-user", "difference"], outcome: Outcome) -> Streams:
