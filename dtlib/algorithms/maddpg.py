@@ -67,7 +67,7 @@ class Actors:
     def act(self, raw: Tensor, mask: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Return actions, and what their slopes are taken of: both [A, n, W], zero where masked.
 
-        A number is tanh(raw), from −1 to 1. A choice is a one-hot vector drawn from softmax(raw), for
+        A number is (1 + tanh raw)/2. A choice is a one-hot vector drawn from softmax(raw), for
         whose slope the relaxed draw stands in (straight-through Gumbel-softmax, Jang et al. 2017).
 
         Args:
@@ -76,24 +76,23 @@ class Actors:
             generator: of the draws, on the CPU.
         """
         if not self.choices:
-            level = torch.tanh(raw) * mask
-            return level, level
+            unit = (1 + torch.tanh(raw)) / 2 * mask
+            return unit, unit
         logits, mask = raw.unflatten(-1, (-1, self.choices)), mask.unsqueeze(-1)
         noise = torch.empty(logits.shape).exponential_(generator=generator).clamp_min_(1e-20).log_()
         soft = ((logits - noise.to(raw)) / self.config.gumbel_temperature).softmax(-1)
         hard = one_hot(soft.argmax(-1), self.choices).to(raw)
         return (hard * mask).flatten(2), (soft * mask).flatten(2)
 
-    def chain(self, soft: Tensor, slope: Tensor, mask: Tensor) -> Tensor:
+    def chain(self, soft: Tensor, slope: Tensor) -> Tensor:
         """Return a slope with respect to what the networks put out, [A, n, W].
 
         Args:
             soft: [A, n, W], the second of :meth:`act`.
             slope: [A, n, W], with respect to the action.
-            mask: [A, n, D], bool.
         """
         if not self.choices:
-            return slope * (1 - soft**2) * mask
+            return slope * 2 * soft * (1 - soft)
         soft, slope = (one.unflatten(-1, (-1, self.choices)) for one in (soft, slope))
         along = slope - (soft * slope).sum(-1, keepdim=True)
         return (soft * along / self.config.gumbel_temperature).flatten(2)
@@ -317,7 +316,7 @@ class Team:
             raw, trace = one.look(now.obs[kind])
             own, soft = one.act(raw, now.mask[kind], generator)
             slope = critic.slopes(rows[kind], inputs, own)[1]
-            one.step(trace, one.chain(soft, -slope, now.mask[kind]), raw, now.mask[kind])
+            one.step(trace, one.chain(soft, -slope), raw, now.mask[kind])
         for part in self.parts:
             part.target.flat.lerp_(part.stack.flat, self.config.target_rate)
         found = list(stats.values())

@@ -47,7 +47,7 @@ class Batch:
     now: View
     after: View
     actions: dict[str, Tensor]
-    """[A, n, W] by kind, as executed: W = D numbers in [−1, 1], or D one-hot vectors of a choice;
+    """[A, n, W] by kind, as executed: W = D numbers in [0, 1], or D one-hot vectors of a choice;
     zero where they have no effect."""
     reward: Tensor
     """[kinds, outputs, n]."""
@@ -144,8 +144,8 @@ def recall(
         for part in (slice(half), slice(half, None))
     )
     actions = {
-        "users": (2 * rows["power"][:half].mT.unsqueeze(-1) - 1) * now.mask["users"],
-        "stations": (2 * rows["weight"][:half] - 1) * now.mask["stations"],
+        "users": rows["power"][:half].mT.unsqueeze(-1),
+        "stations": rows["weight"][:half] * now.mask["stations"],
         "centre": choice[:, :half].flatten(2),
     }
     return Batch(now, after, actions, rows["reward"][:half].permute(1, 2, 0))
