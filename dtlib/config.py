@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 """Raised with every change of the code that changes results, so that no stale number is drawn."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -293,6 +293,11 @@ class TrainConfig(_Settings):
         description="actions below this are silence when power_action='path-loss': a request given "
         "up, as (21) allows with an association to none",
     )
+    silence: Literal["threshold", "choice"] = Field(
+        "threshold",
+        description="when power_action='path-loss': 'choice' lets an MU first draw whether it "
+        "sends at all, unless its policy is deterministic; silent_below is not used then",
+    )
     factor: Literal["all", "by-reward"] = Field(
         "all",
         description="predecessors in the factor M: all agents (Algorithm 1), or only those that "
@@ -331,6 +336,12 @@ class TrainConfig(_Settings):
             return "deterministic"
         return "gaussian" if self.algorithm == "gaussian-happo" else "beta"
 
+    @property
+    def chooses_silence(self) -> bool:
+        """Whether MUs draw if they send before they draw how strongly."""
+        level = self.power_action == "path-loss" and self.silence == "choice"
+        return level and self.head != "deterministic"
+
     @classmethod
     def from_preset(cls, preset: str = "paper", **changes: Any) -> TrainConfig:
         """Return a preset's settings with some fields changed; ``env`` may be a dict of changes.
@@ -363,6 +374,7 @@ COMPANION: dict[str, Any] = {
     "power_range_db": 20.0,
     "power_top_db": 5.0,
     "silent_below": 0.3,
+    "silence": "choice",
     "factor": "by-reward",
     "max_log_factor": 1.0,
     "gae_lambda": 0.0,

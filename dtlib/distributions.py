@@ -10,6 +10,9 @@ from torch.nn.functional import softplus
 
 EDGE = 1e-6
 """Beta samples keep this distance from 0 and 1, where the density may be infinite."""
+NARROWEST, WIDEST = 0.02, 0.25
+"""Bounds of a Gaussian's deviation: without the lower one it collapses in long runs, log-densities
+then change by thousands in one step, and what was learnt is lost."""
 
 
 def beta_parameters(raw: Tensor) -> Tensor:
@@ -46,9 +49,11 @@ def gaussian_parameters(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and deviation of an unbounded action whose range is [0, 1].
 
     On the scale of [−1, 1], where a fresh network puts the mean at 0, the deviation is
-    σ(1 + raw)/2, 0.37 at first: HARL's (Zhong et al. 2024), but a network's output.
+    σ(1 + raw)/2, 0.37 at first: HARL's (Zhong et al. 2024), but a network's output, and held
+    above 2 ``NARROWEST``.
     """
-    return (1 + mean) / 2, torch.sigmoid(1 + spread) / 4
+    reach = torch.sigmoid(1 + spread) * (WIDEST - NARROWEST)
+    return (1 + mean) / 2, NARROWEST + reach
 
 
 def sample_gaussian(mean: Tensor, std: Tensor, generator: Generator | None) -> Tensor:
@@ -142,9 +147,41 @@ class GaussianTerms:
         along_log_std = weight * (self.score**2 - 1)
         if entropy_weight is not None:
             along_log_std += entropy_weight
-        along_std = along_log_std.mul_(1 - 4 * self.std)
+        reach = self.std - NARROWEST
+        along_std = along_log_std.mul_(reach * (1 - reach / (WIDEST - NARROWEST)) / self.std)
         entropy = self.log_std + 0.5 * (1 + log(2 * pi))
         return entropy, torch.stack([along_mean, along_std], 1)
+
+
+class GatedTerms:
+    """Distributions of actions that are taken or not; see :class:`BetaTerms`.
+
+    With p = sigmoid(logit) the probability of acting and f, H_f density and entropy of the action,
+
+        log p(x) = log p + log f(x), or log(1 − p) without an action,   H = H_p + p H_f,
+        ∂ log p(x) / ∂logit = 1 − p, or −p,   ∂ H / ∂logit = p (1 − p) (H_f − logit).
+
+    Args:
+        inner: of the actions; what it has where none was taken does not count.
+        logit: [R, E].
+        taken: [R, E], 1 where an action was taken, else 0.
+    """
+
+    def __init__(self, inner: BetaTerms | GaussianTerms, logit: Tensor, taken: Tensor) -> None:
+        self.inner, self.logit, self.taken = inner, logit, taken
+        self.log_prob = inner.log_prob * taken - softplus((1 - 2 * taken) * logit)
+        """[R, E]."""
+
+    def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the entropy [R, E] and the gradient [R, 3, E]; see :meth:`BetaTerms.slopes`."""
+        chance = torch.sigmoid(self.logit)
+        within = None if entropy_weight is None else entropy_weight * chance
+        entropy, slope = self.inner.slopes(weight * self.taken, within)
+        along = weight * (self.taken - chance)
+        if within is not None:
+            along += within * (1 - chance) * (entropy - self.logit)
+        entropy = softplus(self.logit) - chance * self.logit + chance * entropy
+        return entropy, torch.cat([slope, along.unsqueeze(1)], 1)
 
 
 class CategoricalTerms:

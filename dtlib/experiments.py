@@ -81,7 +81,7 @@ def _merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
 
 
 LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
-CONTROL_FACTORS = (0.0005, 0.005, 0.05, 1.0)
+CONTROL_FACTORS = (0.001, 0.01, 1.0)
 """η of the trade-off: from nearly the constrained problem (14) to Table I's."""
 
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -92,7 +92,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "power in W": {"power_action": "watt"},
     "positions only": {"observation": "positions"},
     "a network each": {"actors": "per-agent"},
-    "never silent": {"silent_below": 0.0},
+    "silent below a threshold": {"silence": "threshold"},
+    "never silent": {"silence": "threshold", "silent_below": 0.0},
     "one world": {"worlds": 1, "env": {"frames": 10}},
     "GAE 0.95": {"gae_lambda": 0.95},
     "M of all agents": {"factor": "all", "max_log_factor": 10.0},

@@ -43,21 +43,25 @@ def power_watts(
     """Map MUs' actions in [0, 1] to transmit powers in W, on the scale of ``power_action``.
 
     The level of ``path-loss`` falls by ``power_range_db`` from 1 down to ``silent_below``, beneath
-    which is silence; where that is 0, it is logarithmic but near 0, where it reaches silence.
+    which is silence; where that is 0, it is logarithmic but near 0, where it reaches silence. Where
+    silence is a choice of its own, it is 0, and the level falls from 1 down to 0.
 
     Args:
-        unit: [..., K].
+        unit: [..., K]; clipped to [0, 1].
         distance: [..., K], m, to the serving base station; only ``path-loss`` needs it.
         env: P_max, path loss and noise.
         train: the scale.
     """
+    silence, unit = unit == 0, unit.clamp(0, 1)
     if train.power_action == "watt":
         return unit * env.max_power_w
     decades = train.power_range_db / 10
     if train.power_action == "decibel":
         return env.max_power_w * 10 ** ((unit - 1) * decades)
     silent = train.silent_below
-    if silent:
+    if train.chooses_silence:
+        level = (10 ** ((unit - 1) * decades)).masked_fill(silence, 0)
+    elif silent:
         level = 10 ** ((unit - 1) * (decades / (1 - silent))) * (unit >= silent)
     else:
         level = torch.expm1(unit * (decades * log(10))) / (10**decades - 1)
@@ -73,7 +77,8 @@ class Decision:
     power_unit: Tensor
     """[R, N, K], the MUs' actions on the scale of [0, 1]; zero where the user does not send.
 
-    A Gaussian's samples are as drawn, also outside; what is executed is clipped.
+    A Gaussian's samples are as drawn, also outside; what is executed is clipped. Zero, which no
+    distribution yields, is silence where that is a choice.
     """
     mean_power: Tensor
     """[R, N, K], W, of the mean action."""
@@ -103,10 +108,10 @@ class Policies:
 
     MUs and base stations act on [0, 1]: an MU's power, a base station's CPU and wired weight for
     each user. The algorithm gives the head: two parameters of a Beta or of a Gaussian distribution
-    for each number, or for MADDPG the number itself. The centre has an independent categorical
-    choice among the M servers for each twin. Where an action has no effect (no request, a user that
-    a base station neither serves nor would serve under the centre's latest choice) nothing is
-    drawn.
+    for each number, or for MADDPG the number itself; a third output of MUs may be the logit of
+    sending at all. The centre has an independent categorical choice among the M servers for each
+    twin. Where an action has no effect (no request, a user that a base station neither serves nor
+    would serve under the centre's latest choice) nothing is drawn.
 
     Args:
         config: sizes of the networks and of the environment.
@@ -124,7 +129,7 @@ class Policies:
         parts = 1 if config.head == "deterministic" else 2
         users = user_size(env, config.observation == "derived")
         count = 1 if config.actors == "shared" else env.num_users
-        self.users = stack(count, users, parts)
+        self.users = stack(count, users, parts + config.chooses_silence)
         self.stations = stack(env.num_bs, station_size(env), 2 * env.num_users * parts)
         if config.actors == "shared":
             self.centre = stack(1, twin_size(env), env.num_bs)
@@ -185,7 +190,7 @@ class Policies:
         )
         near = world.distance.amin(-1)
         power, mean_power = (
-            torch.where(sending, power_watts(one.clamp(0, 1), near, env, self.config), 0)
+            torch.where(sending, power_watts(one, near, env, self.config), 0)
             for one in (unit, mean)
         )
 
@@ -283,8 +288,11 @@ def mean_action(head: Head, raw: Sequence[Tensor]) -> Tensor:
 
     Args:
         head: what the network puts out.
-        raw: its outputs for each action: two parameters of a distribution, or the action.
+        raw: its outputs for each action: two parameters of a distribution, or the action; perhaps
+            a third, the logit of acting at all: where not acting is likelier, that is 0.
     """
+    if len(raw) == 3:
+        return mean_action(head, raw[:2]).masked_fill(raw[2] <= 0, 0)
     if head == "deterministic":
         return (1 + torch.tanh(raw[0])) / 2
     if head == "gaussian":
@@ -304,6 +312,9 @@ def sample(
         generator: source of the randomness.
         noise_variance: of the noise on a deterministic action, on the scale of [−1, 1].
     """
+    if len(raw) == 3:
+        acts = torch.empty_like(raw[2]).uniform_(generator=generator) < torch.sigmoid(raw[2])
+        return sample(head, raw[:2], generator, noise_variance).masked_fill(~acts, 0)
     if head == "deterministic":
         unit = mean_action(head, raw)
         std = torch.full_like(unit, noise_variance**0.5 / 2)

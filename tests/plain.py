@@ -7,7 +7,7 @@ of the episode and the initial weights.
 from dataclasses import replace
 
 import torch
-from torch.distributions import Beta, Categorical, Normal
+from torch.distributions import Bernoulli, Beta, Categorical, Normal
 from torch.nn.utils import clip_grad_norm_
 
 from dtlib import simulate
@@ -58,19 +58,26 @@ class Actor:
 
     def terms(self):
         """Log-probability and entropy of every group; zero where nothing counts."""
-        raw = self.network(self.obs)
+        raw, numbers = self.network(self.obs), self.value.shape[-1]
+        gated = self.head != "categorical" and raw.shape[-1] == 3 * numbers
+        raw, logit = (raw[:, :-numbers], raw[:, -numbers:]) if gated else (raw, None)
         if self.head == "beta":
             first, second = (1 + torch.nn.functional.softplus(raw)).chunk(2, dim=-1)
             law = Beta(first, second)
-            log_prob = law.log_prob(torch.where(self.mask, self.value, 0.5))
+            log_prob = law.log_prob(torch.where(self.mask & (self.value != 0), self.value, 0.5))
         elif self.head == "gaussian":
             mean, spread = raw.chunk(2, dim=-1)
-            law = Normal((1 + mean) / 2, torch.sigmoid(1 + spread) / 4)
+            law = Normal((1 + mean) / 2, 0.02 + 0.23 * torch.sigmoid(1 + spread))
             log_prob = law.log_prob(self.value)
         else:
             law = Categorical(logits=raw.view(*self.value.shape, -1))
             log_prob = law.log_prob(self.value)
-        return self._add_up(log_prob * self.mask), self._add_up(law.entropy() * self.mask)
+        entropy = law.entropy()
+        if gated:
+            acts, coin = self.value != 0, Bernoulli(logits=logit)
+            log_prob = coin.log_prob(acts.to(raw.dtype)) + log_prob * acts
+            entropy = coin.entropy() + coin.probs * entropy
+        return self._add_up(log_prob * self.mask), self._add_up(entropy * self.mask)
 
     def step(self, log_factor):
         """Improve the actor; add its new log-ratio to ``log_factor`` [N]."""

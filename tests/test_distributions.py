@@ -9,8 +9,11 @@ import torch
 
 from dtlib.distributions import (
     EDGE,
+    NARROWEST,
+    WIDEST,
     BetaTerms,
     CategoricalTerms,
+    GatedTerms,
     GaussianTerms,
     beta_entropy,
     beta_log_prob,
@@ -103,9 +106,9 @@ def test_gaussian_parameters():
     raw = torch.tensor([0.0, -1.0, 1.0, 50.0, -80.0])
     mean, std = gaussian_parameters(raw, raw)
     torch.testing.assert_close(mean[:4], torch.tensor([0.5, 0.0, 1.0, 25.5]))
-    assert std[0].item() == pytest.approx(0.5 / (2 * (1 + math.exp(-1))))
-    assert 2 * std[0].item() == pytest.approx(0.37, abs=0.005)
-    assert (std > 0).all() and std.max() <= 0.25
+    assert std[0].item() == pytest.approx(0.02 + 0.23 / (1 + math.exp(-1)))
+    assert 2 * std[0].item() == pytest.approx(0.37, abs=0.01)
+    assert std.min() >= NARROWEST == 0.02 and std.max() <= WIDEST == 0.25
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.5, 0.18), (0.0, 0.25), (7.0, 1e-3)])
@@ -189,7 +192,7 @@ def gaussian_case(seed=0):
 @pytest.mark.parametrize("entropy_weight", [None, 0.3])
 def test_gaussian_terms_equal_autograd(entropy_weight):
     raw, value, weight = gaussian_case()
-    law = torch.distributions.Normal((1 + raw[:, 0]) / 2, torch.sigmoid(1 + raw[:, 1]) / 4)
+    law = torch.distributions.Normal(*gaussian_parameters(*raw.unbind(1)))
     assert (value < 0).any() and (value > 1).any()
     share = None if entropy_weight is None else entropy_weight * (1 + weight**2)
     total = (weight * law.log_prob(value)).sum()
@@ -211,6 +214,35 @@ def test_gaussian_slopes_are_accurate_in_single_precision():
         single.slopes(weight.float(), weight.float()), double.slopes(weight, weight), strict=True
     ):
         torch.testing.assert_close(one.double(), two, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("entropy_weight", [None, 0.3])
+@pytest.mark.parametrize("head", ["beta", "gaussian"])
+def test_gated_terms_equal_autograd(head, entropy_weight):
+    """By torch.distributions: a coin, and what is drawn where it falls on its face."""
+    raw, value, weight = (beta_case if head == "beta" else gaussian_case)(5)
+    logit = 3 * torch.randn(value.shape, generator=seeded(6), dtype=torch.float64)
+    taken = (torch.rand(value.shape, generator=seeded(7)) < 0.6).double()
+    logit.requires_grad_()
+    coin = torch.distributions.Bernoulli(logits=logit)
+    if head == "beta":
+        law = torch.distributions.Beta(*beta_parameters(raw).unbind(1))
+        inner = BetaTerms(raw.detach(), torch.stack([value.log(), (-value).log1p()], 1))
+    else:
+        law = torch.distributions.Normal(*gaussian_parameters(*raw.unbind(1)))
+        inner = GaussianTerms(raw.detach(), value)
+    log_prob = coin.log_prob(taken) + taken * law.log_prob(value)
+    entropy = coin.entropy() + coin.probs * law.entropy()
+    share = None if entropy_weight is None else torch.full_like(weight, entropy_weight)
+    total = (weight * log_prob).sum() + (0 if share is None else (share * entropy).sum())
+    expected = torch.autograd.grad(total, [raw, logit])
+
+    terms = GatedTerms(inner, logit.detach(), taken)
+    torch.testing.assert_close(terms.log_prob, log_prob.detach(), rtol=1e-9, atol=1e-9)
+    found, slope = terms.slopes(weight, share)
+    torch.testing.assert_close(found, entropy.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(slope[:, :2], expected[0], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(slope[:, 2], expected[1], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("entropy_weight", [None, 0.3])

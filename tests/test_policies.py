@@ -123,6 +123,49 @@ def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random):
         assert score.abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("algorithm", ["beta-happo", "gaussian-happo"])
+@pytest.mark.parametrize("random", [True, False])
+def test_silence_as_a_choice(algorithm, random):
+    """A coin with the probability of the third output, then a level; never silent by its level."""
+    config = CONFIG.replace(
+        algorithm=algorithm, power_action="path-loss", silence="choice", silent_below=0.3,
+        power_range_db=20.0, power_top_db=5.0, output_gain=3.0,
+    )  # fmt: skip
+    world, actors = sample_world(ENV, 5, 2), policies(config)
+    assert actors.users.sizes[-1] == 3
+    decided = actors.decide(world, [seeded(1)] if random else None)
+    sent = decided.power_unit != 0
+    assert not (sent & ~decided.sending).any()
+    assert torch.equal(sent, decided.actions.power > 0)
+    distance = world.distance.amin(-1)
+    level = 10 ** (0.5 + 2 * (decided.power_unit.clamp(0, 1) - 1))
+    power = (level * 1e-9 * distance**2.2 / 1e-3).clamp_max(ENV.max_power_w)
+    torch.testing.assert_close(decided.actions.power, torch.where(sent, power, 0))
+    raw = torch.stack(
+        [actors.users.single(k, decided.user_obs[1, :, k]) for k in range(ENV.num_users)], 1
+    )
+    chance = torch.sigmoid(raw[..., 2])[decided.sending[1]]
+    share = sent[1][decided.sending[1]].float()
+    likely = (chance > 0.5).float()
+    assert 0.1 < share.mean() < 0.9
+    if random:
+        error = (share - chance).sum() / (chance * (1 - chance)).sum().sqrt()
+        assert error.abs() < 4 and not torch.equal(share, likely)
+    else:
+        assert torch.equal(share, likely)
+    mean = decided.mean_power[1][decided.sending[1]]
+    assert torch.equal((mean > 0).float(), likely)
+
+
+def test_a_deterministic_actor_is_silent_below_a_threshold():
+    config = TrainConfig.from_preset("companion", algorithm="maddpg")
+    assert config.silence == "choice" and not config.chooses_silence
+    unit = torch.tensor([0.0, 0.29, 0.3, 1.0])
+    power = power_watts(unit, torch.full_like(unit, 100.0), config.env, config)
+    assert power[:2].tolist() == [0, 0]
+    assert power[3] / power[2] == pytest.approx(100, rel=1e-5)
+
+
 def test_path_loss_looks_at_the_serving_base_station():
     config = CONFIG.replace(power_action="path-loss")
     world = sample_world(ENV, 5, 2)

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dtlib.distributions import BetaTerms, CategoricalTerms, GaussianTerms
+from dtlib.distributions import BetaTerms, CategoricalTerms, GatedTerms, GaussianTerms
 from dtlib.networks import PLAIN, Columns, Rows, pad
 
 Head = Literal["beta", "gaussian", "categorical"]
-Terms = BetaTerms | GaussianTerms | CategoricalTerms
+Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
 TERMS = {"beta": BetaTerms, "gaussian": GaussianTerms, "categorical": CategoricalTerms}
 
 
@@ -34,7 +34,8 @@ class ActorData:
     column: Tensor
     """[E], int, which of the agent's numbers it is."""
     value: Tensor
-    """[E], in (0, 1) for a Beta head, unbounded for a Gaussian, an int for a categorical one."""
+    """[E], in (0, 1) for a Beta head, unbounded for a Gaussian, an int for a categorical one;
+    exactly 0 where the choice was not to act."""
     group: Tensor
     """[E], int, the entry's group."""
     slot: Tensor
@@ -85,7 +86,8 @@ class ActorBatch:
     Args:
         runs: the agent's data in each run; entries and groups that a run lacks are padded.
         slots: N.
-        outputs: length of the network's output: D·(choices) for a categorical head, else 2·D.
+        outputs: length of the network's output: D·(choices) for a categorical head, else 2·D, or
+            3·D where there is a choice to act or not.
         columns: how the observation begins.
     """
 
@@ -95,7 +97,7 @@ class ActorBatch:
         first = runs[0]
         self.head, self.outputs = first.head, outputs
         self.parts = outputs // first.numbers
-        """Outputs for each entry: the number of choices for a categorical head, else 2."""
+        """Outputs for each entry: the number of choices for a categorical head, else 2 or 3."""
         self.rows = Rows.of([one.obs for one in runs], columns)
         self.counts = [len(one.slot) for one in runs]
         """Groups in each run."""
@@ -114,7 +116,11 @@ class ActorBatch:
         if not all(one.group.equal(torch.arange(len(one.slot), device=device)) for one in runs):
             self.group = (pad([one.group for one in runs]) + starts * groups).flatten()
         self.place = self._places(runs, starts)
-        value = [one.value for one in runs]
+        value, self.taken = [one.value for one in runs], None
+        """[R, E], 1 where the choice was to act, else 0; absent if there is none."""
+        if self.head != "categorical" and self.parts == 3:
+            self.taken = pad([(x != 0).float() for x in value])
+            value = [x.masked_fill(x == 0, 0.5) for x in value]
         if self.head == "beta":
             value = [torch.stack([x.log(), (-x).log1p()], -1) for x in value]
             self.value = pad(value).mT.contiguous()
@@ -146,7 +152,10 @@ class ActorBatch:
         if self.place is not None:
             runs, entries = self.value.shape[0], self.value.shape[-1]
             raw = raw.view(-1).index_select(0, self.place).view(runs, self.parts, entries)
-        return TERMS[self.head](raw, self.value)
+        if self.taken is None:
+            return TERMS[self.head](raw, self.value)
+        inner = TERMS[self.head](raw[:, :2].contiguous(), self.value)
+        return GatedTerms(inner, raw[:, 2], self.taken)
 
     def log_prob(self, terms: Terms) -> Tensor:
         """Return each group's log-probability, [R, G]."""

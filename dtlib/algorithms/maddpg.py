@@ -181,8 +181,10 @@ class Critic:
         reward = reward.expand(self.agents, -1, -1)
         if self.shared:
             reward = reward.transpose(0, 1).flatten(1)[None]
-        ahead = self.target.forward(slice(None), self.target.trace(after))
-        returns = reward + self.config.discount * (ahead * norm.std.mT + norm.mean.mT)
+        returns = reward
+        if discount := self.config.discount:
+            ahead = self.target.forward(slice(None), self.target.trace(after))
+            returns = reward + discount * (ahead * norm.std.mT + norm.mean.mT)
         if self.config.value_norm:
             self._rescale(returns)
         value = self.trainee(trace)
@@ -265,6 +267,7 @@ class Team:
         generator: of the critics' initial weights.
         device: where they are.
         apart: kinds whose agent k has only part k for a reward; others have the sum of all.
+        shortsighted: kinds whose rewards are of their slot alone: γ is 0.
     """
 
     def __init__(
@@ -276,12 +279,14 @@ class Team:
         generator: Generator,
         device: torch.device | str = "cpu",
         apart: Sequence[str] = (),
+        shortsighted: Sequence[str] = (),
     ) -> None:
         self.config, self.actors, self.apart, self.critics = config, dict(actors), apart, {}
         inputs = state + sum(one.agents * one.width for one in actors.values())
         for kind, one in actors.items():
             parts = 1 if kind in apart else outputs
-            self.critics[kind] = Critic(one, inputs, state, parts, config, generator, device)
+            own = config.replace(discount=0.0) if kind in shortsighted else config
+            self.critics[kind] = Critic(one, inputs, state, parts, own, generator, device)
             state += one.agents * one.width
 
     @property
@@ -373,9 +378,9 @@ class MADDPG:
             "centre": Actors(policies.centre, self.config, twins, env.num_bs),
         }
         size = state_size(env, self.config.critic_sees_queue)
-        apart = ["users"] * (self.config.credit == "difference")
-        apart += ["centre"] * (shared and self.config.credit != "joint")
-        return Team(actors, size, outputs, self.config, generator, device, apart)
+        own = ["users"] * (self.config.credit == "difference")
+        apart = own + ["centre"] * (shared and self.config.credit != "joint")
+        return Team(actors, size, outputs, self.config, generator, device, apart, own)
 
     @staticmethod
     def stretch(env: EnvConfig) -> int:
