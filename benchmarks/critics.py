@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.common import Parser, report
-from dtlib import experiments, store
+from dtlib import experiments, runner, store
 from dtlib.config import TrainConfig
 from dtlib.training import TIMINGS
 
@@ -33,7 +33,7 @@ QUANTITIES = (
 
 def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFrame:
     """Return one row per variant, critic, seed and quantity: first and last tenth, seconds."""
-    experiment, rows = experiments.find("ablations"), []
+    rows = []
     variants = {name: experiments.ABLATIONS[name] for name in ("as published", "companion")}
     for critic in ("shared", "per-agent"):
         configs = [
@@ -42,7 +42,7 @@ def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFram
             for seed in range(seeds)
         ]
         runs = [experiments.Planned(name, one, one.episodes) for name, one in configs]
-        experiments.collect(experiment, runs, jobs, progress=True)
+        runner.finish(runs, (), runner.Effort(jobs, progress=True))
         for planned in runs:
             history = store.get(planned.config).history
             tenth = max(len(history) // 10, 1)

@@ -58,7 +58,7 @@ def settings(preset: str, assignments: tuple[str, ...], **changes: Any) -> Train
 
 
 _preset = click.option(
-    "--preset", default="quick", show_default=True, help="smoke, quick or paper."
+    "--preset", default="quick", show_default=True, help="smoke, quick, companion or paper."
 )
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
 _jobs = click.option(
@@ -67,6 +67,10 @@ _jobs = click.option(
 _device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu or cuda; auto prefers a GPU."
 )
+_scheduler = click.option(
+    "--scheduler", default="", metavar="ADDRESS",
+    help="Send runs to an existing Dask cluster, such as tcp://localhost:8786.",
+)  # fmt: skip
 _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's number if absent.")
 
 
@@ -132,19 +136,36 @@ def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
 @_seeds
 @_jobs
 @_device
+@_scheduler
 @_quiet
-def figure(name: str, preset: str, seeds: int | None, jobs: int, device: str, quiet: bool) -> None:
+def figure(
+    name: str, preset: str, seeds: int | None, jobs: int, device: str, scheduler: str, quiet: bool
+) -> None:
     """Run what figure NAME needs and write its data to results/PRESET/."""
-    from dtlib import experiments, figures
+    from dtlib import datasets, experiments, figures
+    from dtlib.runner import Effort
 
     experiment = experiments.find(name)
-    place = experiments.write(experiment, preset, seeds, jobs, not quiet, device)
+    place = datasets.write(experiment, preset, seeds, Effort(jobs, device, scheduler, not quiet))
     click.echo(f"{paths.relative(place)}: tables and manifest are written")
-    data = experiments.data(name, preset, seeds)
     if experiment.name not in figures.DRAW:
         return
+    data = datasets.data(name, preset, seeds)
     for file in figures.save(experiment.name, data, paths.pictures() / preset):
         click.echo(f"{paths.relative(file)} is drawn")
+
+
+@main.command()
+@_preset
+@_seeds
+def status(preset: str, seeds: int | None) -> None:
+    """Show which runs of each figure are done, missing or failed."""
+    from dtlib import experiments, progress
+
+    table = progress.status(experiments.EXPERIMENTS.values(), preset, seeds)
+    click.echo(table.to_string(index=False))
+    for line in progress.failures(experiments.EXPERIMENTS.values(), preset, seeds):
+        click.echo(line)
 
 
 @main.command()
@@ -161,18 +182,22 @@ def references(preset: str) -> None:
 @_preset
 @_jobs
 @_device
+@_scheduler
 @_quiet
 @click.pass_context
-def reproduce(ctx: click.Context, preset: str, jobs: int, device: str, quiet: bool) -> None:
-    """Run every figure of a preset, resuming what was begun."""
+def reproduce(
+    ctx: click.Context, preset: str, jobs: int, device: str, scheduler: str, quiet: bool
+) -> None:
+    """Run every figure of a preset, resuming what was begun, and judge the paper's claims."""
     from dtlib import experiments
 
     for name, experiment in experiments.EXPERIMENTS.items():
         if preset not in experiment.seeds:
             continue
         ctx.invoke(
-            figure, name=name, preset=preset, seeds=None, jobs=jobs, device=device, quiet=quiet
-        )
+            figure, name=name, preset=preset, seeds=None, jobs=jobs, device=device,
+            scheduler=scheduler, quiet=quiet,
+        )  # fmt: skip
     if preset != "paper":
         ctx.invoke(references, preset=preset)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from dtlib import paths, results, store
 from dtlib.admission import genie_under_threshold
 from dtlib.config import EnvConfig, TrainConfig
-from dtlib.evaluation import FRAMES, WORLDS, Evaluation, evaluate_policy
+from dtlib.evaluation import FRAMES, WORLDS, evaluate_policy
 from dtlib.informed import STEPS, train_informed
 from dtlib.reference import (
     DemandInversion,
@@ -26,6 +26,7 @@ from dtlib.reference import (
     RandomPower,
     Reference,
     tune,
+    tune_reward,
     tune_truncated,
 )
 from dtlib.seeds import stream_seed
@@ -56,6 +57,12 @@ EFFORTS = {
 def effort(preset: str) -> Effort:
     """Return how much is measured for a preset."""
     return EFFORTS.get(preset, Effort())
+
+
+TUNED_ON, GENIE_STRIDE = 2, 50
+"""Of a baseline: worlds that its level is tuned on, and every how many slots the genie is asked."""
+INVERSION_LEVELS = tuple(10 ** (db / 10) for db in range(-20, 21, 2))
+"""Received over noise, linear, among which channel inversion is tuned."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +109,6 @@ def untuned(env: EnvConfig) -> dict[str, Reference]:
     }
 
 
-def summary(found: Evaluation) -> dict[str, float]:
-    """Return an evaluation's means over worlds, and the worst user over all of them."""
-    means = found.worlds.drop(columns="world").mean().to_dict()
-    return means | {"failure_ratio_slots_user_max": found.worst_user}
-
-
 def references(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
     """Yield a row per reference policy and threshold that it is tuned for.
 
@@ -117,7 +118,7 @@ def references(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
     """
     tuning = sample_world(env, [stream_seed("tuning", number) for number in range(effort.tuning)])
     for name, policy in untuned(env).items():
-        yield {"policy": name} | summary(evaluate_policy(policy, env, effort.worlds))
+        yield {"policy": name} | evaluate_policy(policy, env, effort.worlds).summary()
     for threshold in effort.thresholds:
         strict = env.replace(failure_threshold=threshold)
         for name, family in families(strict).items():
@@ -125,7 +126,7 @@ def references(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
             level, *cutoff = vars(policy.power).values()
             row = {"policy": name, "threshold": threshold, "level": level}
             row["cutoff"] = cutoff[0] if cutoff else math.nan
-            yield row | summary(evaluate_policy(policy, env, effort.worlds))
+            yield row | evaluate_policy(policy, env, effort.worlds).summary()
 
 
 def informed(config: TrainConfig, effort: Effort) -> Iterator[dict[str, Any]]:
@@ -136,16 +137,12 @@ def informed(config: TrainConfig, effort: Effort) -> Iterator[dict[str, Any]]:
     for threshold in effort.thresholds:
         policy = train_informed(config, threshold, effort.steps)
         found = evaluate_policy(policy, env, effort.worlds)
-        yield {"policy": "informed limit", "threshold": threshold} | summary(found)
+        yield {"policy": "informed limit", "threshold": threshold} | found.summary()
 
 
 def genies(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
     """Yield the genie's bound, and what it achieves, per threshold."""
-    drawn = [
-        sample_world(env, stream_seed("held-out", number)).every(effort.stride)
-        for number in range(effort.worlds)
-    ]
-    world = World.join(drawn)
+    world = _strided(env, effort.worlds, effort.stride)
     for threshold in (0.0, *effort.thresholds):
         found = genie_under_threshold(world, env, threshold)
         for name, energy, failed in (
@@ -154,6 +151,30 @@ def genies(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
         ):
             row = {"policy": name, "threshold": threshold, "energy_per_user_slot_j": energy}
             yield row | ({} if failed is None else _ratios(failed, world.request))
+
+
+def _strided(env: EnvConfig, worlds: int, stride: int) -> World:
+    drawn = (sample_world(env, stream_seed("held-out", number)) for number in range(worlds))
+    return World.join([world.every(stride) for world in drawn])
+
+
+def baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]:
+    """Return what a baseline achieves on held-out worlds of a network.
+
+    Args:
+        name: ``channel-inversion``, at the level of the largest mean r_g on tuning worlds, which
+            is what learners are after, or ``genie``, the bound under (14b).
+        env: the network, whatever the length of its episodes.
+        worlds: how many.
+    """
+    env = env.replace(frames=max(FRAMES, env.frames))
+    if name == "genie":
+        world = _strided(env, worlds, GENIE_STRIDE)
+        bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
+        return {"energy_per_user_slot_j": bound}
+    tuning = sample_world(env, [stream_seed("tuning", number) for number in range(TUNED_ON)])
+    policy = tune_reward(families(env)["channel inversion"].make, tuning, INVERSION_LEVELS).policy
+    return evaluate_policy(policy, env, worlds).summary()
 
 
 def _ratios(failed: Tensor, request: Tensor) -> dict[str, float]:
@@ -189,12 +210,12 @@ def place(preset: str) -> Path:
 def key(preset: str) -> str:
     """Return the sha256 of what a preset's table is of."""
     what = [store.key(TrainConfig.from_preset(preset)), list(vars(effort(preset)).values())]
-    return results.sha256(store.canonical(what))
+    return store.digest(what)
 
 
 def write(preset: str) -> Path:
     """Measure and write ``results/<preset>/references``, unless that has been done."""
-    if results.read(place(preset), key(preset), "data.csv") is not None:
+    if results.read(place(preset), "data.csv", key(preset)) is not None:
         return place(preset)
     facts = {"preset": preset, **vars(effort(preset))}
     results.write(place(preset), key(preset), {"data.csv": measure(preset)}, facts)
@@ -203,5 +224,5 @@ def write(preset: str) -> Path:
 
 def data(preset: str) -> pd.DataFrame:
     """Return the committed table if it is of these settings, else measure it anew."""
-    known = results.read(place(preset), key(preset), "data.csv")
+    known = results.read(place(preset), "data.csv", key(preset))
     return measure(preset) if known is None else known

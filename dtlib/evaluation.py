@@ -73,6 +73,11 @@ class Evaluation:
         """The largest slot failure ratio of a user: (14b) holds if it is at most ε."""
         return self.users.failure_ratio_slots.max()
 
+    def summary(self) -> dict[str, float]:
+        """Return the means over worlds, and the worst user over all of them."""
+        means = self.worlds.drop(columns="world").mean().to_dict()
+        return means | {"failure_ratio_slots_user_max": self.worst_user}
+
 
 def evaluate_policy(
     policy: Acts,

@@ -1,36 +1,62 @@
-"""Each figure of the paper as a grid of runs, and the data that come of it."""
+"""Each figure of the paper as a grid of runs: what is stated here is all that is run and drawn."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import product
 from typing import Any
 
-import pandas as pd
-from joblib import Parallel, delayed
-from tqdm import tqdm
-
-from dtlib import paths, results, store
+from dtlib import store
 from dtlib.config import ConfigError, TrainConfig
-from dtlib.devices import resolve_device
 from dtlib.evaluation import WORLDS
-from dtlib.training import TIMINGS, alike
 
-TABLES = ("data.csv", "evaluation.csv", "users.csv", "tuning.csv")
-"""Of each experiment: histories; results by held-out world; by user; by user on tuning worlds."""
+LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
+BASELINES = ("channel-inversion", "genie")
+"""What may be measured at each point of a sweep without being learnt."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One run of an experiment."""
+    """One run of an experiment, or one point of a baseline."""
 
     variant: str
     config: TrainConfig
     episodes: int
     """How many of the configured episodes are run: all, or a share that is stated."""
+    at: Mapping[str, float] = field(default_factory=dict)
+    """Values of what the experiment sweeps."""
+    worlds: int = WORLDS["held-out"]
+    """Held-out worlds that it is measured on."""
+    baseline: str = ""
+    """One of ``BASELINES`` that takes the learner's place in its network; empty for a learner."""
+
+    @property
+    def algorithm(self) -> str:
+        """Whose row it is."""
+        return self.baseline or self.config.algorithm
+
+    @property
+    def key(self) -> str:
+        """A digest of everything that its numbers depend on."""
+        if self.baseline:
+            what = [self.baseline, store.env_key(self.config.env), self.worlds]
+        else:
+            what = [store.key(self.config), self.episodes, self.worlds]
+        return store.digest(what)[:16]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values of one swept setting; a quick look takes fewer, a smoke test hardly any."""
+
+    values: tuple[float, ...]
+    quick: tuple[float, ...]
+    smoke: tuple[float, ...]
+
+    def of(self, preset: str) -> tuple[float, ...]:
+        """Return a preset's values."""
+        return {"quick": self.quick, "smoke": self.smoke}.get(preset, self.values)
 
 
 @dataclass(frozen=True)
@@ -46,9 +72,19 @@ class Experiment:
     episodes: Mapping[str, int] = field(default_factory=dict)
     """Presets of which only the first so many episodes are run."""
     aliases: tuple[str, ...] = field(default=())
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    """What is swept, the abscissa first; nothing where learning curves or variants are shown."""
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the network that hold throughout, but for ``smoke``, which has its own."""
+    baselines: tuple[str, ...] = ()
+    """What is measured at each point without being learnt."""
 
     def runs(
-        self, preset: str, seeds: int | None = None, changes: Mapping[str, Any] | None = None
+        self,
+        preset: str,
+        seeds: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        values: Mapping[str, Sequence[float]] | None = None,
     ) -> list[Planned]:
         """Return the runs of a preset.
 
@@ -56,31 +92,62 @@ class Experiment:
             preset: budget and size.
             seeds: seeds 0 … seeds−1; the preset's number if absent.
             changes: settings that differ from the preset's in all runs.
+            values: other values for what is swept, by name; the preset's where absent or empty.
 
         Raises:
-            ConfigError: unknown preset, or settings that are not allowed.
+            ConfigError: unknown preset or axis, or settings that are not allowed.
         """
         if preset not in self.seeds:
             raise ConfigError(f"preset = {preset!r}: must be one of {', '.join(self.seeds)}")
         seeds = self.seeds[preset] if seeds is None else seeds
         if seeds < 1:
             raise ConfigError(f"seeds = {seeds}: must be at least 1")
-        configs = [
-            (name, TrainConfig.from_preset(preset, **_merge(variant, changes or {}), seed=seed))
-            for name, variant in self.variants.items()
-            for seed in range(seeds)
-        ]
-        share = self.episodes.get(preset, max(config.episodes for _, config in configs))
-        return [Planned(name, one, min(share, one.episodes)) for name, one in configs]
+        base = {"env": {} if preset == "smoke" else dict(self.network)}
+        fixed, found = merge(base, changes or {}), []
+        for at in self._points(preset, values or {}):
+            env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
+            here = merge(fixed, {"env": env})
+            worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
+            for name, variant in self.variants.items():
+                for seed in range(seeds):
+                    given = merge(variant, here) | {"seed": seed}
+                    config = TrainConfig.from_preset(preset, **given)
+                    share = min(self.episodes.get(preset, config.episodes), config.episodes)
+                    found.append(Planned(name, config, share, at, worlds))
+            if self.baselines:
+                config = TrainConfig.from_preset(preset, **here)
+                found += [Planned(one, config, 0, at, worlds, one) for one in self.baselines]
+        return found
+
+    def _points(self, preset: str, values: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+        if unknown := values.keys() - self.axes.keys():
+            known = ", ".join(self.axes) or "nothing"
+            raise ConfigError(f"values of {min(unknown)}: {self.name} sweeps {known}")
+        chosen = [values.get(name) or axis.of(preset) for name, axis in self.axes.items()]
+        return [dict(zip(self.axes, point, strict=True)) for point in product(*chosen)]
 
 
-def _merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all changes of both, those of the network as well."""
+SWEPT_WORLDS = {"smoke": 1, "quick": 5}
+"""Held-out worlds at each point of a sweep, where they are fewer than in other experiments."""
+
+
+def setting(name: str, value: float) -> dict[str, Any]:
+    """Return the network's settings at a value of an axis: a field, or the largest data size."""
+    if name == "data_bits_max":
+        return {"data_bits": (15e3, value)}
+    return {name: value}
+
+
+def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all changes of both, those of the network as well; the second's win."""
     env = {**first.get("env", {}), **second.get("env", {})}
     return {**first, **second} | ({"env": env} if env else {})
 
 
-LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
+OFF_POLICY = {"learning_rate": 1e-3, "replay_slots": 30_000, "silent_below": 0.0}
+"""What MADDPG has otherwise than the others: found best for it among values that were tried."""
+VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
+VARIANTS["maddpg"] |= OFF_POLICY
 CONTROL_FACTORS = (0.001, 0.01, 1.0)
 """η of the trade-off: from nearly the constrained problem (14) to Table I's."""
 
@@ -106,22 +173,82 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """The companion's settings, and each taken back by itself to what the paper has or implies."""
 
+ONCE = {"smoke": 1, "quick": 1, "companion": 3, "paper": 1}
+
 EXPERIMENTS = {
     one.name: one
     for one in [
         Experiment(
             "fig04_06",
             "Convergence: rewards and energy against time slots",
-            {name: {"algorithm": name} for name in LEARNERS},
+            VARIANTS,
             {"smoke": 1, "quick": 2, "companion": 5, "paper": 3},
             {"paper": 12},
             ("fig04", "fig05", "fig06"),
         ),
         Experiment(
+            "fig07_08",
+            "Energy and failures against the number of users",
+            VARIANTS,
+            ONCE,
+            aliases=("fig07", "fig08"),
+            axes={"num_users": Axis((10, 15, 20, 25, 30, 35, 40), (10, 25, 40), (4, 6))},
+            baselines=BASELINES,
+        ),
+        Experiment(
+            "fig09",
+            "Energy against the number of base stations",
+            VARIANTS,
+            ONCE,
+            axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 5, 7), (2, 3))},
+            network={"num_users": 25},
+            baselines=BASELINES,
+        ),
+        Experiment(
+            "fig10",
+            "Energy against the request probability",
+            VARIANTS,
+            ONCE,
+            axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.5, 0.7), (0.3, 0.6))},
+            baselines=BASELINES,
+        ),
+        Experiment(
+            "fig11",
+            "Energy against data size and bandwidth",
+            {"beta-happo": {}},
+            ONCE,
+            axes={
+                "data_bits_max": Axis(
+                    (20e3, 25e3, 30e3, 200e3, 250e3, 300e3), (20e3, 30e3, 200e3, 300e3), (20e3, 2e5)
+                ),
+                "bandwidth_hz": Axis((8e6, 10e6, 12e6), (8e6, 12e6), (10e6,)),
+            },
+        ),
+        Experiment(
+            "fig12",
+            "Energy and failures against the control factor",
+            {"beta-happo": {}},
+            ONCE | {"quick": 2, "companion": 5},
+            axes={
+                "control_factor": Axis(
+                    (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.0, 1.3), (0.7, 1.3)
+                )
+            },
+        ),
+        Experiment(
+            "fig13_14",
+            "Energy and failures with many users",
+            {"beta-happo": {}},
+            ONCE,
+            aliases=("fig13", "fig14"),
+            axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58, 60), (7, 8))},
+            baselines=BASELINES,
+        ),
+        Experiment(
             "tradeoff",
             "Energy against failures: every learner at several control factors",
             {
-                f"{name} eta={eta:g}": {"algorithm": name, "env": {"control_factor": eta}}
+                f"{name} eta={eta:g}": VARIANTS[name] | {"env": {"control_factor": eta}}
                 for name in LEARNERS
                 for eta in CONTROL_FACTORS
             },
@@ -144,203 +271,3 @@ def find(name: str) -> Experiment:
             return experiment
     known = sorted(n for one in EXPERIMENTS.values() for n in (one.name, *one.aliases))
     raise ConfigError(f"figure = {name!r}: must be one of {', '.join(known)}")
-
-
-def _rows(planned: Planned, experiment: Experiment) -> pd.DataFrame:
-    history = store.get(planned.config, planned.episodes).history
-    history = history.drop(columns=["episode", *TIMINGS]).rename(columns={"slots": "x"})
-    return _labelled(history, planned, figure=experiment.name)
-
-
-def _labelled(table: pd.DataFrame, planned: Planned, **head: str) -> pd.DataFrame:
-    """Put in front of a run's table whose it is."""
-    head |= {"algorithm": planned.config.algorithm, "variant": planned.variant}
-    head |= {"seed": planned.config.seed, "control_factor": planned.config.env.control_factor}
-    for place, (name, value) in enumerate(head.items()):
-        table.insert(place, name, value)
-    return table
-
-
-def collect(
-    experiment: Experiment,
-    runs: list[Planned],
-    jobs: int = 2,
-    progress: bool = False,
-    device: str = "auto",
-) -> pd.DataFrame:
-    """Train what the store lacks and return tidy data: one row per run and x-value.
-
-    Args:
-        experiment: whose runs they are.
-        runs: see :meth:`Experiment.runs`.
-        jobs: processes, each with one torch thread; a GPU is used by one process.
-        progress: show a bar over episodes on standard error.
-        device: ``auto``, ``cpu``, or ``cuda``, where runs that fit together train side by side.
-    """
-    missing = [r for r in runs if store.episodes_done(r.config) < r.episodes]
-    batches = [([planned.config], planned.episodes) for planned in missing]
-    if (where := resolve_device(device)).type == "cuda":
-        shares = {planned.episodes for planned in missing}
-        batches, jobs = (
-            [
-                (batch, share)
-                for share in shares
-                for batch in alike(
-                    [planned.config for planned in missing if planned.episodes == share]
-                )
-            ],
-            1,
-        )
-    with _EpisodeBar(missing, progress):
-        jobs = max(1, min(jobs, len(batches)))
-        done = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(_finish)(*batch, str(where)) for batch in batches
-        )
-        for _ in done:
-            pass
-    return pd.concat([_rows(planned, experiment) for planned in runs], ignore_index=True)
-
-
-def _finish(configs: list[TrainConfig], episodes: int, device: str) -> None:
-    store.get_together(configs, episodes, device=device)
-
-
-def _evaluate(planned: Planned) -> tuple[pd.DataFrame, ...]:
-    held, tuning = (store.evaluation(planned.config, planned.episodes, stream) for stream in WORLDS)
-    return tuple(_labelled(one, planned) for one in (held.worlds, held.users, tuning.users))
-
-
-def evaluate_runs(runs: list[Planned], jobs: int = 2) -> list[pd.DataFrame]:
-    """Evaluate runs on the same worlds, or take what the store has.
-
-    Returns:
-        One row per run and held-out world; per run and user there; per run and user in the worlds
-        that settings are chosen by.
-    """
-    found = Parallel(n_jobs=max(1, min(jobs, len(runs))))(delayed(_evaluate)(one) for one in runs)
-    return [pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True)]
-
-
-class _EpisodeBar:
-    """A bar over the episodes of several runs, read off their histories while they grow."""
-
-    def __init__(self, runs: list[Planned], show: bool) -> None:
-        self._configs = [planned.config for planned in runs]
-        self._stop = threading.Event()
-        self._bar = tqdm(
-            total=sum(planned.episodes for planned in runs),
-            initial=self._done(),
-            unit="ep",
-            desc=f"training {len(runs)} runs",
-            disable=not (show and runs),
-        )
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def _done(self) -> int:
-        return sum(store.episodes_done(config) for config in self._configs)
-
-    def _watch(self) -> None:
-        while not self._stop.wait(1.0):
-            self._bar.update(self._done() - self._bar.n)
-
-    def __enter__(self) -> None:
-        if not self._bar.disable:
-            self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if not self._bar.disable:
-            self._thread.join()
-            self._bar.update(self._done() - self._bar.n)
-        self._bar.close()
-
-
-def plan_key(runs: list[Planned]) -> str:
-    """Return the sha256 of a list of runs: their variants, settings and version of the results."""
-    parts = [[planned.variant, store.key(planned.config), planned.episodes] for planned in runs]
-    return results.sha256(store.canonical(parts))
-
-
-def write(
-    experiment: Experiment,
-    preset: str,
-    seeds: int | None = None,
-    jobs: int = 2,
-    progress: bool = False,
-    device: str = "auto",
-) -> Path:
-    """Run an experiment and write its tables and manifest to ``results/<preset>/<name>/``.
-
-    Where the same runs gave the same tables before, nothing is touched.
-    """
-    runs = experiment.runs(preset, seeds)
-    tables = collect(experiment, runs, jobs, progress, device), *evaluate_runs(runs, jobs)
-    spent = [
-        store.get(planned.config, planned.episodes).history[list(TIMINGS)].to_numpy().sum()
-        for planned in runs
-    ]
-    facts = {
-        "experiment": experiment.name,
-        "preset": preset,
-        "threads_per_run": 1,
-        "device": resolve_device(device).type,
-        "seconds_of_training": round(float(sum(spent)), 1),
-        "runs": [
-            {
-                "variant": planned.variant,
-                "seed": planned.config.seed,
-                "episodes": planned.episodes,
-                "sha256": store.key(planned.config),
-                "config": json.loads(planned.config.canonical_json()),
-            }
-            for planned in runs
-        ],
-    }
-    place = paths.results() / preset / experiment.name
-    results.write(place, plan_key(runs), dict(zip(TABLES, tables, strict=True)), facts)
-    return place
-
-
-def read(
-    experiment: Experiment, runs: list[Planned], preset: str, name: str = TABLES[0]
-) -> pd.DataFrame | None:
-    """Return a committed table if it is that of exactly these runs; see :func:`results.read`."""
-    return results.read(paths.results() / preset / experiment.name, plan_key(runs), name)
-
-
-def data(
-    name: str,
-    preset: str = "quick",
-    seeds: int | None = None,
-    changes: Mapping[str, Any] | None = None,
-    jobs: int = 2,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """Return a figure's data: the committed ones if they fit, else trained or taken from the store.
-
-    Args:
-        name: of the experiment or the figure.
-        preset: budget and size.
-        seeds: how many; the preset's number if absent.
-        changes: settings that differ from the preset's.
-        jobs: processes for what has to be trained.
-        progress: show a bar on standard error.
-    """
-    experiment = find(name)
-    runs = experiment.runs(preset, seeds, changes)
-    committed = read(experiment, runs, preset)
-    return collect(experiment, runs, jobs, progress) if committed is None else committed
-
-
-def evaluation(
-    name: str,
-    preset: str = "quick",
-    seeds: int | None = None,
-    changes: Mapping[str, Any] | None = None,
-    jobs: int = 2,
-) -> list[pd.DataFrame]:
-    """Return an experiment's results, see :func:`evaluate_runs` and :func:`data`."""
-    experiment = find(name)
-    runs = experiment.runs(preset, seeds, changes)
-    known = [read(experiment, runs, preset, table) for table in TABLES[1:]]
-    return evaluate_runs(runs, jobs) if any(one is None for one in known) else known

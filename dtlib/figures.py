@@ -10,9 +10,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dtlib.evaluation import interval
 from dtlib.plots import ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
 ENERGY = "energy per user and slot (mJ)"
+FAILED = "failed requests (%)"
 
 REFERENCES = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
@@ -113,7 +115,81 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
     return figure
 
 
-DRAW = {"fig04_06": convergence}
+SWEEPS = {
+    "fig07_08": ("mobile users K", "Fig. 7", "Fig. 8"),
+    "fig09": ("base stations M, with K = 25", "Fig. 9", "the failures beside it"),
+    "fig10": ("request probability λ", "Fig. 10", "the failures beside it"),
+    "fig12": ("control factor η", "Fig. 12: energy", "Fig. 12: failures"),
+    "fig13_14": ("mobile users K", "Fig. 13", "Fig. 14"),
+}
+"""Abscissa of each sweep, and titles of its energy and its failures."""
+
+
+def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
+    """Draw energy and failures against what is swept: each seed, means, 95 % intervals, baselines.
+
+    Args:
+        data: of one of ``SWEEPS``.
+        logarithmic: the scale of energy; logarithmic if absent and values differ fivefold.
+    """
+    label, *titles = SWEEPS[data["figure"].iloc[0]]
+    data = with_millijoules(data)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH), sharex=True)
+    metrics = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
+    for ax, title, (metric, (name, unit)) in zip(axes, titles, metrics.items(), strict=True):
+        for algorithm, part in data.dropna(subset=metric).groupby("algorithm", sort=False):
+            points(ax, part.assign(y=unit * part[metric]), ALGORITHMS[algorithm])
+        ax.set(xlabel=label, ylabel=name, title=title)
+        ax.set_xticks(sorted(data["x"].unique()))
+    energy = data["energy_per_user_slot_mj"]
+    if logarithmic or (logarithmic is None and energy.max() > 5 * energy.min() > 0):
+        axes[0].set_yscale("log")
+    else:
+        axes[0].set_ylim(bottom=0)
+    axes[1].set_ylim(bottom=0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def points(ax: Axes, part: pd.DataFrame, style: dict[str, str]) -> None:
+    """Draw ``y`` against ``x``: single seeds faintly, their mean, and its interval if several."""
+    if part["seed"].nunique() > 1:
+        ax.plot(part["x"], part["y"], style["marker"], color=style["color"], alpha=0.3, ms=3)
+    found = part.groupby("x")["y"].agg(interval)
+    mean, low, high = zip(*found, strict=True)
+    ax.plot(found.index, mean, **style)
+    ax.fill_between(found.index, low, high, color=style["color"], alpha=0.15, linewidth=0)
+
+
+def data_size(data: pd.DataFrame) -> Figure:
+    """Draw Fig. 11: energy against the largest data size at several bandwidths, both readings.
+
+    Args:
+        data: of the experiment ``fig11``.
+    """
+    own = with_millijoules(data[data["algorithm"] == "beta-happo"])
+    readings = {"Fig. 11 in Kb": own["x"] < 1e5, "Fig. 11 in Mb, as printed": own["x"] >= 1e5}
+    metrics = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 0.8 * WIDTH), sharex="col")
+    widths = sorted(own["bandwidth_hz"].unique())
+    for column, (title, some) in zip(axes.T, readings.items(), strict=True):
+        for ax, (metric, (name, unit)) in zip(column, metrics.items(), strict=True):
+            for width, colour in zip(widths, (PALETTE[9], PALETTE[0], INK), strict=False):
+                part = own[some & (own["bandwidth_hz"] == width)]
+                style = ALGORITHMS["beta-happo"] | {"color": colour}
+                style["label"] = f"B = {width / 1e6:g} MHz"
+                part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
+                if len(part):
+                    points(ax, part, style)
+            ax.set(ylabel=name, ylim=(0, None))
+        column[0].set_title(title)
+        column[1].set_xlabel("largest data size $D_{max}$ (Kb)")
+    axes[0, 0].legend()
+    return figure
+
+
+DRAW = {"fig04_06": convergence, "fig11": data_size} | dict.fromkeys(SWEEPS, sweep)
 """How each experiment is drawn, from its data."""
 
 

@@ -190,6 +190,8 @@ class Result:
     """[K], each user's failures per slot, as (14b) counts them."""
     failed_requests: float
     """Failures per request of all users."""
+    reward: float
+    """Mean r_g, minus the objective (19)."""
 
     @property
     def worst_user(self) -> float:
@@ -204,15 +206,16 @@ class Result:
 
 def measure(policy: Reference, world: World) -> Result:
     """Return a policy's energy and failures; each replica is a whole episode, played by itself."""
-    energy, failed, asked = 0.0, 0, 0
+    energy, failed, asked, reward = 0.0, 0, 0, 0.0
     for replica in range(world.replicas):
         one = world.replica(replica)  # smaller arrays stay in the cache: faster than all at once
         outcome = simulate(one, policy.act(one), policy.env)
         energy += outcome.energy_per_slot_j.mean().item() / world.replicas
+        reward += outcome.reward_global.mean().item() / world.replicas
         failed += outcome.failure.sum((0, 1))
         asked += outcome.request.sum().item()
     ratio = failed.double() / (world.replicas * world.slots)
-    return Result(policy, energy, ratio, failed.sum().item() / max(asked, 1))
+    return Result(policy, energy, ratio, failed.sum().item() / max(asked, 1), reward)
 
 
 def sweep(policies: Iterable[Reference], world: World) -> list[Result]:
@@ -238,6 +241,28 @@ def tune(
         The result on these worlds. Where no level holds, that of the least worst user.
     """
     return _least_level(lambda level: measure(family(level), world), levels)[1]
+
+
+def tune_reward(
+    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
+) -> Result:
+    """Return the policy of the largest mean r_g (28), by its level of power.
+
+    Args:
+        family: see :func:`tune`.
+        world: worlds to tune on.
+        levels: where to look first, ascending; between the best one's neighbours, the best of
+            eight steps is taken.
+    """
+
+    def at(level: float) -> Result:
+        return measure(family(level), world)
+
+    coarse = [at(level) for level in levels]
+    place = max(range(len(levels)), key=lambda number: coarse[number].reward)
+    low, high = levels[max(place - 1, 0)], levels[min(place + 1, len(levels) - 1)]
+    fine = [at(low * (high / low) ** (step / 8)) for step in range(1, 8)]
+    return max([coarse[place], *fine], key=lambda result: result.reward)
 
 
 def tune_truncated(

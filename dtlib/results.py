@@ -44,14 +44,14 @@ def write(
     write_text(place / MANIFEST, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
-def read(place: Path, key: str, name: str) -> pd.DataFrame | None:
-    """Return a committed table if its manifest has this key, else None.
+def read(place: Path, name: str, key: str | None = None) -> pd.DataFrame | None:
+    """Return a committed table, if its manifest has this key where one is given; else None.
 
     Raises:
         FileError: the table does not have the checksum that its manifest states.
     """
     known = manifest(place)
-    if known.get("key") != key or (text := _text(place / name)) is None:
+    if key not in (None, known.get("key")) or (text := _text(place / name)) is None:
         return None
     if sha256(text) != known.get("files_sha256", {}).get(name):
         raise FileError(f"{place / name}: differs from its manifest; run `dtlib figure` again")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from dtlib import paths
-from dtlib.checkpoint import FileError, write_whole
-from dtlib.config import RESULTS_VERSION, TrainConfig
+from dtlib.checkpoint import FileError, write_text
+from dtlib.config import RESULTS_VERSION, EnvConfig, TrainConfig
 from dtlib.evaluation import WORLDS, Evaluation
 from dtlib.training import CHECKPOINT, HISTORY, Run, evaluate, load_run, train_together
 
@@ -26,6 +30,16 @@ def key(config: TrainConfig) -> str:
     """Return the sha256 of a run's settings and of the version of the code's results."""
     text = f"{RESULTS_VERSION}\n{config.canonical_json()}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def env_key(env: EnvConfig) -> str:
+    """Return the sha256 of a network's settings and of the version of the code's results."""
+    return digest([RESULTS_VERSION, env.canonical_json()])
+
+
+def digest(what: Any) -> str:
+    """Return the sha256 of anything that JSON holds."""
+    return hashlib.sha256(canonical(what).encode()).hexdigest()
 
 
 def folder(config: TrainConfig) -> Path:
@@ -42,10 +56,35 @@ def episodes_done(config: TrainConfig) -> int:
         return 0
 
 
+class Busy(Exception):
+    """Another process is at work on one of these runs."""
+
+
+@contextmanager
+def locked(places: Sequence[Path], wait: bool = True) -> Iterator[None]:
+    """Keep other processes from places while inside; a process that dies leaves no lock behind.
+
+    Raises:
+        Busy: another process is at work there, and ``wait`` is false.
+        FileError: the store cannot be written to.
+    """
+    with ExitStack() as stack:
+        for place in sorted(places):
+            lock = FileLock(place.with_name(f"{place.name}.lock"), timeout=-1 if wait else 0)
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(lock)
+            except Timeout:
+                raise Busy(str(place)) from None
+            except OSError as error:
+                raise FileError(f"{place}: cannot be written ({error.strerror})") from None
+        yield
+
+
 def get(config: TrainConfig, episodes: int | None = None, device: str = "auto") -> Run:
     """Return a finished run: loaded if the store has it, trained or taken up otherwise.
 
-    A damaged checkpoint is set aside and its run begun anew.
+    A damaged checkpoint is named, set aside and its run begun anew.
 
     Args:
         config: the run's settings.
@@ -56,35 +95,92 @@ def get(config: TrainConfig, episodes: int | None = None, device: str = "auto") 
 
 
 def get_together(
-    configs: Sequence[TrainConfig], episodes: int | None = None, device: str = "auto"
+    configs: Sequence[TrainConfig],
+    episodes: int | None = None,
+    device: str = "auto",
+    wait: bool = True,
 ) -> list[Run]:
-    """Return finished runs, those that are missing trained side by side; see :func:`get`."""
+    """Return finished runs, those that are missing trained side by side; see :func:`get`.
+
+    Raises:
+        Busy: another process is at work on one of them, and ``wait`` is false.
+    """
     places = [folder(config) for config in configs]
-    try:
-        return train_together(configs, places, episodes=episodes, device=device)
-    except FileError:
-        damaged = [place for place in places if (place / CHECKPOINT).exists() and _bad(place)]
-        if not damaged:
-            raise
-        for place in damaged:
-            place.rename(_free_name(place))
-        return train_together(configs, places, episodes=episodes, device=device)
+    with locked(places, wait):
+        try:
+            return train_together(configs, places, episodes=episodes, device=device)
+        except FileError:
+            damaged = [place for place in places if (place / CHECKPOINT).exists() and _bad(place)]
+            if not damaged:
+                raise
+            for place in damaged:
+                _set_aside(place)
+            return train_together(configs, places, episodes=episodes, device=device)
+
+
+def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
+    """Return a finished run's first so many rows."""
+    return get(config, episodes).history.iloc[:episodes]
 
 
 def evaluation(
-    config: TrainConfig, episodes: int | None = None, stream: str = "held-out"
+    config: TrainConfig,
+    episodes: int | None = None,
+    stream: str = "held-out",
+    worlds: int | None = None,
 ) -> Evaluation:
     """Return a finished run's results on held-out or tuning worlds: read if the store has them."""
-    run = get(config, episodes)
-    stem = f"{len(run.history)}-{stream}"
-    names = [folder(config) / f"{stem}-{kind}.csv" for kind in ("worlds", "users")]
-    try:
-        return Evaluation(*(pd.read_csv(name) for name in names))
-    except (OSError, ValueError):
-        found = evaluate(run, WORLDS[stream], stream)
-    for name, table in zip(names, (found.worlds, found.users), strict=True):
-        write_whole(name, lambda aside, table=table: table.to_csv(aside, index=False))
+    names = _evaluation_files(config, episodes, stream, worlds)
+    found = [read_table(name) for name in names]
+    if any(table is None for table in found):
+        result = evaluate(get(config, episodes), worlds or WORLDS[stream], stream)
+        found = [result.worlds, result.users]
+        for name, table in zip(names, found, strict=True):
+            write_table(name, table)
+    return Evaluation(*found)
+
+
+def evaluated(config: TrainConfig, episodes: int, stream: str, worlds: int | None = None) -> bool:
+    """Return whether the store has an :func:`evaluation`."""
+    return all(one.is_file() for one in _evaluation_files(config, episodes, stream, worlds))
+
+
+def _evaluation_files(
+    config: TrainConfig, episodes: int | None, stream: str, worlds: int | None
+) -> list[Path]:
+    count = worlds or WORLDS[stream]
+    stem = f"{episodes or config.episodes}-{stream}" + f"-{count}" * (count != WORLDS[stream])
+    return [folder(config) / f"{stem}-{kind}.csv" for kind in ("worlds", "users")]
+
+
+def table(kind: str, key: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Return a table that the store has under this kind and key, or compute and keep it."""
+    place = paths.store() / kind / f"{key[:24]}.csv"
+    with locked([place]):
+        if (found := read_table(place)) is None:
+            write_table(place, compute())
+            found = read_table(place)
     return found
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table with its checksum in the last line."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    write_text(path, f"{text}# sha256 {hashlib.sha256(text.encode()).hexdigest()}\n")
+
+
+def read_table(path: Path) -> pd.DataFrame | None:
+    """Return what :func:`write_table` wrote; a file that is damaged is named and set aside."""
+    try:
+        text, _, seal = path.read_text(encoding="utf-8").rpartition("# sha256 ")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        text, seal = "", "unreadable"
+    if hashlib.sha256(text.encode()).hexdigest() != seal.strip():
+        _set_aside(path)
+        return None
+    return pd.read_csv(io.StringIO(text))
 
 
 def _bad(place: Path) -> bool:
@@ -95,11 +191,12 @@ def _bad(place: Path) -> bool:
     return False
 
 
-def _free_name(place: Path) -> Path:
+def _set_aside(place: Path) -> None:
     number = 0
     while (aside := place.with_name(f"{place.name}.damaged{number}")).exists():
         number += 1
-    return aside
+    place.rename(aside)
+    print(f"dtlib: {place}: damaged; kept as {aside.name}, computed anew", file=sys.stderr)
 
 
 def provenance() -> dict[str, Any]:

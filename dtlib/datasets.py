@@ -1,0 +1,185 @@
+"""Tidy tables of experiments: rows that are committed, and rows made from the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dtlib import paths, results, runner, store
+from dtlib.devices import resolve_device
+from dtlib.evaluation import WORLDS
+from dtlib.experiments import Experiment, Planned, find
+from dtlib.runner import LOCALLY, Effort
+from dtlib.training import TIMINGS
+
+DATA = "data.csv"
+"""Learning curves, a row per run and episode; of a sweep, a row per run."""
+MEASURED = ("evaluation.csv", "users.csv", "tuning.csv")
+"""Results by held-out world; by user there; by user on tuning worlds. Not of sweeps."""
+
+
+def tables_of(experiment: Experiment) -> tuple[str, ...]:
+    """Return the names of an experiment's tables."""
+    return (DATA,) if experiment.axes else (DATA, *MEASURED)
+
+
+def streams_of(experiment: Experiment) -> tuple[str, ...]:
+    """Return the streams of worlds on which an experiment's runs are measured."""
+    return ("held-out",) if experiment.axes else tuple(WORLDS)
+
+
+def _labelled(table: pd.DataFrame, planned: Planned, experiment: Experiment) -> pd.DataFrame:
+    """Put in front of a run's table whose it is."""
+    head: dict[str, Any] = {
+        "figure": experiment.name,
+        "algorithm": planned.algorithm,
+        "variant": planned.baseline or planned.variant,
+        "seed": planned.config.seed,
+        "control_factor": planned.config.env.control_factor,
+        "run": planned.key,
+    }
+    if planned.at:
+        head |= {"x": next(iter(planned.at.values()))} | dict(planned.at)
+    head |= {name: table[name] for name in ("x",) if name in table}
+    rest = table.drop(columns=[name for name in head if name in table])
+    return pd.concat([pd.DataFrame(head, index=table.index), rest], axis=1)
+
+
+def _rows(planned: Planned, experiment: Experiment, name: str) -> pd.DataFrame:
+    """Return one run's rows of a table, from the store."""
+    if planned.baseline:
+        return _labelled(runner.baseline(planned), planned, experiment)
+    if name == DATA and not experiment.axes:
+        history = store.history(planned.config, planned.episodes)
+        history = history.drop(columns=["episode", *TIMINGS]).rename(columns={"slots": "x"})
+        return _labelled(history, planned, experiment)
+    stream = "tuning" if name == "tuning.csv" else "held-out"
+    worlds = planned.worlds if stream == "held-out" else None
+    found = store.evaluation(planned.config, planned.episodes, stream, worlds)
+    if name == DATA:
+        return _labelled(pd.DataFrame([found.summary()]), planned, experiment)
+    return _labelled(found.worlds if name == "evaluation.csv" else found.users, planned, experiment)
+
+
+def collect(
+    experiment: Experiment, runs: Sequence[Planned], effort: Effort = LOCALLY, names: Any = None
+) -> dict[str, pd.DataFrame]:
+    """Finish what the store lacks and return tidy tables by name.
+
+    Args:
+        experiment: whose runs they are.
+        runs: see :meth:`Experiment.runs`.
+        effort: where and how.
+        names: of the tables; all if absent.
+    """
+    names = tables_of(experiment) if names is None else names
+    runner.finish(
+        runs, streams_of(experiment) if set(names) - {DATA} or experiment.axes else (), effort
+    )
+    return {
+        name: pd.concat([_rows(one, experiment, name) for one in runs], ignore_index=True)
+        for name in names
+    }
+
+
+def write(
+    experiment: Experiment, preset: str, seeds: int | None = None, effort: Effort = LOCALLY
+) -> Path:
+    """Run an experiment and write its tables and manifest to ``results/<preset>/<name>/``.
+
+    Where the same runs gave the same tables before, nothing is touched.
+    """
+    runs = experiment.runs(preset, seeds)
+    tables = collect(experiment, runs, effort)
+    learnt = [planned for planned in runs if not planned.baseline]
+    spent = [
+        store.history(one.config, one.episodes)[list(TIMINGS)].to_numpy().sum() for one in learnt
+    ]
+    facts = {
+        "experiment": experiment.name,
+        "preset": preset,
+        "threads_per_run": 1,
+        "device": resolve_device(effort.device).type,
+        "seconds_of_training": round(float(sum(spent)), 1),
+        "runs": [
+            {
+                "run": planned.key,
+                "variant": planned.baseline or planned.variant,
+                "seed": planned.config.seed,
+                "episodes": planned.episodes,
+                "sha256": store.key(planned.config),
+                "config": json.loads(planned.config.canonical_json()),
+            }
+            for planned in runs
+        ],
+    }
+    place = paths.results() / preset / experiment.name
+    results.write(place, key(runs), tables, facts)
+    return place
+
+
+def key(runs: Sequence[Planned]) -> str:
+    """Return the sha256 of a list of runs: their variants, settings and version of the results."""
+    return store.digest([[planned.variant, planned.key] for planned in runs])
+
+
+def committed(
+    experiment: Experiment, runs: Sequence[Planned], preset: str, name: str = DATA
+) -> pd.DataFrame | None:
+    """Return the committed rows of these runs, of those that there are; None without any.
+
+    Raises:
+        FileError: the table does not have the checksum that its manifest states.
+    """
+    table = results.read(paths.results() / preset / experiment.name, name)
+    if table is None or "run" not in table:
+        return None
+    found = table[table["run"].isin([planned.key for planned in runs])]
+    return found.reset_index(drop=True) if len(found) else None
+
+
+def tables(
+    name: str,
+    preset: str,
+    seeds: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    values: Mapping[str, Sequence[float]] | None = None,
+    effort: Effort = LOCALLY,
+    names: Sequence[str] | None = None,
+) -> list[pd.DataFrame]:
+    """Return an experiment's tables: rows that are committed, the others made or from the store.
+
+    Args:
+        name: of the experiment or the figure.
+        preset: budget and size.
+        seeds: how many; the preset's number if absent.
+        changes: settings that differ from the preset's.
+        values: other values of what is swept.
+        effort: where and how runs that are missing are made.
+        names: of the tables; all if absent.
+    """
+    experiment = find(name)
+    runs = experiment.runs(preset, seeds, changes, values)
+    names = tables_of(experiment) if names is None else names
+    known = [committed(experiment, runs, preset, table) for table in names]
+    have = set.intersection(*(set() if one is None else set(one["run"]) for one in known))
+    missing = [planned for planned in runs if planned.key not in have]
+    made = collect(experiment, missing, effort, names) if missing else {}
+    order = {planned.key: place for place, planned in enumerate(runs)}
+    found = []
+    for table, one in zip(names, known, strict=True):
+        parts = [] if one is None else [one[one["run"].isin(have)]]
+        parts += [made[table]] if made else []
+        whole = pd.concat(parts, ignore_index=True)
+        place = whole["run"].map(order)
+        found.append(whole.iloc[place.argsort(kind="stable")].reset_index(drop=True))
+    return found
+
+
+def data(name: str, preset: str = "quick", *others: Any, **more: Any) -> pd.DataFrame:
+    """Return only an experiment's first table, its data; see :func:`tables`."""
+    return tables(name, preset, *others, names=(DATA,), **more)[0]
