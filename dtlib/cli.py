@@ -137,20 +137,24 @@ def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
 @_jobs
 @_device
 @_scheduler
+@click.option("--keep", is_flag=True, help="Keep committed rows; run only what they lack.")
+@click.option("--finished", is_flag=True, help="Run nothing; write what is finished so far.")
 @_quiet
 def figure(
-    name: str, preset: str, seeds: int | None, jobs: int, device: str, scheduler: str, quiet: bool
-) -> None:
+    name: str, preset: str, seeds: int | None, jobs: int, device: str, scheduler: str,
+    keep: bool, finished: bool, quiet: bool,
+) -> None:  # fmt: skip
     """Run what figure NAME needs and write its data to results/PRESET/."""
-    from dtlib import datasets, experiments, figures
+    from dtlib import datasets, experiments, figures, results
     from dtlib.runner import Effort
 
     experiment = experiments.find(name)
-    place = datasets.write(experiment, preset, seeds, Effort(jobs, device, scheduler, not quiet))
+    effort = Effort(jobs, device, scheduler, not quiet)
+    place = datasets.write(experiment, preset, seeds, effort, keep, finished)
     click.echo(f"{paths.relative(place)}: tables and manifest are written")
     if experiment.name not in figures.DRAW:
         return
-    data = datasets.data(name, preset, seeds)
+    data = results.read(place, datasets.DATA)
     for file in figures.save(experiment.name, data, paths.pictures() / preset):
         click.echo(f"{paths.relative(file)} is drawn")
 
@@ -179,6 +183,22 @@ def references(preset: str) -> None:
 
 
 @main.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail if the kept table differs.")
+def claims(check: bool) -> None:
+    """Judge every claim of Section V from the committed results."""
+    from dtlib import claims as judge
+
+    found = judge.verdicts()
+    columns = ["figure", "the paper says", "its number", "measured", "verdict", "preset"]
+    click.echo(found[columns].to_string(index=False))
+    click.echo(found["verdict"].value_counts().to_string())
+    if not check:
+        click.echo(f"{paths.relative(judge.write())} is written")
+    elif judge.kept() != judge.text(found):
+        raise FileError(f"{paths.relative(judge.place())}: is not what the results say")
+
+
+@main.command()
 @_preset
 @_jobs
 @_device
@@ -196,10 +216,11 @@ def reproduce(
             continue
         ctx.invoke(
             figure, name=name, preset=preset, seeds=None, jobs=jobs, device=device,
-            scheduler=scheduler, quiet=quiet,
+            scheduler=scheduler, keep=False, finished=False, quiet=quiet,
         )  # fmt: skip
     if preset != "paper":
         ctx.invoke(references, preset=preset)
+    ctx.invoke(claims, check=False)
 
 
 @main.command()

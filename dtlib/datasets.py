@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from dtlib import paths, results, runner, store
+from dtlib.config import ConfigError
 from dtlib.devices import resolve_device
 from dtlib.evaluation import WORLDS
 from dtlib.experiments import Experiment, Planned, find
@@ -87,39 +88,57 @@ def collect(
 
 
 def write(
-    experiment: Experiment, preset: str, seeds: int | None = None, effort: Effort = LOCALLY
+    experiment: Experiment,
+    preset: str,
+    seeds: int | None = None,
+    effort: Effort = LOCALLY,
+    keep: bool = False,
+    finished: bool = False,
 ) -> Path:
     """Run an experiment and write its tables and manifest to ``results/<preset>/<name>/``.
 
     Where the same runs gave the same tables before, nothing is touched.
+
+    Args:
+        experiment: which.
+        preset: budget and size.
+        seeds: how many; the preset's number if absent.
+        effort: where and how.
+        keep: take committed rows as they are, and run only what they lack.
+        finished: run nothing, and write what the store has.
     """
-    runs = experiment.runs(preset, seeds)
-    tables = collect(experiment, runs, effort)
-    learnt = [planned for planned in runs if not planned.baseline]
-    spent = [
-        store.history(one.config, one.episodes)[list(TIMINGS)].to_numpy().sum() for one in learnt
-    ]
+    runs, place = experiment.runs(preset, seeds), paths.results() / preset / experiment.name
+    known = {}
+    if keep and committed(experiment, runs, preset) is not None:
+        known = {one["run"]: one for one in results.manifest(place)["runs"]}
+    if finished:
+        streams = streams_of(experiment)
+        runs = [one for one in runs if one.key in known or runner.done(one, streams)]
+        if not runs:
+            raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is finished")
+    names = tables_of(experiment)
+    made = _merged(experiment, runs, preset, names, effort) if keep else None
+    made = collect(experiment, runs, effort, names) if made is None else made
     facts = {
         "experiment": experiment.name,
         "preset": preset,
         "threads_per_run": 1,
         "device": resolve_device(effort.device).type,
-        "seconds_of_training": round(float(sum(spent)), 1),
-        "runs": [
-            {
-                "run": planned.key,
-                "variant": planned.baseline or planned.variant,
-                "seed": planned.config.seed,
-                "episodes": planned.episodes,
-                "sha256": store.key(planned.config),
-                "config": json.loads(planned.config.canonical_json()),
-            }
-            for planned in runs
-        ],
+        "runs": [known.get(planned.key) or _facts(planned) for planned in runs],
     }
-    place = paths.results() / preset / experiment.name
-    results.write(place, key(runs), tables, facts)
+    results.write(place, key(runs), made, facts)
     return place
+
+
+def _facts(planned: Planned) -> dict[str, Any]:
+    """Return what a manifest says of a run."""
+    facts = {"run": planned.key, "variant": planned.baseline or planned.variant}
+    facts |= {"seed": planned.config.seed, "episodes": planned.episodes}
+    if not planned.baseline:
+        spent = store.history(planned.config, planned.episodes)[list(TIMINGS)]
+        facts["seconds_of_training"] = round(float(spent.to_numpy().sum()), 1)
+    config = json.loads(planned.config.canonical_json())
+    return facts | {"sha256": store.key(planned.config), "config": config}
 
 
 def key(runs: Sequence[Planned]) -> str:
@@ -165,18 +184,29 @@ def tables(
     experiment = find(name)
     runs = experiment.runs(preset, seeds, changes, values)
     names = tables_of(experiment) if names is None else names
+    return list(_merged(experiment, runs, preset, names, effort).values())
+
+
+def _merged(
+    experiment: Experiment,
+    runs: Sequence[Planned],
+    preset: str,
+    names: Sequence[str],
+    effort: Effort,
+) -> dict[str, pd.DataFrame]:
+    """Return tables of committed rows, where there are any, and of rows made now."""
     known = [committed(experiment, runs, preset, table) for table in names]
     have = set.intersection(*(set() if one is None else set(one["run"]) for one in known))
     missing = [planned for planned in runs if planned.key not in have]
     made = collect(experiment, missing, effort, names) if missing else {}
     order = {planned.key: place for place, planned in enumerate(runs)}
-    found = []
+    found = {}
     for table, one in zip(names, known, strict=True):
         parts = [] if one is None else [one[one["run"].isin(have)]]
         parts += [made[table]] if made else []
         whole = pd.concat(parts, ignore_index=True)
         place = whole["run"].map(order)
-        found.append(whole.iloc[place.argsort(kind="stable")].reset_index(drop=True))
+        found[table] = whole.iloc[place.argsort(kind="stable")].reset_index(drop=True)
     return found
 
 

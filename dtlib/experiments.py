@@ -200,7 +200,7 @@ EXPERIMENTS = {
             "Energy against the number of base stations",
             VARIANTS,
             ONCE,
-            axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 5, 7), (2, 3))},
+            axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
             network={"num_users": 25},
             baselines=BASELINES,
         ),
@@ -209,7 +209,7 @@ EXPERIMENTS = {
             "Energy against the request probability",
             VARIANTS,
             ONCE,
-            axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.5, 0.7), (0.3, 0.6))},
+            axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
             baselines=BASELINES,
         ),
         Experiment(
@@ -219,7 +219,7 @@ EXPERIMENTS = {
             ONCE,
             axes={
                 "data_bits_max": Axis(
-                    (20e3, 25e3, 30e3, 200e3, 250e3, 300e3), (20e3, 30e3, 200e3, 300e3), (20e3, 2e5)
+                    (20e3, 25e3, 30e3, 200e3, 250e3, 300e3), (20e3, 30e3, 300e3), (20e3, 2e5)
                 ),
                 "bandwidth_hz": Axis((8e6, 10e6, 12e6), (8e6, 12e6), (10e6,)),
             },
@@ -230,9 +230,7 @@ EXPERIMENTS = {
             {"beta-happo": {}},
             ONCE | {"quick": 2, "companion": 5},
             axes={
-                "control_factor": Axis(
-                    (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.0, 1.3), (0.7, 1.3)
-                )
+                "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
             },
         ),
         Experiment(

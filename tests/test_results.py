@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-from dtlib import TrainConfig, experiments, paths, store
+from dtlib import TrainConfig, datasets, experiments, paths, store
 
 MANIFESTS = sorted(
     path
@@ -16,7 +16,9 @@ MANIFESTS = sorted(
 
 
 def test_there_are_results():
-    assert {(one.parts[-3], one.parts[-2]) for one in MANIFESTS} >= {("quick", "fig04_06")}
+    """The quick preset of every figure, which notebooks and book draw."""
+    known = {(one.parts[-3], one.parts[-2]) for one in MANIFESTS}
+    assert known >= {("quick", name) for name in experiments.EXPERIMENTS}
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: "-".join(path.parts[-3:-1]))
@@ -25,34 +27,34 @@ def test_manifest(path):
     preset, name = path.parts[-3:-1]
     for file, digest in manifest["files_sha256"].items():
         assert hashlib.sha256((path.parent / file).read_bytes()).hexdigest() == digest, file
+    seeds = len({run["seed"] for run in manifest["runs"]})
+    experiment = experiments.find(name)
+    runs = experiment.runs(preset, max(seeds, experiment.seeds[preset]))
+    planned = {one.key: one for one in runs}
     for run in manifest["runs"]:
         assert store.key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
-    seeds = len({run["seed"] for run in manifest["runs"]})
-    runs = experiments.find(name).runs(preset, seeds)
-    assert experiments.plan_key(runs) == manifest["key"], "results of other settings"
-    table = experiments.read(experiments.find(name), runs, preset)
-    sizes = table.groupby(["variant", "seed"]).size()
-    assert len(sizes) == len(runs)
-    assert set(sizes) == {runs[0].episodes}
+        assert run["run"] in planned, "results of other settings"
+        assert run["episodes"] == planned[run["run"]].episodes
+    assert preset != "quick" or len(manifest["runs"]) == len(experiment.runs(preset))
+    assert set(manifest["files_sha256"]) == set(datasets.tables_of(experiment))
+    learnt = {one["run"]: one["episodes"] for one in manifest["runs"] if one["episodes"]}
+    for file in manifest["files_sha256"]:
+        table = pd.read_csv(path.parent / file)
+        assert set(table["run"]) == {one["run"] for one in manifest["runs"]}
+        users = manifest["runs"][0]["config"]["env"]["num_users"]
+        sizes = {"evaluation.csv": 20, "users.csv": users, "tuning.csv": users}
+        for key, size in table.groupby("run").size().items():
+            curve = 1 if experiment.axes else learnt[key]
+            assert size == (curve if file == "data.csv" else sizes[file]), (file, key)
+    table = pd.read_csv(path.parent / "data.csv")
     metrics = ["reward_global", "reward_centre", "energy_per_user_slot_j", "failure_ratio_requests"]
-    assert table[metrics].notna().all().all()
+    assert table[table["run"].isin(learnt)][metrics].notna().all().all()
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: "-".join(path.parts[-3:-1]))
 def test_nothing_of_one_machine(path):
     text = path.read_text(encoding="utf-8")
     assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "hostname"))
-
-
-def test_evaluation_is_of_all_runs():
-    for path in MANIFESTS:
-        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        sizes = {"evaluation.csv": 20} | dict.fromkeys(
-            ("users.csv", "tuning.csv"), runs[0]["config"]["env"]["num_users"]
-        )
-        for name, size in sizes.items():
-            found = pd.read_csv(path.parent / name).groupby(["variant", "seed"]).size()
-            assert len(found) == len(runs) and set(found) == {size}
 
 
 def test_it_learns():

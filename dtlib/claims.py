@@ -1,0 +1,335 @@
+"""Every checkable sentence of Section V: what the paper says, what was measured, and a verdict.
+
+A verdict follows from a number per replicate (a seed; for a trend, an algorithm's seed) and the
+bootstrap 95 % interval of its mean. It is never tuned: a claim whose data are fewer than three
+replicates cannot be judged, whatever they show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from dtlib import datasets, paths
+from dtlib.checkpoint import write_text
+from dtlib.evaluation import interval
+from dtlib.experiments import LEARNERS, find
+
+Verdict = Literal["reproduced", "direction only", "not reproduced", "contradicted", "not testable"]
+PRESETS = ("companion", "quick")
+"""Where data are looked for: the first preset that has every point of a figure is taken."""
+REPLICATES = 3
+"""Fewer are no basis for an interval."""
+OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
+ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the data say of a claim."""
+
+    verdict: Verdict
+    quantity: str
+    """What ``values`` are, with the unit."""
+    values: tuple[float, ...] = ()
+    """One per replicate."""
+
+    @property
+    def measured(self) -> str:
+        """The quantity with its mean and 95 % interval as text."""
+        if not self.values:
+            return self.quantity
+        mean, low, high = interval(self.values)
+        numbers = f"{mean:.3g} [{low:.3g}, {high:.3g}]"
+        return f"{self.quantity}: {numbers} (n = {len(self.values)})"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of the paper."""
+
+    figure: str
+    sentence: str
+    reported: str
+    """The paper's number, if it gives one."""
+    check: Callable[[Source], Finding]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The finest committed tables of an experiment."""
+
+    preset: str
+    tables: dict[str, pd.DataFrame]
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The experiment's first table."""
+        return self.tables[datasets.DATA]
+
+
+def source(figure: str) -> Source | None:
+    """Return the finest committed data of a figure that cover its whole grid, if there are any."""
+    experiment = find(figure)
+    for preset in PRESETS:
+        names = datasets.tables_of(experiment)
+        runs = experiment.runs(preset)
+        found = [datasets.committed(experiment, runs, preset, name) for name in names]
+        if any(one is None for one in found):
+            continue
+        wanted = {(one.variant, tuple(one.at.values())) for one in runs}
+        have = {
+            (one.variant, tuple(one.at.values())) for one in runs if one.key in set(found[0].run)
+        }
+        if have == wanted:
+            return Source(preset, dict(zip(names, found, strict=True)))
+    return None
+
+
+# --- rules --------------------------------------------------------------------------------------
+
+
+def judge_sign(values: Sequence[float], quantity: str, steady: bool = True) -> Finding:
+    """Return whether values are positive: reproduced if so by their interval.
+
+    Args:
+        values: positive ones agree with the claim.
+        quantity: what they are.
+        steady: what else the claim says holds too; otherwise only the direction is had.
+    """
+    values = tuple(float(value) for value in values)
+    if len(values) < REPLICATES:
+        return Finding("not testable", quantity, values)
+    _, low, high = interval(values)
+    if high < 0:
+        return Finding("contradicted", quantity, values)
+    if low <= 0:
+        return Finding("not reproduced", quantity, values)
+    return Finding("reproduced" if steady else "direction only", quantity, values)
+
+
+def judge_number(values: Sequence[float], reported: float, quantity: str) -> Finding:
+    """Return whether the interval of the mean holds the paper's number, or at least its sign."""
+    found = judge_sign(values, quantity, steady=False)
+    if found.verdict in ("not testable", "contradicted"):
+        return found
+    _, low, high = interval(found.values)
+    return Finding("reproduced", quantity, found.values) if low <= reported <= high else found
+
+
+def judge_level(values: Sequence[float], reached: Callable[[float, float], bool], quantity: str,
+                missed: Callable[[float, float], bool]) -> Finding:  # fmt: skip
+    """Return whether the interval [low, high] of the mean reaches a level or clearly misses it."""
+    values = tuple(float(value) for value in values)
+    if len(values) < REPLICATES:
+        return Finding("not testable", quantity, values)
+    _, low, high = interval(values)
+    if reached(low, high):
+        return Finding("reproduced", quantity, values)
+    return Finding("contradicted" if missed(low, high) else "not reproduced", quantity, values)
+
+
+# --- quantities ---------------------------------------------------------------------------------
+
+
+def saving(data: pd.DataFrame, other: str, metric: str = ENERGY) -> list[float]:
+    """Return by how much Beta-HAPPO is below another algorithm, %, per seed in common."""
+    means = data.groupby(["algorithm", "seed"])[metric].mean()
+    pair = pd.concat([means[OWN], means[other]], axis=1, keys=["own", "other"]).dropna()
+    return list(100 * (1 - pair["own"] / pair["other"]))
+
+
+def tenths(data: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the means of the first and the last tenth of each run, by algorithm and seed."""
+    count = max(1, data["x"].nunique() // 10)
+    runs = data.sort_values("x").groupby(["algorithm", "seed"])[metric]
+    return runs.agg(
+        first=lambda run: run.iloc[:count].mean(), last=lambda run: run.iloc[-count:].mean()
+    )
+
+
+def trend(data: pd.DataFrame, metric: str, axis: str = "x") -> tuple[list[float], bool]:
+    """Return the change from the first to the last point in units of the mean, %, and monotony.
+
+    Args:
+        data: of a sweep; each algorithm's seed, at each value of another axis, is a replicate.
+        metric: what changes.
+        axis: along which.
+
+    Returns:
+        One number per replicate; whether the mean over replicates rises at every step.
+    """
+    learnt = data[data["algorithm"].isin(LEARNERS)]
+    others = [n for n in ("data_bits_max", "bandwidth_hz") if n in data and n != axis]
+    others = [name for name in others if not (axis == "x" and name == "data_bits_max")]
+    table = learnt.pivot_table(index=["algorithm", "seed", *others], columns=axis, values=metric)
+    change = 100 * (table.iloc[:, -1] - table.iloc[:, 0]) / table.mean(axis=1)
+    return list(change.dropna()), bool((np.diff(table.mean()) > 0).all())
+
+
+def against_best(data: pd.DataFrame, metric: str) -> list[float]:
+    """Return by how much Beta-HAPPO is below the best other learner, %, per point and seed."""
+    table = data.pivot_table(index=["x", "seed"], columns="algorithm", values=metric)
+    best = table[list(OTHERS)].min(axis=1)
+    return list(100 * ((best - table[OWN]) / best.where(best > 0)).dropna())
+
+
+# --- the claims ---------------------------------------------------------------------------------
+
+
+def _rises(metric: str) -> Callable[[Source], Finding]:
+    def check(found: Source) -> Finding:
+        ends = tenths(found.data, metric)
+        return judge_sign(ends["last"] - ends["first"], f"change of {metric}")
+
+    return check
+
+
+def _highest(found: Source) -> Finding:
+    last = tenths(found.data, "reward_global")["last"].unstack("algorithm")
+    lead = (last[OWN] - last[list(OTHERS)].max(axis=1)).dropna()
+    return judge_sign(lead, "lead over the best other, r_g")
+
+
+def _above(other: str) -> Callable[[Source], Finding]:
+    def check(found: Source) -> Finding:
+        last = tenths(found.data, "reward_global")["last"].unstack("algorithm")
+        return judge_sign((last[OWN] - last[other]).dropna(), f"lead over {other}, r_g")
+
+    return check
+
+
+def _energy_falls(found: Source) -> Finding:
+    ends = tenths(found.data, ENERGY)
+    return judge_sign(100 * (1 - ends["last"] / ends["first"]), "energy saved by learning, %")
+
+
+def _saves(other: str, reported: float) -> Callable[[Source], Finding]:
+    def check(found: Source) -> Finding:
+        values = saving(found.tables["evaluation.csv"], other)
+        return judge_number(values, reported, f"energy below {other}'s, %")
+
+    return check
+
+
+def _trend(
+    metric: str, sign: int = 1, axis: str = "x", some: str | None = None
+) -> Callable[[Source], Finding]:
+    def check(found: Source) -> Finding:
+        data = found.data.query(some) if some else found.data
+        values, _ = trend(data, metric, axis)
+        _, steady = trend(data.assign(**{metric: sign * data[metric]}), metric, axis)
+        what = "energy" if metric == ENERGY else "failed requests"
+        return judge_sign([sign * value for value in values], f"{what}, change / mean, %", steady)
+
+    return check
+
+
+def _lowest(metric: str) -> Callable[[Source], Finding]:
+    def check(found: Source) -> Finding:
+        what = "energy" if metric == ENERGY else "failures"
+        return judge_sign(against_best(found.data, metric), f"{what} below the best other, %")
+
+    return check
+
+
+def _none_up_to_25(found: Source) -> Finding:
+    rows = found.data[(found.data["algorithm"] == OWN) & (found.data["x"] <= 25)]
+    return judge_level(
+        100 * rows[FAILED], lambda low, high: high <= 0.5, "failed requests, %",
+        lambda low, high: low > 0.5,
+    )  # fmt: skip
+
+
+def _outage_at_58(found: Source) -> Finding:
+    rows = found.data[(found.data["algorithm"] == OWN) & (found.data["x"] == 58)]
+    return judge_level(
+        100 * rows[FAILED], lambda low, high: low >= 99, "failed requests, %",
+        lambda low, high: high < 50,
+    )  # fmt: skip
+
+
+def _untestable(found: Source) -> Finding:
+    return Finding("not testable", "another machine")
+
+
+CLAIMS = (
+    Claim("fig04", "The reward of MUs and BSs rises during training.", "", _rises("reward_global")),
+    Claim("fig05", "The centre's reward rises during training.", "", _rises("reward_centre")),
+    Claim("fig04", "Beta-HAPPO has the highest reward of all.", "", _highest),
+    Claim("fig04", "Beta-HAPPO ends above Beta-MAPPO.", "", _above("beta-mappo")),
+    Claim("fig04", "Beta-HAPPO ends above Gaussian-HAPPO.", "", _above("gaussian-happo")),
+    Claim("fig04", "Beta-HAPPO ends above MADDPG.", "", _above("maddpg")),
+    Claim("fig06", "Energy falls during training.", "", _energy_falls),
+    Claim("fig06", "Beta-HAPPO needs less energy than Beta-MAPPO.", "20.28 %",
+          _saves("beta-mappo", 20.28)),
+    Claim("fig06", "Beta-HAPPO needs less energy than Gaussian-HAPPO.", "29.52 %",
+          _saves("gaussian-happo", 29.52)),
+    Claim("fig06", "Beta-HAPPO needs less energy than MADDPG.", "41.08 %",
+          _saves("maddpg", 41.08)),
+    Claim("fig06", "Training takes 87 minutes on a laptop.", "87 min", _untestable),
+    Claim("fig07", "Energy rises with the number of users.", "", _trend(ENERGY)),
+    Claim("fig07", "Beta-HAPPO needs the least energy at every K.", "", _lowest(ENERGY)),
+    Claim("fig08", "No request fails up to K = 25.", "0 %", _none_up_to_25),
+    Claim("fig08", "Beyond K = 30 failures rise with K.", "", _trend(FAILED, some="x >= 25")),
+    Claim("fig08", "Beta-HAPPO fails least at every K.", "", _lowest(FAILED)),
+    Claim("fig09", "Energy falls with the number of base stations.", "", _trend(ENERGY, -1)),
+    Claim("fig09", "Beta-HAPPO needs the least energy at every M.", "", _lowest(ENERGY)),
+    Claim("fig10", "Energy rises with the request probability.", "", _trend(ENERGY)),
+    Claim("fig11", "Energy rises with the data size (20–30 Kb).", "",
+          _trend(ENERGY, some="x < 1e5")),
+    Claim("fig11", "Energy rises with the data size (0.2–0.3 Mb, as printed).", "",
+          _trend(ENERGY, some="x >= 1e5")),
+    Claim("fig11", "Energy falls with the bandwidth.", "", _trend(ENERGY, -1, "bandwidth_hz")),
+    Claim("fig12", "Energy rises with the control factor.", "", _trend(ENERGY)),
+    Claim("fig12", "Failures fall with the control factor.", "", _trend(FAILED, -1)),
+    Claim("fig13", "Energy rises from K = 50 to 60.", "", _trend(ENERGY)),
+    Claim("fig14", "At K = 58 every request fails.", "100 %", _outage_at_58),
+)  # fmt: skip
+"""In the order of Section V-B."""
+
+
+def verdicts() -> pd.DataFrame:
+    """Return one row per claim: figure, sentence, the paper's number, ours, verdict, preset."""
+    rows = []
+    for claim in CLAIMS:
+        known = source(claim.figure)
+        found = Finding("not testable", "no data yet") if known is None else claim.check(known)
+        rows.append(
+            {
+                "figure": claim.figure.replace("fig", "Fig. ").replace(" 0", " "),
+                "the paper says": claim.sentence,
+                "its number": claim.reported,
+                "measured": found.measured,
+                "verdict": found.verdict,
+                "preset": "" if known is None else known.preset,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def place() -> Path:
+    """Return where the table of verdicts is kept."""
+    return paths.results() / "claims.csv"
+
+
+def text(found: pd.DataFrame) -> str:
+    """Return a table of verdicts as it is kept."""
+    return found.to_csv(index=False, lineterminator="\n")
+
+
+def kept() -> str:
+    """Return the table that is kept; empty if there is none."""
+    return place().read_text(encoding="utf-8") if place().is_file() else ""
+
+
+def write() -> Path:
+    """Judge all claims from the committed results and keep the table."""
+    if (found := text(verdicts())) != kept():
+        write_text(place(), found)
+    return place()
