@@ -210,11 +210,17 @@ def provenance() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    command = ["git", "-C", str(paths.root()), "describe", "--always", "--dirty", "--abbrev=40"]
+    """Return the checkout's commit, marked if the library differs from it."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        commit = _git("rev-parse", "HEAD")
+        return commit + "-dirty" * bool(_git("status", "--porcelain", "--", "dtlib"))
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(paths.root()), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from dtlib import paths
 from dtlib.cli import main
 
 SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
@@ -82,6 +83,26 @@ def test_bad_calls(arguments, message):
     assert result.exit_code == 2
     lines = result.output.strip().splitlines()
     assert len(lines) == 1 and message in lines[0], result.output
+
+
+def test_figure_status_and_claims(tmp_path, monkeypatch):
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
+    monkeypatch.setattr(paths, "pictures", lambda: tmp_path / "pictures")
+    missing = call("figure", "fig12", "--preset", "smoke", "--finished")
+    assert missing.exit_code == 2 and "no run of preset 'smoke' is finished" in missing.output
+    assert call("figure", "fig12", "--preset", "smoke", "--quiet").exit_code == 0
+    drawn = {one.name for one in (tmp_path / "pictures" / "smoke").iterdir()}
+    assert drawn == {"fig12.png", "fig12.svg"}
+    lines = call("status", "--preset", "smoke").output.splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines}
+    assert rows["fig12"] == ["2", "2", "0", "0", "0", "2"]  # planned, done, …, in results
+    assert rows["fig10"] == ["12", "0", "0", "12", "0", "0"]
+
+    judged = call("claims", "--check")
+    assert judged.exit_code == 2 and "is not what the results say" in judged.output
+    assert "Beta-HAPPO needs less energy than MADDPG." in judged.output
+    assert call("claims").exit_code == 0 and call("claims", "--check").exit_code == 0
 
 
 def test_foreign_and_damaged_folders(tmp_path):

@@ -43,3 +43,45 @@ def test_save(data, tmp_path):
     files = figures.save("fig04_06", data, tmp_path / "quick")
     assert {file.name for file in files} == {"fig04_06.png", "fig04_06.svg"}
     assert all(file.stat().st_size > 5000 for file in files)
+
+
+def swept(figure, axes):
+    rows = [
+        {"figure": figure, "algorithm": a, "seed": s, "x": next(iter(at.values())), **at,
+         "energy_per_user_slot_j": 1e-3 * (1 + s) * at[next(iter(at))],
+         "failure_ratio_requests": np.nan if a == "genie" else 0.25}
+        for a in ("beta-happo", "maddpg", "genie") for s in range(1 if a == "genie" else 3)
+        for at in axes
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("name", figures.SWEEPS)
+def test_sweep(name):
+    data = swept(name, [{"num_users": k} for k in (10, 20, 40)])
+    figure = figures.sweep(data)
+    energy, failures = figure.axes
+    lines = {line.get_label(): line for line in energy.lines}
+    assert list(lines["Beta-HAPPO"].get_xdata()) == [10, 20, 40]
+    assert np.allclose(lines["Beta-HAPPO"].get_ydata(), [20, 40, 80]), "mean of seeds, mJ"
+    assert np.allclose(lines["genie bound"].get_ydata(), [10, 20, 40])
+    assert "genie bound" not in {line.get_label() for line in failures.lines}
+    assert {25.0} == {y for line in failures.lines for y in line.get_ydata()}
+    assert energy.get_yscale() == "log" and energy.get_ylabel().endswith("(mJ)")
+    single = [line for line in energy.lines if line.get_label().startswith("_")]
+    assert len(single) == 2 and len(single[0].get_xdata()) == 9
+    assert len(energy.collections) == 3, "intervals"
+    assert len(figure.legends[0].get_texts()) == 3
+    plt.close(figure)
+
+
+def test_data_size_has_a_column_for_each_reading():
+    sizes, widths = (2e4, 3e4, 2e5, 3e5), (8e6, 12e6)
+    axes = [{"data_bits_max": d, "bandwidth_hz": b} for d in sizes for b in widths]
+    figure = figures.data_size(swept("fig11", axes))
+    lines = [line for line in figure.axes[0].lines if not line.get_label().startswith("_")]
+    assert [line.get_label() for line in lines] == ["B = 8 MHz", "B = 12 MHz"]
+    assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 2
+    printed = [line for line in figure.axes[1].lines if not line.get_label().startswith("_")]
+    assert list(printed[0].get_xdata()) == [200, 300]
+    plt.close(figure)
