@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-from dtlib import TrainConfig, datasets, experiments, paths, store
+from dtlib import TrainConfig, datasets, experiments, figures, paths, results, store
 
 MANIFESTS = sorted(
     path
@@ -55,6 +55,16 @@ def test_manifest(path):
 def test_nothing_of_one_machine(path):
     text = path.read_text(encoding="utf-8")
     assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "hostname"))
+
+
+@pytest.mark.parametrize("name", figures.DRAW)
+def test_the_books_pictures_are_of_these_results(name, tmp_path):
+    """Drawn again from the committed table, the picture is the committed one, byte for byte."""
+    data = results.read(paths.results() / "quick" / name, "data.csv")
+    drawn = {one.suffix: one for one in figures.save(name, data, tmp_path)}
+    known = paths.pictures() / "quick" / f"{name}.svg"
+    assert drawn[".svg"].read_bytes() == known.read_bytes(), "run `dtlib figure`"
+    assert known.with_suffix(".png").is_file()
 
 
 def test_it_learns():
