@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dtlib import TrainConfig, load_run, train
-from dtlib.algorithms.maddpg import Actors, Critic, Team, merge
 from dtlib.algorithms.replay import Batch, View
+from dtlib.algorithms.team import Actors, Critic, Team, merge
 from dtlib.networks import MLPStack
 
 CONFIG = TrainConfig(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reference import Series, networks, random_actions, simulate_by_loops
 
 from dtlib import Actions, EnvConfig, Outcome, sample_world, simulate
-from dtlib.simulator import check_actions, initial_carry
+from dtlib.simulator import check_actions, initial_carry, join
 
 READINGS = list(
     itertools.product(
@@ -152,13 +152,7 @@ def _in_pieces(world, actions, env, cuts, carry=None) -> Outcome:
         piece = simulate(world.window(start, stop), actions.window(start, stop), env, carry)
         carry = piece.carry
         parts.append(piece)
-    joined = {}
-    for field in fields(Outcome)[:-1]:
-        arrays = [getattr(part, field.name) for part in parts]
-        if field.name == "queue":
-            arrays = [arrays[0], *(array[:, 1:] for array in arrays[1:])]
-        joined[field.name] = torch.cat(arrays, dim=1)
-    return Outcome(**joined, carry=carry)
+    return join(parts)
 
 
 @given(
