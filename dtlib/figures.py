@@ -145,11 +145,16 @@ def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
     if logarithmic or (logarithmic is None and energy.max() > 5 * energy.min() > 0):
         axes[0].set_yscale("log")
     else:
-        axes[0].set_ylim(bottom=0)
-    axes[1].set_ylim(bottom=0)
+        from_zero(axes[0])
+    from_zero(axes[1])
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def from_zero(ax: Axes) -> None:
+    """Let the ordinate begin at zero and end above the data."""
+    ax.set_ylim(0, 1.08 * ax.dataLim.y1)
 
 
 def points(ax: Axes, part: pd.DataFrame, style: dict[str, str]) -> None:
@@ -182,7 +187,8 @@ def data_size(data: pd.DataFrame) -> Figure:
                 part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
                 if len(part):
                     points(ax, part, style)
-            ax.set(ylabel=name, ylim=(0, None))
+            ax.set(ylabel=name)
+            from_zero(ax)
         column[0].set_title(title)
         column[1].set_xlabel("largest data size $D_{max}$ (Kb)")
     axes[0, 0].legend()
