@@ -25,11 +25,13 @@ MEASURED = ("evaluation.csv", "users.csv", "tuning.csv")
 
 def tables_of(experiment: Experiment) -> tuple[str, ...]:
     """Return the names of an experiment's tables."""
-    return (DATA,) if experiment.axes else (DATA, *MEASURED)
+    return (DATA,) if experiment.axes or experiment.target else (DATA, *MEASURED)
 
 
 def streams_of(experiment: Experiment) -> tuple[str, ...]:
     """Return the streams of worlds on which an experiment's runs are measured."""
+    if experiment.target:
+        return ("calibrated",)
     return ("held-out",) if experiment.axes else tuple(WORLDS)
 
 
@@ -54,6 +56,9 @@ def _rows(planned: Planned, experiment: Experiment, name: str) -> pd.DataFrame:
     """Return one run's rows of a table, from the store."""
     if planned.baseline:
         return _labelled(runner.baseline(planned), planned, experiment)
+    if planned.target:
+        found = store.calibrated(planned.config, planned.episodes, planned.target)
+        return _labelled(found, planned, experiment)
     if name == DATA and not experiment.axes:
         history = store.history(planned.config, planned.episodes)
         history = history.drop(columns=["episode", *TIMINGS]).rename(columns={"slots": "x"})
@@ -78,9 +83,8 @@ def collect(
         names: of the tables; all if absent.
     """
     names = tables_of(experiment) if names is None else names
-    runner.finish(
-        runs, streams_of(experiment) if set(names) - {DATA} or experiment.axes else (), effort
-    )
+    only_curves = tuple(names) == (DATA,) and len(tables_of(experiment)) > 1
+    runner.finish(runs, () if only_curves else streams_of(experiment), effort)
     return {
         name: pd.concat([_rows(one, experiment, name) for one in runs], ignore_index=True)
         for name in names

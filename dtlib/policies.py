@@ -120,6 +120,8 @@ class Policies:
 
     def __init__(self, config: TrainConfig, generator: Generator | None = None) -> None:
         self.config = config
+        self.bar = 0.0
+        """Logit of sending above which an MU sends, where it takes mean actions."""
         env, hidden = config.env, config.hidden_sizes
 
         def stack(count: int, inputs: int, outputs: int) -> MLPStack:
@@ -244,7 +246,7 @@ class Policies:
             place = row * raw.shape[1] + column
             parts = raw.shape[1] // mask.shape[-1]
             values = [raw.flatten()[place + part * mask.shape[-1]] for part in range(parts)]
-            middle = mean_action(self.config.head, values)
+            middle = mean_action(self.config.head, values, self.bar)
             mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
                 noise = self.config.noise_variance
@@ -283,16 +285,18 @@ def station_mask(association: Tensor, deployment: Tensor, served: Tensor, env: E
     return torch.cat([hosted, sender], dim=-1)
 
 
-def mean_action(head: Head, raw: Sequence[Tensor]) -> Tensor:
+def mean_action(head: Head, raw: Sequence[Tensor], bar: float = 0.0) -> Tensor:
     """Return mean actions on the scale of [0, 1].
 
     Args:
         head: what the network puts out.
         raw: its outputs for each action: two parameters of a distribution, or the action; perhaps
-            a third, the logit of acting at all: where not acting is likelier, that is 0.
+            a third, the logit of acting at all.
+        bar: where the logit of acting is not above it, the result is 0; at 0, that is where not
+            acting is likelier.
     """
     if len(raw) == 3:
-        return mean_action(head, raw[:2]).masked_fill(raw[2] <= 0, 0)
+        return mean_action(head, raw[:2]).masked_fill(raw[2] <= bar, 0)
     if head == "deterministic":
         return (1 + torch.tanh(raw[0])) / 2
     if head == "gaussian":

@@ -79,9 +79,23 @@ def done(planned: Planned, streams: Sequence[str]) -> bool:
     if planned.baseline:
         return (paths.store() / "baselines" / f"{_baseline_key(planned)[:24]}.csv").is_file()
     return store.episodes_done(planned.config) >= planned.episodes and all(
-        store.evaluated(planned.config, planned.episodes, stream, _worlds(planned, stream))
-        for stream in streams
+        _measured(planned, stream) for stream in streams
     )
+
+
+def _measured(planned: Planned, stream: str) -> bool:
+    config, episodes = planned.config, planned.episodes
+    if stream == "calibrated":
+        return store.calibrated_file(config, episodes, planned.target).is_file()
+    return store.evaluated(config, episodes, stream, _worlds(planned, stream))
+
+
+def _measure(planned: Planned, stream: str) -> None:
+    config, episodes = planned.config, planned.episodes
+    if stream == "calibrated":
+        store.calibrated(config, episodes, planned.target)
+    else:
+        store.evaluation(config, episodes, stream, _worlds(planned, stream))
 
 
 def failed(planned: Planned) -> str:
@@ -136,8 +150,7 @@ def _work(
         for planned in group:
             (store.folder(planned.config) / ERROR).unlink(missing_ok=True)
             for stream in streams:
-                worlds = _worlds(planned, stream)
-                store.evaluation(planned.config, planned.episodes, stream, worlds)
+                _measure(planned, stream)
     except store.Busy:
         return "busy"
     except Exception as error:  # whatever it is, the other runs go on

@@ -18,6 +18,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from dtlib import paths
+from dtlib.calibration import evaluate_calibrated
 from dtlib.checkpoint import FileError, write_text
 from dtlib.config import RESULTS_VERSION, EnvConfig, TrainConfig
 from dtlib.evaluation import WORLDS, Evaluation
@@ -151,6 +152,27 @@ def _evaluation_files(
     count = worlds or WORLDS[stream]
     stem = f"{episodes or config.episodes}-{stream}" + f"-{count}" * (count != WORLDS[stream])
     return [folder(config) / f"{stem}-{kind}.csv" for kind in ("worlds", "users")]
+
+
+def calibrated(config: TrainConfig, episodes: int, target: float) -> pd.DataFrame:
+    """Return a finished run's only row at its operating point: the bar, results on held-out worlds.
+
+    Args:
+        config: the run's settings; its MUs choose silence.
+        episodes: how many of its episodes.
+        target: see :func:`dtlib.calibration.calibrate`.
+    """
+    place = calibrated_file(config, episodes, target)
+    if (found := read_table(place)) is None:
+        bar, result = evaluate_calibrated(get(config, episodes), target)
+        found = pd.DataFrame([{"bar": bar} | result.summary()])
+        write_table(place, found)
+    return found
+
+
+def calibrated_file(config: TrainConfig, episodes: int, target: float) -> Path:
+    """Return where a run's calibrated results are kept."""
+    return folder(config) / f"{episodes}-calibrated-{target:g}.csv"
 
 
 def table(kind: str, key: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:

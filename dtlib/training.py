@@ -352,5 +352,10 @@ def evaluate(
         progress: show a bar on standard error.
         threads: torch threads.
     """
-    env = run.config.env.replace(frames=max(FRAMES, run.config.env.frames))
+    env = evaluation_env(run.config)
     return evaluate_policy(run.policies, env, worlds, stream, progress, threads)
+
+
+def evaluation_env(config: TrainConfig) -> EnvConfig:
+    """Return a run's network with worlds of Table I's length."""
+    return config.env.replace(frames=max(FRAMES, config.env.frames))
