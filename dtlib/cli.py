@@ -174,11 +174,12 @@ def status(preset: str, seeds: int | None) -> None:
 
 @main.command()
 @_preset
-def references(preset: str) -> None:
+@_jobs
+def references(preset: str, jobs: int) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
     from dtlib import comparison
 
-    place = comparison.write(preset)
+    place = comparison.write(preset, jobs)
     click.echo(f"{paths.relative(place)}: table and manifest are written")
 
 
@@ -219,7 +220,7 @@ def reproduce(
             scheduler=scheduler, keep=False, finished=False, quiet=quiet,
         )  # fmt: skip
     if preset != "paper":
-        ctx.invoke(references, preset=preset)
+        ctx.invoke(references, preset=preset, jobs=jobs)
     ctx.invoke(claims, check=False)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from joblib import Parallel, delayed
 from torch import Tensor
 
 from dtlib import paths, results, store
@@ -111,48 +112,47 @@ def untuned(env: EnvConfig) -> dict[str, Reference]:
     }
 
 
-def references(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
-    """Yield a row per reference policy and threshold that it is tuned for.
+def simple(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+    """Yield a row per reference policy that is tuned for a threshold; those untuned for 0.
 
     Args:
-        env: the network, with the length of worlds.
-        effort: worlds and thresholds.
+        config: gives the network, with the length of worlds.
+        effort: worlds.
+        threshold: slot failure ratio that no user exceeds on tuning worlds.
     """
+    env = config.env
+    if not threshold:
+        for name, policy in untuned(env).items():
+            yield {"policy": name} | evaluate_policy(policy, env, effort.worlds).summary()
+        return
     tuning = sample_world(env, [stream_seed("tuning", number) for number in range(effort.tuning)])
-    for name, policy in untuned(env).items():
-        yield {"policy": name} | evaluate_policy(policy, env, effort.worlds).summary()
-    for threshold in effort.thresholds:
-        strict = env.replace(failure_threshold=threshold)
-        for name, family in families(strict).items():
-            policy = tuned(family, tuning)
-            level, *cutoff = vars(policy.power).values()
-            row = {"policy": name, "threshold": threshold, "level": level}
-            row["cutoff"] = cutoff[0] if cutoff else math.nan
-            yield row | evaluate_policy(policy, env, effort.worlds).summary()
+    for name, family in families(env.replace(failure_threshold=threshold)).items():
+        policy = tuned(family, tuning)
+        level, *cutoff = vars(policy.power).values()
+        row = {"policy": name, "threshold": threshold, "level": level}
+        row["cutoff"] = cutoff[0] if cutoff else math.nan
+        yield row | evaluate_policy(policy, env, effort.worlds).summary()
 
 
-def informed(config: TrainConfig, effort: Effort) -> Iterator[dict[str, Any]]:
-    """Yield a row per threshold of the learners' actors trained on the model's derivatives."""
-    env = config.env.replace(frames=FRAMES)
+def informed(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+    """Yield the row of the learners' actors trained on the model's derivatives; see `simple`."""
     smooth = {"silent_below": 0.0, "power_range_db": 30.0, "power_top_db": 10.0}
     config = config.replace(**smooth)  # slopes do not lead over a step into silence
-    for threshold in effort.thresholds:
-        policy = train_informed(config, threshold, effort.steps)
-        found = evaluate_policy(policy, env, effort.worlds)
-        yield {"policy": "informed limit", "threshold": threshold} | found.summary()
+    policy = train_informed(config, threshold, effort.steps)
+    found = evaluate_policy(policy, config.env, effort.worlds)
+    yield {"policy": "informed limit", "threshold": threshold} | found.summary()
 
 
-def genies(env: EnvConfig, effort: Effort) -> Iterator[dict[str, Any]]:
-    """Yield the genie's bound, and what it achieves, per threshold."""
-    world = _strided(env, effort.worlds, effort.stride)
-    for threshold in (0.0, *effort.thresholds):
-        found = genie_under_threshold(world, env, threshold)
-        for name, energy, failed in (
-            ("genie bound", found.bound_j, None),
-            ("genie", found.energy_j, world.request & ~found.served),
-        ):
-            row = {"policy": name, "threshold": threshold, "energy_per_user_slot_j": energy}
-            yield row | ({} if failed is None else _ratios(failed, world.request))
+def genies(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+    """Yield the genie's bound under a threshold, and what it achieves."""
+    world = _strided(config.env, effort.worlds, effort.stride)
+    found = genie_under_threshold(world, config.env, threshold)
+    for name, energy, failed in (
+        ("genie bound", found.bound_j, None),
+        ("genie", found.energy_j, world.request & ~found.served),
+    ):
+        row = {"policy": name, "threshold": threshold, "energy_per_user_slot_j": energy}
+        yield row | ({} if failed is None else _ratios(failed, world.request))
 
 
 def _strided(env: EnvConfig, worlds: int, stride: int) -> World:
@@ -193,15 +193,30 @@ def closed(energy_j: float, equal_j: float, genie_j: float) -> float:
     return math.log(equal_j / energy_j) / math.log(equal_j / genie_j)
 
 
-def measure(preset: str) -> pd.DataFrame:
+KINDS = {"simple": simple, "informed": informed, "genies": genies}
+
+
+def measure(preset: str, jobs: int = 2) -> pd.DataFrame:
     """Return a row per policy that is not learnt and threshold that it is tuned for.
 
     Args:
         preset: of the learners: their network, and the actors of the informed limit.
+        jobs: processes.
     """
-    config, some = TrainConfig.from_preset(preset), effort(preset)
-    env = config.env.replace(frames=FRAMES)
-    return pd.DataFrame([*references(env, some), *informed(config, some), *genies(env, some)])
+    pieces = [(kind, one) for kind in KINDS for one in (0.0, *effort(preset).thresholds)]
+    pieces.remove(("informed", 0.0))
+    found = Parallel(n_jobs=jobs)(delayed(_piece)(preset, *piece) for piece in pieces)
+    return pd.concat(found, ignore_index=True)
+
+
+def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
+    """Return one kind's rows of a threshold: what is done is kept in the store."""
+    config = TrainConfig.from_preset(preset).replace(env={"frames": FRAMES})
+
+    def compute() -> pd.DataFrame:
+        return pd.DataFrame([*KINDS[kind](config, effort(preset), threshold)])
+
+    return store.table("references", store.digest([key(preset), kind, threshold]), compute)
 
 
 def place(preset: str) -> Path:
@@ -215,12 +230,12 @@ def key(preset: str) -> str:
     return store.digest(what)
 
 
-def write(preset: str) -> Path:
+def write(preset: str, jobs: int = 2) -> Path:
     """Measure and write ``results/<preset>/references``, unless that has been done."""
     if results.read(place(preset), "data.csv", key(preset)) is not None:
         return place(preset)
     facts = {"preset": preset, **vars(effort(preset))}
-    results.write(place(preset), key(preset), {"data.csv": measure(preset)}, facts)
+    results.write(place(preset), key(preset), {"data.csv": measure(preset, jobs)}, facts)
     return place(preset)
 
 
