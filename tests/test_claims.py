@@ -97,11 +97,18 @@ def test_trend_along_another_axis():
 
 
 def test_lowest_everywhere():
-    better = sweep(lambda a, x, s: 0.5 if a == "beta-happo" else 1.0)
-    assert claims.against_best(better.data, claims.ENERGY) == pytest.approx([50] * 6)
+    better = sweep(lambda a, x, s: 1.0 if a == "beta-happo" else 3.0)
+    assert claims.below(better.data, "maddpg", claims.ENERGY) == pytest.approx([100] * 6)
     assert claims._lowest(claims.ENERGY)(better).verdict == "reproduced"
     worse = sweep(lambda a, x, s: 1.0 if a != "maddpg" else 0.9)
-    assert claims._lowest(claims.ENERGY)(worse).verdict == "contradicted"
+    found = claims._lowest(claims.ENERGY)(worse)
+    assert found.verdict == "contradicted" and found.quantity == "energy below maddpg's, %"
+
+
+def test_the_best_of_several_equals_does_not_contradict():
+    noise = np.random.default_rng(0)
+    equal = sweep(lambda a, x, s: 1 + 0.1 * noise.random())
+    assert claims._lowest(claims.ENERGY)(equal).verdict == "not reproduced"
 
 
 def test_savings_pair_seeds():
