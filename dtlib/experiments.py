@@ -182,6 +182,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 """The companion's settings, and each taken back by itself to what the paper has or implies."""
 
 ONCE = {"smoke": 1, "quick": 1, "companion": 3, "paper": 1}
+SHORTER = {"companion": 60}
+"""Episodes at each point of a sweep and of each ablation: rewards and energy change little after
+them (Figs. 4–6)."""
 
 EXPERIMENTS = {
     one.name: one
@@ -199,6 +202,7 @@ EXPERIMENTS = {
             "Energy and failures against the number of users",
             VARIANTS,
             ONCE,
+            SHORTER,
             aliases=("fig07", "fig08"),
             axes={"num_users": Axis((10, 15, 20, 25, 30, 35, 40), (10, 25, 40), (4, 6))},
             baselines=BASELINES,
@@ -208,6 +212,7 @@ EXPERIMENTS = {
             "Energy against the number of base stations",
             VARIANTS,
             ONCE,
+            SHORTER,
             axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
             network={"num_users": 25},
             baselines=BASELINES,
@@ -217,6 +222,7 @@ EXPERIMENTS = {
             "Energy against the request probability",
             VARIANTS,
             ONCE,
+            SHORTER,
             axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
             baselines=BASELINES,
         ),
@@ -225,6 +231,7 @@ EXPERIMENTS = {
             "Energy against data size and bandwidth",
             {"beta-happo": {}},
             ONCE,
+            SHORTER,
             axes={
                 "data_bits_max": Axis(
                     (20e3, 25e3, 30e3, 200e3, 250e3, 300e3), (20e3, 30e3, 200e3, 300e3), (20e3, 2e5)
@@ -236,7 +243,8 @@ EXPERIMENTS = {
             "fig12",
             "Energy and failures against the control factor",
             {"beta-happo": {}},
-            ONCE | {"quick": 3, "companion": 5},
+            ONCE | {"quick": 3},
+            SHORTER,
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
             },
@@ -246,6 +254,7 @@ EXPERIMENTS = {
             "Energy and failures with many users",
             {"beta-happo": {}},
             ONCE | {"quick": 3},
+            SHORTER,
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
             baselines=BASELINES,
@@ -258,7 +267,7 @@ EXPERIMENTS = {
                 for name in LEARNERS
                 for eta in CONTROL_FACTORS
             },
-            {"smoke": 1, "quick": 1, "companion": 5},
+            {"smoke": 1, "quick": 1, "companion": 3},
         ),
         Experiment(
             "constrained",
@@ -275,6 +284,7 @@ EXPERIMENTS = {
             "What each of the companion's settings buys Beta-HAPPO",
             ABLATIONS,
             {"smoke": 1, "quick": 1, "companion": 3},
+            SHORTER,
         ),
     ]
 }
