@@ -17,9 +17,9 @@ from torch import Tensor
 
 from dtlib import paths, results, store
 from dtlib.admission import genie_under_threshold
-from dtlib.calibration import MARGIN
+from dtlib.calibration import MARGIN, PRICED, Priced, bisect
 from dtlib.config import EnvConfig, TrainConfig
-from dtlib.evaluation import FRAMES, WORLDS, evaluate_policy
+from dtlib.evaluation import FRAMES, WORLDS, Evaluation, evaluate_policy
 from dtlib.informed import STEPS, train_informed
 from dtlib.reference import (
     DemandInversion,
@@ -41,7 +41,7 @@ class Effort:
 
     worlds: int = WORLDS["held-out"]
     tuning: int = WORLDS["tuning"]
-    thresholds: tuple[float, ...] = (0.02, 0.05, 0.1, 0.15, MARGIN, 0.2)
+    thresholds: tuple[float, ...] = (0.02, 0.05, 0.1, 0.15, MARGIN.failures, 0.2)
     """ε for which parameters are tuned: the last is Table I's; the one before leaves a margin for
     worlds other than those tuned on; the others draw the trade-off."""
     steps: int = STEPS
@@ -51,8 +51,10 @@ class Effort:
 
 
 EFFORTS = {
-    "smoke": Effort(worlds=2, tuning=2, thresholds=(0.1, MARGIN, 0.2), steps=60, stride=20),
-    "quick": Effort(tuning=5, thresholds=(0.1, MARGIN, 0.2), steps=600, stride=50),
+    "smoke": Effort(
+        worlds=2, tuning=2, thresholds=(0.1, MARGIN.failures, 0.2), steps=60, stride=20
+    ),
+    "quick": Effort(tuning=5, thresholds=(0.1, MARGIN.failures, 0.2), steps=600, stride=50),
 }
 """Presets for which less is measured."""
 
@@ -134,6 +136,32 @@ def simple(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[di
         yield row | evaluate_policy(policy, env, effort.worlds).summary()
 
 
+BEST = "truncated demand inversion"
+"""The reference policy of least energy under (14b)."""
+
+
+def priced(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+    """Yield the row of the best reference policy with a cut-off that follows each user's queue.
+
+    Its level is that of the policy tuned without; see `simple` for the rest.
+    """
+    env = config.env
+    without = _piece(config.preset, "simple", MARGIN.failures).set_index("policy").loc[BEST]
+
+    def at(bar: float, worlds: int, stream: str) -> Evaluation:
+        def shifted(shift: Tensor) -> Reference:
+            cutoff = (shift - bar).exp().unsqueeze(1)
+            return Reference(env, DemandInversion(without["level"], cutoff), shares="demand")
+
+        return evaluate_policy(Priced(shifted), env, worlds, stream, carry_queue=True)
+
+    middle = -math.log(without["cutoff"])
+    bar = bisect(lambda one: at(one, effort.tuning, "tuning"), threshold, middle - 2, middle + 2)
+    row = {"policy": f"{BEST}, priced", "threshold": threshold, "level": without["level"]}
+    row["cutoff"] = math.exp(-bar)
+    yield row | at(bar, effort.worlds, "held-out").summary()
+
+
 def informed(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
     """Yield the row of the learners' actors trained on the model's derivatives; see `simple`."""
     smooth = {"silent_below": 0.0, "power_range_db": 30.0, "power_top_db": 10.0}
@@ -193,7 +221,7 @@ def closed(energy_j: float, equal_j: float, genie_j: float) -> float:
     return math.log(equal_j / energy_j) / math.log(equal_j / genie_j)
 
 
-KINDS = {"simple": simple, "informed": informed, "genies": genies}
+KINDS = {"simple": simple, "informed": informed, "genies": genies, "priced": priced}
 
 
 def measure(preset: str, jobs: int = 2) -> pd.DataFrame:
@@ -203,8 +231,10 @@ def measure(preset: str, jobs: int = 2) -> pd.DataFrame:
         preset: of the learners: their network, and the actors of the informed limit.
         jobs: processes.
     """
-    pieces = [(kind, one) for kind in KINDS for one in (0.0, *effort(preset).thresholds)]
-    pieces.remove(("informed", 0.0))
+    thresholds = effort(preset).thresholds
+    pieces = [("simple", 0.0)]
+    pieces += [(kind, one) for kind in ("simple", "informed") for one in thresholds]
+    pieces += [("genies", one) for one in (0.0, *thresholds)] + [("priced", PRICED.failures)]
     found = Parallel(n_jobs=jobs)(delayed(_piece)(preset, *piece) for piece in pieces)
     return pd.concat(found, ignore_index=True)
 
@@ -216,7 +246,8 @@ def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
     def compute() -> pd.DataFrame:
         return pd.DataFrame([*KINDS[kind](config, effort(preset), threshold)])
 
-    return store.table("references", store.digest([key(preset), kind, threshold]), compute)
+    what = [_circumstances(preset), kind, threshold]
+    return store.table("references", store.digest(what), compute)
 
 
 def place(preset: str) -> Path:
@@ -226,6 +257,10 @@ def place(preset: str) -> Path:
 
 def key(preset: str) -> str:
     """Return the sha256 of what a preset's table is of."""
+    return store.digest([_circumstances(preset), list(KINDS)])
+
+
+def _circumstances(preset: str) -> str:
     what = [store.key(TrainConfig.from_preset(preset)), list(vars(effort(preset)).values())]
     return store.digest(what)
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dtlib.config import ConfigError, EnvConfig
 from dtlib.devices import torch_threads
 from dtlib.seeds import stream_seed
-from dtlib.simulator import Actions, Outcome, simulate
+from dtlib.simulator import Actions, Carry, Outcome, initial_carry, simulate
 from dtlib.world import World, sample_world
 
 WORLDS = {"held-out": 20, "tuning": 10}
@@ -54,8 +54,8 @@ def outcome_metrics(outcome: Outcome, env: EnvConfig) -> dict[str, float]:
 class Acts(Protocol):
     """Anything that decides for a whole world: learnt policies, reference policies."""
 
-    def act(self, world: World, *, env: EnvConfig) -> Actions:
-        """Return mean actions in every slot."""
+    def act(self, world: World, *, carry: Carry, env: EnvConfig) -> Actions:
+        """Return mean actions in every slot, given the state before the first."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def evaluate_policy(
     stream: str = "held-out",
     progress: bool = False,
     threads: int = 1,
+    carry_queue: bool = False,
 ) -> Evaluation:
     """Evaluate a policy on worlds that no training run ever sees.
 
@@ -96,14 +97,17 @@ def evaluate_policy(
         stream: ``held-out``, or ``tuning`` for worlds on which parameters are chosen.
         progress: show a bar on standard error.
         threads: torch threads.
+        carry_queue: whether a world begins with the queue that the one before has left.
     """
     if worlds < 1:
         raise ConfigError(f"worlds = {worlds}: must be at least 1")
-    rows, energy, failed, asked = [], 0.0, 0, 0
+    rows, energy, failed, asked, queue = [], 0.0, 0, 0, None
     with torch_threads(threads):
         for number in tqdm(range(worlds), unit="world", disable=not progress, desc="evaluate"):
             world = sample_world(env, stream_seed(stream, number))
-            outcome = simulate(world, policy.act(world, env=env), env)
+            carry = initial_carry(world, queue)
+            outcome = simulate(world, policy.act(world, carry=carry, env=env), env, carry)
+            queue = outcome.carry.queue if carry_queue else None
             rows.append({"world": number} | outcome_metrics(outcome, env))
             energy += outcome.energy_j[0].double().sum(0).numpy()
             failed += outcome.failure[0].sum(0).numpy()

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from dtlib import store
-from dtlib.calibration import MARGIN
+from dtlib.calibration import MARGIN, PRICED, Target
 from dtlib.config import ConfigError, TrainConfig
 from dtlib.evaluation import WORLDS
 
@@ -32,8 +32,8 @@ class Planned:
     baseline: str = ""
     """One of ``BASELINES`` that takes the learner's place in its network; empty for a learner."""
 
-    target: float = 0.0
-    """Largest slot failure ratio that it is calibrated to, if it is."""
+    target: Target | None = None
+    """What it is calibrated to, if it is."""
 
     @property
     def algorithm(self) -> str:
@@ -47,7 +47,8 @@ class Planned:
             what = [self.baseline, store.env_key(self.config.env), self.worlds]
         else:
             what = [store.key(self.config), self.episodes, self.worlds]
-            what += [self.target] * bool(self.target)
+            if self.target:
+                what += [self.target.failures] + ["priced"] * self.target.priced
         return store.digest(what)[:16]
 
 
@@ -83,9 +84,8 @@ class Experiment:
     """Settings of the network that hold throughout, but for ``smoke``, which has its own."""
     baselines: tuple[str, ...] = ()
     """What is measured at each point without being learnt."""
-    target: float = 0.0
-    """Slot failure ratio of the worst user, in tuning worlds, that runs are calibrated to; if 0,
-    they are measured as they are."""
+    target: Target | None = None
+    """What runs are calibrated to; if absent, they are measured as they are."""
 
     def runs(
         self,
@@ -158,6 +158,11 @@ VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEA
 VARIANTS["maddpg"] |= OFF_POLICY
 CONTROL_FACTORS = (0.001, 0.01, 1.0)
 """η of the trade-off: from nearly the constrained problem (14) to Table I's."""
+
+CONSTRAINED = {
+    name: VARIANTS[name] | {"env": {"control_factor": CONTROL_FACTORS[0]}} for name in LEARNERS[:3]
+}
+"""Learners that choose silence, where it pays."""
 
 ABLATIONS: dict[str, dict[str, Any]] = {
     "companion": {},
@@ -272,12 +277,16 @@ EXPERIMENTS = {
         Experiment(
             "constrained",
             "(14b) held by every user: learners calibrated as reference policies are",
-            {
-                name: VARIANTS[name] | {"env": {"control_factor": CONTROL_FACTORS[0]}}
-                for name in LEARNERS[:3]
-            },
+            CONSTRAINED,
             {"smoke": 1, "quick": 1, "companion": 5},
             target=MARGIN,
+        ),
+        Experiment(
+            "priced",
+            "The same where users see their virtual queues",
+            CONSTRAINED,
+            {"smoke": 1, "quick": 1, "companion": 5},
+            target=PRICED,
         ),
         Experiment(
             "ablations",

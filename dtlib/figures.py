@@ -22,6 +22,7 @@ REFERENCES = {
     "truncated inversion": {"color": PALETTE[4], "linestyle": "-", "marker": "<"},
     "demand inversion": {"color": PALETTE[5], "linestyle": "--", "marker": "1"},
     "truncated demand inversion": {"color": PALETTE[5], "linestyle": "-", "marker": "2"},
+    "truncated demand inversion, priced": {"color": PALETTE[5], "linestyle": "", "marker": "X"},
     "informed limit": {"color": PALETTE[9], "linestyle": "-.", "marker": "P"},
     "genie": {"color": INK, "linestyle": ":", "marker": "*"},
     "genie bound": {"color": INK, "linestyle": "-", "marker": ""},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -120,8 +121,9 @@ class Policies:
 
     def __init__(self, config: TrainConfig, generator: Generator | None = None) -> None:
         self.config = config
-        self.bar = 0.0
-        """Logit of sending above which an MU sends, where it takes mean actions."""
+        self.bar: float | Tensor = 0.0
+        """Logit of sending above which an MU sends, where it takes mean actions; [R, 1, K] if each
+        has its own."""
         env, hidden = config.env, config.hidden_sizes
 
         def stack(count: int, inputs: int, outputs: int) -> MLPStack:
@@ -147,6 +149,12 @@ class Policies:
         """Move the networks."""
         for stack in self.stacks.values():
             stack.to(device)
+
+    def at(self, shift: Tensor) -> Policies:
+        """Return the same actors with each user's bar lowered by ``shift``, [R, K]."""
+        moved = copy(self)
+        moved.bar = self.bar - shift.unsqueeze(1)
+        return moved
 
     def act(
         self,
@@ -184,12 +192,12 @@ class Policies:
 
         user_obs = observe_users(world, env, self.config.observation == "derived")
         sending = world.request if env.migrating_transmits else served
-        seen, mask = user_obs, sending.unsqueeze(-1)
+        bar = torch.as_tensor(self.bar, device=sending.device).expand(sending.shape)
+        seen, mask, bar = user_obs, sending.unsqueeze(-1), bar.unsqueeze(-1)
         if shared:  # one network: its rows are the slots of all users
-            seen, mask = (one.flatten(1, 2).unsqueeze(2) for one in (seen, mask))
-        unit, mean = (
-            one.view(sending.shape) for one in self._draw(self.users, seen, mask, generators)
-        )
+            seen, mask, bar = (one.flatten(1, 2).unsqueeze(2) for one in (seen, mask, bar))
+        drawn = self._draw(self.users, seen, mask, generators, bar)
+        unit, mean = (one.view(sending.shape) for one in drawn)
         near = world.distance.amin(-1)
         power, mean_power = (
             torch.where(sending, power_watts(one, near, env, self.config), 0)
@@ -227,6 +235,7 @@ class Policies:
         obs: Tensor,
         mask: Tensor,
         generators: Sequence[Generator] | None,
+        bar: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Actions [R, N, A, D] of A agents, and their mean actions; zero where there is no mask.
 
@@ -235,7 +244,9 @@ class Policies:
         """
         shape = mask.shape
         if generators is None or len(generators) < len(obs):
-            obs, mask = obs.flatten(0, 1)[None], mask.flatten(0, 1)[None]
+            obs, mask, bar = (
+                one if one is None else one.flatten(0, 1)[None] for one in (obs, mask, bar)
+            )
         result, mean = obs.new_zeros(mask.shape), obs.new_zeros(mask.shape)
         for replica, agent in product(range(mask.shape[0]), range(stack.count)):
             slot, column = mask[replica, :, agent].nonzero(as_tuple=True)
@@ -246,7 +257,8 @@ class Policies:
             place = row * raw.shape[1] + column
             parts = raw.shape[1] // mask.shape[-1]
             values = [raw.flatten()[place + part * mask.shape[-1]] for part in range(parts)]
-            middle = mean_action(self.config.head, values, self.bar)
+            limit = 0.0 if bar is None else bar[replica, :, agent][slot, column]
+            middle = mean_action(self.config.head, values, limit)
             mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
                 noise = self.config.noise_variance
@@ -285,7 +297,7 @@ def station_mask(association: Tensor, deployment: Tensor, served: Tensor, env: E
     return torch.cat([hosted, sender], dim=-1)
 
 
-def mean_action(head: Head, raw: Sequence[Tensor], bar: float = 0.0) -> Tensor:
+def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) -> Tensor:
     """Return mean actions on the scale of [0, 1].
 
     Args:

@@ -18,7 +18,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from dtlib import paths
-from dtlib.calibration import evaluate_calibrated
+from dtlib.calibration import Target, evaluate_calibrated
 from dtlib.checkpoint import FileError, write_text
 from dtlib.config import RESULTS_VERSION, EnvConfig, TrainConfig
 from dtlib.evaluation import WORLDS, Evaluation
@@ -154,13 +154,13 @@ def _evaluation_files(
     return [folder(config) / f"{stem}-{kind}.csv" for kind in ("worlds", "users")]
 
 
-def calibrated(config: TrainConfig, episodes: int, target: float) -> pd.DataFrame:
+def calibrated(config: TrainConfig, episodes: int, target: Target) -> pd.DataFrame:
     """Return a finished run's only row at its operating point: the bar, results on held-out worlds.
 
     Args:
         config: the run's settings; its MUs choose silence.
         episodes: how many of its episodes.
-        target: see :func:`dtlib.calibration.calibrate`.
+        target: what the operating point has to hold.
     """
     place = calibrated_file(config, episodes, target)
     if (found := read_table(place)) is None:
@@ -170,9 +170,9 @@ def calibrated(config: TrainConfig, episodes: int, target: float) -> pd.DataFram
     return found
 
 
-def calibrated_file(config: TrainConfig, episodes: int, target: float) -> Path:
+def calibrated_file(config: TrainConfig, episodes: int, target: Target) -> Path:
     """Return where a run's calibrated results are kept."""
-    return folder(config) / f"{episodes}-calibrated-{target:g}.csv"
+    return folder(config) / f"{episodes}-calibrated-{target}.csv"
 
 
 def table(kind: str, key: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:

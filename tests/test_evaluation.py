@@ -23,7 +23,7 @@ class Rough:
     def __init__(self):
         self.worlds = []
 
-    def act(self, world, *, env):
+    def act(self, world, *, env, carry=None):
         self.worlds.append(world)
         return random_actions(world, env, int(world.data_bits.sum()))
 
