@@ -199,7 +199,7 @@ EXPERIMENTS = {
             "Convergence: rewards and energy against time slots",
             VARIANTS,
             {"smoke": 1, "quick": 2, "companion": 5, "paper": 3},
-            {"paper": 12},
+            {"paper": 6},
             ("fig04", "fig05", "fig06"),
         ),
         Experiment(
@@ -284,7 +284,7 @@ EXPERIMENTS = {
         Experiment(
             "priced",
             "The same where users see their virtual queues",
-            CONSTRAINED,
+            {"beta-happo": CONSTRAINED["beta-happo"]},
             {"smoke": 1, "quick": 1, "companion": 5},
             target=PRICED,
         ),
