@@ -77,17 +77,11 @@ def source(figure: str) -> Source | None:
     """Return the finest committed data of a figure that cover its whole grid, if there are any."""
     experiment = find(figure)
     for preset in PRESETS:
-        names = datasets.tables_of(experiment)
-        runs = experiment.runs(preset)
-        found = [datasets.committed(experiment, runs, preset, name) for name in names]
-        if any(one is None for one in found):
-            continue
-        wanted = {(one.variant, tuple(one.at.values())) for one in runs}
-        have = {
-            (one.variant, tuple(one.at.values())) for one in runs if one.key in set(found[0].run)
-        }
-        if have == wanted:
-            return Source(preset, dict(zip(names, found, strict=True)))
+        runs = datasets.kept(experiment, preset)
+        if {one.spot for one in runs} == {one.spot for one in experiment.runs(preset)}:
+            names = datasets.tables_of(experiment)
+            tables = (datasets.committed(experiment, runs, preset, name) for name in names)
+            return Source(preset, dict(zip(names, tables, strict=True)))
     return None
 
 

@@ -108,13 +108,17 @@ def write(
         preset: budget and size.
         seeds: how many; the preset's number if absent.
         effort: where and how.
-        keep: take committed rows as they are, and run only what they lack.
+        keep: take committed rows as they are, those of further seeds too, and run only what is
+            missing.
         finished: run nothing, and write what the store has.
     """
     runs, place = experiment.runs(preset, seeds), paths.results() / preset / experiment.name
     known = {}
-    if keep and committed(experiment, runs, preset) is not None:
-        known = {one["run"]: one for one in results.manifest(place)["runs"]}
+    if keep:
+        known = {one["run"]: one for one in results.manifest(place).get("runs", ())}
+        wanted = {one.key for one in (*runs, *kept(experiment, preset))}
+        most = 1 + max(one.config.seed for one in (*runs, *kept(experiment, preset)))
+        runs = [one for one in experiment.runs(preset, most) if one.key in wanted]
     if finished:
         streams = streams_of(experiment)
         runs = [one for one in runs if one.key in known or runner.done(one, streams)]
@@ -150,6 +154,39 @@ def key(runs: Sequence[Planned]) -> str:
     return store.digest([[planned.variant, planned.key] for planned in runs])
 
 
+def kept(
+    experiment: Experiment,
+    preset: str,
+    changes: Mapping[str, Any] | None = None,
+    values: Mapping[str, Sequence[float]] | None = None,
+) -> list[Planned]:
+    """Return the runs of a preset whose rows are committed, of whatever seeds."""
+    place = paths.results() / preset / experiment.name
+    known = {one["run"]: one["seed"] for one in results.manifest(place).get("runs", ())}
+    runs = experiment.runs(preset, 1 + max(known.values(), default=0), changes, values)
+    return [planned for planned in runs if planned.key in known]
+
+
+def chosen(
+    experiment: Experiment,
+    preset: str,
+    seeds: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    values: Mapping[str, Sequence[float]] | None = None,
+) -> list[Planned]:
+    """Return the runs that are shown: those asked for.
+
+    Where no number of seeds is asked for and every variant and point has a committed run, these are
+    the committed ones, even if some have more seeds than others.
+    """
+    runs = experiment.runs(preset, seeds, changes, values)
+    if seeds is None:
+        known = kept(experiment, preset, changes, values)
+        if {one.spot for one in known} == {one.spot for one in runs}:
+            return known
+    return runs
+
+
 def committed(
     experiment: Experiment, runs: Sequence[Planned], preset: str, name: str = DATA
 ) -> pd.DataFrame | None:
@@ -179,14 +216,14 @@ def tables(
     Args:
         name: of the experiment or the figure.
         preset: budget and size.
-        seeds: how many; the preset's number if absent.
+        seeds: how many; see :func:`chosen` if absent.
         changes: settings that differ from the preset's.
         values: other values of what is swept.
         effort: where and how runs that are missing are made.
         names: of the tables; all if absent.
     """
     experiment = find(name)
-    runs = experiment.runs(preset, seeds, changes, values)
+    runs = chosen(experiment, preset, seeds, changes, values)
     names = tables_of(experiment) if names is None else names
     return list(_merged(experiment, runs, preset, names, effort).values())
 

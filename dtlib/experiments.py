@@ -41,6 +41,11 @@ class Planned:
         return self.baseline or self.config.algorithm
 
     @property
+    def spot(self) -> tuple[Any, ...]:
+        """Variant and swept values: what it shares with other seeds."""
+        return (self.variant, *self.at.values())
+
+    @property
     def key(self) -> str:
         """A digest of everything that its numbers depend on."""
         if self.baseline:

@@ -31,7 +31,9 @@ def own_folders(tmp_path, monkeypatch):
 
 
 def test_unknown_names():
-    with pytest.raises(ConfigError, match="figure = 'fig99': must be one of ablations, fig04, "):
+    with pytest.raises(
+        ConfigError, match="figure = 'fig99': must be one of ablations, constrained, "
+    ):
         experiments.find("fig99")
     with pytest.raises(ConfigError, match="preset = 'large': must be one of smoke"):
         CURVES.runs("large")
@@ -157,12 +159,37 @@ def test_finished_rows_are_written_and_kept(tmp_path, monkeypatch):
     datasets.write(ONE, "smoke", keep=True)
     table = pd.read_csv(place / "data.csv")
     assert list(table["x"]) == [0.3, 0.6] and len(trained()) == 1
-    pd.testing.assert_frame_equal(table[:1], first)
+    pd.testing.assert_frame_equal(table[:1], first, check_dtype=False)
     made = [one["run"] for one in json.loads((place / "manifest.json").read_text())["runs"]]
     assert made == list(table["run"])
     text = (place / "data.csv").read_text()
     datasets.write(ONE, "smoke")
     assert (place / "data.csv").read_text() == text and len(trained()) == 2
+
+
+def test_seeds_beyond_those_asked_for_are_kept_and_shown():
+    """A grid need not be even: the finest committed data are drawn, and never thrown away."""
+    place = datasets.write(ONE, "smoke", 2)
+    datasets.write(ONE, "smoke", 1, keep=True)
+    table = pd.read_csv(place / "data.csv")
+    assert list(zip(table["x"], table["seed"], strict=True)) == [
+        (0.3, 0),
+        (0.3, 1),
+        (0.6, 0),
+        (0.6, 1),
+    ]
+    assert len(datasets.data("one", "smoke")) == 4 and len(datasets.data("one", "smoke", 1)) == 2
+    uneven = ONE.runs("smoke", 2)[:3]
+    assert [one.config.seed for one in uneven] == [0, 1, 0]
+    for one in list(paths.store().glob("*-smoke/*")):
+        if one.name == store.folder(ONE.runs("smoke", 2)[3].config).name:
+            one.rename(one.with_name("away"))
+    datasets.results.write(place, "none", {}, {"runs": []})
+    datasets.write(ONE, "smoke", 2, finished=True)
+    assert list(datasets.data("one", "smoke")["seed"]) == [0, 1, 0]
+    assert [one.key for one in datasets.kept(ONE, "smoke")] == [one.key for one in uneven]
+    before = trained()
+    assert datasets.chosen(ONE, "smoke", 2) == ONE.runs("smoke", 2) and trained() == before
 
 
 def test_other_code_means_other_rows(monkeypatch):
