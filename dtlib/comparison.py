@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from torch import Tensor
@@ -219,6 +220,18 @@ def _ratios(failed: Tensor, request: Tensor) -> dict[str, float]:
 def closed(energy_j: float, equal_j: float, genie_j: float) -> float:
     """Return the share of the logarithmic distance from equal power to the genie bound."""
     return math.log(equal_j / energy_j) / math.log(equal_j / genie_j)
+
+
+def at_failures(policy: pd.DataFrame, worst_user: float) -> float:
+    """Return the energy of a policy where its worst user fails in so many slots, J.
+
+    Args:
+        policy: its rows at several thresholds; the logarithm of energy is linear between them.
+        worst_user: slot failure ratio; the nearest row is taken outside theirs.
+    """
+    rows = policy.sort_values("failure_ratio_slots_user_max")
+    known = rows["failure_ratio_slots_user_max"], np.log(rows["energy_per_user_slot_j"])
+    return math.exp(np.interp(worst_user, *known))
 
 
 KINDS = {"simple": simple, "informed": informed, "genies": genies, "priced": priced}

@@ -9,9 +9,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
+from dtlib import claims
 from dtlib.evaluation import interval
-from dtlib.plots import ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
+from dtlib.plots import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
 ENERGY = "energy per user and slot (mJ)"
 FAILED = "failed requests (%)"
@@ -198,6 +200,46 @@ def data_size(data: pd.DataFrame) -> Figure:
 
 DRAW = {"fig04_06": convergence, "fig11": data_size} | dict.fromkeys(SWEEPS, sweep)
 """How each experiment is drawn, from its data."""
+
+
+def numbers(data: pd.DataFrame, columns: str | list[str] = "x") -> pd.DataFrame:
+    """Return a sweep's means over seeds: energy in mJ and failed requests in %, by algorithm.
+
+    Args:
+        data: of a sweep.
+        columns: what is swept.
+    """
+    table = data.assign(
+        algorithm=data["algorithm"].map(lambda name: ALGORITHMS[name]["label"]),
+        energy=1e3 * data["energy_per_user_slot_j"],
+        failed=100 * data["failure_ratio_requests"],
+    ).rename(columns={"energy": "energy (mJ)", "failed": FAILED})
+    values = ["energy (mJ)", FAILED]
+    means = table.pivot_table(index="algorithm", columns=columns, sort=False, values=values)
+    return means.map("{:.3g}".format).replace("nan", "")
+
+
+VERDICTS = {
+    "reproduced": PALETTE[2], "direction only": PALETTE[9], "not reproduced": PALETTE[1],
+    "contradicted": ALARM, "not testable": FAINT,
+}  # fmt: skip
+"""Colours of verdicts."""
+
+
+def scoreboard(*figures: str, only: str = "") -> Styler:
+    """Return the claims of these figures, such as ``Fig. 7``, with verdicts in colour.
+
+    Args:
+        figures: all if none is named.
+        only: a verdict; all if empty.
+    """
+    table = claims.verdicts()
+    shown = table["figure"].isin(figures) if figures else table["figure"] != ""
+    shown &= (table["verdict"] == only) | (not only)
+    bold = "color: {}; font-weight: bold".format
+    left = {"text-align": "left", "white-space": "normal"}
+    styled = table[shown].style.hide().set_uuid("claims").set_properties(**left)
+    return styled.map(lambda verdict: bold(VERDICTS[verdict]), ["verdict"])
 
 
 def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:

@@ -85,3 +85,23 @@ def test_data_size_has_a_column_for_each_reading():
     printed = [line for line in figure.axes[1].lines if not line.get_label().startswith("_")]
     assert list(printed[0].get_xdata()) == [200, 300]
     plt.close(figure)
+
+
+def test_numbers_are_means_over_seeds():
+    table = figures.numbers(swept("fig10", [{"request_prob": p} for p in (0.2, 0.4)]))
+    assert table.loc["Beta-HAPPO", ("energy (mJ)", 0.4)] == "0.8"
+    assert table.loc["genie bound", (figures.FAILED, 0.2)] == ""
+    assert set(table[figures.FAILED, 0.2]) == {"25", ""}
+
+
+def test_scoreboard_shows_whole_sentences():
+    text = figures.scoreboard("Fig. 7").to_html()
+    assert (
+        "Energy rises with the number of users." in text and "…" not in text and "..." not in text
+    )
+    assert "Fig. 8" not in text and "(n = " in text
+    assert text == figures.scoreboard("Fig. 7").to_html(), "the same page at each build"
+    counts = figures.claims.verdicts()["verdict"].value_counts()
+    for verdict, count in counts.items():
+        assert figures.scoreboard(only=verdict).to_html().count(f"{verdict}</td>") == count
+    assert set(figures.VERDICTS) >= set(counts.index)

@@ -57,12 +57,16 @@ def test_nothing_of_one_machine(path):
     assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "hostname"))
 
 
-@pytest.mark.parametrize("name", figures.DRAW)
-def test_the_books_pictures_are_of_these_results(name, tmp_path):
+DRAWN = [path for path in MANIFESTS if path.parent.name in figures.DRAW]
+
+
+@pytest.mark.parametrize("path", DRAWN, ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_the_books_pictures_are_of_these_results(path, tmp_path):
     """Drawn again from the committed table, the picture is the committed one, byte for byte."""
-    data = results.read(paths.results() / "quick" / name, "data.csv")
+    preset, name = path.parts[-3:-1]
+    data = results.read(path.parent, "data.csv")
     drawn = {one.suffix: one for one in figures.save(name, data, tmp_path)}
-    known = paths.pictures() / "quick" / f"{name}.svg"
+    known = paths.pictures() / preset / f"{name}.svg"
     same = drawn[".svg"].read_bytes() == known.read_bytes()  # no diff of ten thousand lines
     assert same, f"{known.name} is not drawn from these data: run `dtlib figure`"
     assert known.with_suffix(".png").is_file()
