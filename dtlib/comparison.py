@@ -173,13 +173,19 @@ def informed(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[
 
 
 def genies(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
-    """Yield the genie's bound under a threshold, and what it achieves."""
+    """Yield the genie's bound under a threshold, and what it achieves.
+
+    The bound is infinite where some request is more than the network can carry; then nothing is
+    achieved.
+    """
     world = _strided(config.env, effort.worlds, effort.stride)
     found = genie_under_threshold(world, config.env, threshold)
     for name, energy, failed in (
         ("genie bound", found.bound_j, None),
         ("genie", found.energy_j, world.request & ~found.served),
     ):
+        if math.isinf(energy) and failed is not None:
+            continue
         row = {"policy": name, "threshold": threshold, "energy_per_user_slot_j": energy}
         yield row | ({} if failed is None else _ratios(failed, world.request))
 
