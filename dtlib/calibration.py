@@ -22,11 +22,8 @@ from dtlib.simulator import Actions, Carry, initial_carry, simulate
 from dtlib.training import Run, evaluation_env
 from dtlib.world import World
 
-BARS, STEPS = (-4.0, 4.0), 8
+BARS, STEPS = (-4.0, 12.0), 9
 """Logits that are considered, and how often the interval is halved: to 0.03."""
-GAIN = 0.001
-"""By how much a failure in the queue lowers the logit, or raises the logarithm of a reference
-policy's cut-off: little, since (14b) is about the long run, and making up in a hurry is dear."""
 
 
 @dataclass(frozen=True)
@@ -35,29 +32,35 @@ class Target:
 
     failures: float
     """Largest slot failure ratio of a user."""
-    priced: bool = False
-    """Whether users see their queues; see :class:`Priced`."""
+    gain: float = 0.0
+    """By how much a failure in the queue lowers the logit, if users see theirs: :class:`Priced`."""
 
     def __str__(self) -> str:
-        return f"{self.failures:g}" + "-priced" * self.priced
+        return f"{self.failures:g}" + f"-gain{self.gain:g}" * bool(self.gain)
 
 
 MARGIN = Target(0.175)
 """What policies are tuned to, so that the 0.2 of (14b) hold on other worlds as well."""
-PRICED = Target(0.195, priced=True)
-"""The same where users see their queues, which make up for what other worlds are like."""
+PRICED = Target(0.195, gain=0.03)
+"""The same where users see their queues, which make up for what other worlds are like. The gain is
+the one of least energy on tuning worlds among 0.001, 0.003, 0.01 and 0.03, of one run."""
+CUTOFF_GAIN = 0.001
+"""By how much a failure in the queue raises the logarithm of a reference policy's cut-off; of least
+energy among 0.0003, 0.001 and 0.003. Gains are small, since (14b) is about the long run."""
 
 
 @dataclass(frozen=True)
 class Priced:
     """A policy whose users send the sooner the longer their virtual queue is.
 
-    At the start of each frame a user's threshold falls by ``GAIN`` times its Y[qT]: drift plus
+    At the start of each frame a user's threshold falls by ``gain`` times its Y[qT]: drift plus
     penalty (19), with the queue as the price of a failure, acted on and not only learnt from.
     """
 
     at: Callable[[Tensor], Acts]
     """The policy with thresholds lowered by a shift, [R, K]."""
+    gain: float
+    """Per failure in the queue."""
 
     def act(
         self,
@@ -79,7 +82,7 @@ class Priced:
         while start < world.slots:
             left = env.frame_slots - carry.slot % env.frame_slots
             window = world.window(start, min(start + left, world.slots))
-            policy = self.at(GAIN * carry.queue)
+            policy = self.at(self.gain * carry.queue)
             parts.append(policy.act(window, generators=generators, carry=carry, env=env))
             carry = simulate(window, parts[-1], env, carry).carry
             start += left
@@ -88,7 +91,7 @@ class Priced:
 
 
 def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: float) -> float:
-    """Return the largest parameter, within 2⁻⁸ of the interval, at which no user fails too often.
+    """Return the largest parameter, within 2⁻⁹ of the interval, at which no user fails too often.
 
     Args:
         at: what a parameter achieves; failures rise with it.
@@ -104,9 +107,9 @@ def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: f
 
 def operate(run: Run, target: Target, worlds: int, stream: str) -> Evaluation:
     """Return what a run achieves at its present bar, with or without a price."""
-    policy = Priced(run.policies.at) if target.priced else run.policies
+    policy = Priced(run.policies.at, target.gain) if target.gain else run.policies
     env = evaluation_env(run.config)
-    return evaluate_policy(policy, env, worlds, stream, carry_queue=target.priced)
+    return evaluate_policy(policy, env, worlds, stream, carry_queue=target.gain > 0)
 
 
 def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dtlib import paths, results, store
 from dtlib.admission import genie_under_threshold
-from dtlib.calibration import MARGIN, PRICED, Priced, bisect
+from dtlib.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
 from dtlib.config import EnvConfig, TrainConfig
 from dtlib.evaluation import FRAMES, WORLDS, Evaluation, evaluate_policy
 from dtlib.informed import STEPS, train_informed
@@ -154,7 +154,7 @@ def priced(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[di
             cutoff = (shift - bar).exp().unsqueeze(1)
             return Reference(env, DemandInversion(without["level"], cutoff), shares="demand")
 
-        return evaluate_policy(Priced(shifted), env, worlds, stream, carry_queue=True)
+        return evaluate_policy(Priced(shifted, CUTOFF_GAIN), env, worlds, stream, carry_queue=True)
 
     middle = -math.log(without["cutoff"])
     bar = bisect(lambda one: at(one, effort.tuning, "tuning"), threshold, middle - 2, middle + 2)

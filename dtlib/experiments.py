@@ -53,7 +53,7 @@ class Planned:
         else:
             what = [store.key(self.config), self.episodes, self.worlds]
             if self.target:
-                what += [self.target.failures] + ["priced"] * self.target.priced
+                what += [self.target.failures] + [self.target.gain] * bool(self.target.gain)
         return store.digest(what)[:16]
 
 

@@ -6,7 +6,6 @@ import torch
 from dtlib import EnvConfig, TrainConfig, simulate, train
 from dtlib.calibration import (
     BARS,
-    GAIN,
     STEPS,
     Priced,
     Target,
@@ -81,6 +80,9 @@ def test_each_user_may_have_a_bar_of_its_own(run):
         assert torch.equal(together[..., user], run.policies.act(world).power[..., user])
 
 
+GAIN = 0.01
+
+
 class Watched:
     """Sends as hard as it is told to; remembers what it was told, and where."""
 
@@ -101,7 +103,7 @@ def test_the_price_is_the_queue_at_each_frame():
     env = EnvConfig(num_users=4, num_bs=2, frame_slots=5, frames=6, migration_slots=1)
     world, watched = sample_world(env, 1), Watched(env)
     start = torch.full((1, 4), 3.0, dtype=torch.float64)
-    actions = Priced(watched.at).act(world, carry=initial_carry(world, start), env=env)
+    actions = Priced(watched.at, GAIN).act(world, carry=initial_carry(world, start), env=env)
     failure = simulate(world, actions, env, initial_carry(world, start)).failure[0]
     queue, expected = [3.0] * 4, []
     for slot in range(30):
@@ -115,7 +117,7 @@ def test_the_price_is_the_queue_at_each_frame():
 def test_a_price_makes_users_alike(run):
     """Who fails more often than others is made to send sooner."""
     spread = []
-    for target in (Target(0.3), Target(0.3, priced=True)):
+    for target in (Target(0.3), Target(0.3, gain=0.01)):
         calibrate(run, target, worlds=2)
         users = operate(run, target, 2, "tuning").users
         assert users.failure_ratio_slots.max() <= 0.3
@@ -124,4 +126,4 @@ def test_a_price_makes_users_alike(run):
 
 
 def test_names_of_targets():
-    assert str(Target(0.175)) == "0.175" and str(Target(0.195, True)) == "0.195-priced"
+    assert str(Target(0.175)) == "0.175" and str(Target(0.195, 0.03)) == "0.195-gain0.03"
