@@ -171,15 +171,18 @@ def points(ax: Axes, part: pd.DataFrame, style: dict[str, str]) -> None:
 
 
 def data_size(data: pd.DataFrame) -> Figure:
-    """Draw Fig. 11: energy against the largest data size at several bandwidths, both readings.
+    """Draw Fig. 11: energy and failures against the largest data size, for each reading with data.
 
     Args:
         data: of the experiment ``fig11``.
     """
     own = with_millijoules(data[data["algorithm"] == "beta-happo"])
     readings = {"Fig. 11 in Kb": own["x"] < 1e5, "Fig. 11 in Mb, as printed": own["x"] >= 1e5}
+    readings = {title: some for title, some in readings.items() if some.any()}
     metrics = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 0.8 * WIDTH), sharex="col")
+    figure, axes = plt.subplots(
+        2, len(readings), figsize=(WIDTH, 0.8 * WIDTH), sharex="col", squeeze=False
+    )
     widths = sorted(own["bandwidth_hz"].unique())
     for column, (title, some) in zip(axes.T, readings.items(), strict=True):
         for ax, (metric, (name, unit)) in zip(column, metrics.items(), strict=True):

@@ -85,6 +85,9 @@ def test_data_size_has_a_column_for_each_reading():
     printed = [line for line in figure.axes[1].lines if not line.get_label().startswith("_")]
     assert list(printed[0].get_xdata()) == [200, 300]
     plt.close(figure)
+    alone = figures.data_size(swept("fig11", axes[:4]))
+    assert [ax.get_title(loc="left") for ax in alone.axes] == ["Fig. 11 in Kb", ""]
+    plt.close(alone)
 
 
 def test_numbers_are_means_over_seeds():
