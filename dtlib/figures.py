@@ -102,6 +102,7 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
     figure, ax = plt.subplots(figsize=(WIDTH, 0.75 * WIDTH))
     x, y = "failure_ratio_slots", "energy_per_user_slot_mj"
     learners, others = with_millijoules(learners), with_millijoules(others)
+    others = others.assign(**{x: others[x].fillna(others["threshold"])})  # of a bound
     for policy, part in others.dropna(subset="threshold").groupby("policy", sort=False):
         style = REFERENCES[policy]
         part = part.sort_values(x)

@@ -108,3 +108,21 @@ def test_scoreboard_shows_whole_sentences():
     for verdict, count in counts.items():
         assert figures.scoreboard(only=verdict).to_html().count(f"{verdict}</td>") == count
     assert set(figures.VERDICTS) >= set(counts.index)
+
+
+def test_a_bound_is_drawn_at_its_threshold():
+    others = pd.DataFrame(
+        {"policy": "genie bound", "threshold": [0.0, 0.1, 0.2],
+         "energy_per_user_slot_j": [np.inf, 5e-5, 2e-5], "failure_ratio_slots": np.nan}
+    )  # fmt: skip
+    learners = pd.DataFrame(
+        {"algorithm": ["maddpg"], "control_factor": [1.0], "failure_ratio_slots": [0.1],
+         "energy_per_user_slot_j": [1e-4]}
+    )  # fmt: skip
+    figure = figures.tradeoff(learners, others)
+    (bound,) = [one for one in figure.axes[0].lines if one.get_label() == "genie bound"]
+    assert np.allclose(bound.get_xdata()[1:], [10, 20])
+    assert np.allclose(bound.get_ydata()[1:], [0.05, 0.02])
+    assert np.isfinite(figure.axes[0].get_ylim()).all()
+    figure.canvas.draw()
+    plt.close(figure)
