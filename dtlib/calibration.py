@@ -10,15 +10,15 @@ queue, but a user knows it: it counts the user's own failures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from dtlib.config import EnvConfig
 from dtlib.evaluation import WORLDS, Acts, Evaluation, evaluate_policy
-from dtlib.simulator import Actions, Carry, initial_carry, simulate
+from dtlib.simulator import Actions, Carry, simulate
 from dtlib.training import Run, evaluation_env
 from dtlib.world import World
 
@@ -62,28 +62,14 @@ class Priced:
     gain: float
     """Per failure in the queue."""
 
-    def act(
-        self,
-        world: World,
-        generators: Sequence[Generator] | None = None,
-        carry: Carry | None = None,
-        env: EnvConfig | None = None,
-    ) -> Actions:
-        """Return the actions in every slot of ``world``, decided frame by frame.
-
-        Args:
-            world: leading axes [R, N].
-            generators: handed on to the policy.
-            carry: the state before the first slot; the start of an episode if absent.
-            env: the network that ``world`` is of.
-        """
-        carry = initial_carry(world) if carry is None else carry
+    def act(self, world: World, *, carry: Carry, env: EnvConfig) -> Actions:
+        """Return mean actions in every slot, decided frame by frame; see ``Acts``."""
         parts, start = [], 0
         while start < world.slots:
             left = env.frame_slots - carry.slot % env.frame_slots
             window = world.window(start, min(start + left, world.slots))
             policy = self.at(self.gain * carry.queue)
-            parts.append(policy.act(window, generators=generators, carry=carry, env=env))
+            parts.append(policy.act(window, carry=carry, env=env))
             carry = simulate(window, parts[-1], env, carry).carry
             start += left
         names = vars(parts[0])

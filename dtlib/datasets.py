@@ -116,8 +116,8 @@ def write(
     known = {}
     if keep:
         known = {one["run"]: one for one in results.manifest(place).get("runs", ())}
-        wanted = {one.key for one in (*runs, *kept(experiment, preset))}
-        most = 1 + max(one.config.seed for one in (*runs, *kept(experiment, preset)))
+        runs = [*runs, *kept(experiment, preset)]
+        wanted, most = {one.key for one in runs}, 1 + max(one.config.seed for one in runs)
         runs = [one for one in experiment.runs(preset, most) if one.key in wanted]
     if finished:
         streams = streams_of(experiment)

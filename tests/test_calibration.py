@@ -93,7 +93,7 @@ class Watched:
         self.told.append(shift)
         return self
 
-    def act(self, world, *, generators, carry, env):
+    def act(self, world, *, carry, env):
         assert carry.slot % env.frame_slots == 0 and world.slots == env.frame_slots
         return Reference(env, EqualPower(1e-5 * (1 + self.told[-1].sum().item()))).act(world)
 
