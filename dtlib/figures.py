@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from pandas.io.formats.style import Styler
 
 from dtlib import claims
 from dtlib.evaluation import interval
+from dtlib.experiments import BASELINES, LEARNERS
 from dtlib.plots import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
 ENERGY = "energy per user and slot (mJ)"
@@ -114,7 +121,8 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
         ax.plot(100 * mean[x], mean[y], **style)
     limit = ax.axvline(20, color=FAINT, linewidth=1)
     limit.set_zorder(0)
-    ax.set(yscale="log", xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY)
+    ax.set(xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY)
+    by_ratio(ax)
     ax.legend(fontsize=8, ncols=2)
     return figure
 
@@ -129,25 +137,29 @@ SWEEPS = {
 """Abscissa of each sweep, and titles of its energy and its failures."""
 
 
-def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
+def sweep(
+    data: pd.DataFrame, logarithmic: bool | None = None, failing: Sequence[str] | None = None
+) -> Figure:
     """Draw energy and failures against what is swept: each seed, means, 95 % intervals, baselines.
 
     Args:
         data: of one of ``SWEEPS``.
-        logarithmic: the scale of energy; logarithmic if absent and values differ fivefold.
+        logarithmic: the scale of energy; if absent, it is where learners' values differ fivefold.
+        failing: algorithms whose failures are drawn; all if absent.
     """
     label, *titles = SWEEPS[data["figure"].iloc[0]]
     data = with_millijoules(data)
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH), sharex=True)
     metrics = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
     for ax, title, (metric, (name, unit)) in zip(axes, titles, metrics.items(), strict=True):
-        for algorithm, part in data.dropna(subset=metric).groupby("algorithm", sort=False):
+        shown = data if unit == 1 or failing is None else data[data["algorithm"].isin(failing)]
+        for algorithm, part in shown.dropna(subset=metric).groupby("algorithm", sort=False):
             points(ax, part.assign(y=unit * part[metric]), ALGORITHMS[algorithm])
         ax.set(xlabel=label, ylabel=name, title=title)
         ax.set_xticks(sorted(data["x"].unique()))
-    energy = data["energy_per_user_slot_mj"]
+    energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
     if logarithmic or (logarithmic is None and energy.max() > 5 * energy.min() > 0):
-        axes[0].set_yscale("log")
+        by_ratio(axes[0])
     else:
         from_zero(axes[0])
     from_zero(axes[1])
@@ -156,12 +168,20 @@ def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
     return figure
 
 
+def by_ratio(ax: Axes) -> None:
+    """Make the ordinate logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
 def from_zero(ax: Axes) -> None:
     """Let the ordinate begin at zero and end above the data."""
     ax.set_ylim(0, 1.08 * ax.dataLim.y1)
 
 
-def points(ax: Axes, part: pd.DataFrame, style: dict[str, str]) -> None:
+def points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
     """Draw ``y`` against ``x``: single seeds faintly, their mean, and its interval if several."""
     if part["seed"].nunique() > 1:
         ax.plot(part["x"], part["y"], style["marker"], color=style["color"], alpha=0.3, ms=3)
@@ -174,36 +194,52 @@ def points(ax: Axes, part: pd.DataFrame, style: dict[str, str]) -> None:
 def data_size(data: pd.DataFrame) -> Figure:
     """Draw Fig. 11: energy and failures against the largest data size, for each reading with data.
 
+    A colour is a bandwidth; baselines are drawn thinly, those that are infinite not at all.
+
     Args:
         data: of the experiment ``fig11``.
     """
-    own = with_millijoules(data[data["algorithm"] == "beta-happo"])
-    readings = {"Fig. 11 in Kb": own["x"] < 1e5, "Fig. 11 in Mb, as printed": own["x"] >= 1e5}
+    data = with_millijoules(data[np.isfinite(data["energy_per_user_slot_j"])])
+    readings = {"Fig. 11 in Kb": data["x"] < 1e5, "Fig. 11 in Mb, as printed": data["x"] >= 1e5}
     readings = {title: some for title, some in readings.items() if some.any()}
     metrics = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
     figure, axes = plt.subplots(
         2, len(readings), figsize=(WIDTH, 0.8 * WIDTH), sharex="col", squeeze=False
     )
-    widths = sorted(own["bandwidth_hz"].unique())
+    widths = sorted(data["bandwidth_hz"].unique())
+    colours = dict(zip(widths, cycle((PALETTE[9], PALETTE[0], INK)), strict=False))
     for column, (title, some) in zip(axes.T, readings.items(), strict=True):
         for ax, (metric, (name, unit)) in zip(column, metrics.items(), strict=True):
-            for width, colour in zip(widths, (PALETTE[9], PALETTE[0], INK), strict=False):
-                part = own[some & (own["bandwidth_hz"] == width)]
-                style = ALGORITHMS["beta-happo"] | {"color": colour}
-                style["label"] = f"B = {width / 1e6:g} MHz"
-                part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
-                if len(part):
-                    points(ax, part, style)
+            part = data[some].dropna(subset=metric)
+            part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
+            for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):
+                points(ax, line, _of_bandwidth(who, width, colours))
             ax.set(ylabel=name)
-            from_zero(ax)
+        from_zero(column[1])
         column[0].set_title(title)
+        by_ratio(column[0])
         column[1].set_xlabel("largest data size $D_{max}$ (Kb)")
-    axes[0, 0].legend()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
 
 
-DRAW = {"fig04_06": convergence, "fig11": data_size} | dict.fromkeys(SWEEPS, sweep)
-"""How each experiment is drawn, from its data."""
+def _of_bandwidth(who: str, width: float, colours: dict[float, str]) -> dict[str, Any]:
+    """Return how a line of Fig. 11 is drawn; of each baseline only the last is in the legend."""
+    style = ALGORITHMS[who] | {"color": colours[width]}
+    if who in BASELINES:
+        label = style["label"] if width == max(colours) else "_"
+        return style | {"label": label, "linewidth": 0.8, "markersize": 4}
+    return style | {"label": f"{style['label']}, B = {width / 1e6:g} MHz"}
+
+
+DRAW = dict.fromkeys(SWEEPS, sweep) | {
+    "fig04_06": convergence,
+    "fig11": data_size,
+    "fig12": partial(sweep, failing=LEARNERS),
+}
+"""How each experiment is drawn, from its data. What is not learnt does not depend on η: in Fig. 12
+its failures, which are many more, would only hide how the learner's change."""
 
 
 def numbers(data: pd.DataFrame, columns: str | list[str] = "x") -> pd.DataFrame:

@@ -75,17 +75,35 @@ def test_sweep(name):
     plt.close(figure)
 
 
+def test_fig_12_draws_failures_of_learners_only():
+    data = swept("fig12", [{"control_factor": eta} for eta in (0.7, 1.3)])
+    data = data.replace("maddpg", "channel-inversion")
+    energy, failures = figures.DRAW["fig12"](data).axes
+    assert "channel inversion" in {line.get_label() for line in energy.lines}
+    labels = {line.get_label() for line in failures.lines if len(line.get_xdata()) == 2}
+    assert labels == {"Beta-HAPPO"}
+    plt.close("all")
+
+
 def test_data_size_has_a_column_for_each_reading():
     sizes, widths = (2e4, 3e4, 2e5, 3e5), (8e6, 12e6)
     axes = [{"data_bits_max": d, "bandwidth_hz": b} for d in sizes for b in widths]
-    figure = figures.data_size(swept("fig11", axes))
+    data = swept("fig11", axes).replace("maddpg", "channel-inversion")
+    data.loc[(data["algorithm"] == "genie") & (data["x"] == 3e5), "energy_per_user_slot_j"] = np.inf
+    figure = figures.data_size(data)
     lines = [line for line in figure.axes[0].lines if not line.get_label().startswith("_")]
-    assert [line.get_label() for line in lines] == ["B = 8 MHz", "B = 12 MHz"]
-    assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 2
+    assert [line.get_label() for line in lines] == [
+        "Beta-HAPPO, B = 8 MHz", "Beta-HAPPO, B = 12 MHz",
+        "channel inversion", "genie bound",
+    ]  # fmt: skip
+    assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 4
+    assert lines[1].get_color() == lines[2].get_color() != lines[0].get_color()
     printed = [line for line in figure.axes[1].lines if not line.get_label().startswith("_")]
     assert list(printed[0].get_xdata()) == [200, 300]
     plt.close(figure)
-    alone = figures.data_size(swept("fig11", axes[:4]))
+    bound = [line for line in figure.axes[1].lines if line.get_label() == "genie bound"]
+    assert list(bound[0].get_xdata()) == [200], "an infinite bound is not drawn"
+    alone = figures.data_size(swept("fig11", axes[:4]).replace("maddpg", "channel-inversion"))
     assert [ax.get_title(loc="left") for ax in alone.axes] == ["Fig. 11 in Kb", ""]
     plt.close(alone)
 
