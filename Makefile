@@ -2,7 +2,7 @@
 #
 # Needs make, git and Python 3.11 or later; each target installs what it needs into .venv.
 #   PYTHON=python3.12  the interpreter for .venv     (default python3)
-#   PRESET=quick       the preset that is reproduced (smoke, quick or paper)
+#   PRESET=quick       the preset that is reproduced (smoke, quick, companion or paper)
 #   THREADS=1          threads of each process; runs are spread over cores as processes
 
 .DEFAULT_GOAL := help

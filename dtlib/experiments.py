@@ -81,7 +81,7 @@ class Experiment:
     seeds: Mapping[str, int]
     """How many seeds each preset runs."""
     episodes: Mapping[str, int] = field(default_factory=dict)
-    """Presets of which only the first so many episodes are run."""
+    """How many episodes a preset runs here: the first so many of its own, or more."""
     aliases: tuple[str, ...] = field(default=())
     axes: Mapping[str, Axis] = field(default_factory=dict)
     """What is swept, the abscissa first; nothing where learning curves or variants are shown."""
@@ -125,7 +125,10 @@ class Experiment:
                 for seed in range(seeds):
                     given = merge(variant, here) | {"seed": seed}
                     config = TrainConfig.from_preset(preset, **given)
-                    share = min(self.episodes.get(preset, config.episodes), config.episodes)
+                    share = self.episodes.get(preset, config.episodes)
+                    if share > config.episodes and "episodes" not in given:
+                        config = config.replace(episodes=share)
+                    share = min(share, config.episodes)
                     found.append(Planned(name, config, share, at, worlds, target=self.target))
             if self.baselines:
                 config = TrainConfig.from_preset(preset, **here)
@@ -204,7 +207,7 @@ EXPERIMENTS = {
             "Convergence: rewards and energy against time slots",
             VARIANTS,
             {"smoke": 1, "quick": 2, "companion": 5, "paper": 3},
-            {"paper": 6},
+            {"paper": 6, "quick": 60},
             ("fig04", "fig05", "fig06"),
         ),
         Experiment(
@@ -255,7 +258,7 @@ EXPERIMENTS = {
             "Energy and failures against the control factor",
             {"beta-happo": {}},
             ONCE | {"quick": 3},
-            SHORTER,
+            SHORTER | {"quick": 60},
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
             },

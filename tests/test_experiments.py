@@ -219,6 +219,14 @@ def test_only_a_share_of_the_episodes_is_run():
     assert runs[0].key != whole[0].key
 
 
+def test_more_episodes_than_the_presets_own():
+    quick = experiments.TrainConfig.from_preset("quick").episodes
+    planned = CURVES.runs("quick", 1)[0]
+    assert planned.episodes == planned.config.episodes == CURVES.episodes["quick"] > quick
+    asked = CURVES.runs("quick", 1, {"episodes": 5})[0]
+    assert asked.episodes == asked.config.episodes == 5, "a caller's number holds"
+
+
 # --- runners ------------------------------------------------------------------------------------
 
 
