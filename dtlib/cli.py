@@ -204,22 +204,27 @@ def claims(check: bool) -> None:
 @_jobs
 @_device
 @_scheduler
+@click.option("--beyond", is_flag=True, help="Also what the paper does not have.")
 @_quiet
 @click.pass_context
 def reproduce(
-    ctx: click.Context, preset: str, jobs: int, device: str, scheduler: str, quiet: bool
-) -> None:
-    """Run every figure of a preset, resuming what was begun, and judge the paper's claims."""
+    ctx: click.Context, preset: str, jobs: int, device: str, scheduler: str,
+    beyond: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Run the paper's figures of a preset, resuming what was begun, and judge its claims.
+
+    Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
+    """
     from dtlib import experiments
 
     for name, experiment in experiments.EXPERIMENTS.items():
-        if preset not in experiment.seeds:
+        if preset not in experiment.seeds or not (beyond or experiment.of_the_paper):
             continue
         ctx.invoke(
             figure, name=name, preset=preset, seeds=None, jobs=jobs, device=device,
             scheduler=scheduler, keep=False, finished=False, quiet=quiet,
         )  # fmt: skip
-    if preset != "paper":
+    if beyond and preset != "paper":
         ctx.invoke(references, preset=preset, jobs=jobs)
     ctx.invoke(claims, check=False)
 

@@ -92,6 +92,11 @@ class Experiment:
     target: Target | None = None
     """What runs are calibrated to; if absent, they are measured as they are."""
 
+    @property
+    def of_the_paper(self) -> bool:
+        """Whether the paper has such a figure."""
+        return self.name.startswith("fig")
+
     def runs(
         self,
         preset: str,

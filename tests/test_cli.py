@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from dtlib import paths
+from dtlib import claims, comparison, datasets, figures, paths
 from dtlib.cli import main
 
 SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
@@ -96,13 +96,27 @@ def test_figure_status_and_claims(tmp_path, monkeypatch):
     assert drawn == {"fig12.png", "fig12.svg"}
     lines = call("status", "--preset", "smoke").output.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines}
-    assert rows["fig12"] == ["2", "2", "0", "0", "0", "2"]  # planned, done, …, in results
+    assert rows["fig12"] == ["6", "6", "0", "0", "0", "6"]  # planned, done, …, in results
     assert rows["fig10"] == ["12", "0", "0", "12", "0", "0"]
 
     judged = call("claims", "--check")
     assert judged.exit_code == 2 and "is not what the results say" in judged.output
     assert "Beta-HAPPO needs less energy than MADDPG." in judged.output
     assert call("claims").exit_code == 0 and call("claims", "--check").exit_code == 0
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_reproduce_is_what_the_paper_has(tmp_path, monkeypatch, beyond):
+    done = []
+    monkeypatch.setattr(datasets, "write", lambda one, *rest: done.append(one.name) or tmp_path)
+    monkeypatch.setattr(comparison, "write", lambda *rest: done.append("references") or tmp_path)
+    monkeypatch.setattr(claims, "write", lambda: done.append("claims") or tmp_path)
+    monkeypatch.setattr(figures, "save", lambda *rest: [])
+    command = ["reproduce", "--preset", "smoke", "--quiet", *["--beyond"] * beyond]
+    assert call(*command).exit_code == 0
+    own = ["fig04_06", "fig07_08", "fig09", "fig10", "fig11", "fig12", "fig13_14"]
+    more = ["tradeoff", "constrained", "priced", "ablations", "references"]
+    assert done == own + more * beyond + ["claims"]
 
 
 def test_foreign_and_damaged_folders(tmp_path):
