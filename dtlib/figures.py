@@ -242,21 +242,23 @@ DRAW = dict.fromkeys(SWEEPS, sweep) | {
 its failures, which are many more, would only hide how the learner's change."""
 
 
-def numbers(data: pd.DataFrame, columns: str | list[str] = "x") -> pd.DataFrame:
+def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
     """Return a sweep's means over seeds: energy in mJ and failed requests in %, by algorithm.
 
     Args:
         data: of a sweep.
-        columns: what is swept.
+        swept: columns of what is swept.
     """
+    label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
     table = data.assign(
         algorithm=data["algorithm"].map(lambda name: ALGORITHMS[name]["label"]),
         energy=1e3 * data["energy_per_user_slot_j"],
         failed=100 * data["failure_ratio_requests"],
     ).rename(columns={"energy": "energy (mJ)", "failed": FAILED})
     values = ["energy (mJ)", FAILED]
-    means = table.pivot_table(index="algorithm", columns=columns, sort=False, values=values)
-    return means.map("{:.3g}".format).replace("nan", "")
+    means = table.pivot_table(index="algorithm", columns=list(swept), sort=False, values=values)
+    means = means.map("{:.3g}".format).replace("nan", "").T
+    return means.rename_axis(index={"x": label}, columns=None)
 
 
 VERDICTS = {

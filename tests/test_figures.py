@@ -110,9 +110,10 @@ def test_data_size_has_a_column_for_each_reading():
 
 def test_numbers_are_means_over_seeds():
     table = figures.numbers(swept("fig10", [{"request_prob": p} for p in (0.2, 0.4)]))
-    assert table.loc["Beta-HAPPO", ("energy (mJ)", 0.4)] == "0.8"
-    assert table.loc["genie bound", (figures.FAILED, 0.2)] == ""
-    assert set(table[figures.FAILED, 0.2]) == {"25", ""}
+    assert table.loc[("energy (mJ)", 0.4), "Beta-HAPPO"] == "0.8"
+    assert table.loc[(figures.FAILED, 0.2), "genie bound"] == ""
+    assert set(table.loc[figures.FAILED, 0.2]) == {"25", ""}
+    assert table.index.names == [None, "request probability λ"]
 
 
 def test_scoreboard_shows_whole_sentences():
