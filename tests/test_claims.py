@@ -81,6 +81,8 @@ def test_trend_by_hand():
     assert claims._trend(claims.ENERGY, -1)(found).verdict == "contradicted"
     bump = sweep(lambda a, x, s: {1: 1.0, 2: 0.5, 4: 2.0}[x])
     assert claims._trend(claims.ENERGY)(bump).verdict == "direction only"
+    alone = claims._trend(claims.ENERGY, some="x >= 4")(found)
+    assert alone.verdict == "not testable" and not alone.values, "one point has no trend"
 
 
 def test_trend_along_another_axis():
