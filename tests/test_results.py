@@ -72,16 +72,23 @@ def test_the_books_pictures_are_of_these_results(path, tmp_path):
     assert known.with_suffix(".png").is_file()
 
 
-def test_it_learns():
-    """Beta-HAPPO: the last tenth of every seed is above the first of any."""
+@pytest.mark.parametrize(
+    ("metric", "sign"),
+    [("reward_centre", 1), ("failure_ratio_requests", -1), ("energy_per_user_slot_j", -1)],
+)
+def test_it_learns(metric, sign):
+    """Beta-HAPPO: the last tenth of every seed is better than the first of any.
+
+    The reward r_g is no measure of that: it is highest while a queue of the first episodes drains.
+    """
     table = pd.read_csv(paths.results() / "quick" / "fig04_06" / "data.csv")
-    runs = table[table["algorithm"] == "beta-happo"].sort_values("x").groupby("seed")
-    for metric in ("reward_global", "reward_centre"):
-        tenth = len(table["x"].unique()) // 10
-        first = runs[metric].agg(lambda run, n=tenth: run.iloc[:n].mean())
-        last = runs[metric].agg(lambda run, n=tenth: run.iloc[-n:].mean())
-        assert len(first) >= 2
-        assert last.min() > first.max(), metric
+    runs = table[table["algorithm"] == "beta-happo"].sort_values("x").groupby("seed")[metric]
+    tenth = len(table["x"].unique()) // 10
+    first, last = (
+        sign * part.groupby(table["seed"]).mean() for part in (runs.head(tenth), runs.tail(tenth))
+    )
+    assert len(first) >= 2
+    assert last.min() > first.max()
 
 
 BENCHMARKS = sorted(paths.results().glob("benchmarks/*/manifest.json"))
