@@ -202,7 +202,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 ONCE = {"smoke": 1, "quick": 1, "companion": 3, "paper": 1}
 SHORTER = {"companion": 60}
 """Episodes at each point of a sweep and of each ablation: rewards and energy change little after
-them (Figs. 4–6). Quick ablations, which are of no figure of the paper, take fewer still."""
+them (Figs. 4–6). Quick runs of Figs. 4–6 and 12 are as long, for in half the time their
+trends are not there yet; quick ablations, of no figure of the paper, are the shortest."""
 
 EXPERIMENTS = {
     one.name: one

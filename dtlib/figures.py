@@ -136,6 +136,9 @@ SWEEPS = {
 }
 """Abscissa of each sweep, and titles of its energy and its failures."""
 
+SWEPT_METRICS = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
+"""Columns that sweeps show, with their names and the factor to the unit."""
+
 
 def sweep(
     data: pd.DataFrame, logarithmic: bool | None = None, failing: Sequence[str] | None = None
@@ -150,10 +153,9 @@ def sweep(
     label, *titles = SWEEPS[data["figure"].iloc[0]]
     data = with_millijoules(data)
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH), sharex=True)
-    metrics = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
-    for ax, title, (metric, (name, unit)) in zip(axes, titles, metrics.items(), strict=True):
+    for ax, title, (metric, (name, unit)) in zip(axes, titles, SWEPT_METRICS.items(), strict=True):
         shown = data if unit == 1 or failing is None else data[data["algorithm"].isin(failing)]
-        for algorithm, part in shown.dropna(subset=metric).groupby("algorithm", sort=False):
+        for algorithm, part in shown.groupby("algorithm", sort=False):
             points(ax, part.assign(y=unit * part[metric]), ALGORITHMS[algorithm])
         ax.set(xlabel=label, ylabel=name, title=title)
         ax.set_xticks(sorted(data["x"].unique()))
@@ -163,8 +165,7 @@ def sweep(
     else:
         from_zero(axes[0])
     from_zero(axes[1])
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    legend_below(figure, axes[0])
     return figure
 
 
@@ -181,8 +182,20 @@ def from_zero(ax: Axes) -> None:
     ax.set_ylim(0, 1.08 * ax.dataLim.y1)
 
 
+def legend_below(figure: Figure, ax: Axes) -> None:
+    """Put one axes' legend below the whole figure."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+
+
 def points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
-    """Draw ``y`` against ``x``: single seeds faintly, their mean, and its interval if several."""
+    """Draw ``y`` against ``x``: single seeds faintly, their mean, and its interval if several.
+
+    What is infinite, as some bounds are, or not defined is left out.
+    """
+    part = part[np.isfinite(part["y"])]
+    if part.empty:
+        return
     if part["seed"].nunique() > 1:
         ax.plot(part["x"], part["y"], style["marker"], color=style["color"], alpha=0.3, ms=3)
     found = part.groupby("x")["y"].agg(interval)
@@ -194,23 +207,22 @@ def points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
 def data_size(data: pd.DataFrame) -> Figure:
     """Draw Fig. 11: energy and failures against the largest data size, for each reading with data.
 
-    A colour is a bandwidth; baselines are drawn thinly, those that are infinite not at all.
+    A colour is a bandwidth; baselines are drawn thinly.
 
     Args:
         data: of the experiment ``fig11``.
     """
-    data = with_millijoules(data[np.isfinite(data["energy_per_user_slot_j"])])
+    data = with_millijoules(data)
     readings = {"Fig. 11 in Kb": data["x"] < 1e5, "Fig. 11 in Mb, as printed": data["x"] >= 1e5}
     readings = {title: some for title, some in readings.items() if some.any()}
-    metrics = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
     figure, axes = plt.subplots(
         2, len(readings), figsize=(WIDTH, 0.8 * WIDTH), sharex="col", squeeze=False
     )
     widths = sorted(data["bandwidth_hz"].unique())
     colours = dict(zip(widths, cycle((PALETTE[9], PALETTE[0], INK)), strict=False))
     for column, (title, some) in zip(axes.T, readings.items(), strict=True):
-        for ax, (metric, (name, unit)) in zip(column, metrics.items(), strict=True):
-            part = data[some].dropna(subset=metric)
+        for ax, (metric, (name, unit)) in zip(column, SWEPT_METRICS.items(), strict=True):
+            part = data[some]
             part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
             for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):
                 points(ax, line, _of_bandwidth(who, width, colours))
@@ -219,8 +231,7 @@ def data_size(data: pd.DataFrame) -> Figure:
         column[0].set_title(title)
         by_ratio(column[0])
         column[1].set_xlabel("largest data size $D_{max}$ (Kb)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    legend_below(figure, axes[0, 0])
     return figure
 
 
