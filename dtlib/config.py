@@ -1,4 +1,4 @@
-"""Settings: Table I of the paper, every open reading, and the presets.
+"""Settings: Table I of the paper and every open reading.
 
 Both models are frozen, hashable and refuse unknown fields. A bad value raises :class:`ConfigError`
 whose text is one line: the field, the value and what is allowed.
@@ -12,6 +12,8 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dtlib.presets import PRESETS
 
 RESULTS_VERSION = 4
 """Raised with every change of the code that changes results, so that no stale number is drawn."""
@@ -362,42 +364,3 @@ class TrainConfig(_Settings):
         if not isinstance(values, dict):
             raise ConfigError(f"settings = {_show(values)}: must be a mapping of fields to values")
         return cls(**values)
-
-
-COMPANION: dict[str, Any] = {
-    "env": {"queue_reset": False, "frames": 2},
-    "critic": "shared",
-    "credit": "difference",
-    "actors": "shared",
-    "observation": "derived",
-    "power_action": "path-loss",
-    "power_range_db": 20.0,
-    "power_top_db": 5.0,
-    "silent_below": 0.3,
-    "silence": "choice",
-    "factor": "by-reward",
-    "max_log_factor": 1.0,
-    "gae_lambda": 0.0,
-    "critic_target": "gae",
-    "learning_rate": 3e-3,
-    "epochs": 10,
-    "episodes": 150,
-    "worlds": 5,
-}
-"""What makes the algorithms learn within a small budget; the same for all four."""
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": COMPANION
-    | {
-        "env": {
-            "num_users": 6, "num_bs": 3, "frame_slots": 20, "frames": 4, "migration_slots": 2,
-            "queue_reset": False,
-        },
-        "episodes": 3,
-        "epochs": 2,
-        "worlds": 2,
-    },
-    "quick": COMPANION | {"episodes": 30},
-    "companion": COMPANION,
-    "paper": {},
-}  # fmt: skip

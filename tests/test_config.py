@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from reference import networks
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
-from dtlib.config import PRESETS
+from dtlib.presets import PRESETS
 
 BAD = {
     "no users": ({"num_users": 0}, "num_users", "0", "greater than or equal to 1"),

@@ -3,8 +3,9 @@
 import pytest
 
 from dtlib import TrainConfig, train
-from dtlib.config import PRESETS, RESULTS_VERSION
+from dtlib.config import RESULTS_VERSION
 from dtlib.experiments import LEARNERS, VARIANTS
+from dtlib.presets import PRESETS
 
 VERSION = 4
 METRICS = ("reward_global", "reward_centre", "energy_per_user_slot_j", "failure_ratio_requests")

@@ -10,9 +10,9 @@ from plain import effects
 from dtlib import Actions, EnvConfig, TrainConfig, sample_world, simulate
 from dtlib.algorithms.happo import agent_order
 from dtlib.algorithms.learner import Episode, Learner
-from dtlib.config import COMPANION
 from dtlib.observations import global_state, observe_centre
 from dtlib.policies import station_mask
+from dtlib.presets import COMPANION
 
 ENV = EnvConfig(num_users=5, num_bs=3, frame_slots=10, frames=4, migration_slots=2)
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), epochs=2, learning_rate=1e-2)

@@ -8,7 +8,7 @@ from plain import PlainLearner
 
 from dtlib import EnvConfig, TrainConfig, sample_world, simulate
 from dtlib.algorithms.learner import Episode, Learner
-from dtlib.config import COMPANION
+from dtlib.presets import COMPANION
 
 ENV = EnvConfig(num_users=5, num_bs=3, frame_slots=10, frames=4, migration_slots=2)
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), epochs=3, learning_rate=1e-2)
