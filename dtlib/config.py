@@ -308,7 +308,10 @@ class TrainConfig(_Settings):
     max_log_factor: Positive = Field(
         10.0, description="|log M| is held below this, so that exp cannot overflow"
     )
-    anneal: bool = Field(False, description="the learning rate falls linearly to zero")
+    anneal: bool = Field(
+        False,
+        description="the learning rate, and the deviation of MADDPG's noise, fall linearly to zero",
+    )
     noise_variance: NonNegative = Field(
         0.5, description="MADDPG: variance of exploration noise on an action in [−1, 1] (Table I)"
     )

@@ -199,6 +199,16 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """The companion's settings, and each taken back by itself to what the paper has or implies."""
 
+TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
+    "as used": {},
+    "weak noise": {"noise_variance": 0.05},
+    "falling noise and rate": {"anneal": True},
+    "short memory": {"replay_slots": 4000},
+    "small batches": {"batch_size": 64, "updates_per_frame": 40},
+    "queue reset": {"env": {"queue_reset": True}},
+}
+"""What MADDPG is used with, and changes that might have made it better, one at a time."""
+
 ONCE = {"smoke": 1, "quick": 1, "companion": 3, "paper": 1}
 SHORTER = {"companion": 60}
 """Episodes at each point of a sweep and of each ablation: rewards and energy change little after
@@ -308,6 +318,13 @@ EXPERIMENTS = {
             "ablations",
             "What each of the companion's settings buys Beta-HAPPO",
             ABLATIONS,
+            {"smoke": 1, "quick": 1, "companion": 3},
+            SHORTER | {"quick": 15},
+        ),
+        Experiment(
+            "maddpg",
+            "What was tried to make MADDPG learn",
+            {name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()},
             {"smoke": 1, "quick": 1, "companion": 3},
             SHORTER | {"quick": 15},
         ),

@@ -124,6 +124,8 @@ class Policies:
         self.bar: float | Tensor = 0.0
         """Logit of sending above which an MU sends, where it takes mean actions; [R, 1, K] if each
         has its own."""
+        self.progress = 0.0
+        """How much of the training is over, from 0 to 1: exploration may fall with it."""
         env, hidden = config.env, config.hidden_sizes
 
         def stack(count: int, inputs: int, outputs: int) -> MLPStack:
@@ -261,7 +263,7 @@ class Policies:
             middle = mean_action(self.config.head, values, limit)
             mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
-                noise = self.config.noise_variance
+                noise = self.config.noise_variance * (1 - self.progress * self.config.anneal) ** 2
                 drawn = sample(self.config.head, values, generators[replica], noise)
                 result[replica, :, agent].index_put_((slot, column), drawn)
         return (mean if generators is None else result).view(shape), mean.view(shape)

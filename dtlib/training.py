@@ -104,12 +104,14 @@ class Trainer:
         slots = self.configs[0].env.slots
         stretch = self.learner.stretch(self.configs[0].env)
         for start in range(0, slots, stretch):
+            progress = (number + start / slots) / self.configs[0].episodes
+            for policies in self.learner.policies:
+                policies.progress = progress
             episodes = [
                 game.play(self.learner.policies[run], start, min(start + stretch, slots))
                 for run, game in enumerate(games)
             ]
             begin = clock(self.device)
-            progress = (number + start / slots) / self.configs[0].episodes
             found.append(self.learner.update(episodes, order, progress))
             spent += clock(self.device) - begin
         for run, game in enumerate(games):

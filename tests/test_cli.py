@@ -115,7 +115,7 @@ def test_reproduce_is_what_the_paper_has(tmp_path, monkeypatch, beyond):
     command = ["reproduce", "--preset", "smoke", "--quiet", *["--beyond"] * beyond]
     assert call(*command).exit_code == 0
     own = ["fig04_06", "fig07_08", "fig09", "fig10", "fig11", "fig12", "fig13_14"]
-    more = ["tradeoff", "constrained", "priced", "ablations", "references"]
+    more = ["tradeoff", "constrained", "priced", "ablations", "maddpg", "references"]
     assert done == own + more * beyond + ["claims"]
 
 

@@ -5,10 +5,11 @@ from copy import deepcopy
 import pytest
 import torch
 
-from dtlib import TrainConfig, load_run, train
+from dtlib import TrainConfig, load_run, sample_world, train
 from dtlib.algorithms.replay import Batch, View
 from dtlib.algorithms.team import Actors, Critic, Team, merge
 from dtlib.networks import MLPStack
+from dtlib.policies import Policies
 
 CONFIG = TrainConfig(
     algorithm="maddpg", hidden_sizes=(16,), learning_rate=0.01, discount=0.0, target_rate=0.1
@@ -151,7 +152,27 @@ def test_merge_puts_one_agent_after_another():
     assert merge(state, {"all": action}).tolist() == [[0, 0, 1, 4, 5], [0, 2, 3, 6, 7]]
 
 
-@pytest.mark.parametrize("changes", [{}, {"actors": "per-agent", "credit": "joint", "worlds": 1}])
+@pytest.mark.parametrize("anneal", [True, False])
+def test_noise_falls_with_progress(anneal):
+    config = TrainConfig.from_preset(
+        "smoke", algorithm="maddpg", silent_below=0.0, noise_variance=0.01, anneal=anneal
+    )
+    policies, world = Policies(config, seeded(0)), sample_world(config.env, [1, 2])
+    mean = torch.tensor(0.5)  # of new networks, nearly
+    far = {}
+    for progress in (0.0, 0.5, 1.0):
+        policies.progress = progress
+        drawn = policies.decide(world, [seeded(3)])
+        far[progress] = (drawn.power_unit - mean)[drawn.sending].square().mean().sqrt()
+    assert far[0.0] == pytest.approx(0.05, rel=0.2)
+    assert far[0.5] == pytest.approx(0.025 if anneal else 0.05, rel=0.2)
+    assert far[1.0] < 0.01 if anneal else far[1.0] == far[0.0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"anneal": True}, {"actors": "per-agent", "credit": "joint", "worlds": 1}],
+)
 def test_resumed_with_the_same_bits(changes, tmp_path):
     """The buffer, the targets and every moment are in the checkpoint."""
     config = TrainConfig.from_preset("smoke", algorithm="maddpg", replay_slots=150, **changes)
