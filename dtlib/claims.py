@@ -17,7 +17,7 @@ import pandas as pd
 
 from dtlib import datasets, paths
 from dtlib.checkpoint import write_text
-from dtlib.evaluation import interval
+from dtlib.evaluation import interval, interval_text
 from dtlib.experiments import LEARNERS, find
 
 Verdict = Literal["reproduced", "direction only", "not reproduced", "contradicted", "not testable"]
@@ -44,9 +44,7 @@ class Finding:
         """The quantity with its mean and 95 % interval as text."""
         if not self.values:
             return self.quantity
-        mean, low, high = interval(self.values)
-        numbers = f"{mean:.3g} [{low:.3g}, {high:.3g}]"
-        return f"{self.quantity}: {numbers} (n = {len(self.values)})"
+        return f"{self.quantity}: {interval_text(self.values)} (n = {len(self.values)})"
 
 
 @dataclass(frozen=True)

@@ -341,6 +341,14 @@ class TrainConfig(_Settings):
             return "deterministic"
         return "gaussian" if self.algorithm == "gaussian-happo" else "beta"
 
+    def left(self, progress: float) -> float:
+        """Return which share of the learning rate, and of the noise's deviation, is left.
+
+        Args:
+            progress: how much of the training is over, from 0 to 1.
+        """
+        return 1 - progress * self.anneal
+
     @property
     def chooses_silence(self) -> bool:
         """Whether MUs draw if they send before they draw how strongly."""

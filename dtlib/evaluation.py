@@ -139,6 +139,12 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     return mean, float(found.low), float(found.high)
 
 
+def interval_text(values: Sequence[float], form: str = ".3g") -> str:
+    """Return the mean over seeds and its 95 % interval as text; see :func:`interval`."""
+    mean, low, high = (format(one, form) for one in interval(values))
+    return f"{mean} [{low}, {high}]"
+
+
 def interquartile_mean(values: Sequence[float]) -> float:
     """Return the mean of the middle half (Agarwal et al. 2021); nan for fewer than 5 values."""
     return float(stats.trim_mean(values, 0.25)) if len(values) >= 5 else float("nan")

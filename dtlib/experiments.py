@@ -209,11 +209,14 @@ TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
 }
 """What MADDPG is used with, and changes that might have made it better, one at a time."""
 
-ONCE = {"smoke": 1, "quick": 1, "companion": 3, "paper": 1}
+BEYOND = {"smoke": 1, "quick": 1, "companion": 3}
+ONCE = BEYOND | {"paper": 1}
+"""Seeds of what is beyond the paper, and of its sweeps."""
 SHORTER = {"companion": 60}
 """Episodes at each point of a sweep and of each ablation: rewards and energy change little after
 them (Figs. 4–6). Quick runs of Figs. 4–6 and 12 are as long, for in half the time their
 trends are not there yet; quick ablations, of no figure of the paper, are the shortest."""
+SHORTEST = SHORTER | {"quick": 15}
 
 EXPERIMENTS = {
     one.name: one
@@ -298,7 +301,7 @@ EXPERIMENTS = {
                 for name in LEARNERS
                 for eta in CONTROL_FACTORS
             },
-            {"smoke": 1, "quick": 1, "companion": 3},
+            BEYOND,
         ),
         Experiment(
             "constrained",
@@ -318,15 +321,15 @@ EXPERIMENTS = {
             "ablations",
             "What each of the companion's settings buys Beta-HAPPO",
             ABLATIONS,
-            {"smoke": 1, "quick": 1, "companion": 3},
-            SHORTER | {"quick": 15},
+            BEYOND,
+            SHORTEST,
         ),
         Experiment(
             "maddpg",
             "What was tried to make MADDPG learn",
             {name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()},
-            {"smoke": 1, "quick": 1, "companion": 3},
-            SHORTER | {"quick": 15},
+            BEYOND,
+            SHORTEST,
         ),
     ]
 }

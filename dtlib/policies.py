@@ -263,7 +263,7 @@ class Policies:
             middle = mean_action(self.config.head, values, limit)
             mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
-                noise = self.config.noise_variance * (1 - self.progress * self.config.anneal) ** 2
+                noise = self.config.noise_variance * self.config.left(self.progress) ** 2
                 drawn = sample(self.config.head, values, generators[replica], noise)
                 result[replica, :, agent].index_put_((slot, column), drawn)
         return (mean if generators is None else result).view(shape), mean.view(shape)

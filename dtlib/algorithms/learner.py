@@ -94,7 +94,7 @@ class Learner:
         """
         config = self.config
         for trainee in (*self.actors, *self.critics.trainees):
-            trainee.rate = config.learning_rate * (1 - progress * config.anneal)
+            trainee.rate = config.learning_rate * config.left(progress)
         states = [self._state(one) for one in episodes]
         trace = self.critics.look(states)
         reward = torch.stack([self._rewards(one.outcome) for one in episodes], dim=1)

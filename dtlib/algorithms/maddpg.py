@@ -90,7 +90,7 @@ class MADDPG:
         world, config, found = episode.world, self.config, []
         team, replay = self.teams[run], self.replays[run]
         for part in team.parts:
-            part.trainee.rate = config.learning_rate * (1 - progress * config.anneal)
+            part.trainee.rate = config.learning_rate * config.left(progress)
         rows = record(world, episode.decision, episode.outcome, self._rewards(episode))
         replay.append(rows, follows=episode.outcome.carry.slot > world.slots)
         for _ in range(config.updates_per_frame):
