@@ -251,6 +251,21 @@ def _merged(
     return found
 
 
+def per_run(worlds: pd.DataFrame, users: pd.DataFrame, who: list[str]) -> pd.DataFrame:
+    """Return each run's means over worlds, and its ``worst_user``.
+
+    Args:
+        worlds: results by held-out world.
+        users: results by user there.
+        who: columns that tell runs apart.
+
+    Returns:
+        One row per run; ``worst_user`` is the largest failure ratio in slots of a user.
+    """
+    runs = worlds.groupby(who, sort=False).mean(numeric_only=True)
+    return runs.assign(worst_user=users.groupby(who)["failure_ratio_slots"].max())
+
+
 def data(name: str, preset: str = "quick", *others: Any, **more: Any) -> pd.DataFrame:
     """Return only an experiment's first table, its data; see :func:`tables`."""
     return tables(name, preset, *others, names=(DATA,), **more)[0]

@@ -140,9 +140,13 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
 
 
 def interval_text(values: Sequence[float], form: str = ".3g") -> str:
-    """Return the mean over seeds and its 95 % interval as text; see :func:`interval`."""
+    """Return the mean over seeds and its 95 % interval as text; see :func:`interval`.
+
+    A single value stands alone. The space between the brackets does not break, so that narrow
+    tables stay readable.
+    """
     mean, low, high = (format(one, form) for one in interval(values))
-    return f"{mean} [{low}, {high}]"
+    return mean if len(values) == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
 
 
 def interquartile_mean(values: Sequence[float]) -> float:

@@ -24,6 +24,8 @@ from dtlib.plots import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
 ENERGY = "energy per user and slot (mJ)"
 FAILED = "failed requests (%)"
+LINEAR = 0.1
+"""Rewards r_g whose size is less are on a linear scale."""
 
 REFERENCES = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
@@ -79,6 +81,8 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
 def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
     """Draw Figs. 4, 5 and 6 one below the other.
 
+    Of a reward in full queues, what is above ``LINEAR`` or below its negative is on a log scale.
+
     Args:
         data: of the experiment ``fig04_06``.
         window: episodes that the running mean covers; a tenth of the run if absent.
@@ -92,7 +96,10 @@ def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
         ax.set_title(name)
         if metric.endswith("_mj"):
             ax.set_ylim(bottom=0)
-        if ax is not axes[0]:
+        if metric == "reward_global":
+            ax.set_yscale("symlog", linthresh=LINEAR)
+            ax.axhspan(-LINEAR, LINEAR, color=FAINT, alpha=0.15, linewidth=0)
+        if ax is not axes[1]:
             ax.get_legend().remove()
         if ax is not axes[-1]:
             ax.set_xlabel("")

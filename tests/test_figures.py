@@ -35,7 +35,8 @@ def test_convergence(data):
     energy = figure.axes[2]
     means = [line.get_ydata() for line in energy.lines if len(line.get_ydata()) == 20]
     assert any(np.allclose(values, 2.0) for values in means), "mean of 1, 2 and 3 mJ"
-    assert len(figure.axes[0].get_legend().get_texts()) == 2
+    assert len(figure.axes[1].get_legend().get_texts()) == 2
+    assert [ax.get_yscale() for ax in figure.axes] == ["symlog", "linear", "linear"]
     plt.close(figure)
 
 
