@@ -252,7 +252,7 @@ def _merged(
 
 
 def per_run(worlds: pd.DataFrame, users: pd.DataFrame, who: list[str]) -> pd.DataFrame:
-    """Return each run's means over worlds, and its ``worst_user``.
+    """Return each run's means over worlds, and its worst user's failures.
 
     Args:
         worlds: results by held-out world.
@@ -260,10 +260,11 @@ def per_run(worlds: pd.DataFrame, users: pd.DataFrame, who: list[str]) -> pd.Dat
         who: columns that tell runs apart.
 
     Returns:
-        One row per run; ``worst_user`` is the largest failure ratio in slots of a user.
+        One row per run; ``failure_ratio_slots_user_max`` is the largest of a user over all worlds.
     """
     runs = worlds.groupby(who, sort=False).mean(numeric_only=True)
-    return runs.assign(worst_user=users.groupby(who)["failure_ratio_slots"].max())
+    worst = users.groupby(who)["failure_ratio_slots"].max()
+    return runs.assign(failure_ratio_slots_user_max=worst)
 
 
 def data(name: str, preset: str = "quick", *others: Any, **more: Any) -> pd.DataFrame:

@@ -121,6 +121,7 @@ class Experiment:
         if seeds < 1:
             raise ConfigError(f"seeds = {seeds}: must be at least 1")
         base = {"env": {} if preset == "smoke" else dict(self.network)}
+        base |= TABLE_I if preset == "paper" else {}
         fixed, found = merge(base, changes or {}), []
         for at in self._points(preset, values or {}):
             env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
@@ -128,8 +129,7 @@ class Experiment:
             worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
             for name, variant in self.variants.items():
                 for seed in range(seeds):
-                    published = PUBLISHED.get(name, {}) if preset == "paper" else {}
-                    given = merge(variant | published, here) | {"seed": seed}
+                    given = merge(variant, here) | {"seed": seed}
                     config = TrainConfig.from_preset(preset, **given)
                     share = self.episodes.get(preset, config.episodes)
                     if share > config.episodes and "episodes" not in given:
@@ -170,8 +170,8 @@ OFF_POLICY = {
     "learning_rate": 1e-3, "replay_slots": 30_000, "noise_variance": 0.05, "silent_below": 0.0,
 }  # fmt: skip
 """What MADDPG has otherwise than the others: found best for it among values that were tried."""
-PUBLISHED = {"maddpg": {"noise_variance": 0.5}}
-"""What the preset ``paper`` has all the same: Table I's noise."""
+TABLE_I = {"noise_variance": 0.5}
+"""What all runs of the preset ``paper`` have, MADDPG's as well."""
 VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
 VARIANTS["maddpg"] |= OFF_POLICY
 CONTROL_FACTORS = (0.001, 0.01, 1.0)
@@ -204,7 +204,6 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """The companion's settings, and each taken back by itself to what the paper has or implies."""
 
-TABLE_I = PUBLISHED["maddpg"]
 TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
     "noise of Table I": TABLE_I,
     "falling noise and rate": TABLE_I | {"anneal": True},

@@ -86,9 +86,6 @@ def test_changes_of_variant_and_caller_are_both_kept():
     assert {planned.config.env.frame_slots for planned in runs} == {20}
 
 
-# --- tables -------------------------------------------------------------------------------------
-
-
 def test_maddpg_has_weaker_noise_but_where_table_i_is_to_be_met():
     noise = {
         preset: {one.config.noise_variance for one in CURVES.runs(preset, 1)}
@@ -98,6 +95,9 @@ def test_maddpg_has_weaker_noise_but_where_table_i_is_to_be_met():
     assert all(values == {0.05, 0.5} for values in noise.values())
     given = CURVES.runs("paper", 1, {"noise_variance": 0.1})
     assert {one.config.noise_variance for one in given} == {0.1}
+
+
+# --- tables -------------------------------------------------------------------------------------
 
 
 def test_learning_curves_are_written_and_read(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from dtlib import TrainConfig, train
 from dtlib.config import RESULTS_VERSION
-from dtlib.experiments import LEARNERS, PUBLISHED, VARIANTS
+from dtlib.experiments import LEARNERS, TABLE_I, VARIANTS
 from dtlib.presets import PRESETS
 
 VERSION = 4
@@ -27,8 +27,7 @@ def last_episode(variant):
     if variant == "published":
         config = TrainConfig(preset="smoke", critic="shared", **budget)
     else:
-        settings = VARIANTS[variant] | PUBLISHED.get(variant, {})
-        config = TrainConfig.from_preset("smoke", **settings)
+        config = TrainConfig.from_preset("smoke", **VARIANTS[variant] | TABLE_I)
     row = train(config).history.iloc[-1]
     return [row[name] for name in METRICS]
 
