@@ -228,16 +228,19 @@ def closed(energy_j: float, equal_j: float, genie_j: float) -> float:
     return math.log(equal_j / energy_j) / math.log(equal_j / genie_j)
 
 
-def at_failures(policy: pd.DataFrame, worst_user: float) -> float:
-    """Return the energy of a policy where its worst user fails in so many slots, J.
+def at_failures(
+    policy: pd.DataFrame, ratio: float, column: str = "failure_ratio_slots_user_max"
+) -> float:
+    """Return the energy of a policy where it fails in so many slots, J.
 
     Args:
         policy: its rows at several thresholds; the logarithm of energy is linear between them.
-        worst_user: slot failure ratio; the nearest row is taken outside theirs.
+        ratio: slot failure ratio; the nearest row is taken outside theirs.
+        column: whose ratio it is, the worst user's or another.
     """
-    rows = policy.sort_values("failure_ratio_slots_user_max")
-    known = rows["failure_ratio_slots_user_max"], np.log(rows["energy_per_user_slot_j"])
-    return math.exp(np.interp(worst_user, *known))
+    rows = policy.sort_values(column)
+    known = rows[column], np.log(rows["energy_per_user_slot_j"])
+    return math.exp(np.interp(ratio, *known))
 
 
 KINDS = {"simple": simple, "informed": informed, "genies": genies, "priced": priced}

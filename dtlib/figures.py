@@ -113,7 +113,7 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
         learners: one row per run: ``algorithm``, ``control_factor``, ``seed`` and metrics.
         others: one row per policy and threshold it was tuned for, as ``dtlib references`` writes.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.75 * WIDTH))
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.85 * WIDTH), layout="constrained")
     x, y = "failure_ratio_slots", "energy_per_user_slot_mj"
     learners, others = with_millijoules(learners), with_millijoules(others)
     others = others.assign(**{x: others[x].fillna(others["threshold"])})  # of a bound
@@ -130,7 +130,7 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
     limit.set_zorder(0)
     ax.set(xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY)
     by_ratio(ax)
-    ax.legend(fontsize=8, ncols=2)
+    figure.legend(loc="outside lower center", fontsize=8, ncols=3)
     return figure
 
 

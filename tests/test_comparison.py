@@ -20,6 +20,9 @@ def test_energy_at_equal_failures_is_log_linear():
     assert comparison.at_failures(known, 0.2) == pytest.approx(2e-5)
     assert comparison.at_failures(known, 0.0) == pytest.approx(4e-5)
     assert comparison.at_failures(known, 0.9) == pytest.approx(1e-5)
+    everyone = known.assign(failure_ratio_slots=known["failure_ratio_slots_user_max"] / 2)
+    found = comparison.at_failures(everyone, 0.1, "failure_ratio_slots")
+    assert found == pytest.approx(2e-5)
 
 
 def test_share_closed():
