@@ -4,6 +4,7 @@
 #   PYTHON=python3.12  the interpreter for .venv     (default python3)
 #   PRESET=quick       the preset that is reproduced (smoke, quick, companion or paper)
 #   THREADS=1          threads of each process; runs are spread over cores as processes
+#   JOBS=2             processes that tests are spread over
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -12,6 +13,7 @@
 PYTHON ?= python3
 PRESET ?= quick
 THREADS ?= 1
+JOBS ?= 2
 export OMP_NUM_THREADS := $(THREADS)
 export MKL_NUM_THREADS := $(THREADS)
 export OPENBLAS_NUM_THREADS := $(THREADS)
@@ -40,8 +42,8 @@ book: install  ## run every notebook afresh and build the book; any warning is a
 	@echo && echo "The book is built. Open _build/html/index.html"
 
 test: lint  ## lint, tests, every notebook, the strict build of the book, the book in a browser
-	$(BIN)/pytest -m "not book"
-	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not book"
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 	@$(MAKE) --no-print-directory book
 	$(BIN)/pytest -m book
 

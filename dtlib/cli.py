@@ -215,13 +215,16 @@ def reproduce(
 
     Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
     """
-    from dtlib import experiments
+    from dtlib.config import TrainConfig
+    from dtlib.experiments import EXPERIMENTS
 
-    for name, experiment in experiments.EXPERIMENTS.items():
-        if preset not in experiment.seeds or not (beyond or experiment.of_the_paper):
-            continue
+    wanted = [one for one in EXPERIMENTS.values() if beyond or one.of_the_paper]
+    wanted = [one for one in wanted if preset in one.seeds]
+    whole = TrainConfig.from_preset(preset).episodes
+    # What needs fewer episodes of a run that others need as well comes before them.
+    for one in sorted(wanted, key=lambda one: one.episodes.get(preset, whole)):
         ctx.invoke(
-            figure, name=name, preset=preset, seeds=None, jobs=jobs, device=device,
+            figure, name=one.name, preset=preset, seeds=None, jobs=jobs, device=device,
             scheduler=scheduler, keep=False, finished=False, quiet=quiet,
         )  # fmt: skip
     if beyond and preset != "paper":

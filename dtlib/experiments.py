@@ -195,7 +195,15 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "silent below a threshold": {"silence": "threshold"},
     "never silent": {"silence": "threshold", "silent_below": 0.0},
     "one world": {"worlds": 1, "env": {"frames": 10}},
+    "a critic each": {"critic": "per-agent"},
     "GAE 0.95": {"gae_lambda": 0.95},
+    "returns unscaled": {"value_norm": False},
+    "4 critic steps": {"critic_passes": 4},
+    "25 epochs": {"epochs": 25},
+    "rate of Table I": {"learning_rate": 1e-4},
+    "falling rate": {"anneal": True},
+    "no entropy bonus": {"entropy_coef": 0.0},
+    "clip 0.1": {"clip": 0.1},
     "M of all agents": {"factor": "all", "max_log_factor": 10.0},
     "queue reset": {"env": {"queue_reset": True}},
     "as published": {
@@ -204,7 +212,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
         "critic_target": "td", "factor": "all", "max_log_factor": 10.0,
     },
 }  # fmt: skip
-"""The companion's settings, and each taken back by itself to what the paper has or implies."""
+"""The companion's settings, each taken back by itself to what the paper has or implies, and single
+changes of how actors and critics step."""
 
 TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
     "noise of Table I": TABLE_I,

@@ -57,6 +57,13 @@ def episodes_done(config: TrainConfig) -> int:
         return 0
 
 
+def _place(config: TrainConfig, episodes: int | None) -> Path:
+    """Return where a run of so many episodes is kept: apart, if the store's has gone further."""
+    whole = folder(config)
+    further = episodes is not None and episodes_done(config) > episodes
+    return whole / f"first-{episodes}" if further else whole
+
+
 class Busy(Exception):
     """Another process is at work on one of these runs."""
 
@@ -85,7 +92,8 @@ def locked(places: Sequence[Path], wait: bool = True) -> Iterator[None]:
 def get(config: TrainConfig, episodes: int | None = None, device: str = "auto") -> Run:
     """Return a finished run: loaded if the store has it, trained or taken up otherwise.
 
-    A damaged checkpoint is named, set aside and its run begun anew.
+    A damaged checkpoint is named, set aside and its run begun anew. Where the store's run has gone
+    further than is asked for, its first episodes are run once more, and kept beside it.
 
     Args:
         config: the run's settings.
@@ -106,8 +114,8 @@ def get_together(
     Raises:
         Busy: another process is at work on one of them, and ``wait`` is false.
     """
-    places = [folder(config) for config in configs]
-    with locked(places, wait):
+    with locked([folder(config) for config in configs], wait):
+        places = [_place(config, episodes) for config in configs]
         try:
             return train_together(configs, places, episodes=episodes, device=device)
         except FileError:
@@ -121,7 +129,7 @@ def get_together(
 
 def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
     """Return a finished run's first so many rows."""
-    return get(config, episodes).history.iloc[:episodes]
+    return get(config, max(episodes, episodes_done(config))).history.iloc[:episodes]
 
 
 def evaluation(

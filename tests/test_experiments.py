@@ -12,6 +12,7 @@ import pytest
 
 from dtlib import ConfigError, datasets, experiments, paths, progress, runner, store
 from dtlib.checkpoint import FileError
+from dtlib.presets import PRESETS
 from dtlib.runner import Effort
 from dtlib.training import CHECKPOINT
 
@@ -98,6 +99,26 @@ def test_maddpg_has_weaker_noise_but_where_table_i_is_to_be_met():
 
 
 # --- tables -------------------------------------------------------------------------------------
+
+
+SCALES = {"power_range_db", "power_top_db", "silent_below", "max_log_factor"}
+"""Belong to the settings beside them."""
+BUDGET = {"episodes", "env.frames"}
+
+
+def test_each_setting_of_the_companion_is_taken_back_by_an_ablation():
+    def flat(settings):
+        inner = {f"env.{name}": value for name, value in settings.get("env", {}).items()}
+        return {name: value for name, value in settings.items() if name != "env"} | inner
+
+    companion = flat(PRESETS["companion"])
+    ablations = experiments.ABLATIONS.values()
+    changed = {
+        name for one in ablations for name in flat(one) if flat(one)[name] != companion.get(name)
+    }
+    assert companion.keys() - SCALES - BUDGET <= changed
+    others = {"clip", "entropy_coef", "critic_passes", "value_norm", "anneal"}
+    assert others <= changed, "what might have helped beyond them"
 
 
 def test_learning_curves_are_written_and_read(tmp_path):

@@ -35,6 +35,23 @@ def test_finished_runs_are_not_trained_again():
     assert (store.folder(TINY) / CHECKPOINT).stat().st_mtime_ns == stamp
 
 
+def test_a_run_that_went_further_is_not_taken_for_a_shorter_one():
+    """Whatever the order in which experiments ask for more and for fewer episodes of a run."""
+    longer = TINY.replace(episodes=3)
+    short = store.get(longer, 1).policies.users.flat.clone()
+    first = store.evaluation(longer, 1, worlds=1).worlds
+    whole = store.get(longer)
+    assert not whole.policies.users.flat.equal(short)
+
+    for one in store.folder(longer).glob("1-*"):
+        one.unlink()
+    again = store.get(longer, 1)
+    assert len(again.history) == 1 and again.policies.users.flat.equal(short)
+    assert store.evaluation(longer, 1, worlds=1).worlds.equals(first)
+    assert len(store.history(longer, 2)) == 2 and store.episodes_done(longer) == 3
+    assert store.get(longer).policies.users.flat.equal(whole.policies.users.flat)
+
+
 def test_damaged_run_is_set_aside():
     run = store.get(TINY)
     checkpoint = store.folder(TINY) / CHECKPOINT
