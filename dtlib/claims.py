@@ -156,6 +156,27 @@ def tenths(data: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
+def settled(data: pd.DataFrame, metric: str) -> pd.Series:
+    """Return from when on runs have settled, in % of their training, by algorithm and seed.
+
+    That is when the mean over a tenth of the training has come within a tenth of the way from the
+    first value to its last, for good.
+    """
+
+    def since(run: pd.Series) -> float:
+        smooth = run.rolling(max(1, len(run) // 10), min_periods=1).mean()
+        way = (smooth - smooth.iloc[-1]).abs()
+        return 100 * (1 + np.flatnonzero(way > way.iloc[0] / 10).max(initial=-1)) / len(run)
+
+    return data.sort_values("x").groupby(["algorithm", "seed"])[metric].agg(since)
+
+
+def unrest(data: pd.DataFrame, metric: str) -> pd.Series:
+    """Return the standard deviation of the steps in the last half of runs, by algorithm, seed."""
+    runs = data.sort_values("x").groupby(["algorithm", "seed"])[metric]
+    return runs.agg(lambda run: run.iloc[len(run) // 2 :].diff().std())
+
+
 def trend(data: pd.DataFrame, metric: str, axis: str = "x") -> tuple[list[float], bool]:
     """Return the change from the first to the last point in units of the mean, %, and monotony.
 
@@ -208,6 +229,21 @@ def _above(other: str) -> Callable[[Source], Finding]:
         return judge_sign((last[OWN] - last[other]).dropna(), f"lead over {other}, r_g")
 
     return check
+
+
+def _steadier(found: Source) -> Finding:
+    steps = unrest(found.data, "reward_global").unstack("algorithm")
+    gaps = {one: 200 * (steps[one] - steps[OWN]) / (steps[one] + steps[OWN]) for one in OTHERS}
+    return judge_all({one: gap.dropna() for one, gap in gaps.items()}, "unrest below {}'s, %")
+
+
+def _sooner(found: Source) -> Finding:
+    leads = {}
+    for name, metric in {"r_g": "reward_global", "r_c": "reward_centre"}.items():
+        since = settled(found.data, metric).unstack("algorithm")
+        for one in (OWN, "gaussian-happo"):
+            leads[f"{one}, {name}"] = (since["maddpg"] - since[one]).dropna()
+    return judge_all(leads, "{} settles sooner, % of training")
 
 
 def _energy_falls(found: Source) -> Finding:
@@ -272,7 +308,9 @@ CLAIMS = (
     Claim("fig04", "The reward of MUs and BSs rises during training.", "", _rises("reward_global")),
     Claim("fig05", "The centre's reward rises during training.", "", _rises("reward_centre")),
     Claim("fig04", "Beta-HAPPO has the highest reward of all.", "", _highest),
+    Claim("fig04", "Beta-HAPPO converges more stably than all others.", "", _steadier),
     Claim("fig04", "Beta-HAPPO ends above Beta-MAPPO.", "", _above("beta-mappo")),
+    Claim("fig04", "HAPPO-based schemes converge faster than MADDPG.", "", _sooner),
     Claim("fig04", "Beta-HAPPO ends above Gaussian-HAPPO.", "", _above("gaussian-happo")),
     Claim("fig04", "Beta-HAPPO ends above MADDPG.", "", _above("maddpg")),
     Claim("fig06", "Energy falls during training.", "", _energy_falls),

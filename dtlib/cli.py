@@ -175,11 +175,12 @@ def status(preset: str, seeds: int | None) -> None:
 @main.command()
 @_preset
 @_jobs
-def references(preset: str, jobs: int) -> None:
+@_quiet
+def references(preset: str, jobs: int, quiet: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
     from dtlib import comparison
 
-    place = comparison.write(preset, jobs)
+    place = comparison.write(preset, jobs, not quiet)
     click.echo(f"{paths.relative(place)}: table and manifest are written")
 
 
@@ -228,7 +229,7 @@ def reproduce(
             scheduler=scheduler, keep=False, finished=False, quiet=quiet,
         )  # fmt: skip
     if beyond and preset != "paper":
-        ctx.invoke(references, preset=preset, jobs=jobs)
+        ctx.invoke(references, preset=preset, jobs=jobs, quiet=quiet)
     ctx.invoke(claims, check=False)
 
 
@@ -254,11 +255,11 @@ def notebook(
     click.echo(f"{paths.relative(place)} is written")
 
 
-@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@main.command(context_settings={"allow_interspersed_args": False})
 @click.argument("name", type=click.Choice(["episode", "training", "critics", "peer"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(name: str, arguments: tuple[str, ...]) -> None:
-    """Run benchmark NAME of benchmarks/ with ARGUMENTS, such as --help or --out."""
+    """Run benchmark NAME of benchmarks/ with ARGUMENTS, such as --out; it has --help, too."""
     if not (paths.root() / "benchmarks" / f"{name}.py").is_file():
         raise FileError(f"{paths.root() / 'benchmarks'}: not found; run from a checkout")
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]

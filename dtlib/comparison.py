@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from torch import Tensor
+from tqdm import tqdm
 
 from dtlib import paths, results, store
 from dtlib.admission import genie_under_threshold
@@ -246,19 +247,22 @@ def at_failures(
 KINDS = {"simple": simple, "informed": informed, "genies": genies, "priced": priced}
 
 
-def measure(preset: str, jobs: int = 2) -> pd.DataFrame:
+def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
     """Return a row per policy that is not learnt and threshold that it is tuned for.
 
     Args:
         preset: of the learners: their network, and the actors of the informed limit.
         jobs: processes.
+        progress: show a bar on standard error.
     """
     thresholds = effort(preset).thresholds
     pieces = [("simple", 0.0)]
     pieces += [(kind, one) for kind in ("simple", "informed") for one in thresholds]
     pieces += [("genies", one) for one in (0.0, *thresholds)] + [("priced", PRICED.failures)]
-    found = Parallel(n_jobs=jobs)(delayed(_piece)(preset, *piece) for piece in pieces)
-    return pd.concat(found, ignore_index=True)
+    tasks = (delayed(_piece)(preset, *piece) for piece in pieces)
+    found = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    bar = tqdm(found, total=len(pieces), disable=not progress, desc="references")
+    return pd.concat(bar, ignore_index=True)
 
 
 def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
@@ -287,12 +291,12 @@ def _circumstances(preset: str) -> str:
     return store.digest(what)
 
 
-def write(preset: str, jobs: int = 2) -> Path:
+def write(preset: str, jobs: int = 2, progress: bool = False) -> Path:
     """Measure and write ``results/<preset>/references``, unless that has been done."""
     if results.read(place(preset), "data.csv", key(preset)) is not None:
         return place(preset)
     facts = {"preset": preset, **vars(effort(preset))}
-    results.write(place(preset), key(preset), {"data.csv": measure(preset, jobs)}, facts)
+    results.write(place(preset), key(preset), {"data.csv": measure(preset, jobs, progress)}, facts)
     return place(preset)
 
 

@@ -40,7 +40,7 @@ def _labelled(table: pd.DataFrame, planned: Planned, experiment: Experiment) -> 
     head: dict[str, Any] = {
         "figure": experiment.name,
         "algorithm": planned.algorithm,
-        "variant": planned.baseline or planned.variant,
+        "variant": planned.variant,
         "seed": planned.config.seed,
         "control_factor": planned.config.env.control_factor,
         "run": planned.key,
@@ -132,7 +132,10 @@ def write(
         "preset": preset,
         "threads_per_run": 1,
         "device": resolve_device(effort.device).type,
-        "runs": [known.get(planned.key) or _facts(planned) for planned in runs],
+        "runs": [
+            (known.get(planned.key) or _facts(planned)) | {"variant": planned.variant}
+            for planned in runs
+        ],
     }
     results.write(place, key(runs), made, facts)
     return place
@@ -140,8 +143,8 @@ def write(
 
 def _facts(planned: Planned) -> dict[str, Any]:
     """Return what a manifest says of a run."""
-    facts = {"run": planned.key, "variant": planned.baseline or planned.variant}
-    facts |= {"seed": planned.config.seed, "episodes": planned.episodes}
+    facts = {"run": planned.key, "variant": planned.variant, "seed": planned.config.seed}
+    facts |= {"episodes": planned.episodes}
     if not planned.baseline:
         spent = store.history(planned.config, planned.episodes)[list(TIMINGS)]
         facts["seconds_of_training"] = round(float(spent.to_numpy().sum()), 1)
@@ -235,17 +238,22 @@ def _merged(
     names: Sequence[str],
     effort: Effort,
 ) -> dict[str, pd.DataFrame]:
-    """Return tables of committed rows, where there are any, and of rows made now."""
+    """Return tables of committed rows, where there are any, and of rows made now.
+
+    Variants have the names that they have now, whatever they were called when a row was made.
+    """
     known = [committed(experiment, runs, preset, table) for table in names]
     have = set.intersection(*(set() if one is None else set(one["run"]) for one in known))
     missing = [planned for planned in runs if planned.key not in have]
     made = collect(experiment, missing, effort, names) if missing else {}
     order = {planned.key: place for place, planned in enumerate(runs)}
+    names_now = {planned.key: planned.variant for planned in runs}
     found = {}
     for table, one in zip(names, known, strict=True):
         parts = [] if one is None else [one[one["run"].isin(have)]]
         parts += [made[table]] if made else []
         whole = pd.concat(parts, ignore_index=True)
+        whole["variant"] = whole["run"].map(names_now)
         place = whole["run"].map(order)
         found[table] = whole.iloc[place.argsort(kind="stable")].reset_index(drop=True)
     return found

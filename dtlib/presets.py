@@ -24,7 +24,8 @@ COMPANION: dict[str, Any] = {
     "episodes": 150,
     "worlds": 5,
 }
-"""What makes the algorithms learn within a small budget; the same for all four."""
+"""What makes the algorithms learn within a small budget; the same for all four, but for
+what MADDPG has otherwise in figures (``dtlib.experiments.OFF_POLICY``)."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": COMPANION

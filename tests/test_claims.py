@@ -139,6 +139,44 @@ def test_learning_is_seen_in_tenths():
     assert claims._above("maddpg")(found).measured.startswith("lead over maddpg, r_g: 55.5")
 
 
+def curves(by_algorithm):
+    """Both rewards of three seeds, which differ by a constant; rows in disorder."""
+    runs = [
+        pd.DataFrame({"algorithm": algorithm, "seed": seed, "x": np.arange(len(curve))}).assign(
+            reward_global=np.array(curve) + seed, reward_centre=np.array(curve) + seed
+        )
+        for algorithm, curve in by_algorithm.items()
+        for seed in range(3)
+    ]
+    return claims.Source("quick", {"data.csv": pd.concat(runs).sample(frac=1, random_state=0)})
+
+
+def test_when_a_run_has_settled():
+    early, late, back = [0, 9, 10, 10, 10], [0, 1, 2, 9.5, 10], [0, 10, 5, 10, 10]
+    data = curves({"beta-happo": early, "beta-mappo": late, "maddpg": back}).data
+    since = claims.settled(data, "reward_global")
+    assert since["beta-happo"].tolist() == [20.0] * 3  # within 1 of 10 from the second value on
+    assert since["beta-mappo"].tolist() == since["maddpg"].tolist() == [60.0] * 3
+    still = claims.settled(curves({"maddpg": [1, 1, 1, 1]}).data, "reward_global")
+    assert still.tolist() == [0.0] * 3
+
+
+def test_faster_and_steadier():
+    fast, slow = [0, 9, 10, 10, 10, 10, 10, 10], [0, 1, 2, 3, 4, 6, 8, 10]
+    found = curves({name: slow if name == "maddpg" else fast for name in LEARNERS})
+    assert claims._sooner(found).verdict == "reproduced"
+    assert claims._sooner(found).values == (75.0,) * 3  # from 7/8 instead of 1/8 on
+    found = curves({name: fast if name == "maddpg" else slow for name in LEARNERS})
+    assert claims._sooner(found).verdict == "contradicted"
+
+    calm, rough = [9, 0, 1, 2, 3, 4], [0, 0, 0, 5, 0, 5]
+    assert claims.unrest(curves({"maddpg": rough}).data, "reward_global").iloc[0] == 50**0.5
+    found = curves({name: calm if name == "beta-happo" else rough for name in LEARNERS})
+    assert claims._steadier(found).verdict == "reproduced"
+    found = curves({name: calm if name == "beta-mappo" else rough for name in LEARNERS})
+    assert claims._steadier(found).verdict == "contradicted"
+
+
 def test_data_must_cover_the_whole_figure(monkeypatch):
     whole = datasets.kept
 

@@ -131,6 +131,18 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
     assert reproduced == own + more * beyond + ["claims"]
 
 
+def test_every_command_has_help(monkeypatch):
+    passed = []
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: passed.append(command) or done)
+    for name in main.commands:
+        result = call(name, "--help")
+        assert result.exit_code == 0 and result.output.startswith("Usage: "), name
+    assert not passed
+    call("bench", "training", "--help", "--suite", "phases")
+    assert passed[0][2:] == ["benchmarks.training", "--help", "--suite", "phases"]
+
+
 def test_foreign_and_damaged_folders(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")

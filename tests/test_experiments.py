@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from dtlib import ConfigError, datasets, experiments, paths, progress, runner, store
+from dtlib import ConfigError, datasets, experiments, paths, progress, results, runner, store
 from dtlib.checkpoint import FileError
 from dtlib.presets import PRESETS
 from dtlib.runner import Effort
@@ -222,6 +223,16 @@ def test_seeds_beyond_those_asked_for_are_kept_and_shown():
     assert [one.key for one in datasets.kept(ONE, "smoke")] == [one.key for one in uneven]
     before = trained()
     assert datasets.chosen(ONE, "smoke", 2) == ONE.runs("smoke", 2) and trained() == before
+
+
+def test_rows_follow_a_variant_to_its_new_name(monkeypatch):
+    datasets.write(ONE, "smoke", seeds=1)
+    renamed = replace(ONE, variants={"Beta": SMALL})
+    monkeypatch.setitem(experiments.EXPERIMENTS, "one", renamed)
+    monkeypatch.setattr(runner, "finish", lambda *_: pytest.fail("nothing is missing"))
+    assert set(datasets.data("one", "smoke", 1)["variant"]) == {"Beta"}
+    place = datasets.write(renamed, "smoke", seeds=1, keep=True)
+    assert {one["variant"] for one in results.manifest(place)["runs"]} == {"Beta"}
 
 
 def test_other_code_means_other_rows(monkeypatch):

@@ -31,7 +31,7 @@ def requirements() -> list[Requirement]:
         for line in extras[wanted.pop()]:
             one = Requirement(line)
             if one.name == PROJECT["name"]:
-                wanted += one.extras
+                wanted += sorted(one.extras)
             else:
                 listed.append(line)
     return [Requirement(line) for line in listed]

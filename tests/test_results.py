@@ -35,12 +35,14 @@ def test_manifest(path):
         assert store.key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
         assert run["run"] in planned, "results of other settings"
         assert run["episodes"] == planned[run["run"]].episodes
+        assert run["variant"] == planned[run["run"]].variant
     assert preset != "quick" or len(manifest["runs"]) == len(experiment.runs(preset))
     assert set(manifest["files_sha256"]) == set(datasets.tables_of(experiment))
     learnt = {one["run"]: one["episodes"] for one in manifest["runs"] if one["episodes"]}
     for file in manifest["files_sha256"]:
         table = pd.read_csv(path.parent / file)
         assert set(table["run"]) == {one["run"] for one in manifest["runs"]}
+        assert (table["variant"] == [planned[one].variant for one in table["run"]]).all(), file
         users = manifest["runs"][0]["config"]["env"]["num_users"]
         sizes = {"evaluation.csv": 20, "users.csv": users, "tuning.csv": users}
         for key, size in table.groupby("run").size().items():
