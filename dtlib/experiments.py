@@ -242,7 +242,7 @@ EXPERIMENTS = {
             "Convergence: rewards and energy against time slots",
             VARIANTS,
             {"smoke": 1, "quick": 2, "companion": 5, "paper": 3},
-            {"paper": 6, "quick": 60},
+            {"paper": 20, "quick": 60},
             ("fig04", "fig05", "fig06"),
         ),
         Experiment(
