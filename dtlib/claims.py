@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import SeriesGroupBy
 
 from dtlib import datasets, paths
 from dtlib.checkpoint import write_text
@@ -147,11 +148,20 @@ def saving(data: pd.DataFrame, other: str, metric: str = ENERGY) -> list[float]:
     return list(100 * (1 - pair["own"] / pair["other"]))
 
 
+def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
+    """Return each run's values in their order, by algorithm and seed."""
+    return data.sort_values("x").groupby(["algorithm", "seed"])[metric]
+
+
+def gap(other: pd.Series, own: pd.Series) -> pd.Series:
+    """Return by how much one number is below another, % of their mean, where there are both."""
+    return (200 * (other - own) / (other + own)).dropna()
+
+
 def tenths(data: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the means of the first and the last tenth of each run, by algorithm and seed."""
     count = max(1, data["x"].nunique() // 10)
-    runs = data.sort_values("x").groupby(["algorithm", "seed"])[metric]
-    return runs.agg(
+    return curves(data, metric).agg(
         first=lambda run: run.iloc[:count].mean(), last=lambda run: run.iloc[-count:].mean()
     )
 
@@ -168,13 +178,12 @@ def settled(data: pd.DataFrame, metric: str) -> pd.Series:
         way = (smooth - smooth.iloc[-1]).abs()
         return 100 * (1 + np.flatnonzero(way > way.iloc[0] / 10).max(initial=-1)) / len(run)
 
-    return data.sort_values("x").groupby(["algorithm", "seed"])[metric].agg(since)
+    return curves(data, metric).agg(since)
 
 
 def unrest(data: pd.DataFrame, metric: str) -> pd.Series:
     """Return the standard deviation of the steps in the last half of runs, by algorithm, seed."""
-    runs = data.sort_values("x").groupby(["algorithm", "seed"])[metric]
-    return runs.agg(lambda run: run.iloc[len(run) // 2 :].diff().std())
+    return curves(data, metric).agg(lambda run: run.iloc[len(run) // 2 :].diff().std())
 
 
 def trend(data: pd.DataFrame, metric: str, axis: str = "x") -> tuple[list[float], bool]:
@@ -202,8 +211,7 @@ def trend(data: pd.DataFrame, metric: str, axis: str = "x") -> tuple[list[float]
 def below(data: pd.DataFrame, other: str, metric: str) -> list[float]:
     """Return by how much Beta-HAPPO is below another learner, % of their mean, per point, seed."""
     table = data.pivot_table(index=["x", "seed"], columns="algorithm", values=metric)
-    gap = 200 * (table[other] - table[OWN]) / (table[other] + table[OWN])
-    return list(gap.dropna())
+    return list(gap(table[other], table[OWN]))
 
 
 # --- the claims ---------------------------------------------------------------------------------
@@ -233,8 +241,8 @@ def _above(other: str) -> Callable[[Source], Finding]:
 
 def _steadier(found: Source) -> Finding:
     steps = unrest(found.data, "reward_global").unstack("algorithm")
-    gaps = {one: 200 * (steps[one] - steps[OWN]) / (steps[one] + steps[OWN]) for one in OTHERS}
-    return judge_all({one: gap.dropna() for one, gap in gaps.items()}, "unrest below {}'s, %")
+    gaps = {other: gap(steps[other], steps[OWN]) for other in OTHERS}
+    return judge_all(gaps, "unrest below {}'s, %")
 
 
 def _sooner(found: Source) -> Finding:

@@ -143,8 +143,8 @@ def write(
 
 def _facts(planned: Planned) -> dict[str, Any]:
     """Return what a manifest says of a run."""
-    facts = {"run": planned.key, "variant": planned.variant, "seed": planned.config.seed}
-    facts |= {"episodes": planned.episodes}
+    facts = {"run": planned.key, "variant": planned.variant}
+    facts |= {"seed": planned.config.seed, "episodes": planned.episodes}
     if not planned.baseline:
         spent = store.history(planned.config, planned.episodes)[list(TIMINGS)]
         facts["seconds_of_training"] = round(float(spent.to_numpy().sum()), 1)
@@ -195,13 +195,17 @@ def committed(
 ) -> pd.DataFrame | None:
     """Return the committed rows of these runs, of those that there are; None without any.
 
+    Variants have the names that they have now, whatever they were called when a row was made.
+
     Raises:
         FileError: the table does not have the checksum that its manifest states.
     """
     table = results.read(paths.results() / preset / experiment.name, name)
     if table is None or "run" not in table:
         return None
-    found = table[table["run"].isin([planned.key for planned in runs])]
+    names = {planned.key: planned.variant for planned in runs}
+    found = table[table["run"].isin(names)]
+    found = found.assign(variant=found["run"].map(names))
     return found.reset_index(drop=True) if len(found) else None
 
 
@@ -238,22 +242,17 @@ def _merged(
     names: Sequence[str],
     effort: Effort,
 ) -> dict[str, pd.DataFrame]:
-    """Return tables of committed rows, where there are any, and of rows made now.
-
-    Variants have the names that they have now, whatever they were called when a row was made.
-    """
+    """Return tables of committed rows, where there are any, and of rows made now."""
     known = [committed(experiment, runs, preset, table) for table in names]
     have = set.intersection(*(set() if one is None else set(one["run"]) for one in known))
     missing = [planned for planned in runs if planned.key not in have]
     made = collect(experiment, missing, effort, names) if missing else {}
     order = {planned.key: place for place, planned in enumerate(runs)}
-    names_now = {planned.key: planned.variant for planned in runs}
     found = {}
     for table, one in zip(names, known, strict=True):
         parts = [] if one is None else [one[one["run"].isin(have)]]
         parts += [made[table]] if made else []
         whole = pd.concat(parts, ignore_index=True)
-        whole["variant"] = whole["run"].map(names_now)
         place = whole["run"].map(order)
         found[table] = whole.iloc[place.argsort(kind="stable")].reset_index(drop=True)
     return found
