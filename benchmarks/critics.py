@@ -42,7 +42,7 @@ def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFram
             for seed in range(seeds)
         ]
         runs = [experiments.Planned(name, one, one.episodes) for name, one in configs]
-        runner.finish(runs, (), runner.Effort(jobs, progress=True))
+        runner.finish(runs, runner.Effort(jobs, progress=True))
         for planned in runs:
             history = store.get(planned.config).history
             tenth = max(len(history) // 10, 1)

@@ -73,10 +73,10 @@ class Source:
         return self.tables[datasets.DATA]
 
 
-def source(figure: str) -> Source | None:
+def source(figure: str, presets: Sequence[str] = PRESETS) -> Source | None:
     """Return the finest committed data of a figure that cover its whole grid, if there are any."""
     experiment = find(figure)
-    for preset in PRESETS:
+    for preset in presets:
         runs = datasets.kept(experiment, preset)
         if {one.spot for one in runs} == {one.spot for one in experiment.runs(preset)}:
             names = datasets.tables_of(experiment)

@@ -216,14 +216,14 @@ def reproduce(
 
     Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
     """
-    from dtlib.config import TrainConfig
+    from dtlib import runner
     from dtlib.experiments import EXPERIMENTS
 
     wanted = [one for one in EXPERIMENTS.values() if beyond or one.of_the_paper]
     wanted = [one for one in wanted if preset in one.seeds]
-    whole = TrainConfig.from_preset(preset).episodes
-    # What needs fewer episodes of a run that others need as well comes before them.
-    for one in sorted(wanted, key=lambda one: one.episodes.get(preset, whole)):
+    runs = [planned for one in wanted for planned in one.runs(preset)]
+    runner.finish(runs, runner.Effort(jobs, device, scheduler, not quiet))
+    for one in wanted:
         ctx.invoke(
             figure, name=one.name, preset=preset, seeds=None, jobs=jobs, device=device,
             scheduler=scheduler, keep=False, finished=False, quiet=quiet,

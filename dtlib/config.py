@@ -13,10 +13,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dtlib.presets import PRESETS
+from dtlib.presets import PRESETS, preset_of
 
 RESULTS_VERSION = 4
 """Raised with every change of the code that changes results, so that no stale number is drawn."""
+YOUNGER = {"averaged": 0.0}
+"""Fields of a run that came without such a change, with the value that changes nothing. The JSON of
+a run does not have them there, so that it keeps its key."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _unsigned = AfterValidator(lambda value: value + 0.0)  # −0.0 equals 0.0 and must read the same
@@ -312,6 +315,11 @@ class TrainConfig(_Settings):
         False,
         description="the learning rate, and the deviation of MADDPG's noise, fall linearly to zero",
     )
+    averaged: Probability = Field(
+        0.0,
+        description="policies are the mean of their weights over this share of the episodes, the "
+        "last; not given: 0, the weights after the last episode",
+    )
     noise_variance: NonNegative = Field(
         0.5, description="MADDPG: variance of exploration noise on an action in [−1, 1] (Table I)"
     )
@@ -333,6 +341,12 @@ class TrainConfig(_Settings):
                 f"from, frames × frame_slots is {self.env.slots}"
             )
         return self
+
+    def canonical_json(self) -> str:
+        """Return the settings as JSON with sorted keys, but for unused ``YOUNGER``."""
+        values = self.model_dump(mode="json")
+        kept = {k: v for k, v in values.items() if k not in YOUNGER or v != YOUNGER[k]}
+        return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
     @property
     def head(self) -> Head:
@@ -357,14 +371,18 @@ class TrainConfig(_Settings):
 
     @classmethod
     def from_preset(cls, preset: str = "paper", **changes: Any) -> TrainConfig:
-        """Return a preset's settings with some fields changed; ``env`` may be a dict of changes.
+        """Return a preset's settings for an algorithm, with some fields changed.
+
+        Args:
+            preset: its name.
+            changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes.
 
         Raises:
             ConfigError: unknown preset or field, or a value that is not allowed.
         """
         if preset not in list(PRESETS):
             raise ConfigError(f"preset = {_show(preset)}: must be one of {', '.join(PRESETS)}")
-        values = PRESETS[preset] | {"preset": preset} | changes
+        values = preset_of(preset, changes.get("algorithm", "")) | {"preset": preset} | changes
         if isinstance(values.get("env"), dict):
             values["env"] = PRESETS[preset].get("env", {}) | values["env"]
         return cls(**values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pandas as pd
 from dtlib import paths, results, runner, store
 from dtlib.config import ConfigError
 from dtlib.devices import resolve_device
-from dtlib.evaluation import WORLDS
 from dtlib.experiments import Experiment, Planned, find
 from dtlib.runner import LOCALLY, Effort
 from dtlib.training import TIMINGS
@@ -26,13 +26,6 @@ MEASURED = ("evaluation.csv", "users.csv", "tuning.csv")
 def tables_of(experiment: Experiment) -> tuple[str, ...]:
     """Return the names of an experiment's tables."""
     return (DATA,) if experiment.axes or experiment.target else (DATA, *MEASURED)
-
-
-def streams_of(experiment: Experiment) -> tuple[str, ...]:
-    """Return the streams of worlds on which an experiment's runs are measured."""
-    if experiment.target:
-        return ("calibrated",)
-    return ("held-out",) if experiment.axes else tuple(WORLDS)
 
 
 def _labelled(table: pd.DataFrame, planned: Planned, experiment: Experiment) -> pd.DataFrame:
@@ -84,7 +77,7 @@ def collect(
     """
     names = tables_of(experiment) if names is None else names
     only_curves = tuple(names) == (DATA,) and len(tables_of(experiment)) > 1
-    runner.finish(runs, () if only_curves else streams_of(experiment), effort)
+    runner.finish([replace(one, streams=()) for one in runs] if only_curves else runs, effort)
     return {
         name: pd.concat([_rows(one, experiment, name) for one in runs], ignore_index=True)
         for name in names
@@ -120,8 +113,7 @@ def write(
         wanted, most = {one.key for one in runs}, 1 + max(one.config.seed for one in runs)
         runs = [one for one in experiment.runs(preset, most) if one.key in wanted]
     if finished:
-        streams = streams_of(experiment)
-        runs = [one for one in runs if one.key in known or runner.done(one, streams)]
+        runs = [one for one in runs if one.key in known or runner.done(one)]
         if not runs:
             raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is finished")
     names = tables_of(experiment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -34,6 +34,9 @@ class Planned:
 
     target: Target | None = None
     """What it is calibrated to, if it is."""
+
+    streams: tuple[str, ...] = ()
+    """Of worlds that a learner is measured on; ``calibrated`` where it has a target."""
 
     @property
     def algorithm(self) -> str:
@@ -97,6 +100,13 @@ class Experiment:
         """Whether the paper has such a figure."""
         return self.name.startswith("fig")
 
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Streams of worlds on which its runs are measured."""
+        if self.target:
+            return ("calibrated",)
+        return ("held-out",) if self.axes else tuple(WORLDS)
+
     def runs(
         self,
         preset: str,
@@ -121,7 +131,6 @@ class Experiment:
         if seeds < 1:
             raise ConfigError(f"seeds = {seeds}: must be at least 1")
         base = {"env": {} if preset == "smoke" else dict(self.network)}
-        base |= TABLE_I if preset == "paper" else {}
         fixed, found = merge(base, changes or {}), []
         for at in self._points(preset, values or {}):
             env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
@@ -135,7 +144,8 @@ class Experiment:
                     if share > config.episodes and "episodes" not in given:
                         config = config.replace(episodes=share)
                     share = min(share, config.episodes)
-                    found.append(Planned(name, config, share, at, worlds, target=self.target))
+                    planned = Planned(name, config, share, at, worlds, "", self.target)
+                    found.append(replace(planned, streams=self.streams))
             if self.baselines:
                 config = TrainConfig.from_preset(preset, **here)
                 found += [Planned(one, config, 0, at, worlds, one) for one in self.baselines]
@@ -166,23 +176,19 @@ def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]
     return {**first, **second} | ({"env": env} if env else {})
 
 
-OFF_POLICY = {
-    "learning_rate": 1e-3, "replay_slots": 30_000, "noise_variance": 0.05, "silent_below": 0.0,
-}  # fmt: skip
-"""What MADDPG has otherwise than the others: found best for it among values that were tried."""
-TABLE_I = {"noise_variance": 0.5}
-"""What all runs of the preset ``paper`` have, MADDPG's as well."""
 VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
-VARIANTS["maddpg"] |= OFF_POLICY
 CONTROL_FACTORS = (0.0003, 0.001, 0.01, 1.0)
 """η of the trade-off: from nearly the constrained problem (14) to Table I's. The less η, the longer
 the queue that makes a failure dear, and the steadier its price."""
 
 CONSTRAINED = {
-    name: VARIANTS[name] | {"env": {"control_factor": CONTROL_FACTORS[1]}} for name in LEARNERS[:3]
+    name: VARIANTS[name] | {"env": {"control_factor": CONTROL_FACTORS[1]}, "averaged": 0.2}
+    for name in LEARNERS[:3]
 }
-"""Learners that choose silence, where it pays. With less η still, they need less energy at equal
-failures of all users together, but the users fail less equally, and (14b) is about the worst."""
+"""Learners that choose silence, where it pays, trained until energy at equal failures has stopped
+falling, with the mean of their last weights. With less η still, users fail less equally."""
+LONGER = {"companion": 300}
+"""Episodes of these runs: after half of them, energy at equal failures still falls."""
 
 ABLATIONS: dict[str, dict[str, Any]] = {
     "companion": {},
@@ -215,6 +221,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 """The companion's settings, each taken back by itself to what the paper has or implies, and single
 changes of how actors and critics step."""
 
+TABLE_I = {"noise_variance": 0.5}
 TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
     "noise of Table I": TABLE_I,
     "falling noise and rate": TABLE_I | {"anneal": True},
@@ -324,6 +331,7 @@ EXPERIMENTS = {
             "(14b) held by every user: learners calibrated as reference policies are",
             CONSTRAINED,
             {"smoke": 1, "quick": 1, "companion": 5},
+            LONGER,
             target=MARGIN,
         ),
         Experiment(
@@ -331,6 +339,7 @@ EXPERIMENTS = {
             "The same where users see their virtual queues",
             {"beta-happo": CONSTRAINED["beta-happo"]},
             {"smoke": 1, "quick": 1, "companion": 5},
+            LONGER,
             target=PRICED,
         ),
         Experiment(

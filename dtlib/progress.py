@@ -32,7 +32,7 @@ def status(
     for experiment, runs in _runs(experiments, preset, seeds):
         counts = dict.fromkeys(("done", "begun", "missing", "failed"), 0)
         for planned in runs:
-            counts[_state(planned, datasets.streams_of(experiment))] += 1
+            counts[_state(planned)] += 1
         known = datasets.committed(experiment, runs, preset)
         rows.append(
             {"figure": experiment.name, "runs": len(runs)}
@@ -48,15 +48,15 @@ def failures(
     """Yield a line for each failed run: whose it is, and why."""
     for experiment, runs in _runs(experiments, preset, seeds):
         for planned in runs:
-            if _state(planned, datasets.streams_of(experiment)) == "failed":
+            if _state(planned) == "failed":
                 at = ", ".join(f"{name} = {value:g}" for name, value in planned.at.items())
                 where = f" at {at}" if at else ""
                 who = f"{experiment.name}: {planned.variant}{where}, seed {planned.config.seed}"
                 yield f"{who}: {runner.failed(planned)}"
 
 
-def _state(planned: Planned, streams: tuple[str, ...]) -> str:
-    if runner.done(planned, streams):
+def _state(planned: Planned) -> str:
+    if runner.done(planned):
         return "done"
     if planned.baseline:
         return "missing"

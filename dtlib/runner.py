@@ -13,8 +13,9 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from dtlib import comparison, paths, store
-from dtlib.config import ConfigError
+from dtlib.config import ConfigError, TrainConfig
 from dtlib.devices import resolve_device
+from dtlib.evaluation import FRAMES
 from dtlib.experiments import Planned
 from dtlib.training import alike
 
@@ -38,48 +39,46 @@ class Effort:
 
 LOCALLY = Effort()
 """Two local processes."""
+TOGETHER = 32
+"""Runs in one batch on a GPU at most: its memory holds the data of all."""
+Task = list[list[Planned]]
+"""Batches that one process finishes one after another; the runs of a batch train together."""
 
 
-def finish(runs: Sequence[Planned], streams: Sequence[str], effort: Effort = LOCALLY) -> None:
-    """Train and measure what the store lacks.
+def finish(runs: Sequence[Planned], effort: Effort = LOCALLY) -> None:
+    """Train and measure what the store lacks, the longest runs first.
 
     Runs that another process is at work on are left to it until all others are done. A run that
     fails leaves its error in its folder and does not stop the others.
 
     Args:
         runs: of any experiments.
-        streams: of worlds to measure learners on; held-out ones are those that the run asks for.
         effort: where and how.
 
     Raises:
         ConfigError: runs failed, or the scheduler cannot be reached.
     """
-    missing = [planned for planned in runs if not done(planned, streams)]
+    missing = [planned for planned in runs if not done(planned)]
     cuda = resolve_device(effort.device).type == "cuda" and not effort.scheduler
-    groups = _side_by_side(missing) if cuda else [[planned] for planned in missing]
+    tasks = _side_by_side(missing) if cuda else _one_by_one(missing)
     with _Bar(missing, effort.progress), _backend(effort) as jobs:
-        busy, errors = groups, []
+        busy, errors = tasks, []
         for wait in (False, True):
-            tasks = (
-                delayed(_work)(group, tuple(streams), effort.device, str(paths.store()), wait)
-                for group in busy
-            )
+            work = (delayed(_work)(task, effort.device, str(paths.store()), wait) for task in busy)
             jobs_now = 1 if cuda else max(1, min(jobs, len(busy)))
-            results = list(Parallel(n_jobs=jobs_now)(tasks))
+            results = list(Parallel(n_jobs=jobs_now, batch_size=1)(work))
             errors += [result for result in results if result not in ("", "busy")]
             busy = [one for one, result in zip(busy, results, strict=True) if result == "busy"]
     if errors:
-        raise ConfigError(
-            f"{len(errors)} of {len(groups)} runs failed, the first with: {errors[0]}"
-        )
+        raise ConfigError(f"{len(errors)} of {len(tasks)} runs failed, the first with: {errors[0]}")
 
 
-def done(planned: Planned, streams: Sequence[str]) -> bool:
+def done(planned: Planned) -> bool:
     """Return whether the store has a run and its measurements."""
     if planned.baseline:
         return (paths.store() / "baselines" / f"{_baseline_key(planned)[:24]}.csv").is_file()
     return store.episodes_done(planned.config) >= planned.episodes and all(
-        _measured(planned, stream) for stream in streams
+        _measured(planned, stream) for stream in planned.streams
     )
 
 
@@ -125,38 +124,72 @@ def _worlds(planned: Planned, stream: str) -> int | None:
     return planned.worlds if stream == "held-out" else None
 
 
-def _side_by_side(missing: Sequence[Planned]) -> list[list[Planned]]:
-    """Group runs that can train as one batch."""
-    groups = []
-    for share in {planned.episodes for planned in missing}:
+def _one_by_one(missing: Sequence[Planned]) -> list[Task]:
+    """Return a task for each run, the longest first, so that no process idles at the end.
+
+    Where experiments take different shares of one run, the shorter comes first and is resumed.
+    """
+    tasks: dict[str, Task] = {}
+    for planned in sorted(missing, key=lambda one: one.episodes):
+        own = planned.key if planned.baseline else store.key(planned.config)
+        tasks.setdefault(own, []).append([planned])
+    return sorted(tasks.values(), key=lambda task: -max(cost(one) for (one,) in task))
+
+
+def _side_by_side(missing: Sequence[Planned]) -> list[Task]:
+    """Return a task for each batch of runs that can train together, the shorter ones first."""
+    tasks = []
+    for share in sorted({planned.episodes for planned in missing}):
         some = [planned for planned in missing if planned.episodes == share]
-        learnt = {one.config: one for one in some if not one.baseline}
-        groups += [[learnt[config] for config in batch] for batch in alike(list(learnt))]
-        groups += [[planned] for planned in some if planned.baseline]
-    return groups
+        learnt: dict[TrainConfig, list[Planned]] = {}
+        for one in some:
+            if not one.baseline:
+                learnt.setdefault(one.config, []).append(one)
+        for batch in alike(list(learnt)):
+            parts = [batch[start : start + TOGETHER] for start in range(0, len(batch), TOGETHER)]
+            tasks += [[[one for config in part for one in learnt[config]]] for part in parts]
+        tasks += [[[planned]] for planned in some if planned.baseline]
+    return tasks
 
 
-def _work(
-    group: Sequence[Planned], streams: Sequence[str], device: str, place: str, wait: bool
-) -> str:
-    """Finish a group in this process; return an error's line, ``busy``, or nothing."""
+def cost(planned: Planned) -> float:
+    """Return roughly how long a run takes, in passes of one epoch over one slot of one user.
+
+    To measure a baseline takes about two such passes, to train MADDPG as long as 30 epochs.
+    """
+    env, config = planned.config.env, planned.config
+    if planned.baseline:
+        return 2 * planned.worlds * FRAMES * env.frame_slots * env.num_users
+    passes = 30 if config.algorithm == "maddpg" else config.epochs
+    return passes * planned.episodes * config.worlds * env.slots * env.num_users
+
+
+def _work(task: Task, device: str, place: str, wait: bool) -> str:
+    """Finish a task in this process; return an error's line, ``busy``, or nothing."""
     os.environ["DTLIB_STORE"] = place  # a cluster's worker has an environment of its own
-    if group[0].baseline:
-        baseline(group[0])
+    for batch in task:
+        if said := _finish_batch(batch, device, wait):
+            return said
+    return ""
+
+
+def _finish_batch(batch: Sequence[Planned], device: str, wait: bool) -> str:
+    if batch[0].baseline:
+        baseline(batch[0])
         return ""
     try:
-        configs = [planned.config for planned in group]
-        store.get_together(configs, group[0].episodes, device, wait)
-        for planned in group:
+        configs = list(dict.fromkeys(planned.config for planned in batch))
+        store.get_together(configs, batch[0].episodes, device, wait)
+        for planned in batch:
             (store.folder(planned.config) / ERROR).unlink(missing_ok=True)
-            for stream in streams:
+            for stream in planned.streams:
                 _measure(planned, stream)
     except store.Busy:
         return "busy"
     except Exception as error:  # whatever it is, the other runs go on
         line = (str(error).splitlines() or [""])[0]
         text = f"{type(error).__name__}: {line}"
-        for planned in group:
+        for planned in batch:
             if (folder := store.folder(planned.config)).is_dir():
                 (folder / ERROR).write_text(text + "\n", encoding="utf-8")
         return text
@@ -197,23 +230,24 @@ class _backend(AbstractContextManager):  # noqa: N801
 
 
 class _Bar:
-    """A bar over the episodes of several runs, read off their histories while they grow."""
+    """A bar over several runs by what they cost, read off their histories while they grow."""
 
     def __init__(self, runs: Sequence[Planned], show: bool) -> None:
-        self._runs = [planned for planned in runs if not planned.baseline]
-        self._stop = threading.Event()
+        self._runs, self._stop = runs, threading.Event()
+        self._total = sum(cost(planned) for planned in runs)
         self._bar = tqdm(
-            total=sum(planned.episodes for planned in self._runs),
+            total=100,
             initial=self._done(),
-            unit="ep",
-            desc=f"training {len(self._runs)} runs",
+            smoothing=0,
+            desc=f"{len(runs)} runs",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
             disable=not (show and runs),
         )
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def _done(self) -> int:
-        each = ((store.episodes_done(one.config), one.episodes) for one in self._runs)
-        return sum(min(known, wanted) for known, wanted in each)
+    def _done(self) -> float:
+        """Return how much is done, in percent."""
+        return 100 * sum(cost(one) * _share_done(one) for one in self._runs) / (self._total or 1)
 
     def _watch(self) -> None:
         while not self._stop.wait(1.0):
@@ -229,3 +263,9 @@ class _Bar:
             self._thread.join()
             self._bar.update(self._done() - self._bar.n)
         self._bar.close()
+
+
+def _share_done(planned: Planned) -> float:
+    if planned.baseline:
+        return float(done(planned))
+    return min(store.episodes_done(planned.config) / planned.episodes, 1.0)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from dtlib.algorithms.learner import Episode, Learner
 from dtlib.algorithms.maddpg import MADDPG
+from dtlib.averaging import Average
 from dtlib.checkpoint import FileError, load_checkpoint, save_checkpoint, write_text, write_whole
 from dtlib.config import ConfigError, EnvConfig, TrainConfig
 from dtlib.devices import clock, resolve_device, torch_threads
@@ -92,6 +93,8 @@ class Trainer:
             for config in configs
         ]
         self.rows: list[list[dict[str, float]]] = [[] for _ in configs]
+        self.averages = [Average(one, device) for one in configs if one.averaged]
+        """One per run, if weights are averaged."""
 
     def episode(self) -> list[dict[str, float]]:
         """Act, simulate and learn for one episode; return each run's row of the history."""
@@ -122,11 +125,14 @@ class Trainer:
             self.rows[run].append(row | game.seconds | {"update_s": spent / len(games)})
             if not env.queue_reset:
                 self.queues[run].copy_(game.carry.queue)
+        for average, policies in zip(self.averages, self.learner.policies, strict=False):
+            average.take(policies, number)
         return [rows[-1] for rows in self.rows]
 
     def save(self, out: Path, run: int = 0) -> None:
         """Write one run's checkpoint and history."""
         arrays = self.learner.state(run) | {"queue": self.queues[run]}
+        arrays |= self.averages[run].state() if self.averages else {}
         config = json.loads(self.configs[run].canonical_json())
         save_checkpoint(out / CHECKPOINT, arrays, {"config": config, "rows": self.rows[run]})
         history = self.run(run).history
@@ -142,16 +148,22 @@ class Trainer:
         if rest.get("config") != json.loads(self.configs[run].canonical_json()):
             raise FileError(f"{path}: its settings are not those of {CONFIG} beside it")
         queue = arrays.pop("queue", torch.empty(0))
+        average = {name: arrays.pop(name) for name in [*arrays] if name.startswith("average.")}
         try:
             self.learner.load(arrays, run)
+            if self.averages:
+                self.averages[run].load(average)
             self.queues[run].copy_(queue)
         except (ValueError, RuntimeError) as error:
             raise FileError(f"{path}: {str(error).splitlines()[0]}") from None
         self.rows[run] = rest["rows"]
 
     def run(self, run: int = 0) -> Run:
-        """Return a run as it stands."""
-        return Run(self.configs[run], self.learner.policies[run], pd.DataFrame(self.rows[run]))
+        """Return a run as it stands, its policies averaged once that has begun."""
+        policies, rows = self.learner.policies[run], self.rows[run]
+        if self.averages and self.averages[run].begun(len(rows)):
+            policies = self.averages[run].policies
+        return Run(self.configs[run], policies, pd.DataFrame(rows))
 
 
 def _check_alike(one: TrainConfig, other: TrainConfig) -> None:

@@ -184,7 +184,7 @@ def test_finished_rows_are_written_and_kept(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="one: no run of preset 'smoke' is finished"):
         datasets.write(ONE, "smoke", finished=True)
     runs = ONE.runs("smoke")
-    runner.finish(runs[:1], datasets.streams_of(ONE))
+    runner.finish(runs[:1])
     place = datasets.write(ONE, "smoke", finished=True)
     first = pd.read_csv(place / "data.csv")
     assert list(first["x"]) == [0.3] and len(trained()) == 1
@@ -262,6 +262,18 @@ def test_only_a_share_of_the_episodes_is_run():
     assert runs[0].key != whole[0].key
 
 
+@pytest.mark.parametrize("preset", ["smoke", "quick", "companion", "paper"])
+def test_figures_have_each_algorithm_as_its_preset_is(preset):
+    """What `dtlib train` makes of a preset and an algorithm is what figures show."""
+    for planned in CURVES.runs(preset, 1):
+        changes = {"algorithm": planned.variant, "episodes": planned.config.episodes}
+        assert planned.config == experiments.TrainConfig.from_preset(preset, **changes)
+    noise = planned.config.noise_variance
+    assert planned.variant == "maddpg" and noise == (0.5 if preset == "paper" else 0.05)
+    own = experiments.TrainConfig.from_preset(preset, algorithm="maddpg", noise_variance=0.1)
+    assert (own.noise_variance, own.learning_rate) == (0.1, 1e-3), "a caller's value holds"
+
+
 def test_more_episodes_than_the_presets_own():
     quick = experiments.TrainConfig.from_preset("quick").episodes
     planned = CURVES.runs("quick", 1)[0]
@@ -279,6 +291,56 @@ def test_parallel_runs_equal_serial_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "another"))
     one = datasets.collect(ONE, runs, Effort(jobs=1))["data.csv"]
     pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def test_the_longest_runs_come_first():
+    """What is long and begins last would leave the other process idle at the end."""
+    figures = [one for one in experiments.EXPERIMENTS.values() if one is not ONE]
+    runs = [one for figure in figures for one in figure.runs("companion")]
+    tasks = runner._one_by_one(runs)
+    assert sorted(one.key for task in tasks for (one,) in task) == sorted(one.key for one in runs)
+    most = [max(runner.cost(one) for (one,) in task) for task in tasks]
+    assert most == sorted(most, reverse=True) and most[0] > 10 * most[-1]
+    first = tasks[0][0][0].config
+    assert (first.algorithm, first.episodes) == ("maddpg", 150)
+    assert runs[0].config != first, "not in the order of the figures"
+
+
+def test_batches_of_a_gpu_are_bounded_and_have_every_run_once():
+    runs = [*ONE.runs("smoke", 40), *CURVES.runs("smoke"), *SWEEP.runs("smoke")]
+    batches = [batch for task in runner._side_by_side([*runs, runs[0]]) for batch in task]
+    found = [one for batch in batches for one in batch]
+    assert sorted(one.key for one in found) == sorted(one.key for one in [*runs, runs[0]])
+    sizes = [len({one.config for one in batch}) for batch in batches]
+    assert max(sizes) == runner.TOGETHER and sizes.count(runner.TOGETHER) == 2
+    for batch in batches:
+        assert len({(one.episodes, one.config.algorithm) for one in batch}) == 1
+        assert len(batch) == 1 or not any(one.baseline for one in batch)
+    shares = [batch[0].episodes for batch in batches]
+    assert shares == sorted(shares)
+
+
+def test_experiments_that_take_shares_of_one_run_train_it_once():
+    share = experiments.Experiment("share", "", {"beta": SMALL}, {"smoke": 1}, {"smoke": 1})
+    whole = experiments.Experiment("whole", "", {"beta": SMALL}, {"smoke": 1})
+    both = [*whole.runs("smoke"), *share.runs("smoke")]
+    for order in (both[::-1], both):
+        (task,) = runner._one_by_one(order)
+        assert [one.episodes for (one,) in task] == [1, 2]
+    runner.finish(order, Effort(jobs=1))
+    assert all(runner.done(one) for one in order) and len(trained()) == 1
+    assert not list(paths.store().rglob("first-*"))
+
+
+def test_a_bar_tells_how_much_of_the_work_is_done():
+    runs = [*ONE.runs("smoke"), *SWEEP.runs("smoke")[-2:]]
+    bar = runner._Bar(runs, show=False)
+    assert bar._done() == 0
+    store.get(runs[0].config, 1)
+    costs = [runner.cost(one) for one in runs]
+    assert bar._done() == pytest.approx(100 * costs[0] / 2 / sum(costs))
+    runner.finish(runs, Effort(jobs=1))
+    assert bar._done() == pytest.approx(100)
 
 
 COMMAND = """
@@ -328,8 +390,8 @@ def test_two_runners_share_the_work(tmp_path):
 def test_a_run_in_other_hands_is_left_to_them():
     (planned, *_) = ONE.runs("smoke")
     with store.locked([store.folder(planned.config)]):
-        assert runner._work([planned], (), "cpu", str(paths.store()), False) == "busy"
-    assert runner._work([planned], (), "cpu", str(paths.store()), False) == ""
+        assert runner._work([[planned]], "cpu", str(paths.store()), False) == "busy"
+    assert runner._work([[planned]], "cpu", str(paths.store()), False) == ""
 
 
 def test_damaged_measurements_are_named_and_made_anew(capsys):
@@ -362,7 +424,7 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(store, "evaluation", fails)
         with pytest.raises(ConfigError, match="4 of 4 runs failed, the first with: FileError: no"):
-            runner.finish(runs, ("held-out",), Effort(jobs=1))
+            runner.finish(runs, Effort(jobs=1))
     assert counts() == [4, 0, 0, 0, 4, 0]
     lines = list(progress.failures([ONE], "smoke", 2))
     assert lines[1] == "one: beta at request_prob = 0.3, seed 1: FileError: no room for seed 1"

@@ -158,7 +158,7 @@ def test_silence_as_a_choice(algorithm, random):
 
 
 def test_a_deterministic_actor_is_silent_below_a_threshold():
-    config = TrainConfig.from_preset("companion", algorithm="maddpg")
+    config = TrainConfig.from_preset("companion", algorithm="maddpg", silent_below=0.3)
     assert config.silence == "choice" and not config.chooses_silence
     unit = torch.tensor([0.0, 0.29, 0.3, 1.0])
     power = power_watts(unit, torch.full_like(unit, 100.0), config.env, config)

@@ -3,10 +3,11 @@
 import hashlib
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from dtlib import TrainConfig, datasets, experiments, figures, paths, results, store
+from dtlib import TrainConfig, claims, datasets, experiments, figures, paths, results, store
 
 MANIFESTS = sorted(
     path
@@ -51,6 +52,20 @@ def test_manifest(path):
     table = pd.read_csv(path.parent / "data.csv")
     metrics = ["reward_global", "reward_centre", "energy_per_user_slot_j", "failure_ratio_requests"]
     assert table[table["run"].isin(learnt)][metrics].notna().all().all()
+
+
+SWEPT = [one for one in claims.CLAIMS if one.figure >= "fig07" and "Beyond K" not in one.sentence]
+"""Of Figs. 7-14; beyond K = 30, quick sweeps have but one point."""
+
+
+@pytest.mark.parametrize("claim", SWEPT, ids=lambda claim: claim.sentence)
+def test_quick_runs_have_the_trends_of_full_ones(claim):
+    """Wherever the full results leave no doubt about a sign."""
+    full, quick = (
+        claim.check(claims.source(claim.figure, [preset])) for preset in ("companion", "quick")
+    )
+    if full.verdict in ("reproduced", "direction only", "contradicted"):
+        assert np.sign(np.mean(quick.values)) == np.sign(np.mean(full.values))
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: "-".join(path.parts[-3:-1]))
