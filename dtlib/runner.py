@@ -13,9 +13,10 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from dtlib import comparison, paths, store
+from dtlib.calibration import STEPS
 from dtlib.config import ConfigError, TrainConfig
 from dtlib.devices import resolve_device
-from dtlib.evaluation import FRAMES
+from dtlib.evaluation import FRAMES, WORLDS
 from dtlib.experiments import Planned
 from dtlib.training import alike
 
@@ -153,15 +154,27 @@ def _side_by_side(missing: Sequence[Planned]) -> list[Task]:
 
 
 def cost(planned: Planned) -> float:
-    """Return roughly how long a run takes, in passes of one epoch over one slot of one user.
+    """Return roughly how long a run takes, in passes of one epoch over one slot of one user."""
+    return sum(_costs(planned))
 
-    To measure a baseline takes about two such passes, to train MADDPG as long as 30 epochs.
+
+def _costs(planned: Planned) -> tuple[float, float]:
+    """Return the costs of training and of measuring.
+
+    To act in a world and to simulate it takes about two passes; MADDPG trains as long as 30 epochs.
     """
     env, config = planned.config.env, planned.config
-    if planned.baseline:
-        return 2 * planned.worlds * FRAMES * env.frame_slots * env.num_users
+    worlds = {
+        "held-out": planned.worlds,
+        "tuning": WORLDS["tuning"],
+        "calibrated": WORLDS["held-out"] + STEPS * WORLDS["tuning"],
+    }
+    streams = ("held-out",) if planned.baseline else planned.streams
+    frames = FRAMES * sum(worlds[stream] for stream in streams)
     passes = 30 if config.algorithm == "maddpg" else config.epochs
-    return passes * planned.episodes * config.worlds * env.slots * env.num_users
+    training = passes * planned.episodes * config.worlds * env.frames  # 0 episodes of a baseline
+    a_frame = env.frame_slots * env.num_users
+    return training * a_frame, 2 * frames * a_frame
 
 
 def _work(task: Task, device: str, place: str, wait: bool) -> str:
@@ -247,7 +260,7 @@ class _Bar:
 
     def _done(self) -> float:
         """Return how much is done, in percent."""
-        return 100 * sum(cost(one) * _share_done(one) for one in self._runs) / (self._total or 1)
+        return 100 * sum(_spent(one) for one in self._runs) / (self._total or 1)
 
     def _watch(self) -> None:
         while not self._stop.wait(1.0):
@@ -265,7 +278,10 @@ class _Bar:
         self._bar.close()
 
 
-def _share_done(planned: Planned) -> float:
+def _spent(planned: Planned) -> float:
+    """Return how much of a run's cost has been paid."""
+    if done(planned):
+        return cost(planned)
     if planned.baseline:
-        return float(done(planned))
-    return min(store.episodes_done(planned.config) / planned.episodes, 1.0)
+        return 0.0
+    return _costs(planned)[0] * min(store.episodes_done(planned.config) / planned.episodes, 1.0)

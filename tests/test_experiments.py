@@ -337,8 +337,11 @@ def test_a_bar_tells_how_much_of_the_work_is_done():
     bar = runner._Bar(runs, show=False)
     assert bar._done() == 0
     store.get(runs[0].config, 1)
-    costs = [runner.cost(one) for one in runs]
-    assert bar._done() == pytest.approx(100 * costs[0] / 2 / sum(costs))
+    training, measuring = runner._costs(runs[0])
+    whole = sum(runner.cost(one) for one in runs)
+    assert bar._done() == pytest.approx(100 * training / 2 / whole)
+    store.get(runs[0].config)
+    assert bar._done() == pytest.approx(100 * training / whole) and measuring > 0
     runner.finish(runs, Effort(jobs=1))
     assert bar._done() == pytest.approx(100)
 
