@@ -299,7 +299,7 @@ EXPERIMENTS = {
             "fig12",
             "Energy and failures against the control factor",
             {"beta-happo": {}},
-            ONCE | {"quick": 3},
+            ONCE | {"quick": 2},
             SHORTER | {"quick": 60},
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
@@ -310,7 +310,7 @@ EXPERIMENTS = {
             "fig13_14",
             "Energy and failures with many users",
             {"beta-happo": {}},
-            ONCE | {"quick": 3},
+            ONCE | {"quick": 2},
             SHORTER,
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
