@@ -82,8 +82,13 @@ class _Settings(BaseModel):
         return type(self)(**values)
 
     def canonical_json(self) -> str:
-        """Return the settings as JSON with sorted keys: equal settings, equal text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Return the settings as JSON with sorted keys, but for unused ``YOUNGER``.
+
+        Equal settings have equal text.
+        """
+        unused = {name for name, value in YOUNGER.items() if getattr(self, name, value) == value}
+        values = self.model_dump(mode="json", exclude=unused)
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 class EnvConfig(_Settings):
@@ -341,12 +346,6 @@ class TrainConfig(_Settings):
                 f"from, frames × frame_slots is {self.env.slots}"
             )
         return self
-
-    def canonical_json(self) -> str:
-        """Return the settings as JSON with sorted keys, but for unused ``YOUNGER``."""
-        values = self.model_dump(mode="json")
-        kept = {k: v for k, v in values.items() if k not in YOUNGER or v != YOUNGER[k]}
-        return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
     @property
     def head(self) -> Head:

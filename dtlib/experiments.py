@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -144,8 +144,8 @@ class Experiment:
                     if share > config.episodes and "episodes" not in given:
                         config = config.replace(episodes=share)
                     share = min(share, config.episodes)
-                    planned = Planned(name, config, share, at, worlds, "", self.target)
-                    found.append(replace(planned, streams=self.streams))
+                    what = (name, config, share, at, worlds)
+                    found.append(Planned(*what, target=self.target, streams=self.streams))
             if self.baselines:
                 config = TrainConfig.from_preset(preset, **here)
                 found += [Planned(one, config, 0, at, worlds, one) for one in self.baselines]

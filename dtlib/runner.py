@@ -246,7 +246,7 @@ class _Bar:
     """A bar over several runs by what they cost, read off their histories while they grow."""
 
     def __init__(self, runs: Sequence[Planned], show: bool) -> None:
-        self._runs, self._stop = runs, threading.Event()
+        self._open, self._stop = list(runs), threading.Event()
         self._total = sum(cost(planned) for planned in runs)
         self._bar = tqdm(
             total=100,
@@ -259,8 +259,9 @@ class _Bar:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _done(self) -> float:
-        """Return how much is done, in percent."""
-        return 100 * sum(_spent(one) for one in self._runs) / (self._total or 1)
+        """Return how much is done, in percent; what is finished is not looked at again."""
+        self._open = [one for one in self._open if not done(one)]
+        return 100 * (1 - sum(_left(one) for one in self._open) / (self._total or 1))
 
     def _watch(self) -> None:
         while not self._stop.wait(1.0):
@@ -278,10 +279,10 @@ class _Bar:
         self._bar.close()
 
 
-def _spent(planned: Planned) -> float:
-    """Return how much of a run's cost has been paid."""
-    if done(planned):
-        return cost(planned)
+def _left(planned: Planned) -> float:
+    """Return how much of an unfinished run's cost is still to be paid."""
+    training, measuring = _costs(planned)
     if planned.baseline:
-        return 0.0
-    return _costs(planned)[0] * min(store.episodes_done(planned.config) / planned.episodes, 1.0)
+        return measuring
+    known = store.episodes_done(planned.config) / planned.episodes
+    return training * max(1 - known, 0.0) + measuring
