@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from dtlib.checkpoint import check_arrays
 from dtlib.config import TrainConfig
 from dtlib.policies import Policies
 from dtlib.seeds import seeded
@@ -49,11 +50,9 @@ class Average:
         """Copy arrays of :meth:`state` into place.
 
         Raises:
-            ValueError: one is missing or has another shape; nothing is changed then.
+            ValueError: names, shapes or types differ; nothing is changed then.
         """
         own = self.state()
-        for name, tensor in own.items():
-            if name not in arrays or arrays[name].shape != tensor.shape:
-                raise ValueError(f"array {name!r} is missing or not of shape {tuple(tensor.shape)}")
+        check_arrays(own, arrays)
         for name, tensor in own.items():
             tensor.copy_(arrays[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +80,15 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if _digest(arrays, metadata["rest"]) != metadata["sha256"]:
         raise FileError(f"{path}: its checksum does not match: it was altered or damaged")
     return arrays, json.loads(metadata["rest"])
+
+
+def check_arrays(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """Raise ``ValueError``, one line, if names, shapes or types of arrays differ."""
+    if wrong := sorted(own.keys() ^ given.keys()):
+        raise ValueError(f"array {wrong[0]!r} is missing or not expected")
+    for name, tensor in own.items():
+        if given[name].shape != tensor.shape or given[name].dtype != tensor.dtype:
+            raise ValueError(
+                f"array {name!r} is {given[name].dtype} {tuple(given[name].shape)}: "
+                f"must be {tensor.dtype} {tuple(tensor.shape)}"
+            )

@@ -83,8 +83,9 @@ class Experiment:
     """Changes to a preset's settings, by the name of the variant."""
     seeds: Mapping[str, int]
     """How many seeds each preset runs."""
-    episodes: Mapping[str, int] = field(default_factory=dict)
-    """How many episodes a preset runs here: the first so many of its own, or more."""
+    episodes: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
+    """How many episodes a preset runs here, or each of its variants: the first so many of its own,
+    or more."""
     aliases: tuple[str, ...] = field(default=())
     axes: Mapping[str, Axis] = field(default_factory=dict)
     """What is swept, the abscissa first; nothing where learning curves or variants are shown."""
@@ -140,7 +141,7 @@ class Experiment:
                 for seed in range(seeds):
                     given = merge(variant, here) | {"seed": seed}
                     config = TrainConfig.from_preset(preset, **given)
-                    share = self.episodes.get(preset, config.episodes)
+                    share = self._share(preset, name, config.episodes)
                     if share > config.episodes and "episodes" not in given:
                         config = config.replace(episodes=share)
                     share = min(share, config.episodes)
@@ -150,6 +151,10 @@ class Experiment:
                 config = TrainConfig.from_preset(preset, **here)
                 found += [Planned(one, config, 0, at, worlds, one) for one in self.baselines]
         return found
+
+    def _share(self, preset: str, variant: str, whole: int) -> int:
+        share = self.episodes.get(preset, whole)
+        return share.get(variant, whole) if isinstance(share, Mapping) else share
 
     def _points(self, preset: str, values: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
         if unknown := values.keys() - self.axes.keys():

@@ -60,6 +60,8 @@ def finish(runs: Sequence[Planned], effort: Effort = LOCALLY) -> None:
         ConfigError: runs failed, or the scheduler cannot be reached.
     """
     missing = [planned for planned in runs if not done(planned)]
+    if not missing:
+        return
     cuda = resolve_device(effort.device).type == "cuda" and not effort.scheduler
     tasks = _side_by_side(missing) if cuda else _one_by_one(missing)
     with _Bar(missing, effort.progress), _backend(effort) as jobs:

@@ -92,3 +92,11 @@ def test_nobody_answers(monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=f"scheduler = '{address}': no Dask scheduler answers"):
         datasets.collect(GRID, GRID.runs("smoke"), Effort(scheduler=address))
     assert time.time() - begin < 30 and not store.episodes_done(GRID.runs("smoke")[0].config)
+
+
+def test_where_nothing_is_missing_no_scheduler_is_asked(monkeypatch, tmp_path):
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+    runs = GRID.runs("smoke")[:1]
+    table = datasets.collect(GRID, runs)["data.csv"]
+    nowhere = Effort(scheduler=f"tcp://127.0.0.1:{free_port()}")
+    pd.testing.assert_frame_equal(datasets.collect(GRID, runs, nowhere)["data.csv"], table)

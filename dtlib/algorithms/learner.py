@@ -14,6 +14,7 @@ from dtlib.algorithms.critic import Critics
 from dtlib.algorithms.happo import ActorUpdate, UpdateStats, agent_order, update_actors
 from dtlib.algorithms.mappo import update_together
 from dtlib.algorithms.trainee import Trainee
+from dtlib.checkpoint import check_arrays
 from dtlib.config import EnvConfig, TrainConfig
 from dtlib.networks import MLPStack
 from dtlib.observations import columns, global_state, state_size
@@ -214,15 +215,7 @@ class Learner:
             ValueError: names, shapes or types differ; nothing is changed then.
         """
         own = self.state(run)
-        if wrong := sorted(own.keys() ^ state.keys()):
-            raise ValueError(f"array {wrong[0]!r} is missing or not expected")
-        for name, tensor in own.items():
-            given = state[name]
-            if given.shape != tensor.shape or given.dtype != tensor.dtype:
-                raise ValueError(
-                    f"array {name!r} is {given.dtype} {tuple(given.shape)}: "
-                    f"must be {tensor.dtype} {tuple(tensor.shape)}"
-                )
+        check_arrays(own, state)
         for name, tensor in own.items():
             tensor.copy_(state[name])
 

@@ -9,8 +9,9 @@ from torch import Generator, Tensor
 
 from dtlib.algorithms.credit import difference_reward, reward_streams
 from dtlib.algorithms.learner import Episode
-from dtlib.algorithms.replay import Replay, check_arrays, layout, recall, record
+from dtlib.algorithms.replay import Replay, layout, recall, record
 from dtlib.algorithms.team import Actors, Team
+from dtlib.checkpoint import check_arrays
 from dtlib.config import EnvConfig, TrainConfig
 from dtlib.observations import state_size
 from dtlib.policies import Policies

@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
+from dtlib.checkpoint import check_arrays
 from dtlib.config import EnvConfig, TrainConfig
 from dtlib.observations import (
     global_state,
@@ -249,15 +250,3 @@ class Replay:
         for name, array in used.items():
             array.copy_(state[name])
         self.linked[count:] = False
-
-
-def check_arrays(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Raise ``ValueError``, one line, if names, shapes or types of arrays differ."""
-    if wrong := sorted(own.keys() ^ given.keys()):
-        raise ValueError(f"array {wrong[0]!r} is missing or not expected")
-    for name, tensor in own.items():
-        if given[name].shape != tensor.shape or given[name].dtype != tensor.dtype:
-            raise ValueError(
-                f"array {name!r} is {given[name].dtype} {tuple(given[name].shape)}: "
-                f"must be {tensor.dtype} {tuple(tensor.shape)}"
-            )

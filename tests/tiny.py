@@ -1,0 +1,27 @@
+"""An experiment that takes seconds, in a store and a results folder of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from dtlib import experiments, paths
+from dtlib.training import CHECKPOINT
+
+CURVES, SWEEP = experiments.find("fig05"), experiments.find("fig10")
+SMALL = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 2}
+ONE = experiments.Experiment("one", "", {"beta": SMALL}, {"smoke": 1}, axes=SWEEP.axes)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """Make ``ONE`` known, and have store and results below the test's folder."""
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
+    monkeypatch.setitem(experiments.EXPERIMENTS, "one", ONE)
+
+
+def trained():
+    """When each run was last at work, by folder name."""
+    return {
+        one.parent.name: one.stat().st_mtime_ns for one in paths.store().glob(f"*/*/{CHECKPOINT}")
+    }
