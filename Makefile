@@ -8,7 +8,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce book test lint bench lock clean
+.PHONY: help install reproduce book test smoke lint bench lock clean
 
 PYTHON ?= python3
 PRESET ?= quick
@@ -46,6 +46,9 @@ test: lint  ## lint, tests, every notebook, the strict build of the book, the bo
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 	@$(MAKE) --no-print-directory book
 	$(BIN)/pytest -m book
+
+smoke: install  ## every notebook once with other parameters and tiny runs, from empty stores
+	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/notebooks -k other_parameters
 
 lint: install  ## ruff: rules and formatting
 	$(BIN)/ruff check .
