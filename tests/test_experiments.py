@@ -231,7 +231,8 @@ def test_altered_data_are_refused():
 
 def test_only_a_share_of_the_episodes_is_run():
     for planned in CURVES.runs("paper", 1):
-        assert 0 < planned.episodes <= planned.config.episodes == 150
+        so_far = CURVES.episodes["paper"].get(planned.variant, 150)
+        assert planned.episodes == so_far <= planned.config.episodes == 150
     share = experiments.Experiment("share", "", {"beta": SMALL}, {"smoke": 1}, {"smoke": 1})
     runs = share.runs("smoke")
     assert len(datasets.collect(share, runs)["data.csv"]) == 1
