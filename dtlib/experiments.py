@@ -237,7 +237,7 @@ TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
 }
 """MADDPG with the noise of Table I, and single changes that might have made it better."""
 
-SO_FAR = {"beta-mappo": 20, "maddpg": 20}
+SO_FAR = {"maddpg": 20}
 """Episodes of the preset ``paper`` that have been run, where they are not all."""
 
 BEYOND = {"smoke": 1, "quick": 1, "companion": 3}
