@@ -158,7 +158,8 @@ def _evaluation_files(
     config: TrainConfig, episodes: int | None, stream: str, worlds: int | None
 ) -> list[Path]:
     count = worlds or WORLDS[stream]
-    stem = f"{episodes or config.episodes}-{stream}" + f"-{count}" * (count != WORLDS[stream])
+    episodes = config.episodes if episodes is None else episodes
+    stem = f"{episodes}-{stream}" + f"-{count}" * (count != WORLDS[stream])
     return [folder(config) / f"{stem}-{kind}.csv" for kind in ("worlds", "users")]
 
 

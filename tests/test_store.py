@@ -52,6 +52,13 @@ def test_a_run_that_went_further_is_not_taken_for_a_shorter_one():
     assert store.get(longer).policies.users.flat.equal(whole.policies.users.flat)
 
 
+def test_what_is_there_before_learning_is_not_taken_for_the_whole_run():
+    before = store.evaluation(TINY, 0, worlds=1).worlds
+    after = store.evaluation(TINY, worlds=1).worlds
+    assert store.episodes_done(TINY) == 2 and not after.equals(before)
+    assert store.evaluation(TINY, 0, worlds=1).worlds.equals(before)
+
+
 def test_damaged_run_is_set_aside():
     run = store.get(TINY)
     checkpoint = store.folder(TINY) / CHECKPOINT
