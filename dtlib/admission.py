@@ -22,6 +22,7 @@ def admit(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> T
     stay. To leave out as few as possible is NP-hard in general; this is a heuristic.
     """
     lead, kept = served.shape[:2], served.flatten(0, 1).clone(memory_format=torch.contiguous_format)
+    kept &= _Slots.of(world, served, deployment, env).deadline_s > 0
     index = torch.arange(len(kept), device=kept.device)
     while len(index):
         slots = _Slots.of(world, kept.unflatten(0, lead), deployment, env).pick(index)

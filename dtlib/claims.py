@@ -19,7 +19,8 @@ from pandas.api.typing import SeriesGroupBy
 from dtlib import datasets, paths
 from dtlib.checkpoint import write_text
 from dtlib.evaluation import interval, interval_text
-from dtlib.experiments import LEARNERS, find
+from dtlib.experiment import LEARNERS
+from dtlib.experiments import find
 
 Verdict = Literal["reproduced", "direction only", "not reproduced", "contradicted", "not testable"]
 PRESETS = ("companion", "quick")

@@ -23,6 +23,7 @@ from dtlib.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
 from dtlib.config import EnvConfig, TrainConfig
 from dtlib.evaluation import FRAMES, WORLDS, Evaluation, evaluate_policy
 from dtlib.informed import STEPS, train_informed
+from dtlib.presets import NETWORKS
 from dtlib.reference import (
     DemandInversion,
     EqualPower,
@@ -30,6 +31,7 @@ from dtlib.reference import (
     RandomPower,
     Reference,
     tune,
+    tune_failures,
     tune_reward,
     tune_truncated,
 )
@@ -70,6 +72,8 @@ TUNED_ON, GENIE_STRIDE = 2, 50
 """Of a baseline: worlds that its level is tuned on, and every how many slots the genie is asked."""
 INVERSION_LEVELS = tuple(10 ** (db / 10) for db in range(-20, 21, 2))
 """Received over noise, linear, among which channel inversion is tuned."""
+DEMAND_LEVELS = tuple(10 ** (db / 10) for db in range(-4, 31, 2))
+"""The same in multiples of what a request needs, for power on demand."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +204,9 @@ def baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]:
     """Return what a baseline achieves on held-out worlds of a network.
 
     Args:
-        name: ``channel-inversion``, at the level of the largest mean r_g on tuning worlds, which
-            is what learners are after, or ``genie``, the bound under (14b).
+        name: on tuning worlds, ``power-on-demand`` is at the level of fewest failures, and
+            ``channel-inversion`` at that of the largest mean r_g; ``genie`` is the bound under
+            (14b).
         env: the network, whatever the length of its episodes.
         worlds: how many.
     """
@@ -211,7 +216,11 @@ def baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]:
         bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
         return {"energy_per_user_slot_j": bound}
     tuning = sample_world(env, [stream_seed("tuning", number) for number in range(TUNED_ON)])
-    policy = tune_reward(families(env)["channel inversion"].make, tuning, INVERSION_LEVELS).policy
+    if name == "power-on-demand":
+        policy = tune_failures(families(env)["demand inversion"].make, tuning, DEMAND_LEVELS).policy
+    else:
+        make = families(env)["channel inversion"].make
+        policy = tune_reward(make, tuning, INVERSION_LEVELS).policy
     return evaluate_policy(policy, env, worlds).summary()
 
 
@@ -267,13 +276,17 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
 
 def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
     """Return one kind's rows of a threshold: what is done is kept in the store."""
-    config = TrainConfig.from_preset(preset).replace(env={"frames": FRAMES})
+    config = _config(preset).replace(env={"frames": FRAMES})
 
     def compute() -> pd.DataFrame:
         return pd.DataFrame([*KINDS[kind](config, effort(preset), threshold)])
 
     what = [_circumstances(preset), kind, threshold]
     return store.table("references", store.digest(what), compute)
+
+
+def _config(preset: str) -> TrainConfig:
+    return TrainConfig.from_preset(preset, NETWORKS[1])
 
 
 def place(preset: str) -> Path:
@@ -287,7 +300,7 @@ def key(preset: str) -> str:
 
 
 def _circumstances(preset: str) -> str:
-    what = [store.key(TrainConfig.from_preset(preset)), list(vars(effort(preset)).values())]
+    what = [store.key(_config(preset)), list(vars(effort(preset)).values())]
     return store.digest(what)
 
 

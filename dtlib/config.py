@@ -13,13 +13,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from dtlib.presets import PRESETS, preset_of
+from dtlib.presets import NETWORKS, PRESETS, merge, preset_of
 
 RESULTS_VERSION = 4
 """Raised with every change of the code that changes results, so that no stale number is drawn."""
-YOUNGER = {"averaged": 0.0}
-"""Fields of a run that came without such a change, with the value that changes nothing. The JSON of
-a run does not have them there, so that it keeps its key."""
+YOUNGER: dict[str, Any] = {
+    "averaged": 0.0,
+    "cpu_sharing": "served",
+    "gaussian": "bounded",
+    "greedy": "mean",
+}
+"""Fields that came without such a change, with the value that the code had before. JSON does not
+have them there, so that what was made before keeps its key."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _unsigned = AfterValidator(lambda value: value + 0.0)  # −0.0 equals 0.0 and must read the same
@@ -86,9 +91,17 @@ class _Settings(BaseModel):
 
         Equal settings have equal text.
         """
-        unused = {name for name, value in YOUNGER.items() if getattr(self, name, value) == value}
-        values = self.model_dump(mode="json", exclude=unused)
+        values = _without_younger(self.model_dump(mode="json"))
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def _without_younger(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in values.items() if k not in YOUNGER or v != YOUNGER[k]}
+    return {k: _without_younger(v) if k == "env" else v for k, v in kept.items()}
+
+
+def _with_younger(values: dict[str, Any], model: type[_Settings]) -> dict[str, Any]:
+    return {k: v for k, v in YOUNGER.items() if k in model.model_fields} | values
 
 
 class EnvConfig(_Settings):
@@ -137,7 +150,7 @@ class EnvConfig(_Settings):
         2.2, description="φ in (5); the paper says only φ ≥ 2"
     )
     deadline_s: Range = Field(
-        (0.04, 0.05), description="τ, range of a request's deadline, s; the paper says only τ < δ_t"
+        (0.05, 0.05), description="τ, range of a request's deadline, s; the paper says only τ < δ_t"
     )
     migration_slots: int = Field(
         5, ge=0, description="G, slots that a migration takes; the paper says only 0 ≤ G < T"
@@ -163,13 +176,20 @@ class EnvConfig(_Settings):
         description="interferer i reaches the receiver of user k through its gain to that base "
         "station ('receiver', physical) or to its own ('eq7', the letter of (7))",
     )
-    objective_scale: Literal["mean", "letter"] = Field(
-        "mean",
-        description="rewards (28): 'mean' = −(1/K) Σ_k [ν E_k + η Y_k (X_k − ε)], about [−1, 0]; "
-        "'letter' = −ν Σ_k [E_k/(QKT) + η Y_k (X_k − ε)]",
+    objective_scale: Literal["scaled", "mean", "letter"] = Field(
+        "scaled",
+        description="rewards (28): 'scaled' = −(ν/K) Σ_k [E_k + η Y_k (X_k − ε)]; 'mean' has ν on "
+        "the energy alone, −(1/K) Σ_k [ν E_k + η Y_k (X_k − ε)]; 'letter' = "
+        "−ν Σ_k [E_k/(QKT) + η Y_k (X_k − ε)]",
+    )
+    cpu_sharing: Literal["slices", "hosted", "served"] = Field(
+        "slices",
+        description="whose CPU it is in (14h): each of all K users owns f_max/K of every server, "
+        "each user whose twin a server hosts owns an equal part of it, or those it serves in this "
+        "slot divide it by weights",
     )
     energy_of_failed: Literal["deadline", "full", "none"] = Field(
-        "deadline",
+        "full",
         description="energy of a transmission: stopped at the deadline, the whole of (13) however "
         "late, or none at all when the request fails",
     )
@@ -215,7 +235,7 @@ class EnvConfig(_Settings):
 
 Algorithm = Literal["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"]
 Preset = Literal["smoke", "quick", "companion", "paper"]
-Head = Literal["beta", "gaussian", "deterministic"]
+Head = Literal["beta", "gaussian", "original-gaussian", "deterministic"]
 
 
 class TrainConfig(_Settings):
@@ -283,10 +303,22 @@ class TrainConfig(_Settings):
         description="MUs see (20), or also what follows from it: log-distances, and the request "
         "scaled to [−1, 1]",
     )
-    actors: Literal["per-agent", "shared"] = Field(
+    actors: Literal["per-agent", "by-twin", "shared"] = Field(
         "per-agent",
-        description="a network for each MU (Fig. 3), or one for all MUs, which the index in their "
-        "observation (20) tells apart, and in the centre one for all twins",
+        description="a network for each agent (Fig. 3); 'by-twin': the centre's decides twin by "
+        "twin, not for all at once; 'shared': besides, one for all MUs, which the index in their "
+        "observation (20) tells apart",
+    )
+    gaussian: Literal["original", "bounded"] = Field(
+        "original",
+        description="Gaussian-HAPPO's policy: HARL's on the range itself, mean 0 at first, a "
+        "deviation for each number whatever is observed; or its mean in the middle at first, and "
+        "a deviation that is a network's output, held above 2 % of the range",
+    )
+    greedy: Literal["mode", "mean"] = Field(
+        "mode",
+        description="what MUs and base stations do where nothing is drawn, on held-out worlds: the "
+        "likeliest action, as the centre does, or the mean one",
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
         "watt",
@@ -352,7 +384,19 @@ class TrainConfig(_Settings):
         """What the actors of MUs and base stations put out."""
         if self.algorithm == "maddpg":
             return "deterministic"
-        return "gaussian" if self.algorithm == "gaussian-happo" else "beta"
+        if self.algorithm == "gaussian-happo":
+            return "gaussian" if self.gaussian == "bounded" else "original-gaussian"
+        return "beta"
+
+    @property
+    def shares_users(self) -> bool:
+        """Whether all MUs have one network."""
+        return self.actors == "shared"
+
+    @property
+    def twin_by_twin(self) -> bool:
+        """Whether the centre's network decides for one twin at a time."""
+        return self.actors != "per-agent"
 
     def left(self, progress: float) -> float:
         """Return which share of the learning rate, and of the noise's deviation, is left.
@@ -369,26 +413,33 @@ class TrainConfig(_Settings):
         return level and self.head != "deterministic"
 
     @classmethod
-    def from_preset(cls, preset: str = "paper", **changes: Any) -> TrainConfig:
+    def from_preset(
+        cls, preset: str = "paper", network: str = NETWORKS[0], **changes: Any
+    ) -> TrainConfig:
         """Return a preset's settings for an algorithm, with some fields changed.
 
         Args:
             preset: its name.
+            network: ``section-v`` or ``work-conserving``, with what learners have there.
             changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes.
 
         Raises:
             ConfigError: unknown preset or field, or a value that is not allowed.
         """
-        if preset not in list(PRESETS):
-            raise ConfigError(f"preset = {_show(preset)}: must be one of {', '.join(PRESETS)}")
-        values = preset_of(preset, changes.get("algorithm", "")) | {"preset": preset} | changes
-        if isinstance(values.get("env"), dict):
-            values["env"] = PRESETS[preset].get("env", {}) | values["env"]
-        return cls(**values)
+        for name, value, known in (("preset", preset, PRESETS), ("network", network, NETWORKS)):
+            if value not in list(known):
+                raise ConfigError(f"{name} = {_show(value)}: must be one of {', '.join(known)}")
+        values = preset_of(preset, changes.get("algorithm", ""), network) | {"preset": preset}
+        if isinstance(changes.get("env", {}), dict):
+            return cls(**merge(values, changes))
+        return cls(**values | changes)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """Return the settings that :meth:`canonical_json` wrote, or raise :class:`ConfigError`."""
         if not isinstance(values, dict):
             raise ConfigError(f"settings = {_show(values)}: must be a mapping of fields to values")
-        return cls(**values)
+        env = values.get("env", {})
+        if isinstance(env, dict):
+            values = values | {"env": _with_younger(env, EnvConfig)}
+        return cls(**_with_younger(values, cls))

@@ -13,7 +13,8 @@ import pandas as pd
 from dtlib import paths, results, runner, store
 from dtlib.config import ConfigError
 from dtlib.devices import resolve_device
-from dtlib.experiments import Experiment, Planned, find
+from dtlib.experiment import Experiment, Planned
+from dtlib.experiments import find
 from dtlib.runner import LOCALLY, Effort
 from dtlib.training import TIMINGS
 
@@ -141,6 +142,7 @@ def _facts(planned: Planned) -> dict[str, Any]:
         spent = store.history(planned.config, planned.episodes)[list(TIMINGS)]
         facts["seconds_of_training"] = round(float(spent.to_numpy().sum()), 1)
     config = json.loads(planned.config.canonical_json())
+    facts |= store.made_by(planned.config)
     return facts | {"sha256": store.key(planned.config), "config": config}
 
 

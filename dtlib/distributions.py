@@ -45,13 +45,22 @@ def sample_beta(first: Tensor, second: Tensor, generator: Generator | None) -> T
     return (one / (one + two)).clamp(EDGE, 1 - EDGE)
 
 
-def gaussian_parameters(mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+ORIGINAL = 0.5
+"""Upper bound of the deviation in the original HAPPO; the lower one is 0."""
+
+
+def gaussian_parameters(
+    mean: Tensor, spread: Tensor, original: bool = False
+) -> tuple[Tensor, Tensor]:
     """Return mean and deviation of an unbounded action whose range is [0, 1].
 
     On the scale of [−1, 1], where a fresh network puts the mean at 0, the deviation is
     σ(1 + raw)/2, 0.37 at first: HARL's (Zhong et al. 2024), but a network's output, and held
-    above 2 ``NARROWEST``.
+    above 2 ``NARROWEST``. The original has this on the scale of [0, 1] itself: mean 0 at first,
+    so that half of the first draws are below the range.
     """
+    if original:
+        return mean, torch.sigmoid(1 + spread) * ORIGINAL
     reach = torch.sigmoid(1 + spread) * (WIDEST - NARROWEST)
     return (1 + mean) / 2, NARROWEST + reach
 
@@ -134,8 +143,10 @@ class GaussianTerms:
         value: [R, E], the actions x.
     """
 
+    original = False
+
     def __init__(self, raw: Tensor, value: Tensor) -> None:
-        mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1])
+        mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1], self.original)
         self.score = (value - mean) / self.std
         self.log_std = self.std.log()
         self.log_prob = -0.5 * self.score**2 - self.log_std - 0.5 * log(2 * pi)
@@ -143,14 +154,23 @@ class GaussianTerms:
 
     def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the entropy [R, E] and the gradient [R, 2, E]; see :meth:`BetaTerms.slopes`."""
-        along_mean = weight * self.score / (2 * self.std)
+        along_mean = weight * self.score / self.std
+        if not self.original:
+            along_mean /= 2
         along_log_std = weight * (self.score**2 - 1)
         if entropy_weight is not None:
             along_log_std += entropy_weight
-        reach = self.std - NARROWEST
-        along_std = along_log_std.mul_(reach * (1 - reach / (WIDEST - NARROWEST)) / self.std)
+        low, high = (0, ORIGINAL) if self.original else (NARROWEST, WIDEST)
+        reach = self.std - low
+        along_std = along_log_std.mul_(reach * (1 - reach / (high - low)) / self.std)
         entropy = self.log_std + 0.5 * (1 + log(2 * pi))
         return entropy, torch.stack([along_mean, along_std], 1)
+
+
+class OriginalGaussianTerms(GaussianTerms):
+    """The same on the scale of the original HAPPO; see :func:`gaussian_parameters`."""
+
+    original = True
 
 
 class GatedTerms:

@@ -2,184 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
 from typing import Any
 
-from dtlib import store
-from dtlib.calibration import MARGIN, PRICED, Target
-from dtlib.config import ConfigError, TrainConfig
-from dtlib.evaluation import WORLDS
-
-LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
-BASELINES = ("channel-inversion", "genie")
-"""What may be measured at each point of a sweep without being learnt."""
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One run of an experiment, or one point of a baseline."""
-
-    variant: str
-    config: TrainConfig
-    episodes: int
-    """How many of the configured episodes are run: all, or a share that is stated."""
-    at: Mapping[str, float] = field(default_factory=dict)
-    """Values of what the experiment sweeps."""
-    worlds: int = WORLDS["held-out"]
-    """Held-out worlds that it is measured on."""
-    baseline: str = ""
-    """One of ``BASELINES`` that takes the learner's place in its network; empty for a learner."""
-
-    target: Target | None = None
-    """What it is calibrated to, if it is."""
-
-    streams: tuple[str, ...] = ()
-    """Of worlds that a learner is measured on; ``calibrated`` where it has a target."""
-
-    @property
-    def algorithm(self) -> str:
-        """Whose row it is."""
-        return self.baseline or self.config.algorithm
-
-    @property
-    def spot(self) -> tuple[Any, ...]:
-        """Variant and swept values: what it shares with other seeds."""
-        return (self.variant, *self.at.values())
-
-    @property
-    def key(self) -> str:
-        """A digest of everything that its numbers depend on."""
-        if self.baseline:
-            what = [self.baseline, store.env_key(self.config.env), self.worlds]
-        else:
-            what = [store.key(self.config), self.episodes, self.worlds]
-            if self.target:
-                what += [self.target.failures] + [self.target.gain] * bool(self.target.gain)
-        return store.digest(what)[:16]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Values of one swept setting; a quick look takes fewer, a smoke test hardly any."""
-
-    values: tuple[float, ...]
-    quick: tuple[float, ...]
-    smoke: tuple[float, ...]
-
-    def of(self, preset: str) -> tuple[float, ...]:
-        """Return a preset's values."""
-        return {"quick": self.quick, "smoke": self.smoke}.get(preset, self.values)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A grid of runs that one or more figures of the paper are drawn from."""
-
-    name: str
-    title: str
-    variants: Mapping[str, Mapping[str, Any]]
-    """Changes to a preset's settings, by the name of the variant."""
-    seeds: Mapping[str, int]
-    """How many seeds each preset runs."""
-    episodes: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
-    """How many episodes a preset runs here, or each of its variants: the first so many of its own,
-    or more."""
-    aliases: tuple[str, ...] = field(default=())
-    axes: Mapping[str, Axis] = field(default_factory=dict)
-    """What is swept, the abscissa first; nothing where learning curves or variants are shown."""
-    network: Mapping[str, Any] = field(default_factory=dict)
-    """Settings of the network that hold throughout, but for ``smoke``, which has its own."""
-    baselines: tuple[str, ...] = ()
-    """What is measured at each point without being learnt."""
-    target: Target | None = None
-    """What runs are calibrated to; if absent, they are measured as they are."""
-
-    @property
-    def of_the_paper(self) -> bool:
-        """Whether the paper has such a figure."""
-        return self.name.startswith("fig")
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """Streams of worlds on which its runs are measured."""
-        if self.target:
-            return ("calibrated",)
-        return ("held-out",) if self.axes else tuple(WORLDS)
-
-    def runs(
-        self,
-        preset: str,
-        seeds: int | None = None,
-        changes: Mapping[str, Any] | None = None,
-        values: Mapping[str, Sequence[float]] | None = None,
-    ) -> list[Planned]:
-        """Return the runs of a preset.
-
-        Args:
-            preset: budget and size.
-            seeds: seeds 0 … seeds−1; the preset's number if absent.
-            changes: settings that differ from the preset's in all runs.
-            values: other values for what is swept, by name; the preset's where absent or empty.
-
-        Raises:
-            ConfigError: unknown preset or axis, or settings that are not allowed.
-        """
-        if preset not in self.seeds:
-            raise ConfigError(f"preset = {preset!r}: must be one of {', '.join(self.seeds)}")
-        seeds = self.seeds[preset] if seeds is None else seeds
-        if seeds < 1:
-            raise ConfigError(f"seeds = {seeds}: must be at least 1")
-        base = {"env": {} if preset == "smoke" else dict(self.network)}
-        fixed, found = merge(base, changes or {}), []
-        for at in self._points(preset, values or {}):
-            env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
-            here = merge(fixed, {"env": env})
-            worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
-            for name, variant in self.variants.items():
-                for seed in range(seeds):
-                    given = merge(variant, here) | {"seed": seed}
-                    config = TrainConfig.from_preset(preset, **given)
-                    share = self._share(preset, name, config.episodes)
-                    if share > config.episodes and "episodes" not in given:
-                        config = config.replace(episodes=share)
-                    share = min(share, config.episodes)
-                    what = (name, config, share, at, worlds)
-                    found.append(Planned(*what, target=self.target, streams=self.streams))
-            if self.baselines:
-                config = TrainConfig.from_preset(preset, **here)
-                found += [Planned(one, config, 0, at, worlds, one) for one in self.baselines]
-        return found
-
-    def _share(self, preset: str, variant: str, whole: int) -> int:
-        share = self.episodes.get(preset, whole)
-        return share.get(variant, whole) if isinstance(share, Mapping) else share
-
-    def _points(self, preset: str, values: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
-        if unknown := values.keys() - self.axes.keys():
-            known = ", ".join(self.axes) or "nothing"
-            raise ConfigError(f"values of {min(unknown)}: {self.name} sweeps {known}")
-        chosen = [values.get(name) or axis.of(preset) for name, axis in self.axes.items()]
-        return [dict(zip(self.axes, point, strict=True)) for point in product(*chosen)]
-
-
-SWEPT_WORLDS = {"smoke": 1, "quick": 5}
-"""Held-out worlds at each point of a sweep, where they are fewer than in other experiments."""
-
-
-def setting(name: str, value: float) -> dict[str, Any]:
-    """Return the network's settings at a value of an axis: a field, or the largest data size."""
-    if name == "data_bits_max":
-        return {"data_bits": (15e3, value)}
-    return {name: value}
-
-
-def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all changes of both, those of the network as well; the second's win."""
-    env = {**first.get("env", {}), **second.get("env", {})}
-    return {**first, **second} | ({"env": env} if env else {})
-
+from dtlib.calibration import MARGIN, PRICED
+from dtlib.config import ConfigError
+from dtlib.experiment import BASELINES, LEARNERS, Axis, Experiment, merge
+from dtlib.presets import NETWORKS
 
 VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
 CONTROL_FACTORS = (0.0003, 0.001, 0.01, 1.0)
@@ -237,17 +65,45 @@ TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
 }
 """MADDPG with the noise of Table I, and single changes that might have made it better."""
 
-SO_FAR = {"maddpg": 20}
-"""Episodes of the preset ``paper`` that have been run, where they are not all."""
+SO_FAR = {"beta-happo": 30, "gaussian-happo": 30, "beta-mappo": 30, "maddpg": 2}
+"""Episodes of the preset ``paper`` that are run, where they are not all."""
+HERE, THERE = (BASELINES[0], BASELINES[2]), BASELINES[1:]
+"""What is measured beside learners in Section V's network, and in the work-conserving one."""
 
 BEYOND = {"smoke": 1, "quick": 1, "companion": 3}
 ONCE = BEYOND | {"paper": 1}
 """Seeds of what is beyond the paper, and of its sweeps."""
 SHORTER = {"companion": 60}
-"""Episodes at each point of a sweep and of each ablation: rewards and energy change little after
-them (Figs. 4–6). Quick runs of Figs. 4–6 and 12 are as long, for in half the time their
-trends are not there yet; quick ablations, of no figure of the paper, are the shortest."""
 SHORTEST = SHORTER | {"quick": 15}
+"""Episodes of what is beyond the paper, in the work-conserving network."""
+HALF = {"companion": 150}
+"""Episodes at each point of a sweep, but for Figs. 7 and 8, where failures have to be rare."""
+
+TAKEN_BACK: dict[str, dict[str, Any]] = {
+    "rate of Table I": {"learning_rate": 1e-4},
+    "GAE 0.95": {"gae_lambda": 0.95},
+    "credit joint": {"credit": "joint"},
+    "a critic each": {"critic": "per-agent"},
+    "positions only": {"observation": "positions"},
+    "a network each": {"actors": "per-agent"},
+    "long episodes": {"env": {"frames": 50}, "episodes": 30},
+    "25 epochs": {"epochs": 25},
+}
+"""Each setting of ``companion`` as Table I and Fig. 3 have it; the number of slots stays."""
+FORWARD = (
+    "as printed", "+ rate 0.003", "+ GAE 0", "+ credit by difference", "+ a critic for each reward",
+    "+ derived observations", "+ one network for all MUs",
+)  # fmt: skip
+
+
+def forward() -> dict[str, dict[str, Any]]:
+    """Return the way from ``paper`` to ``companion``: each step keeps one setting more.
+
+    The last two steps are a variant of ``TAKEN_BACK`` and the companion itself.
+    """
+    changes = list(TAKEN_BACK.values())
+    return {name: merge(*changes[kept:]) for kept, name in enumerate(FORWARD)}
+
 
 EXPERIMENTS = {
     one.name: one
@@ -256,8 +112,8 @@ EXPERIMENTS = {
             "fig04_06",
             "Convergence: rewards and energy against time slots",
             VARIANTS,
-            {"smoke": 1, "quick": 2, "companion": 5, "paper": 3},
-            {"paper": SO_FAR, "quick": 60},
+            {"smoke": 1, "quick": 2, "companion": 3, "paper": 1},
+            {"quick": 60, "companion": {"maddpg": 100}, "paper": SO_FAR},
             ("fig04", "fig05", "fig06"),
         ),
         Experiment(
@@ -265,64 +121,86 @@ EXPERIMENTS = {
             "Energy and failures against the number of users",
             VARIANTS,
             ONCE,
-            SHORTER,
             aliases=("fig07", "fig08"),
             axes={"num_users": Axis((10, 15, 20, 25, 30, 35, 40), (10, 25, 40), (4, 6))},
-            baselines=BASELINES,
+            baselines=HERE,
         ),
         Experiment(
             "fig09",
             "Energy against the number of base stations",
             VARIANTS,
             ONCE,
-            SHORTER,
+            HALF,
             axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
-            network={"num_users": 25},
-            baselines=BASELINES,
+            env={"num_users": 25},
+            baselines=HERE,
         ),
         Experiment(
             "fig10",
             "Energy against the request probability",
             VARIANTS,
             ONCE,
-            SHORTER,
+            HALF,
             axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
-            baselines=BASELINES,
+            baselines=HERE,
         ),
         Experiment(
             "fig11",
             "Energy against data size and bandwidth",
             {"beta-happo": {}},
             ONCE,
-            SHORTER,
+            HALF,
             axes={
                 "data_bits_max": Axis(
                     (20e3, 25e3, 30e3, 200e3, 250e3, 300e3), (20e3, 30e3, 200e3, 300e3), (20e3, 2e5)
                 ),
                 "bandwidth_hz": Axis((8e6, 10e6, 12e6), (8e6, 12e6), (10e6,)),
             },
-            baselines=BASELINES,
+            baselines=HERE,
         ),
         Experiment(
             "fig12",
             "Energy and failures against the control factor",
             {"beta-happo": {}},
             ONCE | {"quick": 2},
-            SHORTER | {"quick": 60},
+            HALF | {"quick": 60},
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
             },
-            baselines=BASELINES,
+            baselines=HERE,
         ),
         Experiment(
             "fig13_14",
             "Energy and failures with many users",
             {"beta-happo": {}},
             ONCE | {"quick": 2},
-            SHORTER,
+            HALF,
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
-            baselines=BASELINES,
+            baselines=HERE,
+        ),
+        Experiment(
+            "steps",
+            "From Table I to the companion, one setting at a time, and each taken back by itself",
+            {"companion": {}} | TAKEN_BACK | forward(),
+            BEYOND,
+            HALF | {"quick": 20},
+        ),
+        Experiment(
+            "partition",
+            "Energy and failures against the number of users where servers divide their CPU",
+            {"beta-happo": {}},
+            BEYOND,
+            SHORTER,
+            axes={
+                "num_users": Axis(
+                    (10, 15, 20, 25, 30, 35, 40, 50, 52, 54, 56, 58, 60),
+                    (10, 25, 40, 50, 58),
+                    (4, 6),
+                )
+            },
+            baselines=THERE,
+            network=NETWORKS[1],
         ),
         Experiment(
             "tradeoff",
@@ -333,6 +211,7 @@ EXPERIMENTS = {
                 for eta in CONTROL_FACTORS
             },
             BEYOND,
+            network=NETWORKS[1],
         ),
         Experiment(
             "constrained",
@@ -341,6 +220,7 @@ EXPERIMENTS = {
             {"smoke": 1, "quick": 1, "companion": 5},
             LONGER,
             target=MARGIN,
+            network=NETWORKS[1],
         ),
         Experiment(
             "priced",
@@ -349,6 +229,7 @@ EXPERIMENTS = {
             {"smoke": 1, "quick": 1, "companion": 5},
             LONGER,
             target=PRICED,
+            network=NETWORKS[1],
         ),
         Experiment(
             "ablations",
@@ -356,6 +237,7 @@ EXPERIMENTS = {
             ABLATIONS,
             BEYOND,
             SHORTEST,
+            network=NETWORKS[1],
         ),
         Experiment(
             "maddpg",
@@ -363,6 +245,7 @@ EXPERIMENTS = {
             {name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()},
             BEYOND,
             SHORTEST,
+            network=NETWORKS[1],
         ),
     ]
 }

@@ -19,7 +19,7 @@ from pandas.io.formats.style import Styler
 
 from dtlib import claims
 from dtlib.evaluation import interval
-from dtlib.experiments import BASELINES, LEARNERS
+from dtlib.experiment import BASELINES, LEARNERS
 from dtlib.plots import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
 ENERGY = "energy per user and slot (mJ)"

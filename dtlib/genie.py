@@ -32,7 +32,7 @@ from torch.nn.functional import one_hot
 
 from dtlib.channel import own_gain
 from dtlib.config import EnvConfig
-from dtlib.simulator import Actions, Outcome
+from dtlib.simulator import Actions, Outcome, owners
 from dtlib.synchronization import shares as divide
 from dtlib.world import World
 
@@ -119,6 +119,7 @@ class _Slots:
     served: Tensor
     bits: Tensor
     deadline_s: Tensor
+    """What is left of it, where users own a part of the CPU."""
     own: Tensor
     relative: Tensor
     station: Tensor
@@ -133,10 +134,14 @@ class _Slots:
         nearest, home, served = map(flat, (world.association, deployment, served))
         bits = torch.where(served, flat(world.data_bits).double(), 0)
         link = nearest * env.num_bs + home
-        cpu = _Resource(bits * flat(world.cycles_per_bit) / env.cpu_hz, home, served, env.num_bs)
+        compute, deadline = bits * flat(world.cycles_per_bit) / env.cpu_hz, flat(world.deadline_s)
+        if env.cpu_sharing != "served":  # nothing to divide: the whole of one's own part is used
+            deadline = deadline - compute * owners(home, env)
+            compute = torch.zeros_like(compute)
+        cpu = _Resource(compute, home, served, env.num_bs)
         wire = _Resource(bits / env.wired_rate_bps, link, served & (nearest != home), env.num_bs**2)
         radio = _receivers(flat(world.gain), nearest, env.interference)
-        return cls(served, bits, flat(world.deadline_s).double(), *radio, (cpu, wire), env)
+        return cls(served, bits, deadline.double(), *radio, (cpu, wire), env)
 
     def pick(self, index: Tensor) -> _Slots:
         def some(record):
@@ -322,7 +327,7 @@ class Genie:
     power: Tensor
     """[R, N, K], W; infinite where not all can be served."""
     cpu_share: Tensor
-    """[R, N, K], part of the twin's server."""
+    """[R, N, K], part of the twin's server, or of one's own slice of it."""
     wired_share: Tensor
     """[R, N, K], part of the link to it."""
     energy_j: Tensor
@@ -361,6 +366,8 @@ def genie(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> G
         shares = tuple(s.index_put((hard,), new) for s, new in zip(shares, some, strict=True))
     power, energy_j, feasible = _spend(slots, shares)
     lead = served.shape[:2]
+    if env.cpu_sharing != "served":
+        shares = (torch.ones_like(shares[0]), *shares[1:])
     arrays = (power, *shares, energy_j, feasible)
     return Genie(*(array.unflatten(0, lead) for array in arrays))
 

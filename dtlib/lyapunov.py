@@ -73,7 +73,7 @@ def objective(
     control_factor: float,
     slots: int,
     reward_scale: float,
-    scale: Literal["mean", "letter"],
+    scale: Literal["scaled", "mean", "letter"],
 ) -> Tensor:
     """Return each user's part of −r_g, eqs. (19) and (28), so that r_g[n] = −Σ_k of it.
 
@@ -85,13 +85,16 @@ def objective(
         control_factor: η.
         slots: Q·T.
         reward_scale: ν.
-        scale: ``"mean"`` is (ν E + η Y (X − ε)) / K, ``"letter"`` is ν (E/(QKT) + η Y (X − ε)).
+        scale: ``"scaled"`` is ν (E + η Y (X − ε)) / K, ``"mean"`` is (ν E + η Y (X − ε)) / K,
+            ``"letter"`` is ν (E/(QKT) + η Y (X − ε)).
 
     Returns:
         [R, N, K], in units of reward.
     """
     users = energy_j.shape[-1]
     pressure = control_factor * frame_queue * (failure.to(energy_j.dtype) - threshold)
+    if scale == "scaled":
+        return (energy_j + pressure) * (reward_scale / users)
     if scale == "mean":
         return (reward_scale * energy_j + pressure) / users
     return reward_scale * (energy_j / (slots * users) + pressure)

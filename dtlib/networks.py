@@ -191,6 +191,7 @@ class MLPStack:
         activation: ``"relu"`` or ``"tanh"``.
         output_gain: gain of the orthogonal initial output layer; hidden layers have √2.
         generator: of the initial weights.
+        blind: how many outputs, the last ones, depend on no input: only their biases learn.
     """
 
     def __init__(
@@ -200,14 +201,21 @@ class MLPStack:
         activation: str = "relu",
         output_gain: float = 1.0,
         generator: Generator | None = None,
+        blind: int = 0,
     ) -> None:
-        self.sizes, self.activation = tuple(sizes), activation
+        self.sizes, self.activation, self.blind = tuple(sizes), activation, blind
         self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
         self._bind(torch.zeros(count, sum((a + 1) * b for a, b in pairwise(sizes))))
         for layer, weight in enumerate(self.weights):
             gain = output_gain if layer == len(self.weights) - 1 else 2**0.5
             for one in weight:
                 init.orthogonal_(one, gain, generator=generator)
+        self._keep_blind(self.weights)
+
+    def _keep_blind(self, weights: Sequence[Tensor]) -> None:
+        """Let the last ``blind`` outputs take nothing from below: of weights, or of gradients."""
+        if self.blind:
+            weights[-1][:, :, -self.blind :] = 0
 
     def _bind(self, flat: Tensor) -> None:
         """Make ``flat`` [A, parameters] the storage."""
@@ -320,6 +328,7 @@ class MLPStack:
             else:
                 back = _tanh_backward(room, below, grad_input=room)
         trace.rows.gradient(back, weights[0], biases[0])
+        self._keep_blind(weights)
 
     def _room(self, layer: int, shape: Sequence[int]) -> Tensor:
         """Return an array to write into; the next call for the layer returns the same memory."""

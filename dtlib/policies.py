@@ -128,16 +128,18 @@ class Policies:
         """How much of the training is over, from 0 to 1: exploration may fall with it."""
         env, hidden = config.env, config.hidden_sizes
 
-        def stack(count: int, inputs: int, outputs: int) -> MLPStack:
+        def stack(count: int, inputs: int, outputs: int, blind: int = 0) -> MLPStack:
             sizes = (inputs, *hidden, outputs)
-            return MLPStack(count, sizes, config.activation, config.output_gain, generator)
+            return MLPStack(count, sizes, config.activation, config.output_gain, generator, blind)
 
         parts = 1 if config.head == "deterministic" else 2
         users = user_size(env, config.observation == "derived")
-        count = 1 if config.actors == "shared" else env.num_users
-        self.users = stack(count, users, parts + config.chooses_silence)
-        self.stations = stack(env.num_bs, station_size(env), 2 * env.num_users * parts)
-        if config.actors == "shared":
+        count = 1 if config.shares_users else env.num_users
+        weights = 2 * env.num_users
+        original = config.head == "original-gaussian"
+        self.users = stack(count, users, parts + config.chooses_silence, int(original))
+        self.stations = stack(env.num_bs, station_size(env), weights * parts, weights * original)
+        if config.twin_by_twin:
             self.centre = stack(1, twin_size(env), env.num_bs)
         else:
             self.centre = stack(1, centre_size(env), env.num_users * env.num_bs)
@@ -186,8 +188,8 @@ class Policies:
         """
         env = self.config.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
-        shared = self.config.actors == "shared"
-        centre_obs = (observe_twins if shared else observe_centre)(world, env)
+        by_twin = self.config.twin_by_twin
+        centre_obs = (observe_twins if by_twin else observe_centre)(world, env)
         choice = self._choose(centre_obs, generators)
         deployment, migrating, _ = deploy(choice, env, carry)
         served = world.request & ~migrating
@@ -196,7 +198,7 @@ class Policies:
         sending = world.request if env.migrating_transmits else served
         bar = torch.as_tensor(self.bar, device=sending.device).expand(sending.shape)
         seen, mask, bar = user_obs, sending.unsqueeze(-1), bar.unsqueeze(-1)
-        if shared:  # one network: its rows are the slots of all users
+        if self.config.shares_users:  # one network: its rows are the slots of all users
             seen, mask, bar = (one.flatten(1, 2).unsqueeze(2) for one in (seen, mask, bar))
         drawn = self._draw(self.users, seen, mask, generators, bar)
         unit, mean = (one.view(sending.shape) for one in drawn)
@@ -239,7 +241,7 @@ class Policies:
         generators: Sequence[Generator] | None,
         bar: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Actions [R, N, A, D] of A agents, and their mean actions; zero where there is no mask.
+        """Actions [R, N, A, D] of A agents, and their mean ones; zero where there is no mask.
 
         Each network runs only on slots in which it has something to decide, one after another:
         their hidden layers then stay in the cache, which is faster than one product over all.
@@ -260,13 +262,16 @@ class Policies:
             parts = raw.shape[1] // mask.shape[-1]
             values = [raw.flatten()[place + part * mask.shape[-1]] for part in range(parts)]
             limit = 0.0 if bar is None else bar[replica, :, agent][slot, column]
-            middle = mean_action(self.config.head, values, limit)
-            mean[replica, :, agent].index_put_((slot, column), middle)
+            head, where = self.config.head, (slot, column)
+            mean[replica, :, agent].index_put_(where, mean_action(head, values, limit))
             if generators is not None:
                 noise = self.config.noise_variance * self.config.left(self.progress) ** 2
-                drawn = sample(self.config.head, values, generators[replica], noise)
-                result[replica, :, agent].index_put_((slot, column), drawn)
-        return (mean if generators is None else result).view(shape), mean.view(shape)
+                taken = sample(head, values, generators[replica], noise)
+            else:
+                likeliest = self.config.greedy == "mode"
+                taken = (mode_action if likeliest else mean_action)(head, values, limit)
+            result[replica, :, agent].index_put_(where, taken)
+        return result.view(shape), mean.view(shape)
 
     def _choose(self, obs: Tensor, generators: Sequence[Generator] | None) -> Tensor:
         env = self.config.env
@@ -313,10 +318,20 @@ def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) ->
         return mean_action(head, raw[:2]).masked_fill(raw[2] <= bar, 0)
     if head == "deterministic":
         return (1 + torch.tanh(raw[0])) / 2
-    if head == "gaussian":
-        return gaussian_parameters(*raw)[0]
+    if head != "beta":
+        return gaussian_parameters(*raw, head == "original-gaussian")[0]
     one, two = map(beta_parameters, raw)
     return one / (one + two)
+
+
+def mode_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) -> Tensor:
+    """Return the likeliest actions on the scale of [0, 1]; see :func:`mean_action`."""
+    if len(raw) == 3:
+        return mode_action(head, raw[:2]).masked_fill(raw[2] <= bar, 0)
+    if head != "beta":
+        return mean_action(head, raw)
+    one, two = (beta_parameters(part) - 1 for part in raw)
+    return (one / (one + two)).nan_to_num(0.5)  # both are 1: all are as likely
 
 
 def sample(
@@ -337,6 +352,6 @@ def sample(
         unit = mean_action(head, raw)
         std = torch.full_like(unit, noise_variance**0.5 / 2)
         return sample_gaussian(unit, std, generator).clamp_(0, 1)
-    if head == "gaussian":
-        return sample_gaussian(*gaussian_parameters(*raw), generator)
+    if head != "beta":
+        return sample_gaussian(*gaussian_parameters(*raw, head == "original-gaussian"), generator)
     return sample_beta(*map(beta_parameters, raw), generator)

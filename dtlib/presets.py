@@ -1,10 +1,51 @@
-"""Sizes and budgets by name: what each preset has otherwise than the paper's defaults."""
+"""Sizes and budgets by name: what each preset has otherwise than the paper's defaults.
+
+There are two networks. ``section-v`` is the one that the paper's figures are of, as far as its
+sentences tell (page "Which world did the paper simulate?"). In ``work-conserving``, servers divide
+their CPU among those they serve; it has settings of its own, and what is beyond the paper is shown
+there.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+NETWORKS = ("section-v", "work-conserving")
+
 COMPANION: dict[str, Any] = {
+    "env": {"frames": 10},
+    "critic": "shared",
+    "credit": "difference",
+    "actors": "shared",
+    "observation": "derived",
+    "gae_lambda": 0.0,
+    "learning_rate": 3e-3,
+    "epochs": 10,
+    "episodes": 300,
+}
+"""What makes the algorithms learn within a small budget, each measured by taking it back (page
+"What companion changes"); the same for all four, but for ``OFF_POLICY``."""
+
+SMOKE: dict[str, Any] = {
+    "env": {"num_users": 6, "num_bs": 3, "frame_slots": 20, "frames": 4, "migration_slots": 2},
+    "episodes": 3,
+    "epochs": 2,
+    "worlds": 2,
+}
+
+WORK_CONSERVING: dict[str, Any] = {
+    "env": {
+        "cpu_sharing": "served",
+        "deadline_s": (0.04, 0.05),
+        "objective_scale": "mean",
+        "energy_of_failed": "deadline",
+    },
+    "greedy": "mean",
+    "gaussian": "bounded",
+}
+"""The network in which a server's CPU serves whoever it serves; all presets have it there."""
+
+LEARNT_THERE: dict[str, Any] = {
     "env": {"queue_reset": False, "frames": 2},
     "critic": "shared",
     "credit": "difference",
@@ -24,32 +65,44 @@ COMPANION: dict[str, Any] = {
     "episodes": 150,
     "worlds": 5,
 }
-"""What makes the algorithms learn within a small budget; the same for all four, but for
-``OFF_POLICY``."""
+"""What learners have in the work-conserving network, but for the preset ``paper``."""
+
+
+def merge(*parts: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of all parts, those of the network as well; the last ones win."""
+    env = {name: value for part in parts for name, value in part.get("env", {}).items()}
+    whole = {name: value for part in parts for name, value in part.items()}
+    return whole | ({"env": env} if env else {})
+
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": COMPANION
-    | {
-        "env": {
-            "num_users": 6, "num_bs": 3, "frame_slots": 20, "frames": 4, "migration_slots": 2,
-            "queue_reset": False,
-        },
-        "episodes": 3,
-        "epochs": 2,
-        "worlds": 2,
-    },
-    "quick": COMPANION | {"episodes": 30},
+    "smoke": merge(COMPANION, SMOKE),
+    "quick": merge(COMPANION, {"episodes": 40}),
     "companion": COMPANION,
     "paper": {},
+}
+_THERE: dict[str, dict[str, Any]] = {
+    "smoke": merge(WORK_CONSERVING, LEARNT_THERE, SMOKE),
+    "quick": merge(WORK_CONSERVING, LEARNT_THERE, {"episodes": 30}),
+    "companion": merge(WORK_CONSERVING, LEARNT_THERE),
+    "paper": WORK_CONSERVING,
+}
+
+_FOUND: dict[str, Any] = {
+    "learning_rate": 1e-3, "replay_slots": 30_000, "noise_variance": 0.05,
 }  # fmt: skip
+OFF_POLICY: dict[str, dict[str, Any]] = {
+    "section-v": _FOUND | {"updates_per_frame": 2},
+    "work-conserving": _FOUND | {"silent_below": 0.0},
+}
+"""What MADDPG has otherwise, by network: found best for it among values that were tried."""
+PRINTED: dict[str, Any] = {"replay_slots": 30_000, "updates_per_frame": 25}
+"""What it has in the preset ``paper``: Table I's rate, its noise, and Rp updates in each frame."""
 
-OFF_POLICY: dict[str, Any] = {"learning_rate": 1e-3, "replay_slots": 30_000, "silent_below": 0.0}
-"""What MADDPG has otherwise in every preset: found best for it among values that were tried."""
-WEAK_NOISE: dict[str, Any] = {"noise_variance": 0.05}
-"""So it has but for the preset ``paper``, which keeps Table I's."""
 
-
-def preset_of(name: str, algorithm: str) -> dict[str, Any]:
+def preset_of(name: str, algorithm: str = "", network: str = NETWORKS[0]) -> dict[str, Any]:
     """Return what a preset has otherwise than the paper's defaults, for an algorithm."""
-    own = OFF_POLICY | (WEAK_NOISE if name != "paper" else {}) if algorithm == "maddpg" else {}
-    return PRESETS[name] | own
+    values = (PRESETS if network == NETWORKS[0] else _THERE)[name]
+    if algorithm != "maddpg":
+        return values
+    return merge(values, PRINTED if name == "paper" else OFF_POLICY[network])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from dtlib import datasets, runner, store
-from dtlib.experiments import Experiment, Planned
+from dtlib.experiment import Experiment, Planned
 
 
 def _runs(

@@ -16,8 +16,9 @@ from typing import Literal, Protocol
 import torch
 from torch import Generator, Tensor
 
+from dtlib.channel import own_gain, sinr
 from dtlib.config import EnvConfig
-from dtlib.simulator import Actions, Carry, initial_carry, simulate
+from dtlib.simulator import Actions, Carry, deploy, edge, initial_carry, simulate
 from dtlib.world import World
 
 LEVELS: tuple[float, ...] = tuple(10 ** (db / 10) for db in range(-50, 31, 2))
@@ -50,15 +51,24 @@ def demanded_sinr(world: World, env: EnvConfig) -> Tensor:
 
     With n − 1 = λ (K − 1) / M others expected at its server, shared equally, and its twin at the
     serving base station, u = τ − n D C / f_max is left of the deadline. D bits in u s need
-    2^(D / (B u)) − 1 by (8).
+    2^(D / (B u)) − 1 by (8). Where each user owns a part of the CPU, n is the number of owners.
 
     Returns:
         [R, N, K], linear; infinite where nothing is left.
     """
-    sharing = 1 + env.request_prob * (env.num_users - 1) / env.num_bs
+    sharing = {
+        "slices": env.num_users,
+        "hosted": 1 + (env.num_users - 1) / env.num_bs,
+        "served": 1 + env.request_prob * (env.num_users - 1) / env.num_bs,
+    }[env.cpu_sharing]
     left = world.deadline_s - world.data_bits * world.cycles_per_bit * (sharing / env.cpu_hz)
-    needed = torch.expm1(math.log(2) / env.bandwidth_hz * world.data_bits / left)
-    return torch.where(left > 0, needed, torch.inf)
+    return needed_sinr(world.data_bits, left, env)
+
+
+def needed_sinr(bits: Tensor, left_s: Tensor, env: EnvConfig) -> Tensor:
+    """Return the SINR that sends ``bits`` in ``left_s``, by (8); infinite where nothing is left."""
+    needed = torch.expm1(math.log(2) / env.bandwidth_hz * bits / left_s)
+    return torch.where(left_s > 0, needed, torch.inf)
 
 
 class Power(Protocol):
@@ -160,6 +170,8 @@ class Reference:
         bits, cycles = world.data_bits, world.data_bits * world.cycles_per_bit
         if self.shares == "equal":
             bits = cycles = torch.ones_like(bits)
+        if env.cpu_sharing != "served":  # the whole of one's own part
+            cycles = torch.ones_like(cycles)
         every_site = (-1, -1, env.num_bs, -1)
         cpu, wired = (weight.unsqueeze(2).expand(every_site) for weight in (cycles, bits))
         return Actions(power, cpu, wired, choice)
@@ -177,6 +189,42 @@ class Reference:
             for one in generators
         ]
         return torch.stack(draws).to(device)
+
+
+@dataclass(frozen=True)
+class Clairvoyant:
+    """The least powers with which all that can be in time are, by one who knows all gains.
+
+    Everybody raises its power to what its request needs among the others', up to P_max, over and
+    over (Yates 1995); nobody sends whom computation and wire leave no time. Twins follow their
+    users, and shares are in proportion to demand.
+    """
+
+    env: EnvConfig
+    rounds: int = 40
+
+    def act(
+        self,
+        world: World,
+        generators: Sequence[Generator] | None = None,
+        carry: Carry | None = None,
+        env: EnvConfig | None = None,
+    ) -> Actions:
+        """See :meth:`Reference.act`."""
+        env = self.env if env is None else env
+        carry = initial_carry(world) if carry is None else carry
+        loud = Reference(env, EqualPower(env.max_power_w), shares="demand").act(world, carry=carry)
+        deployment, migrating, _ = deploy(loud.deployment, env, carry)
+        served = world.request & ~migrating
+        left = world.deadline_s - edge(world, loud, env, deployment, served)[2]
+        target = needed_sinr(world.data_bits, left, env)
+        target = torch.where(served & target.isfinite(), 1.0001 * target, 0)
+        own, power = own_gain(world.gain, world.association), torch.zeros_like(target)
+        for _ in range(self.rounds):
+            found = sinr(power, world.gain, world.association, env.noise_w, env.interference)
+            noise = torch.where(power > 0, power * own / found.clamp_min(1e-30), env.noise_w)
+            power = (target * noise / own).clamp_max(env.max_power_w)
+        return Actions(power, loud.cpu_share, loud.wired_share, loud.deployment)
 
 
 @dataclass(frozen=True)
@@ -263,6 +311,23 @@ def tune_reward(
     low, high = levels[max(place - 1, 0)], levels[min(place + 1, len(levels) - 1)]
     fine = [at(low * (high / low) ** (step / 8)) for step in range(1, 8)]
     return max([coarse[place], *fine], key=lambda result: result.reward)
+
+
+def tune_failures(
+    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
+) -> Result:
+    """Return the policy under which fewest requests fail, by its level of power.
+
+    Of levels that are within a fifth of a point of the best, the least is taken.
+
+    Args:
+        family: see :func:`tune`.
+        world: worlds to tune on.
+        levels: ascending.
+    """
+    found = [measure(family(level), world) for level in levels]
+    best = min(result.failed_requests for result in found)
+    return next(result for result in found if result.failed_requests <= best + 0.002)
 
 
 def tune_truncated(

@@ -17,7 +17,7 @@ from dtlib.calibration import STEPS
 from dtlib.config import ConfigError, TrainConfig
 from dtlib.devices import resolve_device
 from dtlib.evaluation import FRAMES, WORLDS
-from dtlib.experiments import Planned
+from dtlib.experiment import Planned
 from dtlib.training import alike
 
 ERROR = "error.txt"

@@ -22,7 +22,8 @@ class Actions:
     power: Tensor
     """[R, N, K], W, in [0, P_max]."""
     cpu_share: Tensor
-    """[R, N, M, K], non-negative weights among the users whose twins a server hosts."""
+    """[R, N, M, K], which part of a user's slice of a server is used, in [0, 1]; where a server's
+    CPU is divided among those served, non-negative weights among them."""
     wired_share: Tensor
     """[R, N, M, K], non-negative weights among the users of a link i→j; row i is the sender."""
     deployment: Tensor
@@ -168,6 +169,31 @@ def deploy(choice: Tensor, env: EnvConfig, carry: Carry) -> tuple[Tensor, Tensor
     return deployment, migrating, after
 
 
+def cpu_parts(weight: Tensor, server: Tensor, active: Tensor, env: EnvConfig) -> Tensor:
+    """Return each user's part of its server's CPU, (14g) and (14h), by ``cpu_sharing``.
+
+    Args:
+        weight: [..., K], at the user's server; in [0, 1] where users own slices.
+        server: [..., K], int, where each user's twin lives.
+        active: [..., K], bool, users to be served.
+        env: K, M and the reading.
+
+    Returns:
+        [..., K], in [0, 1]; the parts of a server add up to at most 1; zero for users not served.
+    """
+    if env.cpu_sharing == "served":
+        return shares(weight, server, active, env.num_bs)
+    return torch.where(active, weight, 0) / owners(server, env)
+
+
+def owners(server: Tensor, env: EnvConfig) -> Tensor | int:
+    """Return among how many users each user's server is partitioned: K, or those it hosts."""
+    if env.cpu_sharing == "slices":
+        return env.num_users
+    hosted = torch.zeros(*server.shape[:-1], env.num_bs, dtype=torch.int64, device=server.device)
+    return hosted.scatter_add(-1, server, torch.ones_like(server)).gather(-1, server)
+
+
 def edge(
     world: World, actions: Actions, env: EnvConfig, server: Tensor, active: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -185,7 +211,7 @@ def edge(
     """
     sites = env.num_bs
     remote = server != world.association
-    cpu = env.cpu_hz * shares(pick(actions.cpu_share, server), server, active, sites)
+    cpu = env.cpu_hz * cpu_parts(pick(actions.cpu_share, server), server, active, env)
     link = world.association * sites + server
     wired = env.wired_rate_bps * shares(
         pick(actions.wired_share, world.association), link, active & remote, sites * sites
@@ -264,6 +290,8 @@ def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
         "deployment": (*lead, users),
     }
     tops = {"power": env.max_power_w, "deployment": sites - 1}
+    if env.cpu_sharing != "served":
+        tops["cpu_share"] = 1
     for name, shape in shapes.items():
         array = getattr(actions, name)
         if tuple(array.shape) != shape:

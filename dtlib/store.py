@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,8 @@ from dtlib.config import RESULTS_VERSION, EnvConfig, TrainConfig
 from dtlib.evaluation import WORLDS, Evaluation
 from dtlib.training import CHECKPOINT, HISTORY, Run, evaluate, load_run, train_together
 
+ORIGIN = "origin.json"
+"""In a run's folder: what trained it."""
 PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
 
 
@@ -117,7 +120,11 @@ def get_together(
     with locked([folder(config) for config in configs], wait):
         places = [_place(config, episodes) for config in configs]
         try:
-            return train_together(configs, places, episodes=episodes, device=device)
+            runs = train_together(configs, places, episodes=episodes, device=device)
+            for place in places:
+                if not (place / ORIGIN).exists():
+                    write_text(place / ORIGIN, json.dumps(origin(), indent=1) + "\n")
+            return runs
         except FileError:
             damaged = [place for place in places if (place / CHECKPOINT).exists() and _bad(place)]
             if not damaged:
@@ -228,6 +235,24 @@ def _set_aside(place: Path) -> None:
         number += 1
     place.rename(aside)
     print(f"dtlib: {place}: damaged; kept as {aside.name}, computed anew", file=sys.stderr)
+
+
+def origin() -> dict[str, Any]:
+    """Return what a single run's entry says of where it was trained."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        processor = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)[1]
+    except (OSError, TypeError):
+        processor = platform.machine()
+    return {"commit": _commit(), "torch": version("torch"), "processor": processor}
+
+
+def made_by(config: TrainConfig) -> dict[str, Any]:
+    """Return the :func:`origin` of a run in the store; empty if it is not known."""
+    try:
+        return json.loads((folder(config) / ORIGIN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def provenance() -> dict[str, Any]:

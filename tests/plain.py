@@ -69,6 +69,10 @@ class Actor:
             mean, spread = raw.chunk(2, dim=-1)
             law = Normal((1 + mean) / 2, 0.02 + 0.23 * torch.sigmoid(1 + spread))
             log_prob = law.log_prob(self.value)
+        elif self.head == "original-gaussian":
+            mean = raw.chunk(2, dim=-1)[0]
+            law = Normal(mean, 0.5 * torch.sigmoid(1 + self.network.leaves[-1][0, numbers:]))
+            log_prob = law.log_prob(self.value)
         else:
             law = Categorical(logits=raw.view(*self.value.shape, -1))
             log_prob = law.log_prob(self.value)
@@ -120,6 +124,8 @@ def effects(episode):
     def reward(one):
         pressure = outcome.frame_queue * (one.failure.double() - env.failure_threshold)
         pressure *= env.control_factor
+        if env.objective_scale == "scaled":
+            return -env.reward_scale / env.num_users * (one.energy_j + pressure).sum(-1)
         if env.objective_scale == "mean":
             return -((env.reward_scale * one.energy_j + pressure) / env.num_users).sum(-1)
         energy = one.energy_j / (env.frames * env.frame_slots * env.num_users)
@@ -213,7 +219,8 @@ class PlainLearner:
         """The actors with what each learns from; one for all users has a ratio for each of them."""
         world, decision, config = episode.world, episode.decision, self.config
         env, choice = decision.env, decision.actions.deployment
-        shared, difference = config.actors == "shared", config.credit == "difference"
+        shared, by_twin = config.actors == "shared", config.actors != "per-agent"
+        difference = config.credit == "difference"
         gains = [one.sum(-1) if config.credit == "joint" else one for one in advantages]
         slots = torch.arange(len(gains[0]))
         users, twins, centre = [], [], decision.centre_obs
@@ -223,12 +230,14 @@ class PlainLearner:
             critic = self.critic_of[0 if shared else k]
             own = data(effects(episode))[:, k] if difference else advantages[critic].sum(-1)
             users.append([*map(data, (*arrays, decision.sending[..., one])), own, slots])
-            if shared:
+            if by_twin:
                 arrays = centre[:, :, k], choice[..., one], world.request[..., one]
                 fine = gains[-1] if config.credit == "joint" else gains[-1][:, k]
                 twins.append([*map(data, arrays), fine, slots])
         if shared:
-            users, twins = ([map(torch.cat, zip(*one, strict=True))] for one in (users, twins))
+            users = [map(torch.cat, zip(*users, strict=True))]
+        if by_twin:
+            twins = [map(torch.cat, zip(*twins, strict=True))]
         else:
             twins = [[*map(data, (centre, choice, world.request)), gains[-1], slots]]
 

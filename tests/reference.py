@@ -110,8 +110,13 @@ def _edge_by_loops(env, nearest, home, served, cpu_weight, wired_weight, bits, c
     cpu, wired = [0.0] * env.num_users, [0.0] * env.num_users
     for j in range(env.num_bs):
         hosted = {k: cpu_weight[j][k] for k in served if home[k] == j}
-        for k, given in _divide(env.cpu_hz, hosted).items():
-            cpu[k] = given
+        if env.cpu_sharing == "served":
+            for k, given in _divide(env.cpu_hz, hosted).items():
+                cpu[k] = given
+        else:
+            owners = home.count(j) if env.cpu_sharing == "hosted" else env.num_users
+            for k, used in hosted.items():
+                cpu[k] = used * env.cpu_hz / owners
         for i in range(env.num_bs):
             if i == j:
                 continue
@@ -196,7 +201,9 @@ def simulate_by_loops(world: World, actions: Actions, env: EnvConfig, replica: i
         part = []
         for k in users:
             pressure = eta * held[k] * ((1.0 if failed[k] else 0.0) - eps)
-            if env.objective_scale == "mean":
+            if env.objective_scale == "scaled":
+                part.append(-nu * (energy[k] + pressure) / env.num_users)
+            elif env.objective_scale == "mean":
                 part.append(-(nu * energy[k] + pressure) / env.num_users)
             else:
                 episode = env.frames * env.num_users * env.frame_slots
@@ -279,7 +286,8 @@ def networks(draw: st.DrawFn, **fixed) -> EnvConfig:
         "deadline_s": draw(st.sampled_from([(0.01, 0.05), (0.04, 0.05)])),
         "bs_layout": draw(st.sampled_from(["spread", "random"])),
         "interference": draw(st.sampled_from(["receiver", "eq7"])),
-        "objective_scale": draw(st.sampled_from(["mean", "letter"])),
+        "cpu_sharing": draw(st.sampled_from(["slices", "hosted", "served"])),
+        "objective_scale": draw(st.sampled_from(["scaled", "mean", "letter"])),
         "energy_of_failed": draw(st.sampled_from(["deadline", "full", "none"])),
         "centre_delay": draw(st.sampled_from(["capped", "letter"])),
         "migrating_transmits": draw(st.booleans()),

@@ -9,12 +9,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dtlib.distributions import BetaTerms, CategoricalTerms, GatedTerms, GaussianTerms
+from dtlib.distributions import (
+    BetaTerms,
+    CategoricalTerms,
+    GatedTerms,
+    GaussianTerms,
+    OriginalGaussianTerms,
+)
 from dtlib.networks import PLAIN, Columns, Rows, pad
 
-Head = Literal["beta", "gaussian", "categorical"]
+Head = Literal["beta", "gaussian", "original-gaussian", "categorical"]
 Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
-TERMS = {"beta": BetaTerms, "gaussian": GaussianTerms, "categorical": CategoricalTerms}
+TERMS = {
+    "beta": BetaTerms,
+    "gaussian": GaussianTerms,
+    "original-gaussian": OriginalGaussianTerms,
+    "categorical": CategoricalTerms,
+}
 
 
 @dataclass(frozen=True)

@@ -140,8 +140,8 @@ class Learner:
 
     def _batches(self, episodes: Sequence[Episode], advantage: Tensor) -> list[ActorBatch]:
         """Lay out each agent's data in all runs."""
-        shared = self.config.actors == "shared"
-        by_kind, slots = columns(self.config.env, shared=shared), advantage[0, 0, 0].numel()
+        by_kind = columns(self.config.env, shared=self.config.twin_by_twin)
+        slots = advantage[0, 0, 0].numel()
         runs = [self._data(one, advantage[:, run].flatten(2)) for run, one in enumerate(episodes)]
         kinds = [
             kind for kind, stack in self.policies[0].stacks.items() for _ in range(stack.count)
@@ -165,7 +165,7 @@ class Learner:
             own = data(difference_reward(world, power, mean, episode.outcome, env))
         else:
             joint = advantage.sum(1)
-            critics = self.critic_of[:users] if config.actors == "per-agent" else [0] * users
+            critics = [0] * users if config.shares_users else self.critic_of[:users]
             own = torch.stack([joint[c] for c in critics], dim=-1)
         by_user = config.credit != "joint"
         others = self.critic_of[-env.num_bs - 1 :]
@@ -175,10 +175,13 @@ class Learner:
 
         mine = data(decision.user_obs), data(decision.power_unit), data(decision.sending), own
         choice = data(decision.centre_obs), data(decision.actions.deployment), data(world.request)
-        if config.actors == "shared":
-            found = [_all_users(config.head, *mine[:3], scale(own))]
+        if config.twin_by_twin:
             by_twin = fine[-1] if by_user else fine[-1][:, None].expand(-1, users)
             centre = _all_users("categorical", *choice, by_twin)
+        else:
+            centre = actor_data("categorical", *choice, fine[-1], users)
+        if config.shares_users:
+            found = [_all_users(config.head, *mine[:3], scale(own))]
         else:
             found = [
                 actor_data(
@@ -187,7 +190,6 @@ class Learner:
                 )
                 for k in range(users)
             ]  # fmt: skip
-            centre = actor_data("categorical", *choice, fine[-1], users)
         found += [
             actor_data(config.head, station_obs[:, m], weight[:, m], mask[:, m], fine[m], users)
             for m in range(env.num_bs)

@@ -49,8 +49,8 @@ class MADDPG:
         self, policies: Policies, outputs: int, generator: Generator, device: torch.device | str
     ) -> Team:
         env, begins = self.config.env, 1 + 2 * self.config.env.num_bs
-        shared = self.config.actors == "shared"
-        begins_users, twins = (0, env.num_users) if shared else (begins, 1)
+        begins_users = 0 if self.config.shares_users else begins
+        twins = env.num_users if self.config.twin_by_twin else 1
         actors = {
             "users": Actors(policies.users, self.config, env.num_users, constant=begins_users),
             "stations": Actors(policies.stations, self.config, env.num_bs, constant=begins),
@@ -58,7 +58,7 @@ class MADDPG:
         }
         size = state_size(env, self.config.critic_sees_queue)
         own = ["users"] * (self.config.credit == "difference")
-        apart = own + ["centre"] * (shared and self.config.credit != "joint")
+        apart = own + ["centre"] * (self.config.twin_by_twin and self.config.credit != "joint")
         return Team(actors, size, outputs, self.config, generator, device, apart, own)
 
     @staticmethod

@@ -129,7 +129,7 @@ def recall(
     }
     asked = world.request
     choice = one_hot(rows["choice"].long()[None], env.num_bs) * asked.unsqueeze(-1)
-    if config.actors == "shared":  # one network decides twin by twin: each is an agent
+    if config.twin_by_twin:  # one network decides twin by twin: each is an agent
         obs["centre"] = observe_twins(world, env)[0].transpose(0, 1)
         choice, asked = choice.transpose(0, 2), asked.transpose(0, 2)
     sending = world.request if env.migrating_transmits else served
