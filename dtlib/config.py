@@ -21,7 +21,6 @@ YOUNGER: dict[str, Any] = {
     "averaged": 0.0,
     "cpu_sharing": "served",
     "gaussian": "bounded",
-    "greedy": "mean",
 }
 """Fields that came without such a change, with the value that the code had before. JSON does not
 have them there, so that what was made before keeps its key."""
@@ -314,11 +313,6 @@ class TrainConfig(_Settings):
         description="Gaussian-HAPPO's policy: HARL's on the range itself, mean 0 at first, a "
         "deviation for each number whatever is observed; or its mean in the middle at first, and "
         "a deviation that is a network's output, held above 2 % of the range",
-    )
-    greedy: Literal["mode", "mean"] = Field(
-        "mode",
-        description="what MUs and base stations do where nothing is drawn, on held-out worlds: the "
-        "likeliest action, as the centre does, or the mean one",
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
         "watt",

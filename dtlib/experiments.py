@@ -180,6 +180,14 @@ EXPERIMENTS = {
             baselines=HERE,
         ),
         Experiment(
+            "outage",
+            "Failures of trained Beta-HAPPO against the number of users: where the knee lies",
+            {"beta-happo": {}},
+            BEYOND,
+            axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
+            baselines=HERE[:1],
+        ),
+        Experiment(
             "steps",
             "From Table I to the companion, one setting at a time, and each taken back by itself",
             {"companion": {}} | TAKEN_BACK | forward(),

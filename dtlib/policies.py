@@ -241,7 +241,7 @@ class Policies:
         generators: Sequence[Generator] | None,
         bar: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Actions [R, N, A, D] of A agents, and their mean ones; zero where there is no mask.
+        """Actions [R, N, A, D] of A agents, and their mean actions; zero where there is no mask.
 
         Each network runs only on slots in which it has something to decide, one after another:
         their hidden layers then stay in the cache, which is faster than one product over all.
@@ -262,16 +262,13 @@ class Policies:
             parts = raw.shape[1] // mask.shape[-1]
             values = [raw.flatten()[place + part * mask.shape[-1]] for part in range(parts)]
             limit = 0.0 if bar is None else bar[replica, :, agent][slot, column]
-            head, where = self.config.head, (slot, column)
-            mean[replica, :, agent].index_put_(where, mean_action(head, values, limit))
+            middle = mean_action(self.config.head, values, limit)
+            mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
                 noise = self.config.noise_variance * self.config.left(self.progress) ** 2
-                taken = sample(head, values, generators[replica], noise)
-            else:
-                likeliest = self.config.greedy == "mode"
-                taken = (mode_action if likeliest else mean_action)(head, values, limit)
-            result[replica, :, agent].index_put_(where, taken)
-        return result.view(shape), mean.view(shape)
+                drawn = sample(self.config.head, values, generators[replica], noise)
+                result[replica, :, agent].index_put_((slot, column), drawn)
+        return (mean if generators is None else result).view(shape), mean.view(shape)
 
     def _choose(self, obs: Tensor, generators: Sequence[Generator] | None) -> Tensor:
         env = self.config.env
@@ -322,16 +319,6 @@ def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) ->
         return gaussian_parameters(*raw, head == "original-gaussian")[0]
     one, two = map(beta_parameters, raw)
     return one / (one + two)
-
-
-def mode_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) -> Tensor:
-    """Return the likeliest actions on the scale of [0, 1]; see :func:`mean_action`."""
-    if len(raw) == 3:
-        return mode_action(head, raw[:2]).masked_fill(raw[2] <= bar, 0)
-    if head != "beta":
-        return mean_action(head, raw)
-    one, two = (beta_parameters(part) - 1 for part in raw)
-    return (one / (one + two)).nan_to_num(0.5)  # both are 1: all are as likely
 
 
 def sample(

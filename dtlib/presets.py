@@ -40,7 +40,6 @@ WORK_CONSERVING: dict[str, Any] = {
         "objective_scale": "mean",
         "energy_of_failed": "deadline",
     },
-    "greedy": "mean",
     "gaussian": "bounded",
 }
 """The network in which a server's CPU serves whoever it serves; all presets have it there."""
