@@ -13,6 +13,7 @@ import click
 from dtlib import paths
 from dtlib.checkpoint import FileError
 from dtlib.config import ConfigError, TrainConfig
+from dtlib.presets import NETWORKS
 
 
 class _OneLine(click.Group):
@@ -46,19 +47,27 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name.strip(), value
 
 
-def settings(preset: str, assignments: tuple[str, ...], **changes: Any) -> TrainConfig:
-    """Return a preset's settings with ``name=value`` and ``env.name=value`` assignments."""
+def settings(
+    preset: str, assignments: tuple[str, ...], network: str = NETWORKS[0], **changes: Any
+) -> TrainConfig:
+    """Return a preset's settings in a network with ``name=value`` and ``env.name=value`` assignments."""
     values: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
     for name, value in map(parse_setting, assignments):
         target, leaf = values, name
         if name.startswith("env."):
             target, leaf = values.setdefault("env", {}), name.removeprefix("env.")
         target[leaf] = value
-    return TrainConfig.from_preset(preset, **values)
+    for name in ("preset", "network"):
+        if name in values:
+            raise ConfigError(f"--set {name}={values[name]}: is chosen by --{name}")
+    return TrainConfig.from_preset(preset, network, **values)
 
 
 _preset = click.option(
     "--preset", default="quick", show_default=True, help="smoke, quick, companion or paper."
+)
+_network = click.option(
+    "--network", default=NETWORKS[0], show_default=True, help=f"{' or '.join(NETWORKS)}."
 )
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
 _jobs = click.option(
@@ -77,6 +86,7 @@ _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's
 @main.command()
 @click.option("--algorithm", help="The learner [default: beta-happo].")
 @_preset
+@_network
 @click.option("--seed", type=int, help="Seed of the run [default: 0].")
 @click.option(
     "--set", "assignments", multiple=True, metavar="NAME=VALUE",
@@ -87,11 +97,11 @@ _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's
 @_device
 @_quiet
 def train(
-    algorithm: str | None, preset: str, seed: int | None, assignments: tuple[str, ...],
-    out: Path, threads: int | None, device: str, quiet: bool,
+    algorithm: str | None, preset: str, network: str, seed: int | None,
+    assignments: tuple[str, ...], out: Path, threads: int | None, device: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Train one run, or take it up where it was stopped."""
-    config = settings(preset, assignments, algorithm=algorithm, seed=seed)
+    config = settings(preset, assignments, network, algorithm=algorithm, seed=seed)
     from dtlib.devices import cores
     from dtlib.training import train as run_training
 
@@ -145,9 +155,13 @@ def figure(
     keep: bool, finished: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Run what figure NAME needs and write its data to results/PRESET/."""
-    from dtlib import datasets, experiments, figures, results
+    from dtlib import datasets, experiments, figures, readings, results
     from dtlib.runner import Effort
 
+    if name == "readings":  # of rules: nothing is trained
+        place = readings.write(preset, jobs, not quiet)
+        click.echo(f"{paths.relative(place)}: table and manifest are written")
+        return
     experiment = experiments.find(name)
     effort = Effort(jobs, device, scheduler, not quiet)
     place = datasets.write(experiment, preset, seeds, effort, keep, finished)

@@ -94,6 +94,11 @@ class _Settings(BaseModel):
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
+def _check_name(field: str, value: Any, known: Iterable[str]) -> None:
+    if value not in list(known):
+        raise ConfigError(f"{field} = {_show(value)}: must be one of {', '.join(known)}")
+
+
 def _without_younger(values: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in values.items() if k not in YOUNGER or v != YOUNGER[k]}
     return {k: _without_younger(v) if k == "env" else v for k, v in kept.items()}
@@ -225,6 +230,16 @@ class EnvConfig(_Settings):
                 f"frame_slots = {self.frame_slots} (0 ≤ G < T)"
             )
         return self
+
+    @classmethod
+    def named(cls, network: str = NETWORKS[0], **changes: Any) -> EnvConfig:
+        """Return the network ``section-v``, the default, or ``work-conserving``, with changes.
+
+        Raises:
+            ConfigError: no such network, or a value that is not allowed.
+        """
+        _check_name("network", network, NETWORKS)
+        return cls(**preset_of("paper", network=network).get("env", {}) | changes)
 
     @property
     def slots(self) -> int:
@@ -420,9 +435,8 @@ class TrainConfig(_Settings):
         Raises:
             ConfigError: unknown preset or field, or a value that is not allowed.
         """
-        for name, value, known in (("preset", preset, PRESETS), ("network", network, NETWORKS)):
-            if value not in list(known):
-                raise ConfigError(f"{name} = {_show(value)}: must be one of {', '.join(known)}")
+        _check_name("preset", preset, PRESETS)
+        _check_name("network", network, NETWORKS)
         values = preset_of(preset, changes.get("algorithm", ""), network) | {"preset": preset}
         if isinstance(changes.get("env", {}), dict):
             return cls(**merge(values, changes))
