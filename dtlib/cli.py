@@ -50,7 +50,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
 def settings(
     preset: str, assignments: tuple[str, ...], network: str = NETWORKS[0], **changes: Any
 ) -> TrainConfig:
-    """Return a preset's settings in a network with ``name=value`` and ``env.name=value`` assignments."""
+    """Return a preset's settings, with ``name=value`` and ``env.name=value`` assignments."""
     values: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
     for name, value in map(parse_setting, assignments):
         target, leaf = values, name
