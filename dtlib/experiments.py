@@ -113,7 +113,7 @@ EXPERIMENTS = {
             "Convergence: rewards and energy against time slots",
             VARIANTS,
             {"smoke": 1, "quick": 2, "companion": 3, "paper": 1},
-            {"quick": 60, "companion": {"maddpg": 100}, "paper": SO_FAR},
+            {"quick": 50, "companion": {"maddpg": 100}, "paper": SO_FAR},
             ("fig04", "fig05", "fig06"),
         ),
         Experiment(
@@ -163,7 +163,7 @@ EXPERIMENTS = {
             "Energy and failures against the control factor",
             {"beta-happo": {}},
             ONCE | {"quick": 2},
-            HALF | {"quick": 60},
+            HALF | {"quick": 50},
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
             },
@@ -192,7 +192,7 @@ EXPERIMENTS = {
             "From Table I to the companion, one setting at a time, and each taken back by itself",
             {"companion": {}} | TAKEN_BACK | forward(),
             BEYOND,
-            HALF | {"quick": 20},
+            HALF | {"quick": {"long episodes": 6, FORWARD[0]: 6}},
         ),
         Experiment(
             "partition",
@@ -208,6 +208,14 @@ EXPERIMENTS = {
                 )
             },
             baselines=THERE,
+            network=NETWORKS[1],
+        ),
+        Experiment(
+            "published",
+            "Table I and Fig. 3 to the letter in the work-conserving network",
+            VARIANTS,
+            {"paper": 3},
+            {"paper": {"maddpg": 20}},
             network=NETWORKS[1],
         ),
         Experiment(

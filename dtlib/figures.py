@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
@@ -24,8 +23,6 @@ from dtlib.plots import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
 ENERGY = "energy per user and slot (mJ)"
 FAILED = "failed requests (%)"
-LINEAR = 0.1
-"""Rewards r_g whose size is less are on a linear scale."""
 
 REFERENCES = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
@@ -81,8 +78,6 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
 def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
     """Draw Figs. 4, 5 and 6 one below the other.
 
-    Of a reward in full queues, what is above ``LINEAR`` or below its negative is on a log scale.
-
     Args:
         data: of the experiment ``fig04_06``.
         window: episodes that the running mean covers; a tenth of the run if absent.
@@ -96,9 +91,6 @@ def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
         ax.set_title(name)
         if metric.endswith("_mj"):
             ax.set_ylim(bottom=0)
-        if metric == "reward_global":
-            ax.set_yscale("symlog", linthresh=LINEAR)
-            ax.axhspan(-LINEAR, LINEAR, color=FAINT, alpha=0.15, linewidth=0)
         if ax is not axes[1]:
             ax.get_legend().remove()
         if ax is not axes[-1]:
@@ -140,6 +132,8 @@ SWEEPS = {
     "fig10": ("request probability λ", "Fig. 10", "the failures beside it"),
     "fig12": ("control factor η", "Fig. 12: energy", "Fig. 12: failures"),
     "fig13_14": ("mobile users K", "Fig. 13", "Fig. 14"),
+    "outage": ("mobile users K", "energy", "failures"),
+    "partition": ("mobile users K", "energy, CPU divided", "failures, CPU divided"),
 }
 """Abscissa of each sweep, and titles of its energy and its failures."""
 
@@ -147,22 +141,18 @@ SWEPT_METRICS = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests
 """Columns that sweeps show, with their names and the factor to the unit."""
 
 
-def sweep(
-    data: pd.DataFrame, logarithmic: bool | None = None, failing: Sequence[str] | None = None
-) -> Figure:
+def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
     """Draw energy and failures against what is swept: each seed, means, 95 % intervals, baselines.
 
     Args:
         data: of one of ``SWEEPS``.
         logarithmic: the scale of energy; if absent, it is where learners' values differ fivefold.
-        failing: algorithms whose failures are drawn; all if absent.
     """
     label, *titles = SWEEPS[data["figure"].iloc[0]]
     data = with_millijoules(data)
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH), sharex=True)
     for ax, title, (metric, (name, unit)) in zip(axes, titles, SWEPT_METRICS.items(), strict=True):
-        shown = data if unit == 1 or failing is None else data[data["algorithm"].isin(failing)]
-        for algorithm, part in shown.groupby("algorithm", sort=False):
+        for algorithm, part in data.groupby("algorithm", sort=False):
             points(ax, part.assign(y=unit * part[metric]), ALGORITHMS[algorithm])
         ax.set(xlabel=label, ylabel=name, title=title)
         ax.set_xticks(sorted(data["x"].unique()))
@@ -173,6 +163,30 @@ def sweep(
         from_zero(axes[0])
     from_zero(axes[1])
     legend_below(figure, axes[0])
+    return figure
+
+
+PRINTED = {25: 0.0, 58: 100.0}
+"""Failed requests in % that Section V states, by K."""
+
+
+def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
+    """Draw failures against the number of users under several readings of the paper.
+
+    Args:
+        rows: as :func:`dtlib.readings.measure` returns.
+        names: of readings.
+        rule: whose failures.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * WIDTH))
+    shown = rows[(rows["axis"] == "K") & (rows["rule"] == rule)]
+    for number, name in enumerate(names):
+        part = shown[shown["reading"] == name]
+        style = {"color": PALETTE[number], "marker": "osD^vP"[number % 6], "label": name}
+        ax.plot(part["x"], 100 * part["failure_ratio_requests"], **style)
+    ax.plot(*zip(*PRINTED.items(), strict=True), "*", color=ALARM, markersize=14, label="the paper")
+    ax.set(xlabel="mobile users K", ylabel=FAILED, ylim=(-3, 106))
+    legend_below(figure, ax)
     return figure
 
 
@@ -255,10 +269,9 @@ def _of_bandwidth(who: str, width: float, colours: dict[float, str]) -> dict[str
 DRAW = dict.fromkeys(SWEEPS, sweep) | {
     "fig04_06": convergence,
     "fig11": data_size,
-    "fig12": partial(sweep, failing=LEARNERS),
+    "published": convergence,
 }
-"""How each experiment is drawn, from its data. What is not learnt does not depend on η: in Fig. 12
-its failures, which are many more, would only hide how the learner's change."""
+"""How each experiment is drawn, from its data."""
 
 
 def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:

@@ -38,6 +38,9 @@ ALGORITHMS: dict[str, dict[str, str]] = {
     "channel-inversion": {
         "color": PALETTE[4], "marker": "v", "linestyle": "--", "label": "channel inversion",
     },
+    "power-on-demand": {
+        "color": PALETTE[5], "marker": "P", "linestyle": "--", "label": "power on demand",
+    },
     "equal-power": {"color": PALETTE[7], "marker": "x", "linestyle": "--", "label": "equal power"},
 }  # fmt: skip
 """How each learner and each reference policy is drawn: keywords of ``Axes.plot``."""

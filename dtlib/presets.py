@@ -76,7 +76,7 @@ def merge(*parts: dict[str, Any]) -> dict[str, Any]:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": merge(COMPANION, SMOKE),
-    "quick": merge(COMPANION, {"episodes": 40}),
+    "quick": merge(COMPANION, {"episodes": 30}),
     "companion": COMPANION,
     "paper": {},
 }
@@ -95,8 +95,12 @@ OFF_POLICY: dict[str, dict[str, Any]] = {
     "work-conserving": _FOUND | {"silent_below": 0.0},
 }
 """What MADDPG has otherwise, by network: found best for it among values that were tried."""
-PRINTED: dict[str, Any] = {"replay_slots": 30_000, "updates_per_frame": 25}
-"""What it has in the preset ``paper``: Table I's rate, its noise, and Rp updates in each frame."""
+PRINTED: dict[str, dict[str, Any]] = {
+    "section-v": {"replay_slots": 30_000, "updates_per_frame": 25},
+    "work-conserving": {"learning_rate": 1e-3, "replay_slots": 30_000, "silent_below": 0.0},
+}
+"""What it has in the preset ``paper``, beside Table I's noise: Table I's rate and Rp updates in a
+frame; in the work-conserving network a rate of its own and ten updates."""
 
 
 def preset_of(name: str, algorithm: str = "", network: str = NETWORKS[0]) -> dict[str, Any]:
@@ -104,4 +108,4 @@ def preset_of(name: str, algorithm: str = "", network: str = NETWORKS[0]) -> dic
     values = (PRESETS if network == NETWORKS[0] else _THERE)[name]
     if algorithm != "maddpg":
         return values
-    return merge(values, PRINTED if name == "paper" else OFF_POLICY[network])
+    return merge(values, (PRINTED if name == "paper" else OFF_POLICY)[network])

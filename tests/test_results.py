@@ -19,7 +19,8 @@ MANIFESTS = sorted(
 def test_there_are_results():
     """The quick preset of every figure, which notebooks and book draw."""
     known = {(one.parts[-3], one.parts[-2]) for one in MANIFESTS}
-    assert known >= {("quick", name) for name in experiments.EXPERIMENTS}
+    quick = {name for name, one in experiments.EXPERIMENTS.items() if "quick" in one.seeds}
+    assert known >= {("quick", name) for name in quick}
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: "-".join(path.parts[-3:-1]))
@@ -61,9 +62,10 @@ SWEPT = [one for one in claims.CLAIMS if one.figure >= "fig07" and "Beyond K" no
 @pytest.mark.parametrize("claim", SWEPT, ids=lambda claim: claim.sentence)
 def test_quick_runs_have_the_trends_of_full_ones(claim):
     """Wherever the full results leave no doubt about a sign."""
-    full, quick = (
-        claim.check(claims.source(claim.figure, [preset])) for preset in ("companion", "quick")
-    )
+    known = [claims.source(claim.figure, [preset]) for preset in ("companion", "quick")]
+    if known[0] is None:
+        pytest.skip("no full results of this figure are committed yet")
+    full, quick = map(claim.check, known)
     if full.verdict in ("reproduced", "direction only", "contradicted"):
         assert np.sign(np.mean(quick.values)) == np.sign(np.mean(full.values))
 
@@ -91,13 +93,13 @@ def test_the_books_pictures_are_of_these_results(path, tmp_path):
 
 @pytest.mark.parametrize(
     ("metric", "sign"),
-    [("reward_centre", 1), ("failure_ratio_requests", -1), ("energy_per_user_slot_j", -1)],
-)
+    [
+        ("reward_global", 1), ("reward_centre", 1), ("failure_ratio_requests", -1),
+        ("energy_per_user_slot_j", -1),
+    ],
+)  # fmt: skip
 def test_it_learns(metric, sign):
-    """Beta-HAPPO: the last tenth of every seed is better than the first of any.
-
-    The reward r_g is no measure of that: it is highest while a queue of the first episodes drains.
-    """
+    """Beta-HAPPO: the last tenth of every seed is better than the first of any."""
     table = pd.read_csv(paths.results() / "quick" / "fig04_06" / "data.csv")
     runs = table[table["algorithm"] == "beta-happo"].sort_values("x").groupby("seed")[metric]
     tenth = len(table["x"].unique()) // 10

@@ -22,9 +22,10 @@ SPECIAL = {
     "fig12_control_factor": {"preset": "smoke", "seeds": "2"},
     "fig13_14_many_users": {"preset": "smoke"},
     "scoreboard": {"only": "contradicted"},
-    "sensitivity": {"users": "[3, 9]", "frames": "1", "worlds": "1"},
+    "what_companion_changes": {"preset": "smoke"},
+    "which_world": {"preset": "smoke"},
 }  # fmt: skip
-TABLES = ("scoreboard", "sensitivity")
+TABLES = ("scoreboard",)
 """Pages without a picture."""
 NAMES = sorted(one.stem for one in paths.notebooks().glob("*.ipynb"))
 
@@ -41,7 +42,7 @@ def test_all_are_there():
         "10_cost", "11_genie", "ablations", "comparison", "fig04_06_convergence",
         "fig07_08_users", "fig09_base_stations", "fig10_request_probability",
         "fig11_data_size_bandwidth", "fig12_control_factor", "fig13_14_many_users",
-        "scoreboard", "sensitivity",
+        "scoreboard", "what_companion_changes", "which_world",
     ]  # fmt: skip
 
 
