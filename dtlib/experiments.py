@@ -113,7 +113,7 @@ EXPERIMENTS = {
             "Convergence: rewards and energy against time slots",
             VARIANTS,
             {"smoke": 1, "quick": 2, "companion": 3, "paper": 1},
-            {"quick": 50, "companion": {"maddpg": 100}, "paper": SO_FAR},
+            {"quick": 50, "companion": {"maddpg": 50}, "paper": SO_FAR},
             ("fig04", "fig05", "fig06"),
         ),
         Experiment(
@@ -162,7 +162,7 @@ EXPERIMENTS = {
             "fig12",
             "Energy and failures against the control factor",
             {"beta-happo": {}},
-            ONCE | {"quick": 2},
+            ONCE | {"quick": 3},
             HALF | {"quick": 50},
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
@@ -173,7 +173,7 @@ EXPERIMENTS = {
             "fig13_14",
             "Energy and failures with many users",
             {"beta-happo": {}},
-            ONCE | {"quick": 2},
+            ONCE | {"quick": 3},
             HALF,
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
