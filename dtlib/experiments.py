@@ -192,7 +192,7 @@ EXPERIMENTS = {
             "From Table I to the companion, one setting at a time, and each taken back by itself",
             {"companion": {}} | TAKEN_BACK | forward(),
             BEYOND,
-            HALF | {"quick": {"long episodes": 6, FORWARD[0]: 6}},
+            HALF | {"quick": dict.fromkeys(("long episodes", *FORWARD), 6)},
         ),
         Experiment(
             "partition",
