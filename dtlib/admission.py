@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from dtlib.config import EnvConfig
-from dtlib.genie import _coupling, _evaluate, _fit, _Slots, genie
+from dtlib.genie import _coupling, _evaluate, _fit, _Slots, alone, genie
 from dtlib.world import World
 
 
@@ -68,13 +68,13 @@ def genie_under_threshold(
         rounds: of thresholds.
     """
     threshold = env.failure_threshold if threshold is None else threshold
-    slots = _Slots.of(world, world.request, world.association, env)
+    slots = _Slots.of(world, world.request, world.association, alone(env))
     spare = math.floor(threshold * len(slots.served) + 1e-9)
     kept = wanted = chosen = torch.zeros_like(slots.served)
-    alone, bound, best = _marginal(slots, kept)[1], 0.0, math.inf
+    first, bound, best = _marginal(slots, kept)[1], 0.0, math.inf
     for _ in range(rounds):
         energy_j, cost = _marginal(slots, kept)
-        value = torch.where(kept, cost, alone)
+        value = torch.where(kept, cost, first)
         cheapest = value[_cheapest(value, slots.served, spare)]
         bound = max(bound, (energy_j.sum() - cost[kept].sum() + cheapest.sum()).item())
         cost = torch.where(wanted & ~kept, math.inf, cost)

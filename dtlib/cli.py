@@ -154,7 +154,11 @@ def figure(
     name: str, preset: str, seeds: int | None, jobs: int, device: str, scheduler: str,
     keep: bool, finished: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    """Run what figure NAME needs and write its data to results/PRESET/."""
+    """Run what figure NAME needs and write its data to results/PRESET/.
+
+    NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps; or
+    readings, which holds readings of the paper against its sentences and trains nothing.
+    """
     from dtlib import datasets, experiments, figures, readings, results
     from dtlib.runner import Effort
 

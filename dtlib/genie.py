@@ -367,7 +367,7 @@ def genie(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> G
     power, energy_j, feasible = _spend(slots, shares)
     lead = served.shape[:2]
     if env.cpu_sharing != "served":
-        shares = (torch.ones_like(shares[0]), *shares[1:])
+        shares = (slots.served.double(), *shares[1:])
     arrays = (power, *shares, energy_j, feasible)
     return Genie(*(array.unflatten(0, lead) for array in arrays))
 
@@ -380,13 +380,22 @@ def _spend(slots: _Slots, shares: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, T
     return power, energy_j, fits[:, 0]
 
 
+def alone(env: EnvConfig) -> EnvConfig:
+    """Return the network in which a twin may have a whole server wherever the others live.
+
+    Slices are the same everywhere. Where the owners of a server are those that it hosts, a twin
+    whose user has others beside it may find an empty one elsewhere.
+    """
+    return env.replace(cpu_sharing="served") if env.cpu_sharing == "hosted" else env
+
+
 def floor(world: World, served: Tensor, env: EnvConfig) -> Tensor:
     """Return what requests cost at least wherever twins live: whole servers for each, and no wires.
 
     Returns:
         [R, N, K], J; infinite in slots in which no deployment serves all.
     """
-    slots = _Slots.of(world, served, world.association, env)
+    slots = _Slots.of(world, served, world.association, alone(env))
     whole = tuple(torch.ones_like(slots.deadline_s) for _ in slots.resources)
     return _spend(slots, whole)[1].unflatten(0, served.shape[:2])
 

@@ -191,7 +191,7 @@ class MLPStack:
         activation: ``"relu"`` or ``"tanh"``.
         output_gain: gain of the orthogonal initial output layer; hidden layers have √2.
         generator: of the initial weights.
-        blind: how many outputs, the last ones, depend on no input: only their biases learn.
+        blind: outputs that depend on no input: only their biases learn.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class MLPStack:
         activation: str = "relu",
         output_gain: float = 1.0,
         generator: Generator | None = None,
-        blind: int = 0,
+        blind: slice = slice(0),
     ) -> None:
         self.sizes, self.activation, self.blind = tuple(sizes), activation, blind
         self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
@@ -213,9 +213,8 @@ class MLPStack:
         self._keep_blind(self.weights)
 
     def _keep_blind(self, weights: Sequence[Tensor]) -> None:
-        """Let the last ``blind`` outputs take nothing from below: of weights, or of gradients."""
-        if self.blind:
-            weights[-1][:, :, -self.blind :] = 0
+        """Let ``blind`` outputs take nothing from below: of weights, or of gradients."""
+        weights[-1][:, :, self.blind] = 0
 
     def _bind(self, flat: Tensor) -> None:
         """Make ``flat`` [A, parameters] the storage."""

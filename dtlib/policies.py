@@ -128,7 +128,9 @@ class Policies:
         """How much of the training is over, from 0 to 1: exploration may fall with it."""
         env, hidden = config.env, config.hidden_sizes
 
-        def stack(count: int, inputs: int, outputs: int, blind: int = 0) -> MLPStack:
+        def stack(count: int, inputs: int, outputs: int, numbers: int = 0) -> MLPStack:
+            original = config.head == "original-gaussian"  # deviations follow the means
+            blind = slice(numbers, 2 * numbers) if original else slice(0)
             sizes = (inputs, *hidden, outputs)
             return MLPStack(count, sizes, config.activation, config.output_gain, generator, blind)
 
@@ -136,9 +138,8 @@ class Policies:
         users = user_size(env, config.observation == "derived")
         count = 1 if config.shares_users else env.num_users
         weights = 2 * env.num_users
-        original = config.head == "original-gaussian"
-        self.users = stack(count, users, parts + config.chooses_silence, int(original))
-        self.stations = stack(env.num_bs, station_size(env), weights * parts, weights * original)
+        self.users = stack(count, users, parts + config.chooses_silence, 1)
+        self.stations = stack(env.num_bs, station_size(env), weights * parts, weights)
         if config.twin_by_twin:
             self.centre = stack(1, twin_size(env), env.num_bs)
         else:

@@ -119,19 +119,20 @@ def get_together(
     """
     with locked([folder(config) for config in configs], wait):
         places = [_place(config, episodes) for config in configs]
+        before = [_stamp(place) for place in places]
         try:
             runs = train_together(configs, places, episodes=episodes, device=device)
-            for place in places:
-                if not (place / ORIGIN).exists():
-                    write_text(place / ORIGIN, json.dumps(origin(), indent=1) + "\n")
-            return runs
         except FileError:
             damaged = [place for place in places if (place / CHECKPOINT).exists() and _bad(place)]
             if not damaged:
                 raise
             for place in damaged:
                 _set_aside(place)
-            return train_together(configs, places, episodes=episodes, device=device)
+            runs = train_together(configs, places, episodes=episodes, device=device)
+        for place, stamp in zip(places, before, strict=True):
+            if _stamp(place) != stamp and not (place / ORIGIN).exists():  # not what was only read
+                write_text(place / ORIGIN, json.dumps(origin(), indent=1) + "\n")
+        return runs
 
 
 def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
@@ -219,6 +220,14 @@ def read_table(path: Path) -> pd.DataFrame | None:
         _set_aside(path)
         return None
     return pd.read_csv(io.StringIO(text))
+
+
+def _stamp(place: Path) -> int:
+    """Return when a run was last at work; 0 if it has not been."""
+    try:
+        return (place / CHECKPOINT).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _bad(place: Path) -> bool:

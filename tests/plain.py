@@ -71,7 +71,8 @@ class Actor:
             log_prob = law.log_prob(self.value)
         elif self.head == "original-gaussian":
             mean = raw.chunk(2, dim=-1)[0]
-            law = Normal(mean, 0.5 * torch.sigmoid(1 + self.network.leaves[-1][0, numbers:]))
+            spread = self.network.leaves[-1][0, numbers : 2 * numbers]  # whatever is observed
+            law = Normal(mean, 0.5 * torch.sigmoid(1 + spread))
             log_prob = law.log_prob(self.value)
         else:
             law = Categorical(logits=raw.view(*self.value.shape, -1))

@@ -80,8 +80,7 @@ def test_a_checkpoint_without_its_mean(tmp_path, message):
 def test_a_younger_field_leaves_keys_as_they_were():
     """Committed rows are found by keys that were made before the field was there."""
     assert "averaged" in YOUNGER and "averaged" not in json.loads(TINY.canonical_json())
-    for name, value in YOUNGER.items():
-        assert TrainConfig.model_fields[name].default == value
+    assert TrainConfig.model_fields["averaged"].default == YOUNGER["averaged"]
     assert store.key(AVERAGED) != store.key(TINY) == store.key(TINY.replace(averaged=0))
     assert TrainConfig.from_dict(json.loads(TINY.canonical_json())) == TINY
     assert TrainConfig.from_dict(json.loads(AVERAGED.canonical_json())) == AVERAGED

@@ -7,8 +7,10 @@ import torch
 
 from dtlib import Actions, EnvConfig, sample_world, simulate
 from dtlib.algorithms.credit import difference_reward, reward_streams
+from dtlib.presets import WORK_CONSERVING
 
-SMALL = EnvConfig(num_users=5, num_bs=3, frame_slots=4, frames=6, migration_slots=1, area_m=400)
+SIZE = {"num_users": 5, "num_bs": 3, "frame_slots": 4, "frames": 6, "migration_slots": 1}
+SMALL = EnvConfig.named("work-conserving", **SIZE, area_m=400)
 
 
 def play(env, seed=0):
@@ -32,6 +34,9 @@ VARIANTS = [
     {"energy_of_failed": "none"},
     {"energy_of_failed": "full", "objective_scale": "letter"},
     {"migrating_transmits": True, "control_factor": 0.3},
+    {"objective_scale": "scaled"},
+    {"cpu_sharing": "hosted", "cpu_hz": 5e9, "energy_of_failed": "full"},
+    {name: getattr(EnvConfig(), name) for name in WORK_CONSERVING["env"]} | {"cpu_hz": 4e9},
 ]
 
 
@@ -50,9 +55,10 @@ def test_difference_is_that_of_two_simulations(changes, factor):
         other = simulate(world, replace(actions, power=power), env)
         # The queue of later slots differs: take the reward under the queue as it was.
         pressure = env.control_factor * outcome.frame_queue
-        scale = 1 / env.num_users if env.objective_scale == "mean" else env.reward_scale
-        energy = env.reward_scale * (other.energy_j - outcome.energy_j)
-        energy /= env.num_users * (1 if env.objective_scale == "mean" else env.slots)
+        users, nu = env.num_users, env.reward_scale
+        scale = {"scaled": nu / users, "mean": 1 / users, "letter": nu}[env.objective_scale]
+        energy = nu * (other.energy_j - outcome.energy_j)
+        energy /= users * (env.slots if env.objective_scale == "letter" else 1)
         failed = other.failure.double() - outcome.failure.double()
         expected = (energy + scale * pressure * failed).sum(-1)
         expected = torch.where(sends[..., user], expected, 0)

@@ -36,7 +36,7 @@ def test_convergence(data):
     means = [line.get_ydata() for line in energy.lines if len(line.get_ydata()) == 20]
     assert any(np.allclose(values, 2.0) for values in means), "mean of 1, 2 and 3 mJ"
     assert len(figure.axes[1].get_legend().get_texts()) == 2
-    assert [ax.get_yscale() for ax in figure.axes] == ["symlog", "linear", "linear"]
+    assert [ax.get_yscale() for ax in figure.axes] == ["linear", "linear", "linear"]
     plt.close(figure)
 
 
@@ -76,13 +76,13 @@ def test_sweep(name):
     plt.close(figure)
 
 
-def test_fig_12_draws_failures_of_learners_only():
+def test_fig_12_draws_failures_of_learner_and_rule():
     data = swept("fig12", [{"control_factor": eta} for eta in (0.7, 1.3)])
-    data = data.replace("maddpg", "channel-inversion")
+    data = data.replace("maddpg", "power-on-demand")
     energy, failures = figures.DRAW["fig12"](data).axes
-    assert "channel inversion" in {line.get_label() for line in energy.lines}
+    assert "power on demand" in {line.get_label() for line in energy.lines}
     labels = {line.get_label() for line in failures.lines if len(line.get_xdata()) == 2}
-    assert labels == {"Beta-HAPPO"}
+    assert labels == {"Beta-HAPPO", "power on demand"}
     plt.close("all")
 
 
@@ -146,3 +146,19 @@ def test_a_bound_is_drawn_at_its_threshold():
     assert np.isfinite(figure.axes[0].get_ylim()).all()
     figure.canvas.draw()
     plt.close(figure)
+
+
+def test_readings_are_drawn_beside_the_papers_numbers():
+    rows = pd.DataFrame(
+        [
+            {"reading": reading, "rule": rule, "axis": axis, "x": x, "failure_ratio_requests": 0.5}
+            for reading in ("slices", "served") for rule in ("always sends", "gives up")
+            for axis, x in (("K", 25), ("K", 58), ("B", 8e6))
+        ]
+    )  # fmt: skip
+    (ax,) = figures.readings(rows, ["slices", "served"], "gives up").axes
+    lines = {line.get_label(): line for line in ax.lines}
+    assert list(lines["slices"].get_xdata()) == [25, 58]
+    assert list(lines["slices"].get_ydata()) == [50, 50]
+    assert list(lines["the paper"].get_ydata()) == [0, 100]
+    plt.close("all")

@@ -18,6 +18,7 @@ from dtlib import Actions, EnvConfig, World, sample_world, simulate
 from dtlib.admission import admit, genie_under_threshold
 from dtlib.channel import rate, sinr
 from dtlib.genie import bound_energy, floor, genie, least_powers, sinr_target
+from dtlib.presets import NETWORKS
 
 READINGS = ["receiver", "eq7"]
 
@@ -27,9 +28,13 @@ def double(values) -> torch.Tensor:
 
 
 def free(**values) -> EnvConfig:
-    """A network whose twins move in every slot, so that any deployment can be simulated."""
+    """A network whose twins move in every slot, so that any deployment can be simulated.
+
+    Servers divide their CPU among those they serve: only there are shares of it to be found.
+    """
     fixed = {"frame_slots": 1, "migration_slots": 0, "deployment_decision": "frame-start"}
-    return EnvConfig(**fixed | {"num_users": 3, "num_bs": 2, "request_prob": 1.0} | values)
+    small = {"num_users": 3, "num_bs": 2, "request_prob": 1.0}
+    return EnvConfig.named("work-conserving", **fixed | small | values)
 
 
 def deployed(world: World, env: EnvConfig, seed: int = 0) -> torch.Tensor:
@@ -343,9 +348,10 @@ def test_threshold_against_all_ways_to_drop(reading):
     assert np.median(gaps) < 0.25
 
 
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("reading", READINGS)
-def test_threshold_uses_the_allowance_of_each_user(reading):
-    env = EnvConfig(num_users=8, num_bs=3, frames=2, interference=reading)
+def test_threshold_uses_the_allowance_of_each_user(reading, network):
+    env = EnvConfig.named(network, num_users=8, num_bs=3, frames=2, interference=reading)
     world = sample_world(env, 1, replicas=2, dtype=torch.float64)
     everything = genie(world, world.request, world.association, env).energy_j.mean().item()
     last = everything

@@ -12,9 +12,12 @@ from dtlib.algorithms.happo import agent_order
 from dtlib.algorithms.learner import Episode, Learner
 from dtlib.observations import global_state, observe_centre
 from dtlib.policies import station_mask
-from dtlib.presets import COMPANION
+from dtlib.presets import COMPANION, LEARNT_THERE, WORK_CONSERVING
 
-ENV = EnvConfig(num_users=5, num_bs=3, frame_slots=10, frames=4, migration_slots=2)
+SIZE = {"num_users": 5, "num_bs": 3, "frame_slots": 10, "frames": 4, "migration_slots": 2}
+ENV = EnvConfig.named("work-conserving", **SIZE)
+SECTION_V = {name: getattr(EnvConfig(), name) for name in WORK_CONSERVING["env"]}
+GAUSSIAN = {"algorithm": "gaussian-happo", "worlds": 2, "epochs": 2}
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), epochs=2, learning_rate=1e-2)
 VARIANTS = [
     {},
@@ -22,7 +25,9 @@ VARIANTS = [
     {"critic_target": "gae", "critic_passes": 2, "critic_sees_queue": True, "value_norm": False},
     {"factor": "by-reward", "normalize_advantage": False, "activation": "tanh"},
     {"env": {"deployment_decision": "frame-start", "migrating_transmits": True}},
-    COMPANION | {"algorithm": "gaussian-happo", "env": {}, "worlds": 2, "epochs": 2},
+    LEARNT_THERE | GAUSSIAN | {"env": {}, "gaussian": "bounded"},
+    COMPANION | GAUSSIAN | {"env": SECTION_V},
+    {"env": SECTION_V, "actors": "by-twin", "credit": "per-user"},
     {"algorithm": "beta-mappo", "credit": "difference", "worlds": 2},
 ]
 

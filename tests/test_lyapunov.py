@@ -84,15 +84,22 @@ def test_constants_of_the_lemmas():
     assert constant_two(0.5, 0.2, 1) == constant_one(0.5, 0.2)
 
 
-@pytest.fixture(scope="module", params=["light", "overloaded"])
+@pytest.fixture(scope="module", params=["light", "overloaded", "light slices", "slices"])
 def episode(request):
     """Queues of simulated episodes with few and with many failures."""
-    load = {"light": {"cpu_hz": 10e9}, "overloaded": {"cpu_hz": 1e9, "migration_slots": 9}}
-    env = EnvConfig(num_users=12, num_bs=3, frame_slots=20, frames=15, **load[request.param])
+    load = {
+        "light": {"cpu_hz": 10e9},
+        "overloaded": {"cpu_hz": 1e9, "migration_slots": 9},
+        "light slices": {"cpu_hz": 100e9},
+        "slices": {"cpu_hz": 5e9},
+    }
+    network = "section-v" if "slices" in request.param else "work-conserving"
+    size = {"num_users": 12, "num_bs": 3, "frame_slots": 20, "frames": 15}
+    env = EnvConfig.named(network, **size, **load[request.param])
     world = sample_world(env, 5, replicas=4)
     outcome = simulate(world, random_actions(world, env), env)
     ratio = outcome.failure.double().mean()
-    assert (0.01 < ratio < 0.2) if request.param == "light" else ratio > 0.3
+    assert (0.01 < ratio < 0.2) if "light" in request.param else ratio > 0.3
     return env, world, outcome
 
 
@@ -206,14 +213,16 @@ def test_lemma_1_is_tight():
     assert bound - change == pytest.approx(threshold * slots)
 
 
-@pytest.mark.parametrize("scale", ["mean", "letter"])
+@pytest.mark.parametrize("scale", ["scaled", "mean", "letter"])
 def test_objective_by_hand(scale):
     energy = torch.tensor([[[1e-3, 2e-3]]], dtype=torch.float64)
     failed = torch.tensor([[[True, False]]])
     held = torch.tensor([[[3.0, 5.0]]], dtype=torch.float64)
     got = objective(energy, failed, held, 0.2, 2.0, 50, 100.0, scale)
     pressure = [2.0 * 3.0 * 0.8, 2.0 * 5.0 * -0.2]
-    if scale == "mean":
+    if scale == "scaled":
+        expected = [50 * (1e-3 + 4.8), 50 * (2e-3 - 2.0)]
+    elif scale == "mean":
         expected = [(0.1 + pressure[0]) / 2, (0.2 + pressure[1]) / 2]
     else:
         expected = [100 * (1e-5 + pressure[0]), 100 * (2e-5 + pressure[1])]

@@ -27,8 +27,9 @@ SIZES = [(1, 1), (4, 3), (7, 5)]
 
 def _network(users=4, sites=3):
     env = EnvConfig(
-        num_users=users, num_bs=sites, frame_slots=8, frames=2, migration_slots=2, area_m=400.0
-    )
+        num_users=users, num_bs=sites, frame_slots=8, frames=2, migration_slots=2, area_m=400.0,
+        deadline_s=(0.04, 0.05),
+    )  # fmt: skip
     world = sample_world(env, 6, replicas=2, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     home = torch.randint(0, sites, world.request.shape, generator=generator)
@@ -100,10 +101,17 @@ def test_what_users_derive_by_loops(users, sites):
 
 
 def test_a_range_of_no_width_derives_to_zero():
-    env = EnvConfig(num_users=3, num_bs=2, frame_slots=8, frames=2, data_bits=(2e4, 2e4))
-    world = sample_world(env, 0)
-    request = observe_users(world, env, derived=True)[..., user_size(env) : user_size(env) + 3]
-    assert not request[..., 0].any() and request[..., 1:][world.request].abs().min() > 0
+    for column, (name, value) in enumerate(
+        {"data_bits": (2e4, 2e4), "deadline_s": (0.05,) * 2}.items()
+    ):
+        env = EnvConfig.named(
+            "work-conserving", num_users=3, num_bs=2, frame_slots=8, frames=2, **{name: value}
+        )
+        world = sample_world(env, 0)
+        request = observe_users(world, env, derived=True)[..., user_size(env) :][..., :3]
+        of_width = [one for one in range(3) if one != 2 * column]
+        assert not request[..., 2 * column].any()
+        assert request[..., of_width][world.request].abs().min() > 0
 
 
 def test_types_follow_the_world_and_values_are_scaled():

@@ -34,6 +34,8 @@ CONFIGS = {
         interference="eq7", objective_scale="letter", energy_of_failed="full",
         migrating_transmits=True, max_power_w=0.25, request_prob=1.0, bs_layout="random",
     ),
+    "hosted": SMALL.replace(cpu_sharing="hosted", num_users=6, cpu_hz=4e9),
+    "served": EnvConfig.named("work-conserving", num_users=6, num_bs=2, frames=3, frame_slots=8),
     "crowd": SMALL.replace(num_users=12, num_bs=4, energy_of_failed="none", noise_w=1e-8),
 }  # fmt: skip
 

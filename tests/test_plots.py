@@ -39,7 +39,7 @@ def test_every_algorithm_can_be_drawn_and_told_apart():
     styles = plots.ALGORITHMS
     assert list(styles) == [
         "beta-happo", "gaussian-happo", "beta-mappo", "maddpg",
-        "genie", "channel-inversion", "equal-power",
+        "genie", "channel-inversion", "power-on-demand", "equal-power",
     ]  # fmt: skip
     _, ax = plt.subplots()
     for style in styles.values():

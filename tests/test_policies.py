@@ -97,10 +97,11 @@ def test_actions_are_valid_and_drawn_only_where_they_count(decision, transmits, 
     assert torch.equal(weights > 0, counts | asked)
 
 
+@pytest.mark.parametrize("scale", ["original", "bounded"])
 @pytest.mark.parametrize("random", [True, False])
-def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random):
+def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random, scale):
     world = sample_world(ENV, 5, 2)
-    actors = policies(CONFIG.replace(algorithm="gaussian-happo", output_gain=3.0))
+    actors = policies(CONFIG.replace(algorithm="gaussian-happo", gaussian=scale, output_gain=3.0))
     decided = actors.decide(world, [seeded(1)] if random else None)
     check_actions(decided.actions, world, ENV)
     weights = torch.cat([decided.actions.cpu_share, decided.actions.wired_share], -1)
@@ -113,7 +114,7 @@ def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random):
     counts = loop_mask(world.association, decided.deployment, decided.served, ENV)
     assert torch.equal(decided.weight_unit != 0, counts | asked)
     raw = [actors.users.single(k, decided.user_obs[1, :, k]) for k in range(ENV.num_users)]
-    mean, std = gaussian_parameters(*torch.stack(raw, 1).unbind(-1))
+    mean, std = gaussian_parameters(*torch.stack(raw, 1).unbind(-1), scale == "original")
     middle = torch.where(decided.sending[1], mean.clamp(0, 1) * ENV.max_power_w, 0)
     torch.testing.assert_close(decided.mean_power[1], middle)
     score = ((decided.power_unit[1] - mean) / std)[decided.sending[1]]
@@ -123,13 +124,16 @@ def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random):
         assert score.abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("algorithm", ["beta-happo", "gaussian-happo"])
+@pytest.mark.parametrize(
+    ("algorithm", "scale"),
+    [("beta-happo", "original"), ("gaussian-happo", "original"), ("gaussian-happo", "bounded")],
+)
 @pytest.mark.parametrize("random", [True, False])
-def test_silence_as_a_choice(algorithm, random):
+def test_silence_as_a_choice(algorithm, scale, random):
     """A coin with the probability of the third output, then a level; never silent by its level."""
     config = CONFIG.replace(
-        algorithm=algorithm, power_action="path-loss", silence="choice", silent_below=0.3,
-        power_range_db=20.0, power_top_db=5.0, output_gain=3.0,
+        algorithm=algorithm, gaussian=scale, power_action="path-loss", silence="choice",
+        silent_below=0.3, power_range_db=20.0, power_top_db=5.0, output_gain=3.0,
     )  # fmt: skip
     world, actors = sample_world(ENV, 5, 2), policies(config)
     assert actors.users.sizes[-1] == 3
@@ -158,7 +162,9 @@ def test_silence_as_a_choice(algorithm, random):
 
 
 def test_a_deterministic_actor_is_silent_below_a_threshold():
-    config = TrainConfig.from_preset("companion", algorithm="maddpg", silent_below=0.3)
+    config = TrainConfig.from_preset(
+        "companion", "work-conserving", algorithm="maddpg", silent_below=0.3
+    )
     assert config.silence == "choice" and not config.chooses_silence
     unit = torch.tensor([0.0, 0.29, 0.3, 1.0])
     power = power_watts(unit, torch.full_like(unit, 100.0), config.env, config)
@@ -238,7 +244,7 @@ def test_what_the_learner_masks_has_no_effect_on_its_reward():
     assert not torch.equal(one.reward_centre, two.reward_centre)
 
 
-@pytest.mark.parametrize("actors", ["per-agent", "shared"])
+@pytest.mark.parametrize("actors", ["per-agent", "by-twin", "shared"])
 @pytest.mark.parametrize("hidden", [(16, 8), (128, 64)])
 def test_replicas_are_independent(hidden, actors):
     config = CONFIG.replace(hidden_sizes=hidden, actors=actors)
@@ -313,6 +319,22 @@ def test_one_network_for_all_users():
     assert len(drawn.power_unit.unique()) > 0.9 * drawn.sending.sum()
 
 
+def test_one_network_for_all_twins():
+    """By twin: MUs act by networks of their own, as before, and the centre twin by twin."""
+    config = CONFIG.replace(actors="by-twin")
+    world, actors, apart = sample_world(ENV, 3, 2), policies(config), policies()
+    assert actors.users.count == ENV.num_users and actors.centre.count == 1
+    assert actors.centre.sizes[-1] == ENV.num_bs
+    assert torch.equal(actors.users.flat, apart.users.flat)
+    decided, separately = actors.decide(world), apart.decide(world)
+    both = decided.sending & separately.sending
+    torch.testing.assert_close(decided.power_unit[both], separately.power_unit[both])
+    seen = observe_twins(world, ENV)
+    assert torch.equal(decided.centre_obs, seen)
+    logits = actors.centre(seen.reshape(1, -1, seen.shape[-1])).view(*seen.shape[:3], ENV.num_bs)
+    assert torch.equal(decided.actions.deployment, logits.argmax(-1))
+
+
 def test_sampling_is_seeded():
     world, actors = sample_world(ENV, 3), policies()
     one, two, three = (actors.act(world, [seeded(s)]) for s in (1, 1, 2))
@@ -343,7 +365,7 @@ def test_samples_come_from_each_agents_own_network():
             assert weight[:, k].mean().item() == pytest.approx(expected[k].item(), abs=0.03)
 
 
-@pytest.mark.parametrize("sharing", ["per-agent", "shared"])
+@pytest.mark.parametrize("sharing", ["per-agent", "by-twin", "shared"])
 def test_step_by_step_equals_the_whole_episode(sharing):
     """Acting slot by slot with the carried state gives the actions of the whole expression."""
     world, actors = sample_world(ENV, 3), policies(CONFIG.replace(actors=sharing))

@@ -27,7 +27,9 @@ from dtlib.reference import (
 )
 from dtlib.simulator import check_actions, initial_carry
 
-ENV = EnvConfig(num_users=7, num_bs=3, frame_slots=10, frames=6, migration_slots=3)
+SIZE = {"num_users": 7, "num_bs": 3, "frame_slots": 10, "frames": 6, "migration_slots": 3}
+ENV = EnvConfig.named("work-conserving", **SIZE)
+SHARING = ["served", "hosted", "slices"]
 ROAMING = ENV.replace(speed_mps=(200.0, 400.0))  # in a new cell every few frames
 RULES = [
     RandomPower(),
@@ -64,6 +66,8 @@ def power_by_hand(rule, env, distance, bits, cycles, deadline):
             return 0.0
         return min(env.max_power_w, rule.target * env.noise_w / mean_gain)
     others = env.request_prob * (env.num_users - 1) / env.num_bs
+    if env.cpu_sharing != "served":  # whoever owns a part of the server, with a request or not
+        others = (env.num_users - 1) / (1 if env.cpu_sharing == "slices" else env.num_bs)
     left = deadline - bits * cycles / (env.cpu_hz / (1 + others))
     if left <= 0:
         return env.max_power_w if rule.cutoff_w == math.inf else 0.0
@@ -74,8 +78,9 @@ def power_by_hand(rule, env, distance, bits, cycles, deadline):
 
 @pytest.mark.parametrize("rule", RULES[1:], ids=NAMES[1:])
 @pytest.mark.parametrize("cpu_hz", [0.6e9, 10e9])  # the slower leaves nothing of some deadlines
-def test_power_by_hand(rule, cpu_hz):
-    env = ENV.replace(cpu_hz=cpu_hz)
+@pytest.mark.parametrize("sharing", SHARING)
+def test_power_by_hand(rule, cpu_hz, sharing):
+    env = ENV.replace(cpu_hz=cpu_hz, cpu_sharing=sharing)
     world = sample_world(env, 1, 2, dtype=torch.float64)
     power = Reference(env, rule).act(world).power
     silent, full = 0, 0
@@ -104,9 +109,11 @@ def test_powers_are_within_their_bounds(env, rule, seed):
 
 @pytest.mark.parametrize("excess", [1e-6, -1e-6])
 @pytest.mark.parametrize("path_loss", [2.0, 3.0])
-def test_demand_inversion_is_just_in_time(excess, path_loss):
+@pytest.mark.parametrize("sharing", SHARING)
+def test_demand_inversion_is_just_in_time(excess, path_loss, sharing):
     """Alone and without fading a user's estimates are exact: a hair less power is too late."""
     env = ENV.replace(num_users=1, rician_factor=1e20, path_loss_exponent=path_loss, noise_w=1e-11)
+    env = env.replace(cpu_sharing=sharing)
     world = sample_world(env, 2, dtype=torch.float64)
     outcome = simulate(world, Reference(env, DemandInversion(1 + excess)).act(world), env)
     asked = world.request & ~outcome.migrating
@@ -214,6 +221,21 @@ def test_shares_in_proportion_to_demand():
             assert wait.tolist() == pytest.approx([total] * len(group))
             shared += len(group) > 1
     assert shared > 10
+
+
+@pytest.mark.parametrize("shares", ["equal", "demand"])
+@pytest.mark.parametrize("sharing", SHARING[1:])
+def test_the_whole_of_ones_own_part(sharing, shares):
+    env = ENV.replace(cpu_sharing=sharing)
+    world = sample_world(env, 5, dtype=torch.float64)
+    actions = Reference(env, EqualPower(0.1), "random", shares).act(world)
+    check_actions(actions, world, env)
+    assert (actions.cpu_share == 1).all()
+    outcome = simulate(world, actions, env)
+    for n, k in (world.request & ~outcome.migrating)[0].nonzero().tolist():
+        mine = outcome.deployment[0, n, k]
+        among = 7 if sharing == "slices" else (outcome.deployment[0, n] == mine).sum().item()
+        assert outcome.cpu_hz[0, n, k].item() == pytest.approx(env.cpu_hz / among)
 
 
 # --- as a policy --------------------------------------------------------------------------------

@@ -59,7 +59,8 @@ def test_equals_loops_in_every_reading(
         num_users=6, num_bs=3, frame_slots=6, frames=4, migration_slots=2,
         cpu_hz=4e9 if sharing == "served" else 9e9, wired_rate_bps=3e6, deadline_s=(0.01, 0.05),
         cpu_sharing=sharing, interference=interference, objective_scale=scale,
-        energy_of_failed=rule, centre_delay=delay, migrating_transmits=transmits, deployment_decision=decision,
+        energy_of_failed=rule, centre_delay=delay, migrating_transmits=transmits,
+        deployment_decision=decision,
     )  # fmt: skip
     outcome = _assert_equals_loops(env, seed=3, zeros=0.1)
     # The example is worth something only if all cases occur in it.

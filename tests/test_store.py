@@ -1,9 +1,12 @@
 """The store: one folder per content, finished runs are loaded, damaged ones are set aside."""
 
+import json
+
 import pytest
 
-from dtlib import TrainConfig, store
+from dtlib import TrainConfig, datasets, store
 from dtlib.checkpoint import FileError
+from dtlib.experiment import Planned
 from dtlib.training import CHECKPOINT
 
 TINY = TrainConfig.from_preset("smoke", episodes=2, env={"num_users": 3, "num_bs": 2})
@@ -67,6 +70,42 @@ def test_damaged_run_is_set_aside():
     assert again.history["reward_global"].equals(run.history["reward_global"])
     names = {one.name for one in store.folder(TINY).parent.iterdir() if one.is_dir()}
     assert names == {store.folder(TINY).name, f"{store.folder(TINY).name}.damaged0"}
+
+
+def test_where_a_run_was_trained(monkeypatch):
+    """It says so itself: what trained it, not what reads it later."""
+    assert store.origin().keys() == {"commit", "torch", "processor"} and store.made_by(TINY) == {}
+    here = {"commit": "abc", "torch": "2.0", "processor": "one"}
+    monkeypatch.setattr(store, "origin", lambda: here)
+    store.get(TINY, 1)
+    assert store.made_by(TINY) == here and store.made_by(TINY.replace(seed=1)) == {}
+    monkeypatch.setattr(store, "origin", lambda: here | {"commit": "def"})
+    store.get(TINY)
+    store.get(TINY)
+    assert store.made_by(TINY) == here, "by whom it was begun"
+
+    place = store.folder(TINY) / store.ORIGIN
+    place.write_text("not JSON")
+    assert store.made_by(TINY) == {}
+    place.unlink()
+    store.get(TINY)
+    assert store.made_by(TINY) == {}, "of a run that was only read nothing is known"
+    checkpoint = store.folder(TINY) / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
+    store.get(TINY)
+    assert store.made_by(TINY)["commit"] == "def", "trained anew"
+
+
+def test_a_manifest_says_where_each_run_was_trained(monkeypatch):
+    (planned,) = [Planned("tiny", TINY, 2)]
+    store.get(TINY)
+    place = store.folder(TINY) / store.ORIGIN
+    place.write_text(json.dumps({"commit": "abc", "torch": "2.0", "processor": "one"}))
+    facts = datasets._facts(planned)
+    assert (facts["commit"], facts["torch"], facts["processor"]) == ("abc", "2.0", "one")
+    assert facts["sha256"] == store.key(TINY)
+    place.unlink()
+    assert not {"commit", "torch", "processor"} & datasets._facts(planned).keys()
 
 
 def test_store_that_cannot_be_written(tmp_path, monkeypatch):

@@ -8,11 +8,16 @@ from plain import PlainLearner
 
 from dtlib import EnvConfig, TrainConfig, sample_world, simulate
 from dtlib.algorithms.learner import Episode, Learner
-from dtlib.presets import COMPANION
+from dtlib.presets import COMPANION, LEARNT_THERE, WORK_CONSERVING
 
-ENV = EnvConfig(num_users=5, num_bs=3, frame_slots=10, frames=4, migration_slots=2)
+SIZE = {"num_users": 5, "num_bs": 3, "frame_slots": 10, "frames": 4, "migration_slots": 2}
+ENV = EnvConfig.named("work-conserving", **SIZE)
+SECTION_V = {"env": {name: getattr(EnvConfig(), name) for name in WORK_CONSERVING["env"]}}
+"""Changes that lead back to the default network."""
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), epochs=3, learning_rate=1e-2)
-SMALL = COMPANION | {"env": {}, "worlds": 2, "epochs": 3, "clip": 0.02}
+SMALL = LEARNT_THERE | {"env": {}, "worlds": 2, "epochs": 3, "clip": 0.02}
+BOUNDED = {"algorithm": "gaussian-happo", "gaussian": "bounded"}
+ORIGINAL = {"algorithm": "gaussian-happo", "gaussian": "original"}
 VARIANTS = {
     "published": {},
     "per-user": {
@@ -27,9 +32,15 @@ VARIANTS = {
     "companion": SMALL | {"max_log_factor": 0.05},
     "one actor for all users": {"actors": "shared", "worlds": 2, "max_log_factor": 0.05},
     "difference": {"credit": "difference", "observation": "derived", "power_action": "decibel"},
-    "gaussian": {"algorithm": "gaussian-happo", "worlds": 3},
-    "gaussian companion": SMALL | {"algorithm": "gaussian-happo", "actors": "per-agent"},
-    "gaussian in watt": SMALL | {"algorithm": "gaussian-happo", "power_action": "watt"},
+    "gaussian": BOUNDED | {"worlds": 3},
+    "gaussian companion": SMALL | BOUNDED | {"actors": "per-agent"},
+    "gaussian in watt": SMALL | BOUNDED | {"power_action": "watt"},
+    "original gaussian": ORIGINAL | {"worlds": 3},
+    "original gaussian companion": COMPANION | SECTION_V | ORIGINAL | {"epochs": 3, "clip": 0.02},
+    "original gaussian with silence": SMALL | ORIGINAL | {"actors": "by-twin"},
+    "section-v": COMPANION | SECTION_V | {"epochs": 3, "clip": 0.02, "worlds": 2},
+    "by twin": {"actors": "by-twin", "credit": "per-user", "worlds": 2},
+    "by twin, one advantage": SECTION_V | {"actors": "by-twin", "critic": "shared"},
     "mappo": {"algorithm": "beta-mappo", "critic": "shared", "worlds": 2, "clip": 0.02},
     "mappo companion": SMALL | {
         "algorithm": "beta-mappo",
@@ -108,7 +119,17 @@ def test_single_precision_is_close_to_double(double):
 
 
 @pytest.mark.parametrize(
-    "variant", ["published", "per-user", "other", "companion", "gaussian", "mappo"]
+    "variant",
+    [
+        "published",
+        "per-user",
+        "other",
+        "companion",
+        "gaussian",
+        "original gaussian",
+        "by twin",
+        "mappo",
+    ],
 )
 def test_side_by_side_equals_alone(double, variant):
     """Three runs with other seeds, and other networks of the same size, learn as each alone."""
