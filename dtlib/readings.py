@@ -188,7 +188,7 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
         by_axis: Mapping[Any, pd.DataFrame] = dict(iter(part.groupby("axis", sort=False)))
         table[reading, rule] = [one.holds(by_axis[one.axis]) for one in SENTENCES]
     index = [f"{one.figure}: {one.text}" for one in SENTENCES]
-    return pd.DataFrame(table, index=index)
+    return pd.DataFrame(table, index=index).rename_axis(columns=["reading", "rule"])
 
 
 def thresholds(env: EnvConfig) -> tuple[float, float]:

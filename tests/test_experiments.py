@@ -129,8 +129,9 @@ def test_each_setting_of_the_companion_is_taken_back_and_won_again():
         assert step == {k: v for one in taken_back[kept:] for k, v in one.items()}
 
 
-def test_each_step_of_the_companion_plays_as_many_slots():
-    runs = experiments.find("steps").runs("companion")
+@pytest.mark.parametrize("preset", ["quick", "companion"])
+def test_each_step_of_the_companion_plays_as_many_slots(preset):
+    runs = experiments.find("steps").runs(preset)
     assert len({one.episodes * one.config.env.slots for one in runs}) == 1
 
 

@@ -130,9 +130,9 @@ def test_with_no_delay_of_the_radio_the_slice_decides(users):
     alone = world.data_bits * world.cycles_per_bit * users / env.cpu_hz
     assert torch.equal(outcome.failure, alone > world.deadline_s)
     first, last = thresholds(env)
-    assert outcome.failure.any() or users < first + 3  # the very largest are rare
-    assert users >= first or not outcome.failure.any()
-    assert outcome.failure.all() == (users > last)
+    some, everything = outcome.failure.any(), outcome.failure.all()
+    assert not some if users < first else some or users < first + 3  # the very largest are rare,
+    assert everything if users > last else not everything or users > last - 3  # the smallest too
 
 
 # --- the genie bound ----------------------------------------------------------------------------
