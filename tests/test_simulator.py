@@ -295,14 +295,22 @@ def test_actions_without_effect_have_none():
     )
 
 
-def test_weights_count_only_in_proportion():
-    env = EnvConfig(num_users=8, num_bs=3, frame_slots=8, frames=3, migration_slots=2)
+@pytest.mark.parametrize("sharing", ["slices", "hosted", "served"])
+def test_weights_count_only_in_proportion(sharing):
+    """Where users own a part of the CPU, an action is no weight: half of it is half the CPU."""
+    env = EnvConfig(
+        num_users=8, num_bs=3, frame_slots=8, frames=3, migration_slots=2, cpu_sharing=sharing
+    )
     world = sample_world(env, 4)
     actions = random_actions(world, env)
-    scaled = replace(
-        actions, cpu_share=actions.cpu_share * 4, wired_share=actions.wired_share * 0.25
-    )
-    _assert_same(simulate(world, scaled, env), simulate(world, actions, env))
+    base = simulate(world, actions, env)
+    wired = replace(actions, wired_share=actions.wired_share * 0.25)
+    _assert_same(simulate(world, wired, env), base)
+    cpu = replace(wired, cpu_share=actions.cpu_share * (4 if sharing == "served" else 0.5))
+    if sharing == "served":
+        _assert_same(simulate(world, cpu, env), base)
+    else:
+        assert torch.equal(simulate(world, cpu, env).cpu_hz, 0.5 * base.cpu_hz)
 
 
 def test_migration_costs_the_requests_of_g_slots():
@@ -341,6 +349,7 @@ def test_check_actions_passes_what_is_allowed():
     check_actions(replace(actions, power=torch.full((1, 4, 3), 0.1)), world, env)
 
 
+@pytest.mark.parametrize("network", ["section-v", "work-conserving"])
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
@@ -354,8 +363,11 @@ def test_check_actions_passes_what_is_allowed():
         ("deployment", -1, "[0, 1]"),
     ],
 )
-def test_check_actions_names_what_is_wrong(name, value, rule):
-    env = EnvConfig(num_users=3, num_bs=2, frame_slots=4, frames=1, migration_slots=1)
+def test_check_actions_names_what_is_wrong(name, value, rule, network):
+    size = {"num_users": 3, "num_bs": 2, "frame_slots": 4, "frames": 1, "migration_slots": 1}
+    env = EnvConfig.named(network, **size)
+    if name == "cpu_share" and network == "section-v":
+        rule = "[0, 1]"
     world = sample_world(env, 0)
     actions = random_actions(world, env)
     array = getattr(actions, name).clone()

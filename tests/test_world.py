@@ -113,6 +113,7 @@ def test_requests_are_independent_in_time_and_across_users(world, env):
 @pytest.mark.parametrize("name", ["data_bits", "cycles_per_bit", "deadline_s"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_uniform_ranges(env, name, dtype):
+    env = env.replace(deadline_s=(0.04, 0.05))
     low, high = getattr(env, name)
     values = getattr(sample_world(env.replace(frames=4), 3, dtype=dtype), name).double().numpy()
     unit = (values - low) / (high - low)
@@ -128,6 +129,7 @@ def test_a_range_of_one_value_is_that_value(env):
     fixed = env.replace(data_bits=(2e4, 2e4), speed_mps=(3.0, 3.0), speed_std_mps=0.0, frames=1)
     world = sample_world(fixed, 0)
     assert (world.data_bits == 2e4).all()
+    assert (world.deadline_s == 0.05).all()
     assert (world.speed == 3.0).all()
 
 
