@@ -89,8 +89,9 @@ def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
     for ax, (metric, (name, _)) in zip(axes, CONVERGENCE.items(), strict=True):
         learning_curve(ax, data, metric, window)
         ax.set_title(name)
-        if metric.endswith("_mj"):
-            ax.set_ylim(bottom=0)
+        if metric.endswith("_mj"):  # single episodes may leave the picture
+            means = [line.get_ydata().max() for line in ax.lines if line.get_linewidth() > 1]
+            ax.set_ylim(0, 1.1 * max(means))
         if ax is not axes[1]:
             ax.get_legend().remove()
         if ax is not axes[-1]:
