@@ -3,8 +3,8 @@
     python -m benchmarks.critics [--preset quick] [--seeds 5] [--out FOLDER]
 
 In the published scheme 35 of 36 critics are trained on identical data and differ in their initial
-weights only. Runs of Figs. 4-6 are trained with one critic per agent and with shared ones; the
-table compares the last tenth of the episodes.
+weights only. Runs in the work-conserving network are trained with one critic per agent and with
+shared ones; the table compares the last tenth of the episodes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pandas as pd
 from benchmarks.common import Parser, report
 from dtlib import experiments, runner, store
 from dtlib.config import TrainConfig
+from dtlib.experiment import Planned
 from dtlib.training import TIMINGS
 
 NAME, FOLDER = "benchmarks.critics", "results/benchmarks/critics"
@@ -34,14 +35,20 @@ QUANTITIES = (
 def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFrame:
     """Return one row per variant, critic, seed and quantity: first and last tenth, seconds."""
     rows = []
-    variants = {name: experiments.ABLATIONS[name] for name in ("as published", "companion")}
+    ablations = experiments.find("ablations")
+    variants = {name: ablations.variants[name] for name in ("as published", "companion")}
     for critic in ("shared", "per-agent"):
         configs = [
-            (name, TrainConfig.from_preset(preset, **changes, critic=critic, seed=seed))
+            (
+                name,
+                TrainConfig.from_preset(
+                    preset, ablations.network, **changes, critic=critic, seed=seed
+                ),
+            )
             for name, changes in variants.items()
             for seed in range(seeds)
         ]
-        runs = [experiments.Planned(name, one, one.episodes) for name, one in configs]
+        runs = [Planned(name, one, one.episodes) for name, one in configs]
         runner.finish(runs, runner.Effort(jobs, progress=True))
         for planned in runs:
             history = store.get(planned.config).history
