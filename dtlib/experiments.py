@@ -192,7 +192,11 @@ EXPERIMENTS = {
             "From Table I to the companion, one setting at a time, and each taken back by itself",
             {"companion": {}} | TAKEN_BACK | forward(),
             BEYOND,
-            HALF | {"quick": dict.fromkeys(("long episodes", *FORWARD), 6)},
+            HALF
+            | {
+                preset: dict.fromkeys(("long episodes", *FORWARD), count)
+                for preset, count in (("quick", 6), ("smoke", 1))
+            },
         ),
         Experiment(
             "partition",

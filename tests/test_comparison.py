@@ -7,6 +7,7 @@ import pytest
 
 from dtlib import TrainConfig, comparison
 from dtlib.comparison import Effort
+from dtlib.experiment import BASELINES
 
 
 def rows(*pairs):
@@ -63,3 +64,16 @@ def test_a_priced_rule_holds_on_tuning_worlds(monkeypatch, tmp_path):
     assert held[0] == "held-out" and row["energy_per_user_slot_j"] == pytest.approx(
         held[-1].summary()["energy_per_user_slot_j"]
     )
+
+
+@pytest.mark.parametrize("network", ["section-v", "work-conserving"])
+def test_baselines_of_a_network(network):
+    """Power on demand fails least, and the genie needs the least energy, however long episodes are."""
+    env = TrainConfig.from_preset("smoke", network).env
+    demand, inversion, genie = (comparison.baseline(one, env, 1) for one in BASELINES)
+    assert demand["failure_ratio_requests"] < 0.05
+    assert demand["failure_ratio_requests"] <= inversion["failure_ratio_requests"]
+    assert genie.keys() == {"energy_per_user_slot_j"}
+    for one in (demand, inversion):
+        assert 0 < genie["energy_per_user_slot_j"] < one["energy_per_user_slot_j"]
+    assert comparison.baseline(BASELINES[0], env.replace(frames=1), 1) == demand
