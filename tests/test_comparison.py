@@ -68,7 +68,7 @@ def test_a_priced_rule_holds_on_tuning_worlds(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("network", ["section-v", "work-conserving"])
 def test_baselines_of_a_network(network):
-    """Power on demand fails least, and the genie needs the least energy, however long episodes are."""
+    """Power on demand fails least, the genie needs the least energy, however long episodes are."""
     env = TrainConfig.from_preset("smoke", network).env
     demand, inversion, genie = (comparison.baseline(one, env, 1) for one in BASELINES)
     assert demand["failure_ratio_requests"] < 0.05
