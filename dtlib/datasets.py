@@ -26,7 +26,9 @@ MEASURED = ("evaluation.csv", "users.csv", "tuning.csv")
 
 def tables_of(experiment: Experiment) -> tuple[str, ...]:
     """Return the names of an experiment's tables."""
-    return (DATA,) if experiment.axes or experiment.target else (DATA, *MEASURED)
+    if experiment.axes or experiment.target:
+        return (DATA,)
+    return (DATA, *MEASURED[experiment.chooses and 2 :])
 
 
 def _labelled(table: pd.DataFrame, planned: Planned, experiment: Experiment) -> pd.DataFrame:

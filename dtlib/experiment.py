@@ -98,6 +98,8 @@ class Experiment:
     """What is measured at each point without being learnt."""
     target: Target | None = None
     """What runs are calibrated to; if absent, they are measured as they are."""
+    chooses: bool = False
+    """Whether settings are chosen by it, so that it must not look at held-out worlds."""
 
     @property
     def of_the_paper(self) -> bool:
@@ -109,6 +111,8 @@ class Experiment:
         """Streams of worlds on which its runs are measured."""
         if self.target:
             return ("calibrated",)
+        if self.chooses:
+            return ("tuning",)
         return ("held-out",) if self.axes else tuple(WORLDS)
 
     def runs(

@@ -8,6 +8,7 @@ from dtlib.calibration import MARGIN, PRICED
 from dtlib.config import ConfigError
 from dtlib.experiment import BASELINES, LEARNERS, Axis, Experiment, merge
 from dtlib.presets import NETWORKS
+from dtlib.search import grid, label
 
 VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
 CONTROL_FACTORS = (0.0003, 0.001, 0.01, 1.0)
@@ -71,8 +72,9 @@ HERE, THERE = (BASELINES[0], BASELINES[2]), BASELINES[1:]
 """What is measured beside learners in Section V's network, and in the work-conserving one."""
 
 BEYOND = {"smoke": 1, "quick": 1, "companion": 3}
+TRAINED = {"smoke": 1, "companion": 3}
 ONCE = BEYOND | {"paper": 1}
-"""Seeds of what is beyond the paper, and of its sweeps."""
+"""Seeds of what is beyond the paper, of what only full training can show, and of sweeps."""
 SHORTER = {"companion": 60}
 SHORTEST = SHORTER | {"quick": 15}
 """Episodes of what is beyond the paper, in the work-conserving network."""
@@ -94,6 +96,22 @@ FORWARD = (
     "as printed", "+ rate 0.003", "+ GAE 0", "+ credit by difference", "+ a critic for each reward",
     "+ derived observations", "+ one network for all MUs",
 )  # fmt: skip
+
+TRIED = {label(one): one for name in LEARNERS for one in grid(name)}
+"""What each learner tries in the search for the companion's settings."""
+SEPARATE = {name: VARIANTS[name] | {"actors": "per-agent"} for name in LEARNERS[:3]}
+"""A network for each MU, as in Fig. 3: 36 agents between which the factor M may matter."""
+ENDS: dict[str, dict[str, Any]] = {
+    "lambda 0.3": {"request_prob": 0.3},
+    "lambda 0.7": {"request_prob": 0.7},
+    "D 20 kbit": {"data_bits": (15e3, 20e3)},
+    "D 30 kbit": {"data_bits": (15e3, 30e3)},
+    "B 8 MHz": {"bandwidth_hz": 8e6},
+    "B 12 MHz": {"bandwidth_hz": 12e6},
+    "M 3": {"num_users": 25, "num_bs": 3},
+    "M 7": {"num_users": 25, "num_bs": 7},
+}
+"""The ends of what Figs. 9 to 11 sweep; D is the largest request."""
 
 
 def forward() -> dict[str, dict[str, Any]]:
@@ -197,6 +215,35 @@ EXPERIMENTS = {
                 preset: dict.fromkeys(("long episodes", *FORWARD), count)
                 for preset, count in (("quick", 6), ("smoke", 1))
             },
+        ),
+        Experiment(
+            "search",
+            "Learning settings: as many tries for each algorithm, on tuning worlds",
+            TRIED,
+            {"smoke": 1, "companion": 2},
+            {"companion": {name: 20 if "maddpg" in name else 40 for name in TRIED}},
+            chooses=True,
+        ),
+        Experiment(
+            "separate",
+            "HAPPO and MAPPO with a network for each MU",
+            SEPARATE,
+            TRAINED,
+            HALF,
+        ),
+        Experiment(
+            "strict",
+            "Failures of trained Beta-HAPPO where (14b) allows hardly any",
+            {"beta-happo": {"env": {"failure_threshold": 0.01}}},
+            TRAINED,
+            axes={"num_users": Axis((10, 20, 25), (10, 20, 25), (4,))},
+        ),
+        Experiment(
+            "trends",
+            "Energy of trained Beta-HAPPO at the ends of what Figs. 9 to 11 sweep",
+            {name: {"env": env} for name, env in ENDS.items()},
+            TRAINED,
+            HALF,
         ),
         Experiment(
             "partition",

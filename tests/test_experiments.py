@@ -135,10 +135,13 @@ def test_each_step_of_the_companion_plays_as_many_slots(preset):
     assert len({one.episodes * one.config.env.slots for one in runs}) == 1
 
 
+OURS = ("outage", "steps", "search", "separate", "strict", "trends")
+
+
 def test_networks_of_experiments():
     """The paper's figures are of its own network; what was made before is where it was."""
     for one in map(experiments.find, {name for name, _ in GRIDS}):
-        own = one.of_the_paper or one.name in ("outage", "steps")
+        own = one.of_the_paper or one.name in OURS
         assert one.network == NETWORKS[0 if own else 1], one.name
         env = TrainConfig.from_preset("smoke", one.network).env
         for planned in one.runs(next(iter(one.seeds)), 1):

@@ -1,0 +1,66 @@
+"""The search for the companion's learning settings: what each learner tries, and who is chosen.
+
+Every algorithm tries as many settings as the others, on tuning worlds and in its training alone.
+The rule was written before the runs: within an algorithm, the setting under which the fewest
+requests fail on tuning worlds is the best one (mean over seeds); of those within ``MARGIN`` of it,
+the one with the least energy is chosen. Training is short here, which favours large steps. If the
+choice is not what the companion has, both are trained for half of its episodes, and the same rule
+decides between the two.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+MARGIN = 0.02
+"""Share of the requests; failures that differ by less count as equal."""
+
+_RATES = (1e-3, 3e-3, 1e-2)
+_PASSES = (5, 10)
+_SMALLER_RATES = (3e-4, 1e-3, 3e-3)
+_NOISE = (0.05, 0.5)
+
+
+def grid(algorithm: str) -> list[dict[str, Any]]:
+    """Return the settings that an algorithm tries: three rates and two of what it needs besides.
+
+    Learners on policy also try how often they pass over an episode; MADDPG, how much it explores.
+    """
+    if algorithm == "maddpg":
+        names, values = ("learning_rate", "noise_variance"), (_SMALLER_RATES, _NOISE)
+    else:
+        names, values = ("learning_rate", "epochs"), (_RATES, _PASSES)
+    return [
+        {"algorithm": algorithm} | dict(zip(names, point, strict=True))
+        for point in product(*values)
+    ]
+
+
+def label(tried: dict[str, Any]) -> str:
+    """Return the name of a tried setting, such as ``maddpg, learning_rate 0.001``."""
+    changes = [f"{name} {value:g}" for name, value in tried.items() if name != "algorithm"]
+    return ", ".join([tried["algorithm"], *changes])
+
+
+def ranked(tuning: pd.DataFrame) -> pd.DataFrame:
+    """Return every tried setting with its results, and which one of each algorithm is chosen.
+
+    Args:
+        tuning: results by user on tuning worlds, a row per run and user.
+
+    Returns:
+        Indexed by algorithm and variant: ``failed``, a share of the requests; ``energy_j``, of a
+        user and slot; ``chosen``.
+    """
+    runs = tuning.groupby(["algorithm", "variant", "seed"], sort=False)[
+        ["failure_ratio_requests", "energy_per_slot_j"]
+    ].mean()
+    means = runs.groupby(["algorithm", "variant"], sort=False).mean()
+    means.columns = pd.Index(["failed", "energy_j"])
+    least = means.groupby("algorithm")["failed"].transform("min")
+    near = means[means["failed"] <= least + MARGIN]
+    best = near.groupby("algorithm")["energy_j"].idxmin()
+    return means.assign(chosen=means.index.isin(list(best)))
