@@ -224,6 +224,28 @@ def baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]:
     return evaluate_policy(policy, env, worlds).summary()
 
 
+def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
+    """Return energy against failures of *power on demand* on held-out worlds, level by level.
+
+    Levels end at the one of fewest failures: beyond it, users drown in each other's interference.
+
+    Args:
+        env: the network, whatever the length of its episodes.
+        worlds: how many.
+
+    Returns:
+        A row per level, ascending: ``level`` and the columns of :meth:`Evaluation.summary`.
+    """
+    env = env.replace(frames=max(FRAMES, env.frames))
+    make = families(env)["demand inversion"].make
+    rows = [
+        {"level": level} | evaluate_policy(make(level), env, worlds).summary()
+        for level in DEMAND_LEVELS
+    ]
+    table = pd.DataFrame(rows)
+    return table.iloc[: 1 + table["failure_ratio_requests"].argmin()]
+
+
 def _ratios(failed: Tensor, request: Tensor) -> dict[str, float]:
     by_user = failed.double().mean((0, 1))
     return {

@@ -205,6 +205,20 @@ def committed(
     return found.reset_index(drop=True) if len(found) else None
 
 
+def fullest(name: str, *presets: str) -> pd.DataFrame:
+    """Return an experiment's committed data from the first of these presets that has any.
+
+    Raises:
+        ConfigError: none has.
+        FileError: the table does not have the checksum that its manifest states.
+    """
+    place = paths.results()
+    for preset in presets:
+        if (table := results.read(place / preset / find(name).name, DATA)) is not None:
+            return table
+    raise ConfigError(f"{name}: no rows are committed for {' or '.join(presets)}")
+
+
 def tables(
     name: str,
     preset: str,

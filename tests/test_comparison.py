@@ -77,3 +77,13 @@ def test_baselines_of_a_network(network):
     for one in (demand, inversion):
         assert 0 < genie["energy_per_user_slot_j"] < one["energy_per_user_slot_j"]
     assert comparison.baseline(BASELINES[0], env.replace(frames=1), 1) == demand
+
+
+def test_a_curve_of_energy_against_failures_ends_where_fewest_fail():
+    env = TrainConfig.from_preset("smoke").env
+    curve = comparison.demand_curve(env, 1)
+    failed, energy = curve["failure_ratio_requests"], curve["energy_per_user_slot_j"]
+    assert failed.iloc[-1] == failed.min() < failed.iloc[:-1].min() < failed.iloc[0]
+    assert energy.is_monotonic_increasing and 1 < len(curve) <= len(comparison.DEMAND_LEVELS)
+    half = comparison.at_failures(curve, failed.iloc[3], "failure_ratio_requests")
+    assert half == pytest.approx(energy.iloc[3])

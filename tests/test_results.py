@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dtlib import TrainConfig, claims, datasets, experiments, figures, paths, results, store
+from dtlib import (
+    ConfigError,
+    TrainConfig,
+    claims,
+    datasets,
+    experiments,
+    figures,
+    paths,
+    results,
+    store,
+)
 
 MANIFESTS = sorted(
     path
@@ -125,3 +135,12 @@ def test_benchmark(path):
 
 def test_every_benchmark_has_results():
     assert {one.parent.name for one in BENCHMARKS} == {"critics", "episode", "peer", "training"}
+
+
+def test_the_fullest_rows_are_those_of_the_first_preset_that_has_any():
+    found = datasets.fullest("fig07", "smoke", "quick", "companion")
+    pd.testing.assert_frame_equal(
+        found, results.read(paths.results() / "quick" / "fig07_08", "data.csv"), check_exact=True
+    )
+    with pytest.raises(ConfigError, match="published: no rows are committed for smoke or quick"):
+        datasets.fullest("published", "smoke", "quick")
