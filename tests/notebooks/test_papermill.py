@@ -23,6 +23,7 @@ SPECIAL = {
     "fig13_14_many_users": {"preset": "smoke"},
     "scoreboard": {"only": "contradicted"},
     "what_companion_changes": {"preset": "smoke"},
+    "what_it_learns": {"preset": "smoke"},
     "which_world": {"preset": "smoke"},
 }  # fmt: skip
 TABLES = ("scoreboard",)
@@ -42,7 +43,7 @@ def test_all_are_there():
         "10_cost", "11_genie", "ablations", "comparison", "fig04_06_convergence",
         "fig07_08_users", "fig09_base_stations", "fig10_request_probability",
         "fig11_data_size_bandwidth", "fig12_control_factor", "fig13_14_many_users",
-        "scoreboard", "what_companion_changes", "which_world",
+        "scoreboard", "what_companion_changes", "what_it_learns", "which_world",
     ]  # fmt: skip
 
 
