@@ -21,7 +21,6 @@ YOUNGER: dict[str, Any] = {
     "averaged": 0.0,
     "cpu_sharing": "served",
     "gaussian": "bounded",
-    "layer_norm": False,
 }
 """Fields that came without such a change, with the value that the code had before. JSON does not
 have them there, so that what was made before keeps its key."""
@@ -285,11 +284,6 @@ class TrainConfig(_Settings):
     )
     activation: Literal["relu", "tanh"] = Field(
         "relu", description="between layers; not given, default of HARL"
-    )
-    layer_norm: bool = Field(
-        False,
-        description="normalise the activations of each hidden layer in each row (Ba et al. 2016); "
-        "not given, HARL does",
     )
     output_gain: Positive = Field(
         0.01, description="gain of the orthogonal initial output layer; not given, default of HARL"

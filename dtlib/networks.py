@@ -8,7 +8,7 @@ multiplied once for each of their values, and nothing is recorded that is not ne
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -20,31 +20,6 @@ from torch.nn.functional import embedding_bag
 
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
-
-
-class Normed(NamedTuple):
-    """What the normalisation of a layer's activations leaves for the way back."""
-
-    values: Tensor
-    """[…, n, width], each row with mean 0 and deviation 1."""
-    mean: Tensor
-    rate: Tensor
-    """[…, n, 1], one over each row's deviation."""
-
-
-def layer_norm(hidden: Tensor) -> Normed:
-    """Normalise each row of activations [..., n, width] (Ba et al. 2016).
-
-    There is no gain and no bias: the next layer's weights can take their part.
-    """
-    return Normed(*torch.native_layer_norm(hidden, hidden.shape[-1:], None, None, 1e-5))
-
-
-def layer_norm_backward(back: Tensor, hidden: Tensor, normed: Normed) -> Tensor:
-    """Return the gradient with respect to ``hidden``, from the one with respect to its norm."""
-    return torch.ops.aten.native_layer_norm_backward(
-        back, hidden, hidden.shape[-1:], normed.mean, normed.rate, None, None, (True, False, False)
-    )[0]
 
 
 class Columns(NamedTuple):
@@ -205,8 +180,6 @@ class Trace:
     """Activations of each hidden layer, [R, n, width]."""
     raw: Tensor
     """[R, out, n], the output: one contiguous series per number."""
-    normed: list[Normed] = field(default_factory=list)
-    """Of each hidden layer, where they are normalised."""
 
 
 class MLPStack:
@@ -219,7 +192,6 @@ class MLPStack:
         output_gain: gain of the orthogonal initial output layer; hidden layers have √2.
         generator: of the initial weights.
         blind: outputs that depend on no input: only their biases learn.
-        normalized: whether the activations of hidden layers pass :func:`layer_norm`.
     """
 
     def __init__(
@@ -230,10 +202,8 @@ class MLPStack:
         output_gain: float = 1.0,
         generator: Generator | None = None,
         blind: slice = slice(0),
-        normalized: bool = False,
     ) -> None:
         self.sizes, self.activation, self.blind = tuple(sizes), activation, blind
-        self.normalized = normalized
         self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
         self._bind(torch.zeros(count, sum((a + 1) * b for a, b in pairwise(sizes))))
         for layer, weight in enumerate(self.weights):
@@ -299,7 +269,6 @@ class MLPStack:
             hidden = torch.baddbmm(bias[which], hidden, weight[which])
             if layer < len(self.weights) - 1:
                 hidden = self._activate(hidden)
-                hidden = layer_norm(hidden).values if self.normalized else hidden
         return hidden
 
     def trace(self, rows: Rows) -> Trace:
@@ -322,21 +291,12 @@ class MLPStack:
             return trace.raw.copy_(torch.baddbmm(bias, rows.fast, weight).mT)
         if rows.lookups is not None:  # a new array, to be used instead of copied
             trace.hidden[0] = bias
-        trace.normed.clear()
-        inputs = self._hidden(torch.baddbmm(bias, rows.fast, weight, out=trace.hidden[0]), trace)
+        inputs = self._activate(torch.baddbmm(bias, rows.fast, weight, out=trace.hidden[0]))
         for layer, hidden in enumerate(trace.hidden[1:], start=1):
             weight, bias = self.weights[layer][which], self.biases[layer][which]
-            inputs = self._hidden(torch.baddbmm(bias, inputs, weight, out=hidden), trace)
+            inputs = self._activate(torch.baddbmm(bias, inputs, weight, out=hidden))
         weight, bias = self.weights[-1][which], self.biases[-1][which]
         return torch.baddbmm(bias.mT, weight.mT, inputs.mT, out=trace.raw)
-
-    def _hidden(self, hidden: Tensor, trace: Trace) -> Tensor:
-        """Return a hidden layer's activations, normalised where they are, from its output."""
-        hidden = self._activate(hidden)
-        if not self.normalized:
-            return hidden
-        trace.normed.append(layer_norm(hidden))
-        return trace.normed[-1].values
 
     def backward(
         self,
@@ -358,13 +318,10 @@ class MLPStack:
         back = slope.mT
         for layer in range(len(weights) - 1, 0, -1):
             below = trace.hidden[layer - 1]
-            normed = trace.normed[layer - 1] if self.normalized else None
-            torch.bmm(back.mT, below if normed is None else normed.values, out=weights[layer].mT)
+            torch.bmm(back.mT, below, out=weights[layer].mT)
             torch.sum(back.mT, 2, keepdim=True, out=biases[layer].mT)
             room = self._room(layer, below.shape)
             torch.bmm(back, self.weights[layer][which].mT, out=room)
-            if normed is not None:
-                room = layer_norm_backward(room, below, normed)
             if self.activation == "relu":
                 back = _relu_backward(room, below, 0, grad_input=room)
             else:

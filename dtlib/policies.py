@@ -132,10 +132,7 @@ class Policies:
             original = config.head == "original-gaussian"  # deviations follow the means
             blind = slice(numbers, 2 * numbers) if original else slice(0)
             sizes = (inputs, *hidden, outputs)
-            return MLPStack(
-                count, sizes, config.activation, config.output_gain, generator, blind,
-                config.layer_norm,
-            )  # fmt: skip
+            return MLPStack(count, sizes, config.activation, config.output_gain, generator, blind)
 
         parts = 1 if config.head == "deterministic" else 2
         users = user_size(env, config.observation == "derived")

@@ -30,10 +30,7 @@ class Network:
         between = {"relu": torch.relu, "tanh": torch.tanh}[self.config.activation]
         for layer in range(depth):
             hidden = hidden @ self.leaves[layer] + self.leaves[depth + layer]
-            if layer < depth - 1:
-                hidden = between(hidden)
-                if self.config.layer_norm:
-                    hidden = torch.nn.functional.layer_norm(hidden, hidden.shape[-1:])
+            hidden = between(hidden) if layer < depth - 1 else hidden
         return hidden
 
     def descend(self, loss):

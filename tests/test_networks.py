@@ -24,9 +24,8 @@ def module_of(stack, index):
     for weight, bias in zip(stack.weights, stack.biases, strict=True):
         linear = torch.nn.Linear(*weight.shape[1:])
         linear.weight.data, linear.bias.data = weight[index].T.clone(), bias[index, 0].clone()
-        norm = [torch.nn.LayerNorm(weight.shape[2], elementwise_affine=False)]
-        layers += [linear, between(), *norm * stack.normalized]
-    return torch.nn.Sequential(*layers[: -1 - stack.normalized])
+        layers += [linear, between()]
+    return torch.nn.Sequential(*layers[:-1])
 
 
 def with_biases(stack, seed=1):
@@ -40,10 +39,8 @@ def with_biases(stack, seed=1):
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("sizes", [(5, 3), (5, 16, 3), (5, 128, 64, 3)])
-@pytest.mark.parametrize("normalized", [False, True])
-def test_stacked_equals_sliced_equals_modules(activation, sizes, normalized):
-    stack = MLPStack(4, sizes, activation, 1.0, seeded(0), normalized=normalized)
-    with_biases(stack)
+def test_stacked_equals_sliced_equals_modules(activation, sizes):
+    stack = with_biases(MLPStack(4, sizes, activation, 1.0, seeded(0)))
     inputs = torch.randn(4, 11, 5, generator=seeded(2))
     before, together = inputs.clone(), stack(inputs)
     assert torch.equal(inputs, before)
@@ -95,14 +92,10 @@ LAYOUTS = [Columns(), Columns(3), Columns(0, 0), Columns(3, 4), Columns(2)]
 @pytest.mark.parametrize(
     ("sizes", "activation"), [((9, 2), "relu"), ((9, 6, 2), "tanh"), ((9, 7, 5, 3), "relu")]
 )
-@pytest.mark.parametrize("normalized", [False, True])
-def test_passes_equal_autograd_on_the_dense_rows(columns, counts, sizes, activation, normalized):
+def test_passes_equal_autograd_on_the_dense_rows(columns, counts, sizes, activation):
     """Whatever the split of the columns, and with runs of different length side by side."""
     runs = len(counts)
-    singles = [
-        with_biases(MLPStack(2, sizes, activation, 1.0, seeded(r), normalized=normalized), r)
-        for r in range(runs)
-    ]
+    singles = [with_biases(MLPStack(2, sizes, activation, 1.0, seeded(r)), r) for r in range(runs)]
     modules = [module_of(one, 1) for one in singles]
     stack = MLPStack.join(singles)
     obs = [observations(run, count=count) for run, count in enumerate(counts)]
@@ -122,8 +115,7 @@ def test_passes_equal_autograd_on_the_dense_rows(columns, counts, sizes, activat
         weights, biases = stack.split(gradient)
         stack.backward(which, trace, slope, weights, biases)
         for run, module in enumerate(modules):
-            linears = [one for one in module if isinstance(one, torch.nn.Linear)]
-            for layer, linear in enumerate(linears):
+            for layer, linear in enumerate(module[::2]):
                 torch.testing.assert_close(weights[layer][run], linear.weight.grad.T)
                 torch.testing.assert_close(biases[layer][run, 0], linear.bias.grad)
 

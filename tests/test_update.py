@@ -46,10 +46,6 @@ VARIANTS = {
         "algorithm": "beta-mappo",
         "env": {"interference": "eq7", "migrating_transmits": True, "objective_scale": "letter"},
     },
-    "layers normalised": {"layer_norm": True, "activation": "tanh"},
-    "section-v, layers normalised": COMPANION | SECTION_V | {
-        "layer_norm": True, "epochs": 3, "clip": 0.02, "worlds": 2,
-    },
     "no hidden layer": {"hidden_sizes": (), "output_gain": 1.0, "credit": "per-user"},
 }  # fmt: skip
 

@@ -76,11 +76,7 @@ class Critics:
     ) -> None:
         self.config, self.count, self.columns = config, count, columns
         sizes = (inputs, *config.hidden_sizes, outputs)
-        norm = config.layer_norm
-        self.runs = [
-            MLPStack(count, sizes, config.activation, 1.0, one, normalized=norm)
-            for one in generators
-        ]
+        self.runs = [MLPStack(count, sizes, config.activation, 1.0, one) for one in generators]
         """One stack per run, views of the joint one."""
         for one in self.runs:
             one.to(device)

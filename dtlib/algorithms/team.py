@@ -17,7 +17,7 @@ from dtlib.algorithms.critic import ValueNorm
 from dtlib.algorithms.replay import Batch
 from dtlib.algorithms.trainee import Trainee
 from dtlib.config import TrainConfig
-from dtlib.networks import Lookups, MLPStack, Rows, Trace, layer_norm, layer_norm_backward
+from dtlib.networks import Lookups, MLPStack, Rows, Trace
 
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -144,8 +144,7 @@ class Critic:
         own = actors.stack.sizes[0] + self.width if self.shared else 0
         count = 1 if self.shared else self.agents
         sizes = (inputs + own, *config.hidden_sizes, outputs)
-        norm = config.layer_norm
-        self.stack = MLPStack(count, sizes, config.activation, 1.0, generator, normalized=norm)
+        self.stack = MLPStack(count, sizes, config.activation, 1.0, generator)
         self.stack.to(device)
         self.target = deepcopy(self.stack)
         self.trainee = Trainee(self.stack, 0, config, count)
@@ -230,18 +229,14 @@ class Critic:
         fast = weights[0][:, weights[0].shape[1] - now.fast.shape[2] :]
         first = torch.baddbmm(now.others(weights[0], biases[0]), now.fast, fast)
         change = own - inputs[:, self.block].unflatten(1, shape).transpose(0, 1)
-        out, hidden, normed = torch.baddbmm(first.view(*own.shape[:2], -1), change, mine), [], []
+        out, hidden = torch.baddbmm(first.view(*own.shape[:2], -1), change, mine), []
         for layer, bias in zip(weights[1:], biases[1:], strict=True):
             out = out.relu_() if stack.activation == "relu" else out.tanh_()
             hidden.append(out.view(len(layer), -1, layer.shape[1]))
-            normed.append(layer_norm(hidden[-1]) if stack.normalized else None)
-            out = torch.baddbmm(bias, normed[-1].values if normed[-1] else hidden[-1], layer)
+            out = torch.baddbmm(bias, hidden[-1], layer)
         slope = torch.ones_like(out)
-        for layer, below, norm in zip(
-            reversed(weights[1:]), reversed(hidden), reversed(normed), strict=True
-        ):
+        for layer, below in zip(reversed(weights[1:]), reversed(hidden), strict=True):
             slope = torch.bmm(slope, layer.mT)
-            slope = layer_norm_backward(slope, below, norm) if norm else slope
             if stack.activation == "relu":
                 slope = _relu_backward(slope, below, 0, grad_input=slope)
             else:
