@@ -27,8 +27,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import Parser, memory_mb, report
-from dtlib.algorithms import learner as learner_module
-from dtlib.algorithms.learner import Episode
+from dtlib.algorithms.algorithm import Agent
+from dtlib.algorithms.experience import Episode, Experience
 from dtlib.checkpoint import FileError
 from dtlib.config import ConfigError, TrainConfig
 from dtlib.devices import clock, cores, resolve_device, torch_threads
@@ -89,7 +89,7 @@ def settings(case: Case) -> list[TrainConfig]:
 
 
 class Stopwatch:
-    """Adds up the seconds that a function takes."""
+    """Adds up the seconds that a function or a method takes."""
 
     def __init__(self, work: Callable[..., Any], now: Callable[[], float]) -> None:
         self.work, self.now, self.seconds = work, now, 0.0
@@ -99,6 +99,9 @@ class Stopwatch:
         result = self.work(*args)
         self.seconds += self.now() - start
         return result
+
+    def __get__(self, instance: Any, owner: type) -> Callable[..., Any]:
+        return partial(self, instance)
 
     def take(self) -> float:
         """Return the seconds since the last call."""
@@ -144,20 +147,22 @@ def work(case: Case, rounds: int) -> list[dict[str, float]]:
     with torch_threads(case.threads):
         trainer = Trainer(configs, device)
         learner = trainer.learner
-        actors = Stopwatch(learner_module.update_actors, now)
-        critics = Stopwatch(learner.critics.step, now)
-        learner_module.update_actors, learner.critics.step = actors, critics
+        critics = learner.critics.step = Stopwatch(learner.critics.step, now)
+        actors = [Stopwatch(one, now) for one in (Agent.factor, Agent.step, Agent.hand_on)]
+        Agent.factor, Agent.step, Agent.hand_on = actors
         trainer.episode()
         counted = _count(trainer) if case.device == "cpu" else {}
         records = []
         for _ in range(rounds):
-            actors.take(), critics.take()
+            for watch in (critics, *actors):
+                watch.take()
             peak = peak_gflops(device, now)
             start = now()
             rows = trainer.episode()
             whole = (now() - start) / case.runs
             record = {name: median(row[name] for row in rows) for name in PHASES[:3]}
-            record |= {"actor_s": actors.take() / case.runs, "critic_s": critics.take() / case.runs}
+            record["actor_s"] = sum(watch.take() for watch in actors) / case.runs
+            record["critic_s"] = critics.take() / case.runs
             record["rest_s"] = whole - sum(record.values())
             record |= {"episode_s": whole, "gemm_gflops": peak, **counted}
             record["peak_mb"] = memory_mb(peak=True)
@@ -197,15 +202,10 @@ def _count(trainer: Trainer) -> dict[str, float]:
     """Count one epoch's operations in 1e9, executed and dense."""
     config, learner = trainer.configs[0], trainer.learner
     played = _play(trainer)
-    seen: list[list[int]] = []
-    layout = learner._batches
-
-    def spy(*args: Any) -> Any:
-        batches = layout(*args)
-        seen.append([one.rows.shape[1] for one in batches])
-        return batches
-
-    learner._batches, learner.config = spy, config.replace(epochs=1)
+    experience = Experience(config, learner.critic_of, [played] * len(trainer.configs))
+    layout = experience.batches(torch.zeros_like(experience.rewards), learner.actors)
+    rows = [one.rows.shape[1] for one in layout]
+    learner.config = config.replace(epochs=1)
     state = {name: array.clone() for name, array in learner.state().items()}
     with FlopCounterMode(display=False) as one:
         learner.update([played] * len(trainer.configs), torch.Generator())
@@ -214,11 +214,11 @@ def _count(trainer: Trainer) -> dict[str, float]:
     with FlopCounterMode(display=False) as two:
         learner.update([played] * len(trainer.configs), torch.Generator())
     learner.load(state)
-    learner._batches, learner.config = layout, config
+    learner.config = config
     return {
         "executed_gflop": (two.get_total_flops() - one.get_total_flops()) / 1e9
         / len(trainer.configs),
-        "dense_gflop": dense_flop(config, seen[0]) / 1e9,
+        "dense_gflop": dense_flop(config, rows) / 1e9,
     }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dtlib.algorithms.learner import Episode, Learner
+from dtlib.algorithms.experience import Episode
+from dtlib.algorithms.learner import Learner
 from dtlib.algorithms.maddpg import MADDPG
 from dtlib.averaging import Average
 from dtlib.checkpoint import FileError, load_checkpoint, save_checkpoint, write_text, write_whole

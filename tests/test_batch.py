@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.distributions import Beta, Categorical, Normal
 
-from dtlib.algorithms.batch import ActorBatch, actor_data, explained_variance, standardise
+from dtlib.algorithms.batch import ActorBatch, actor_data, standardise
+from dtlib.algorithms.diagnostics import explained_variance
 from dtlib.distributions import beta_parameters, gaussian_parameters
 
 SLOTS, USERS = 23, 4

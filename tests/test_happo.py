@@ -1,6 +1,9 @@
 """The sequential update: ratios, the factor M, clipping."""
 
+import inspect
+import re
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 import torch
@@ -8,15 +11,10 @@ from syncs import Syncs
 from torch.distributions import Beta, Categorical
 
 from dtlib import TrainConfig
-from dtlib.algorithms import happo
+from dtlib.algorithms import algorithm, plain
+from dtlib.algorithms.algorithm import Agent, agent_order, surrogate_slope, update
 from dtlib.algorithms.batch import ActorBatch, actor_data
-from dtlib.algorithms.happo import (
-    ActorUpdate,
-    UpdateStats,
-    agent_order,
-    surrogate_slope,
-    update_actors,
-)
+from dtlib.algorithms.diagnostics import UpdateStats
 from dtlib.algorithms.trainee import Trainee
 from dtlib.distributions import beta_parameters
 from dtlib.networks import MLPStack
@@ -30,7 +28,7 @@ def seeded(seed):
 
 
 def team(per_user=False, seed=0, config=CONFIG):
-    """Four agents of three kinds with random data: updates, data, and the dense material."""
+    """Four agents of three kinds with random data: agents, data, and the dense material."""
     generator = seeded(seed)
     heads = ["beta", "beta", "beta", "categorical"]
     stacks = [MLPStack(2, (5, 8, 2), generator=generator)]
@@ -39,7 +37,7 @@ def team(per_user=False, seed=0, config=CONFIG):
     numbers = [1, 1, 2 * USERS, USERS]
     actors = [Trainee(stacks[0], i, config) for i in range(2)]
     actors += [Trainee(stack, 0, config) for stack in stacks[1:]]
-    updates, data, dense = [], [], []
+    agents, data, dense = [], [], []
     for agent, (head, count) in enumerate(zip(heads, numbers, strict=True)):
         obs = torch.randn(SLOTS, 5, generator=generator)
         mask = torch.rand(SLOTS, count, generator=generator) < 0.6
@@ -51,13 +49,13 @@ def team(per_user=False, seed=0, config=CONFIG):
         shape = (SLOTS, USERS) if fine else (SLOTS,)
         advantage = torch.randn(shape, generator=generator)
         data.append(actor_data(head, obs, value, mask, advantage, USERS))
-        updates.append(update_of(actors[agent], data[-1], config))
+        agents.append(update_of(actors[agent], data[-1], config))
         dense.append((head, obs, value, mask))
-    return updates, data, dense
+    return agents, data, dense
 
 
 def update_of(actor, data, config=CONFIG):
-    return ActorUpdate(actor, ActorBatch([data], SLOTS, actor.stack.sizes[-1]), config)
+    return Agent(actor, ActorBatch([data], SLOTS, actor.stack.sizes[-1]), config)
 
 
 def weights(update):
@@ -79,16 +77,55 @@ def slot_log_prob(parameters, head, obs, value, mask):
     return (each * mask).sum(-1)
 
 
+class Known:
+    """Stands in for critics and experience: advantages are known; a step is only called for."""
+
+    states = rewards = None
+
+    def __init__(self, agents, critic_of, at_step):
+        self.layout, self.critic_of, self.step = [one.batch for one in agents], critic_of, at_step
+
+    def look(self, states):
+        return None
+
+    def advantages(self, trace, reward):
+        return None
+
+    def batches(self, advantage, actors):
+        return self.layout
+
+
+def learn(agents, orders, critic_of=None, at_step=lambda *_: None, **changes):
+    """Run the library's ``update`` with an epoch for each given order."""
+    known = Known(agents, critic_of or [0] * len(agents), at_step)
+    config = CONFIG.replace(epochs=len(orders), **changes)
+    with mock.patch.object(algorithm, "agent_order", side_effect=orders):
+        return update([one.actor for one in agents], known, known, config, None)
+
+
 class Recorder:
     """Stands in for ``surrogate_slope`` and keeps what it is called with."""
 
     def __init__(self, monkeypatch):
         self.calls = []
-        monkeypatch.setattr(happo, "surrogate_slope", self)
+        monkeypatch.setattr(algorithm, "surrogate_slope", self)
 
     def __call__(self, ratio, weighted_advantage, clip):
         self.calls.append((ratio[0].clone(), weighted_advantage[0].clone()))
         return surrogate_slope(ratio, weighted_advantage, clip)
+
+
+# --- the pages ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [algorithm, plain])
+def test_a_page_has_the_lines_of_the_listing_in_their_order(page):
+    """Comments mark lines 17 to 27 of Algorithm 1; only line 22 comes again, after line 23."""
+    source = inspect.getsource(page)
+    assert len(source.splitlines()) <= 150
+    marks = re.findall(r"# lines? (\d+)(?:–(\d+))?", source)
+    found = [n for first, last in marks for n in range(int(first), int(last or first) + 1)]
+    assert found == [17, 18, 19, 20, 21, 22, 23, 22, 24, 25, 26, 27]
 
 
 # --- the surrogate ------------------------------------------------------------------------------
@@ -124,10 +161,10 @@ def test_surrogate_is_pessimistic(ratio, advantage, slope):
 
 
 def test_the_ratio_is_exactly_one_before_the_first_step(monkeypatch):
-    updates, _, _ = team()
+    agents, _, _ = team()
     recorder = Recorder(monkeypatch)
+    learn(agents, [[2, 0, 3, 1]] * 2)
     for epoch in range(2):
-        update_actors(updates, [2, 0, 3, 1], SLOTS, UpdateStats())
         first = recorder.calls[4 * epoch : 4 * epoch + 4]
         assert all(torch.equal(r, torch.ones_like(r)) == (epoch == 0) for r, _ in first)
 
@@ -136,13 +173,18 @@ def test_the_ratio_is_exactly_one_before_the_first_step(monkeypatch):
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
 def test_factor_is_the_product_of_the_updated_predecessors_ratios(monkeypatch, per_user, order):
     """Over three epochs, recomputed from snapshots of the weights with torch.distributions."""
-    updates, data, dense = team(per_user)
-    before = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
-    recorder = Recorder(monkeypatch)
-    for epoch in range(3):
-        order = order[epoch:] + order[:epoch]
-        total = update_actors(updates, order, SLOTS, UpdateStats())
-        after = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
+    agents, data, dense = team(per_user)
+    log_probs = []
+
+    def look(*_):
+        log_probs.append(
+            [slot_log_prob(weights(u), *d) for u, d in zip(agents, dense, strict=True)]
+        )
+
+    recorder, orders = Recorder(monkeypatch), [order[e:] + order[:e] for e in range(3)]
+    stats = learn(agents, orders, at_step=look)
+    look()
+    for epoch, order in enumerate(orders):
         log_factor = torch.zeros(SLOTS)
         for place, agent in enumerate(order):
             _, weighted = recorder.calls[4 * epoch + place]
@@ -153,33 +195,50 @@ def test_factor_is_the_product_of_the_updated_predecessors_ratios(monkeypatch, p
                 assert torch.equal(weighted, batch.advantage)  # M = 1 · Â for the first
             else:
                 assert not torch.allclose(weighted, batch.advantage, rtol=1e-3)
-            log_factor = log_factor + after[agent] - before[agent]
-        torch.testing.assert_close(total[0, 0], log_factor, rtol=1e-3, atol=1e-4)
+            log_factor = log_factor + log_probs[epoch + 1][agent] - log_probs[0][agent]
+        extremes = torch.cat(stats.log_factor[2 * epoch : 2 * epoch + 2])
+        torch.testing.assert_close(
+            extremes, torch.stack(log_factor.aminmax()), rtol=1e-3, atol=1e-4
+        )
 
 
-def test_predecessors_of_another_team_do_not_count(monkeypatch):
-    updates, data, dense = team()
-    before = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
-    recorder, teams, order = Recorder(monkeypatch), [0, 1, 0, 1], [2, 1, 0, 3]
-    total = update_actors(updates, order, SLOTS, UpdateStats(), teams)
-    after = [slot_log_prob(weights(u), *d) for u, d in zip(updates, dense, strict=True)]
-    for place, predecessor in ((0, None), (1, None), (2, 2), (3, 1)):
+def test_predecessors_that_learn_from_another_reward_do_not_count(monkeypatch):
+    agents, data, dense = team()
+    before = [slot_log_prob(weights(u), *d) for u, d in zip(agents, dense, strict=True)]
+    recorder, order = Recorder(monkeypatch), [2, 3, 0, 1]
+    learn(agents, [order], factor="by-reward")
+    after = [slot_log_prob(weights(u), *d) for u, d in zip(agents, dense, strict=True)]
+    for place, predecessors in enumerate(([], [], [2], [2, 0])):
         batch = data[order[place]]
-        change = torch.zeros(SLOTS)
-        if predecessor is not None:
-            change = after[predecessor] - before[predecessor]
+        change = sum((after[one] - before[one] for one in predecessors), torch.zeros(SLOTS))
         expected = change[batch.slot].exp() * batch.advantage
         torch.testing.assert_close(recorder.calls[place][1], expected, rtol=2e-4, atol=1e-5)
-    sums = torch.stack([after[i] - before[i] + after[j] - before[j] for i, j in ((0, 2), (1, 3))])
-    torch.testing.assert_close(total[:, 0], sums, rtol=1e-3, atol=1e-4)
 
 
-def test_factor_is_bounded_in_the_exponent(monkeypatch):
-    updates, data, _ = team(config=CONFIG.replace(max_log_factor=0.5))
-    recorder = Recorder(monkeypatch)
+@pytest.mark.parametrize("critic_of", [[0, 1, 2, 3], [0, 0, 0, 1]])
+def test_a_critic_steps_just_before_the_actors_that_it_judges(monkeypatch, critic_of):
+    """Lines 21 and 23; a shared one steps once in an epoch, with the first of its agents."""
+    events, (agents, _, _) = [], team()
+    actor_step = Agent.step
+
+    def step(self, *arguments):
+        events.append([one.actor for one in agents].index(self.actor))
+        actor_step(self, *arguments)
+
+    monkeypatch.setattr(Agent, "step", step)
+    look = lambda critic, *_: events.append(f"critic {critic}")  # noqa: E731
+    learn(agents, [[2, 0, 3, 1]] * 2, critic_of, look, critic_passes=2)
+    expected = ["critic 2"] * 2 + [2] + ["critic 0"] * 2 + [0]
+    expected += ["critic 3"] * 2 + [3] + ["critic 1"] * 2 + [1]
+    if critic_of[1] == 0:
+        expected = ["critic 0"] * 2 + [2, 0] + ["critic 1"] * 2 + [3, 1]
+    assert events == expected * 2
+
+
+def test_factor_is_bounded_in_the_exponent():
+    agents, data, _ = team(config=CONFIG.replace(max_log_factor=0.5))
     extreme = torch.linspace(-200, 200, SLOTS)[None]
-    updates[0].step(extreme, UpdateStats())
-    quotient = recorder.calls[0][1] / data[0].advantage
+    quotient = agents[0].factor(extreme)[0] / data[0].advantage
     limits = torch.tensor([-0.5, 0.5]).exp()
     torch.testing.assert_close(quotient.aminmax().min, limits[0])
     torch.testing.assert_close(quotient.aminmax().max, limits[1])
@@ -189,11 +248,11 @@ def test_factor_is_bounded_in_the_exponent(monkeypatch):
 def test_one_step_against_autograd_by_hand():
     """One actor step equals Adam on −(mean clipped surrogate + ψ · mean entropy), recomputed."""
     config = CONFIG.replace(entropy_coef=0.3, max_grad_norm=0.05)
-    updates, data, dense = team(seed=3, config=config)
+    agents, data, dense = team(seed=3, config=config)
     agent = 2
-    updates[agent].behaviour = updates[agent].behaviour + 0.3  # ratios off one
+    agents[agent].behaviour = agents[agent].behaviour + 0.3  # ratios off one
     log_factor = torch.linspace(-0.5, 0.5, SLOTS)[None]
-    parameters = [p.requires_grad_() for p in weights(updates[agent])]
+    parameters = [p.requires_grad_() for p in weights(agents[agent])]
 
     head, obs, value, mask = dense[agent]
     kept = mask.any(-1)
@@ -201,7 +260,7 @@ def test_one_step_against_autograd_by_hand():
     law = Beta(*beta_parameters(hidden).chunk(2, dim=-1))
     log_prob = (law.log_prob(torch.where(mask, value, 0.5)) * mask).sum(-1)[kept]
     entropy = (law.entropy() * mask).sum(-1)[kept]
-    ratio = (log_prob - updates[agent].behaviour[0]).exp()
+    ratio = (log_prob - agents[agent].behaviour[0]).exp()
     weighted = log_factor[0, kept].exp() * data[agent].advantage
     gain = torch.minimum(ratio * weighted, ratio.clamp(0.8, 1.2) * weighted)
     loss = -(gain.mean() + 0.3 * entropy.mean())
@@ -212,8 +271,8 @@ def test_one_step_against_autograd_by_hand():
     adam.step()
 
     stats = UpdateStats()
-    updates[agent].step(log_factor, stats)
-    for found, expected in zip(weights(updates[agent]), parameters, strict=True):
+    agents[agent].step(agents[agent].factor(log_factor), stats)
+    for found, expected in zip(weights(agents[agent]), parameters, strict=True):
         torch.testing.assert_close(found, expected.detach(), rtol=1e-4, atol=1e-6)
     assert stats.entropy[0].item() == pytest.approx(entropy.mean().item(), rel=1e-5)
     outside = ((ratio - 1).abs() > 0.2).float().mean().item()
@@ -223,11 +282,11 @@ def test_one_step_against_autograd_by_hand():
 
 
 def test_entropy_bonus_raises_the_entropy():
-    updates, data, _ = team()
+    agents, data, _ = team()
     flat = replace(data[2], advantage=torch.zeros_like(data[2].advantage))
-    update, stats = update_of(updates[2].actor, flat), UpdateStats()
+    agent, stats = update_of(agents[2].actor, flat), UpdateStats()
     for _ in range(30):
-        update.step(torch.zeros(1, SLOTS), stats)
+        agent.step(agent.factor(torch.zeros(1, SLOTS)), stats)
     assert stats.entropy[-1] > stats.entropy[0]
 
 
@@ -239,27 +298,25 @@ def no_data():
 
 
 def test_agents_without_data_are_passed_over():
-    updates, _, _ = team()
-    updates[1] = update_of(updates[1].actor, no_data())
-    before, stats = weights(updates[1]), UpdateStats()
-    update_actors(updates, [1, 0, 2, 3], SLOTS, stats)
-    assert all(torch.equal(a, b) for a, b in zip(before, weights(updates[1]), strict=True))
+    agents, _, _ = team()
+    agents[1] = update_of(agents[1].actor, no_data())
+    before = weights(agents[1])
+    stats = learn(agents, [[1, 0, 2, 3]])
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(agents[1]), strict=True))
     assert len(stats.kl) == 3
 
 
 def test_an_update_without_any_data_has_a_summary():
-    updates, _, _ = team()
-    stats = UpdateStats()
-    update_actors([update_of(updates[0].actor, no_data())], [0], SLOTS, stats)
-    summary = stats.summary()
+    agents, _, _ = team()
+    summary = learn([update_of(agents[0].actor, no_data())], [[0]]).summary()
     assert summary["log_factor_max"] == 0 and summary["entropy"] != summary["entropy"]
 
 
 def test_nothing_waits_for_the_device_within_an_epoch():
     """What would stall a GPU does not occur between the first actor step and the last."""
-    updates, _, _ = team(per_user=True)
+    agents, _, _ = team(per_user=True)
     with Syncs() as watch:
-        update_actors(updates, [2, 0, 3, 1], SLOTS, UpdateStats())
+        learn(agents, [[2, 0, 3, 1]])
     assert watch.count > 100 and not watch.seen
 
 
@@ -272,7 +329,7 @@ def test_order_is_a_seeded_permutation():
 
 
 def test_statistics_of_an_unchanged_policy():
-    updates, _, _ = team()
+    agents, _, _ = team()
     stats = UpdateStats()
-    updates[0].step(torch.zeros(1, SLOTS), stats)
+    agents[0].step(agents[0].batch.advantage.clone(), stats)
     assert stats.kl[0].item() == 0 and stats.clip_fraction[0].item() == 0

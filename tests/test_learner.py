@@ -8,8 +8,9 @@ import torch
 from plain import effects
 
 from dtlib import Actions, EnvConfig, TrainConfig, sample_world, simulate
-from dtlib.algorithms.happo import agent_order
-from dtlib.algorithms.learner import Episode, Learner
+from dtlib.algorithms.algorithm import agent_order
+from dtlib.algorithms.experience import Episode, Experience
+from dtlib.algorithms.learner import Learner
 from dtlib.observations import global_state, observe_centre
 from dtlib.policies import station_mask
 from dtlib.presets import COMPANION, LEARNT_THERE, WORK_CONSERVING
@@ -41,6 +42,10 @@ def episode(learner, seed=3):
     world = sample_world(env, seed, replicas=learner.config.worlds)
     decision = learner.policies[0].decide(world, [seeded(seed)])
     return Episode(world, decision, simulate(world, decision.actions, env))
+
+
+def experience(learner, played):
+    return Experience(learner.config, learner.critic_of, [played])
 
 
 def trained(config, episodes=2):
@@ -142,8 +147,8 @@ def test_state_has_every_array_once():
 @pytest.mark.parametrize("credit", ["joint", "per-user", "difference"])
 def test_the_centre_learns_from_its_own_reward(critic, credit):
     learner = Learner(CONFIG.replace(critic=critic, credit=credit, worlds=2), [seeded(0)])
-    outcome = episode(learner).outcome
-    reward = learner._rewards(outcome)
+    played = episode(learner)
+    outcome, reward = played.outcome, experience(learner, played).rewards[:, 0]
     agents = ENV.num_users + ENV.num_bs + 1
     assert reward.shape == (
         2 if critic == "shared" else agents,
@@ -170,7 +175,7 @@ def test_batches_hold_what_was_decided(credit, algorithm):
     assert agents == users + ENV.num_bs + 1
     by_user, length = credit != "joint", ENV.slots - 1
     advantage = torch.randn(agents, users if by_user else 1, 2 * length, generator=seeded(5))
-    batches, own = learner._data(played, advantage), effects(played)
+    batches, own = experience(learner, played).data(0, advantage), effects(played)
     counts = station_mask(world.association, decision.deployment, decision.served, ENV)
     for agent, batch in enumerate(batches):
         for e in range(0, len(batch.value), 3):
@@ -209,10 +214,10 @@ def test_one_actor_learns_from_all_users(credit):
     )
     played = episode(shared)
     advantage = torch.randn(2, 1 if credit == "joint" else users, length, generator=seeded(5))
-    mine, *others, centre = shared._data(played, advantage)
+    mine, *others, centre = experience(shared, played).data(0, advantage)
     assert len(shared.actors) == len(others) + 2 == ENV.num_bs + 2
     blank = replace(played.decision, centre_obs=observe_centre(played.world, ENV))
-    *each, apart = alone._data(replace(played, decision=blank), advantage)
+    *each, apart = experience(alone, replace(played, decision=blank)).data(0, advantage)
     for name in ("obs", "value", "slot", "advantage"):
         expected = torch.cat([getattr(data, name) for data in each[:users]])
         assert torch.equal(getattr(mine, name), expected), name
@@ -239,10 +244,9 @@ def test_the_worlds_of_an_episode_do_not_see_each_other(credit):
         world = sample_world(ENV, seeds)
         decision = learner.policies[0].decide(world)
         played = Episode(world, decision, simulate(world, decision.actions, ENV))
-        trace = learner.critics.look([learner._state(played)])
-        reward = learner._rewards(played.outcome).unsqueeze(1)
-        advantage = learner.critics.advantages(trace, reward)[:, 0].flatten(2)
-        data = learner._data(played, advantage)
+        found = experience(learner, played)
+        advantage = learner.critics.advantages(learner.critics.look(found.states), found.rewards)
+        data = found.data(0, advantage[:, 0].flatten(2))
         return [(one.obs, one.slot, one.advantage) for one in data]
 
     length = ENV.slots - 1
@@ -264,7 +268,7 @@ def test_every_action_that_counts_is_learned_from():
     played = episode(learner)
     world, decision, outcome = played.world, played.decision, played.outcome
     advantage = torch.zeros(env.num_users + env.num_bs + 1, 1, env.slots - 1)
-    batches = learner._data(played, advantage)
+    batches = experience(learner, played).data(0, advantage)
     assert outcome.migrating.any()
     for k in range(env.num_users):
         power = decision.actions.power.clone()
@@ -282,7 +286,8 @@ def test_critics_see_the_state_of_every_slot_but_learn_from_all_but_the_last(mon
         learner.critics, "step", lambda *arguments: (seen.append(arguments), original(*arguments))
     )
     learner.update([played], seeded(1))
-    assert [index for index, *_ in seen] == [0, 1] * CONFIG.epochs
+    each = [index for index, *_ in seen]
+    assert [sorted(each[i : i + 2]) for i in range(0, len(each), 2)] == [[0, 1]] * CONFIG.epochs
     state = global_state(played.world, played.decision.deployment, ENV).flatten(0, 1)
     probe = torch.randn(1, state.shape[1], 3, generator=seeded(8))
     for index, trace, reward in seen:

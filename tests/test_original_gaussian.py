@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from plain import Network
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world, simulate
-from dtlib.algorithms.learner import Episode, Learner
+from dtlib.algorithms.experience import Episode
+from dtlib.algorithms.learner import Learner
+from dtlib.algorithms.plain import Network
 from dtlib.distributions import ORIGINAL, GaussianTerms, OriginalGaussianTerms, gaussian_parameters
 from dtlib.networks import Columns, MLPStack, Rows
 
@@ -88,7 +89,8 @@ def test_blind_outputs_learn_by_their_biases_alone(sizes, blind):
     gradient = torch.full_like(stack.flat[1:2], torch.nan)
     weights, biases = stack.split(gradient)
     stack.backward(slice(1, 2), trace, weight.mT[None].contiguous(), weights, biases)
-    expected = [one.grad for one in network.leaves]
+    layers = [*network][::2]
+    expected = [one.weight.grad.mT for one in layers] + [one.bias.grad[None] for one in layers]
     expected[len(weights) - 1][:, ~seeing] = 0
     for found, one in zip([*weights, *biases], expected, strict=True):
         torch.testing.assert_close(found[0], one)

@@ -6,8 +6,10 @@ import pytest
 import torch
 from plain import PlainLearner
 
+import dtlib.algorithms.plain
 from dtlib import EnvConfig, TrainConfig, sample_world, simulate
-from dtlib.algorithms.learner import Episode, Learner
+from dtlib.algorithms.experience import Episode
+from dtlib.algorithms.learner import Learner
 from dtlib.presets import COMPANION, LEARNT_THERE, WORK_CONSERVING
 
 SIZE = {"num_users": 5, "num_bs": 3, "frame_slots": 10, "frames": 4, "migration_slots": 2}
@@ -69,6 +71,33 @@ def play(learner, seed, run=0, env=None):
     return Episode(world, decision, simulate(world, decision.actions, env))
 
 
+def assert_same_weights(learner, plain):
+    """Every weight of every network of a learner's first run."""
+    pairs = [*zip(learner.actors, plain.networks, strict=True)]
+    pairs += zip(learner.critics.trainees, [one.network for one in plain.critics], strict=True)
+    for trainee, network in pairs:
+        found = trainee.stack.parameters(trainee.which.start)
+        layers = [*network][::2]
+        expected = [one.weight.mT for one in layers] + [one.bias[None] for one in layers]
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other.detach(), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("worlds", [1, 2])
+def test_algorithm_is_the_plain_one_as_published(double, worlds):
+    """The settings of the preset ``paper``, on a small network."""
+    config = TrainConfig(env=EnvConfig(**SIZE), epochs=5, worlds=worlds)
+    learner = Learner(config, [seeded(0)])
+    plain = dtlib.algorithms.plain.PlainLearner(learner)
+    start = learner.actors[0].stack.flat.clone()
+    for number in range(2):
+        episode = play(learner, number)
+        learner.update([episode], seeded(number))
+        plain.update(episode, seeded(number))
+        assert_same_weights(learner, plain)
+    assert (learner.actors[0].stack.flat != start).any(1).all()
+
+
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_fast_equals_plain(double, changes):
     """Every weight after three episodes; clipping and bounds on M are made to bite."""
@@ -78,13 +107,7 @@ def test_fast_equals_plain(double, changes):
         episode = play(learner, number)
         row = learner.update([episode], seeded(number), number / 3)[0]
         plain.update(episode, seeded(number), number / 3)
-        networks = [
-            (a.stack, a.which.start, p) for a, p in zip(learner.actors, plain.actors, strict=True)
-        ]
-        networks += [(learner.critics.stack, i, p) for i, p in enumerate(plain.critics)]
-        for stack, index, network in networks:
-            for found, expected in zip(stack.parameters(index), network.leaves, strict=True):
-                torch.testing.assert_close(found, expected.detach(), rtol=1e-8, atol=1e-10)
+        assert_same_weights(learner, plain)
     assert row["clip_fraction"] > 0
     assert row["log_factor_max"] > 0.05 or learner.config.algorithm == "beta-mappo"
 

@@ -106,7 +106,7 @@ class ActorBatch:
         self, runs: Sequence[ActorData], slots: int, outputs: int, columns: Columns = PLAIN
     ) -> None:
         first = runs[0]
-        self.head, self.outputs = first.head, outputs
+        self.head, self.outputs, self.shape = first.head, outputs, (len(runs), slots)
         self.parts = outputs // first.numbers
         """Outputs for each entry: the number of choices for a categorical head, else 2 or 3."""
         self.rows = Rows.of([one.obs for one in runs], columns)
@@ -204,11 +204,3 @@ class ActorBatch:
 def standardise(advantage: Tensor) -> Tensor:
     """Return the advantages with mean 0 and standard deviation 1."""
     return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
-
-
-def explained_variance(target: Tensor, prediction: Tensor) -> float:
-    """Return 1 − Var(target − prediction) / Var(target); nan if the target is constant."""
-    variance = target.var()
-    if variance == 0:
-        return float("nan")
-    return float(1 - (target - prediction).var() / variance)

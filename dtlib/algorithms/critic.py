@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from dtlib.algorithms.batch import explained_variance
+from dtlib.algorithms.diagnostics import explained_variance
 from dtlib.algorithms.gae import gae
 from dtlib.algorithms.trainee import Trainee
 from dtlib.config import TrainConfig

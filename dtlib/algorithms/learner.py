@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
 
-from dtlib.algorithms.batch import ActorBatch, ActorData, Head, actor_data, standardise
-from dtlib.algorithms.credit import difference_reward, reward_streams
+from dtlib.algorithms.algorithm import update
 from dtlib.algorithms.critic import Critics
-from dtlib.algorithms.happo import ActorUpdate, UpdateStats, agent_order, update_actors
-from dtlib.algorithms.mappo import update_together
+from dtlib.algorithms.experience import Episode, Experience
 from dtlib.algorithms.trainee import Trainee
 from dtlib.checkpoint import check_arrays
 from dtlib.config import EnvConfig, TrainConfig
 from dtlib.networks import MLPStack
-from dtlib.observations import columns, global_state, state_size
-from dtlib.policies import Decision, Policies, station_mask
-from dtlib.simulator import Outcome
-from dtlib.world import World
-
-
-@dataclass(frozen=True)
-class Episode:
-    """What one run's policies saw, did and caused, in W worlds side by side."""
-
-    world: World
-    decision: Decision
-    outcome: Outcome
+from dtlib.observations import columns, state_size
+from dtlib.policies import Policies
 
 
 class Learner:
@@ -93,29 +79,10 @@ class Learner:
         Returns:
             Diagnostics by name, one record per run.
         """
-        config = self.config
         for trainee in (*self.actors, *self.critics.trainees):
-            trainee.rate = config.learning_rate * config.left(progress)
-        states = [self._state(one) for one in episodes]
-        trace = self.critics.look(states)
-        reward = torch.stack([self._rewards(one.outcome) for one in episodes], dim=1)
-        advantage = self.critics.advantages(trace, reward)
-        slots = advantage[0, 0, 0].numel()
-        updates = [
-            ActorUpdate(actor, batch, config)
-            for actor, batch in zip(self.actors, self._batches(episodes, advantage), strict=True)
-        ]
-        stats = UpdateStats()
-        team = [0] * (len(self.actors) - 1) + [int(config.factor == "by-reward")]
-        orders = [agent_order(len(self.actors), generator) for _ in range(config.epochs)]
-        for order in orders:
-            for _ in range(config.critic_passes):
-                for index in range(self.critics.count):
-                    self.critics.step(index, trace, reward)
-            if config.algorithm == "beta-mappo":
-                update_together(updates, slots, stats)
-            else:
-                update_actors(updates, order, slots, stats, team)
+            trainee.rate = self.config.learning_rate * self.config.left(progress)
+        experience = Experience(self.config, self.critic_of, episodes)
+        stats = update(self.actors, self.critics, experience, self.config, generator)
         return [
             stats.summary(run)
             | {
@@ -124,77 +91,6 @@ class Learner:
             }
             for run in range(len(episodes))
         ]
-
-    def _state(self, episode: Episode) -> Tensor:
-        """[W, N, d]."""
-        queue = episode.outcome.frame_queue if self.config.critic_sees_queue else None
-        decision = episode.decision
-        return global_state(episode.world, decision.deployment, decision.env, queue)
-
-    def _rewards(self, outcome: Outcome) -> Tensor:
-        """[C, outputs, W, N−1]: each critic's reward, whole or by user."""
-        streams = reward_streams(self.config.credit, outcome)
-        last = self.critics.count - 1
-        rows = [streams.centre if index == last else streams.users for index in range(last + 1)]
-        return torch.stack(rows)[..., :-1]
-
-    def _batches(self, episodes: Sequence[Episode], advantage: Tensor) -> list[ActorBatch]:
-        """Lay out each agent's data in all runs."""
-        by_kind = columns(self.config.env, shared=self.config.twin_by_twin)
-        slots = advantage[0, 0, 0].numel()
-        runs = [self._data(one, advantage[:, run].flatten(2)) for run, one in enumerate(episodes)]
-        kinds = [
-            kind for kind, stack in self.policies[0].stacks.items() for _ in range(stack.count)
-        ]
-        return [
-            ActorBatch(data, slots, actor.stack.sizes[-1], by_kind[kind])
-            for data, actor, kind in zip(zip(*runs, strict=True), self.actors, kinds, strict=True)
-        ]
-
-    def _data(self, episode: Episode, advantage: Tensor) -> list[ActorData]:
-        """Each agent's data in one run, world after world; ``advantage`` is [C, outputs, slots]."""
-        env, decision, config = episode.decision.env, episode.decision, self.config
-        world, users = episode.world, env.num_users
-        scale = standardise if config.normalize_advantage else (lambda array: array)
-
-        def data(array: Tensor) -> Tensor:
-            return array[:, :-1].flatten(0, 1)
-
-        if config.credit == "difference":
-            power, mean = decision.actions.power, decision.mean_power
-            own = data(difference_reward(world, power, mean, episode.outcome, env))
-        else:
-            joint = advantage.sum(1)
-            critics = [0] * users if config.shares_users else self.critic_of[:users]
-            own = torch.stack([joint[c] for c in critics], dim=-1)
-        by_user = config.credit != "joint"
-        others = self.critic_of[-env.num_bs - 1 :]
-        fine = [scale(advantage[c].mT if by_user else advantage[c, 0]) for c in others]
-        weight, station_obs = data(decision.weight_unit), data(decision.station_obs)
-        mask = data(station_mask(world.association, decision.deployment, decision.served, env))
-
-        mine = data(decision.user_obs), data(decision.power_unit), data(decision.sending), own
-        choice = data(decision.centre_obs), data(decision.actions.deployment), data(world.request)
-        if config.twin_by_twin:
-            by_twin = fine[-1] if by_user else fine[-1][:, None].expand(-1, users)
-            centre = _all_users("categorical", *choice, by_twin)
-        else:
-            centre = actor_data("categorical", *choice, fine[-1], users)
-        if config.shares_users:
-            found = [_all_users(config.head, *mine[:3], scale(own))]
-        else:
-            found = [
-                actor_data(
-                    config.head, mine[0][:, k], mine[1][:, k, None], mine[2][:, k, None],
-                    scale(own[:, k]),
-                )
-                for k in range(users)
-            ]  # fmt: skip
-        found += [
-            actor_data(config.head, station_obs[:, m], weight[:, m], mask[:, m], fine[m], users)
-            for m in range(env.num_bs)
-        ]
-        return [*found, centre]
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return every array of one run that learning changes, by name."""
@@ -220,13 +116,3 @@ class Learner:
         check_arrays(own, state)
         for name, tensor in own.items():
             tensor.copy_(state[name])
-
-
-def _all_users(head: Head, obs: Tensor, value: Tensor, mask: Tensor, gain: Tensor) -> ActorData:
-    """Collect what one network decided for K users: [slots, K, d] and three times [slots, K].
-
-    One user after another, so that an observation's first columns repeat.
-    """
-    rows = [one.transpose(0, 1).flatten(0, 1) for one in (obs, value, mask, gain)]
-    found = actor_data(head, rows[0], rows[1][:, None], rows[2][:, None], rows[3])
-    return replace(found, slot=found.slot % len(gain))

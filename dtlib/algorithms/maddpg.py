@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from dtlib.algorithms.credit import difference_reward, reward_streams
-from dtlib.algorithms.learner import Episode
+from dtlib.algorithms.experience import Episode
 from dtlib.algorithms.replay import Replay, layout, recall, record
 from dtlib.algorithms.team import Actors, Team
 from dtlib.checkpoint import check_arrays
