@@ -57,8 +57,8 @@ def update(
                 agent.step(factor, stats)  # line 23: eqs. (30) and (33)
                 if not at_once:
                     agent.hand_on(known)  # line 22: M_{1:u+1}, after line 23 as in HAPPO's theory
-        if not at_once:  # line 24
-            stats.spread(log_factor)
+        if not at_once:
+            stats.spread(log_factor)  # line 24: all agents have had their turn
     return stats  # lines 25–27: the episodes are dropped here, and the caller plays the next ones
 
 
