@@ -20,24 +20,6 @@ def beta_parameters(raw: Tensor) -> Tensor:
     return 1 + softplus(raw)
 
 
-def beta_log_prob(value: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Return the log-density (35) of Beta(first, second) at ``value``, elementwise."""
-    constant = torch.lgamma(first + second) - torch.lgamma(first) - torch.lgamma(second)
-    return (first - 1) * torch.log(value) + (second - 1) * torch.log1p(-value) + constant
-
-
-def beta_entropy(first: Tensor, second: Tensor) -> Tensor:
-    """Return the differential entropy of Beta(first, second), elementwise."""
-    both = first + second
-    constant = torch.lgamma(both) - torch.lgamma(first) - torch.lgamma(second)
-    return (
-        -constant
-        - (first - 1) * torch.digamma(first)
-        - (second - 1) * torch.digamma(second)
-        + (both - 2) * torch.digamma(both)
-    )
-
-
 def sample_beta(first: Tensor, second: Tensor, generator: Generator | None) -> Tensor:
     """Draw from Beta(first, second) as a ratio of Gamma variables, elementwise."""
     one = torch._standard_gamma(first, generator=generator)
