@@ -77,7 +77,7 @@ ONCE = BEYOND | {"paper": 1}
 """Seeds of what is beyond the paper, of what only full training can show, and of sweeps."""
 SHORTER = {"companion": 60}
 SHORTEST = SHORTER | {"quick": 15}
-"""Episodes of what is beyond the paper, in the work-conserving network."""
+"""Episodes of what is beyond the paper."""
 HALF = {"companion": 150}
 """Episodes at each point of a sweep, but for Figs. 7 and 8, where failures have to be rare."""
 
@@ -229,21 +229,21 @@ EXPERIMENTS = {
             "HAPPO and MAPPO with a network for each MU",
             SEPARATE,
             TRAINED,
-            HALF,
+            SHORTER,
         ),
         Experiment(
             "strict",
             "Failures of trained Beta-HAPPO where (14b) allows hardly any",
             {"beta-happo": {"env": {"failure_threshold": 0.01}}},
             TRAINED,
-            axes={"num_users": Axis((10, 20, 25), (10, 20, 25), (4,))},
+            axes={"num_users": Axis((10, 20), (10, 20), (4,))},
         ),
         Experiment(
             "trends",
             "Energy of trained Beta-HAPPO at the ends of what Figs. 9 to 11 sweep",
             {name: {"env": env} for name, env in ENDS.items()},
             TRAINED,
-            HALF,
+            SHORTER,
         ),
         Experiment(
             "partition",
