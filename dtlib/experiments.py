@@ -8,7 +8,7 @@ from dtlib.calibration import MARGIN, PRICED
 from dtlib.config import ConfigError
 from dtlib.experiment import BASELINES, LEARNERS, Axis, Experiment, merge
 from dtlib.presets import NETWORKS
-from dtlib.search import grid, label
+from dtlib.search import FINALISTS, grid, label
 
 VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
 CONTROL_FACTORS = (0.0003, 0.001, 0.01, 1.0)
@@ -222,6 +222,14 @@ EXPERIMENTS = {
             TRIED,
             {"smoke": 1, "companion": 2},
             {"companion": {name: 20 if "maddpg" in name else 40 for name in TRIED}},
+            chooses=True,
+        ),
+        Experiment(
+            "finalists",
+            "Learning settings, second round: what was there against what the search chose",
+            {name: TRIED[name] for name in FINALISTS},
+            {"smoke": 1, "companion": 2},
+            {"companion": {name: 25 if "maddpg" in name else 150 for name in FINALISTS}},
             chooses=True,
         ),
         Experiment(
