@@ -50,9 +50,10 @@ test: lint  ## lint, tests, every notebook, the strict build of the book, the bo
 smoke: install  ## every notebook once with other parameters and tiny runs, from empty stores
 	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/notebooks -k other_parameters
 
-lint: install  ## ruff: rules and formatting
+lint: install  ## ruff: rules and formatting; floors: who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 bench: install  ## measure again what the book claims about speed, into results/benchmarks
 	$(BIN)/dtlib bench episode --out

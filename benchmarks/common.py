@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from dtlib.checkpoint import FileError, write_text
-from dtlib.config import ConfigError
+from dtlib.runtime.checkpoint import write_text
+from dtlib.runtime.errors import ConfigError, FileError
 
 DATA, MANIFEST = "data.csv", "manifest.json"
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.common import Parser, report
-from dtlib import experiments, runner, store
-from dtlib.config import TrainConfig
-from dtlib.experiment import Planned
-from dtlib.training import TIMINGS
+from dtlib.experiments import grids, runner, store
+from dtlib.experiments.experiment import Planned
+from dtlib.settings.train import TrainConfig
+from dtlib.training.loop import TIMINGS
 
 NAME, FOLDER = "benchmarks.critics", "results/benchmarks/critics"
 PACKAGES = ("torch", "numpy", "dtlib")
@@ -35,7 +35,7 @@ QUANTITIES = (
 def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFrame:
     """Return one row per variant, critic, seed and quantity: first and last tenth, seconds."""
     rows = []
-    ablations = experiments.find("ablations")
+    ablations = grids.find("ablations")
     variants = {name: ablations.variants[name] for name in ("as published", "companion")}
     for critic in ("shared", "per-agent"):
         configs = [

@@ -23,13 +23,14 @@ import torch
 from torch import Generator, Tensor
 
 from benchmarks.common import Parser, memory_mb, report
-from dtlib.config import ConfigError, TrainConfig
-from dtlib.devices import torch_threads
-from dtlib.distributions import beta_parameters, sample_beta, sample_categorical
+from dtlib.agents.policies import Policies, power_watts
+from dtlib.kernels.distributions import beta_parameters, sample_beta, sample_categorical
+from dtlib.model.simulator import simulate
+from dtlib.model.world import sample_world
 from dtlib.pettingzoo import CENTRE, TwinEnv, parallel_env, slot_actions, station_names, user_names
-from dtlib.policies import Policies, power_watts
-from dtlib.simulator import simulate
-from dtlib.world import sample_world
+from dtlib.runtime.devices import torch_threads
+from dtlib.runtime.errors import ConfigError
+from dtlib.settings.train import TrainConfig
 
 FOLDER = "results/benchmarks/episode"
 NAME = "benchmarks.episode"

@@ -59,10 +59,12 @@ except ModuleNotFoundError as error:
     sys.exit(2)
 
 from benchmarks.common import Parser, report
-from dtlib.config import ConfigError, EnvConfig, TrainConfig
-from dtlib.devices import torch_threads
 from dtlib.pettingzoo import CENTRE, TwinEnv, parallel_env, station_names, user_names
-from dtlib.training import Trainer
+from dtlib.runtime.devices import torch_threads
+from dtlib.runtime.errors import ConfigError
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+from dtlib.training.loop import Trainer
 
 FOLDER = "results/benchmarks/peer"
 NAME = "benchmarks.peer"

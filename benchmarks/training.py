@@ -27,12 +27,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import Parser, memory_mb, report
-from dtlib.algorithms.algorithm import Agent
-from dtlib.algorithms.experience import Episode, Experience
-from dtlib.checkpoint import FileError
-from dtlib.config import ConfigError, TrainConfig
-from dtlib.devices import clock, cores, resolve_device, torch_threads
-from dtlib.training import Game, Trainer
+from dtlib.agents.episode import Episode
+from dtlib.happo.algorithm import Agent
+from dtlib.happo.experience import Experience
+from dtlib.runtime.devices import clock, cores, resolve_device, torch_threads
+from dtlib.runtime.errors import ConfigError, FileError
+from dtlib.settings.train import TrainConfig
+from dtlib.training.loop import Game, Trainer
 
 NAME, FOLDER = "benchmarks.training", "results/benchmarks/training"
 PACKAGES = ("torch", "numpy", "dtlib")
@@ -116,7 +117,7 @@ def dense_flop(config: TrainConfig, rows: Sequence[int]) -> float:
         config: sizes and number of critics.
         rows: slots in which each agent has something to learn.
     """
-    from dtlib.algorithms.learner import Learner
+    from dtlib.happo.learner import Learner
 
     model = Learner(config, [torch.Generator()])
     networks = [(actor.stack.sizes, n) for actor, n in zip(model.actors, rows, strict=True)]

@@ -4,11 +4,13 @@ An episode is one expression: ``world = sample_world(env, seed)``,
 ``actions = policies.act(world)``, ``outcome = simulate(world, actions, env)``.
 """
 
-from dtlib.config import ConfigError, EnvConfig, TrainConfig
-from dtlib.policies import Policies
-from dtlib.simulator import Actions, Outcome, simulate
-from dtlib.training import Run, evaluate, load_run, train
-from dtlib.world import World, sample_world
+from dtlib.agents.policies import Policies
+from dtlib.model.simulator import Actions, Outcome, simulate
+from dtlib.model.world import World, sample_world
+from dtlib.runtime.errors import ConfigError
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+from dtlib.training.loop import Run, evaluate, load_run, train
 
 __version__ = "0.1.0"
 __all__ = [

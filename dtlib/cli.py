@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from dtlib import paths
-from dtlib.checkpoint import FileError
-from dtlib.config import ConfigError, TrainConfig
-from dtlib.presets import NETWORKS
+from dtlib.runtime import paths
+from dtlib.runtime.errors import ConfigError, FileError
+from dtlib.settings.presets import NETWORKS
+from dtlib.settings.train import TrainConfig
 
 
 class _OneLine(click.Group):
@@ -102,8 +102,8 @@ def train(
 ) -> None:  # fmt: skip
     """Train one run, or take it up where it was stopped."""
     config = settings(preset, assignments, network, algorithm=algorithm, seed=seed)
-    from dtlib.devices import cores
-    from dtlib.training import train as run_training
+    from dtlib.runtime.devices import cores
+    from dtlib.training.loop import train as run_training
 
     threads = threads or cores()
     run = run_training(config, out, not quiet, threads=threads, device=device)
@@ -122,9 +122,9 @@ def train(
 @_quiet
 def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
     """Evaluate the run in DIR with mean actions on held-out worlds of 50 frames."""
-    from dtlib.checkpoint import write_whole
-    from dtlib.training import evaluate as run_evaluation
-    from dtlib.training import load_run
+    from dtlib.runtime.checkpoint import write_whole
+    from dtlib.training.loop import evaluate as run_evaluation
+    from dtlib.training.loop import load_run
 
     run = load_run(folder)
     found = run_evaluation(run, worlds, progress=not quiet)
@@ -159,14 +159,15 @@ def figure(
     NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps; or
     readings, which holds readings of the paper against its sentences and trains nothing.
     """
-    from dtlib import datasets, experiments, figures, readings, results
-    from dtlib.runner import Effort
+    from dtlib.experiments import datasets, grids, readings, results
+    from dtlib.experiments.runner import Effort
+    from dtlib.report import figures
 
     if name == "readings":  # of rules: nothing is trained
         place = readings.write(preset, jobs, not quiet)
         click.echo(f"{paths.relative(place)}: table and manifest are written")
         return
-    experiment = experiments.find(name)
+    experiment = grids.find(name)
     effort = Effort(jobs, device, scheduler, not quiet)
     place = datasets.write(experiment, preset, seeds, effort, keep, finished)
     click.echo(f"{paths.relative(place)}: tables and manifest are written")
@@ -182,11 +183,12 @@ def figure(
 @_seeds
 def status(preset: str, seeds: int | None) -> None:
     """Show which runs of each figure are done, missing or failed."""
-    from dtlib import experiments, progress
+    from dtlib.experiments import grids
+    from dtlib.experiments import status as progress
 
-    table = progress.status(experiments.EXPERIMENTS.values(), preset, seeds)
+    table = progress.status(grids.EXPERIMENTS.values(), preset, seeds)
     click.echo(table.to_string(index=False))
-    for line in progress.failures(experiments.EXPERIMENTS.values(), preset, seeds):
+    for line in progress.failures(grids.EXPERIMENTS.values(), preset, seeds):
         click.echo(line)
 
 
@@ -196,7 +198,7 @@ def status(preset: str, seeds: int | None) -> None:
 @_quiet
 def references(preset: str, jobs: int, quiet: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
-    from dtlib import comparison
+    from dtlib.experiments import comparison
 
     place = comparison.write(preset, jobs, not quiet)
     click.echo(f"{paths.relative(place)}: table and manifest are written")
@@ -206,7 +208,7 @@ def references(preset: str, jobs: int, quiet: bool) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail if the kept table differs.")
 def claims(check: bool) -> None:
     """Judge every claim of Section V from the committed results."""
-    from dtlib import claims as judge
+    from dtlib.report import claims as judge
 
     found = judge.verdicts()
     columns = ["figure", "the paper says", "its number", "measured", "verdict", "preset"]
@@ -234,8 +236,8 @@ def reproduce(
 
     Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
     """
-    from dtlib import runner
-    from dtlib.experiments import EXPERIMENTS
+    from dtlib.experiments import runner
+    from dtlib.experiments.grids import EXPERIMENTS
 
     wanted = [one for one in EXPERIMENTS.values() if beyond or one.of_the_paper]
     wanted = [one for one in wanted if preset in one.seeds]

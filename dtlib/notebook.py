@@ -7,9 +7,8 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from dtlib import paths
-from dtlib.checkpoint import FileError
-from dtlib.config import ConfigError
+from dtlib.runtime import paths
+from dtlib.runtime.errors import ConfigError, FileError
 
 
 def find(name: str) -> Path:

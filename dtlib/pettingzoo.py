@@ -19,10 +19,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pettingzoo import ParallelEnv
 
-from dtlib.config import ConfigError, EnvConfig
-from dtlib.observations import global_state, observe_centre, observe_stations, observe_users
-from dtlib.simulator import Actions, Outcome, deploy, initial_carry, simulate
-from dtlib.world import World, sample_world
+from dtlib.model.observations import global_state, observe_centre, observe_stations, observe_users
+from dtlib.model.simulator import Actions, Outcome, deploy, initial_carry, simulate
+from dtlib.model.world import World, sample_world
+from dtlib.runtime.errors import ConfigError
+from dtlib.settings.env import EnvConfig
 
 CENTRE = "centre"
 TOP = 1 + 1e-6

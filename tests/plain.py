@@ -1,4 +1,4 @@
-"""The plain update of :mod:`dtlib.algorithms.plain` with every option that the companion has."""
+"""The plain update of :mod:`dtlib.happo.plain` with every option that the companion has."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import torch
 from torch.distributions import Bernoulli, Normal
 
 from dtlib import simulate
-from dtlib.algorithms import plain
-from dtlib.algorithms.algorithm import agent_order
-from dtlib.observations import global_state
+from dtlib.happo import plain
+from dtlib.happo.algorithm import agent_order
+from dtlib.model.observations import global_state
 
 
 class Critic(plain.Critic):

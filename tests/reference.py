@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Generator
@@ -294,3 +295,19 @@ def networks(draw: st.DrawFn, **fixed) -> EnvConfig:
         "deployment_decision": draw(st.sampled_from(["frame-end", "frame-start"])),
     }
     return EnvConfig(**values | fixed)
+
+
+def powers_by_users(target, gain, association, noise_w, reading):
+    """Least powers from K equations in K powers: p = Γ/g (σ² + Σ_{i≠k} g_i p_i); None if none."""
+    users = range(len(target))
+    matrix, right = np.zeros((len(target), len(target))), np.zeros(len(target))
+    for k in users:
+        own = gain[k][association[k]]
+        right[k] = target[k] * noise_w / own
+        for i in users:
+            if i != k:
+                heard = association[k] if reading == "receiver" else association[i]
+                matrix[k, i] = target[k] * gain[i][heard] / own
+    if max(abs(np.linalg.eigvals(matrix))) >= 1:
+        return None
+    return np.linalg.solve(np.eye(len(target)) - matrix, right)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
-from dtlib.observations import centre_size, state_size, station_size, user_size
+from dtlib.model.observations import centre_size, state_size, station_size, user_size
 
 
 @pytest.fixture

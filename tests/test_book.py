@@ -19,7 +19,7 @@ HTML = ROOT / "_build" / "html"
 PAGES = sorted(
     page.relative_to(HTML).as_posix()
     for folder in ("book", "notebooks")
-    for page in (HTML / folder).glob("*.html")
+    for page in (HTML / folder).rglob("*.html")
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -8,8 +8,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from dtlib import claims, comparison, datasets, experiments, figures, paths, runner
 from dtlib.cli import main
+from dtlib.experiments import comparison, datasets, grids, runner
+from dtlib.report import claims, figures
+from dtlib.runtime import paths
 
 SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
 
@@ -138,7 +140,7 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
     more += ["maddpg", "references"]
     count, *rest = reproduced
     figures_run = own + more[:-1] * beyond
-    assert count == sum(len(experiments.find(name).runs("smoke")) for name in figures_run)
+    assert count == sum(len(grids.find(name).runs("smoke")) for name in figures_run)
     assert rest == own + more * beyond + ["claims"]
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from dtlib import TrainConfig, train
-from dtlib.config import RESULTS_VERSION
-from dtlib.experiment import LEARNERS
-from dtlib.experiments import TABLE_I, VARIANTS
-from dtlib.presets import NETWORKS
+from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.grids import TABLE_I, VARIANTS
+from dtlib.settings.base import RESULTS_VERSION
+from dtlib.settings.presets import NETWORKS
 
 VERSION = 4
 METRICS = ("reward_global", "reward_centre", "energy_per_user_slot_j", "failure_ratio_requests")

@@ -20,7 +20,7 @@ from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, see
 from pettingzoo.utils import parallel_to_aec
 
 from dtlib import Actions, ConfigError, EnvConfig, Policies, TrainConfig, sample_world, simulate
-from dtlib.observations import global_state, observe_centre, observe_stations, observe_users
+from dtlib.model.observations import global_state, observe_centre, observe_stations, observe_users
 from dtlib.pettingzoo import TwinEnv, parallel_env, slot_actions, station_names, user_names
 
 SMALL = EnvConfig(num_users=4, num_bs=2, frames=3, frame_slots=8, migration_slots=2)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from dtlib import experiments, paths
-from dtlib.training import CHECKPOINT
+from dtlib.experiments import grids
+from dtlib.runtime import paths
+from dtlib.training.loop import CHECKPOINT
 
-CURVES, SWEEP = experiments.find("fig05"), experiments.find("fig10")
+CURVES, SWEEP = grids.find("fig05"), grids.find("fig10")
 SMALL = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 2}
-ONE = experiments.Experiment("one", "", {"beta": SMALL}, {"smoke": 1}, axes=SWEEP.axes)
+ONE = grids.Experiment("one", "", {"beta": SMALL}, {"smoke": 1}, axes=SWEEP.axes)
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +18,7 @@ def own_folders(tmp_path, monkeypatch):
     """Make ``ONE`` known, and have store and results below the test's folder."""
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
     monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
-    monkeypatch.setitem(experiments.EXPERIMENTS, "one", ONE)
+    monkeypatch.setitem(grids.EXPERIMENTS, "one", ONE)
 
 
 def trained():

@@ -3,8 +3,9 @@
 import nbformat
 import pytest
 
-from dtlib import ConfigError, notebook, paths
-from dtlib.checkpoint import FileError
+from dtlib import ConfigError, notebook
+from dtlib.runtime import paths
+from dtlib.runtime.errors import FileError
 
 OTHER = {"seed": "7", "num_users": "5", "num_bs": "3"}
 """Values that differ from the defaults of every notebook, for the parameters it has."""

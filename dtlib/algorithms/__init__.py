@@ -1,1 +1,0 @@
-"""Learning: advantages, batches, critics and the update of Beta-HAPPO."""

@@ -1,0 +1,1 @@
+"""What learners are held against, and at which operating point."""

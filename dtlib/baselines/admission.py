@@ -1,0 +1,122 @@
+"""Which requests to serve: when not all fit, and when (14b) lets some be given up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from dtlib.baselines.genie import _coupling, _evaluate, _fit, _Slots, alone, genie
+from dtlib.model.world import World
+from dtlib.settings.env import EnvConfig
+
+
+def admit(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> Tensor:
+    """Return requests that can be served together, [R, N, K], bool, of those wanted.
+
+    While a slot does not fit, the request with the largest burden leaves: its energy, the harm of
+    its interference and the rent of its shares, at the least stretch of deadlines that lets all
+    stay. To leave out as few as possible is NP-hard in general; this is a heuristic.
+    """
+    lead, kept = served.shape[:2], served.flatten(0, 1).clone(memory_format=torch.contiguous_format)
+    kept &= _Slots.of(world, served, deployment, env).deadline_s > 0
+    index = torch.arange(len(kept), device=kept.device)
+    while len(index):
+        slots = _Slots.of(world, kept.unflatten(0, lead), deployment, env).pick(index)
+        shares, stretch = _fit(slots)
+        full = stretch[:, 0] > 1
+        slots, index = slots.pick(full), index[full]
+        point = _evaluate(slots, tuple(share[full] for share in shares), 0.0, 1.1 * stretch[full])
+        burden = torch.where(slots.served, point.burden.nan_to_num(), -math.inf)
+        kept[index, burden.argmax(-1)] = False
+    return kept.unflatten(0, lead)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What serving as seldom as (14b) allows costs a genie that also knows all slots to come."""
+
+    bound_j: float
+    """J per user and slot: no policy whatsoever needs less."""
+    energy_j: float
+    """J per user and slot of the requests below; infinite if none were found that (14b) allows."""
+    served: Tensor
+    """[R, N, K], bool."""
+
+
+def genie_under_threshold(
+    world: World, env: EnvConfig, threshold: float | None = None, rounds: int = 5
+) -> Threshold:
+    """Return bounds on the least energy under (14b), where each user may drop εRN requests.
+
+    From above: serve each user's cheapest requests, a request's cost being what the slot would save
+    without it, or spend more with it, given who else is served; start from the cost of each alone
+    and repeat. Each twin is at the base station nearest to its user, in every slot.
+
+    From below: the energy E(S) of requests S with a whole server for each is supermodular, since
+    all terms of T = Σ Aⁱσ² grow with A. For any X, such as what was just served, therefore
+    E(S) ≥ E(X) − Σ_{k∈X∖S} (saving without k) + Σ_{k∈S∖X} (cost of k alone), by Nemhauser, Wolsey
+    and Fisher (1978). That is a sum over requests, of which each user serves at least its cheapest.
+
+    Args:
+        world: leading axes [R, N]; ratios are over all of its slots and replicas.
+        env: the network.
+        threshold: ε, that of ``env`` if absent.
+        rounds: of thresholds.
+    """
+    threshold = env.failure_threshold if threshold is None else threshold
+    slots = _Slots.of(world, world.request, world.association, alone(env))
+    spare = math.floor(threshold * len(slots.served) + 1e-9)
+    kept = wanted = chosen = torch.zeros_like(slots.served)
+    first, bound, best = _marginal(slots, kept)[1], 0.0, math.inf
+    for _ in range(rounds):
+        energy_j, cost = _marginal(slots, kept)
+        value = torch.where(kept, cost, first)
+        cheapest = value[_cheapest(value, slots.served, spare)]
+        bound = max(bound, (energy_j.sum() - cost[kept].sum() + cheapest.sum()).item())
+        cost = torch.where(wanted & ~kept, math.inf, cost)
+        wanted = _cheapest(cost, slots.served, spare)
+        served = admit(world, wanted.view_as(world.request), world.association, env)
+        kept = served.flatten(0, 1)
+        if (kept == wanted).all():
+            total = genie(world, served, world.association, env).energy_j.sum().item()
+            best, chosen = min((best, chosen), (total, kept), key=lambda pair: pair[0])
+    count = world.request.numel()
+    return Threshold(bound / count, best / count, chosen.view_as(world.request))
+
+
+def _cheapest(cost: Tensor, request: Tensor, spare: int) -> Tensor:
+    """Mark each user's requests, [S, K], but for the ``spare`` of largest cost."""
+    order = torch.where(request, cost, -math.inf).argsort(0, descending=True)
+    return request & (order.argsort(0) >= spare)
+
+
+def _marginal(slots: _Slots, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Least energy of those kept, with a whole server for each and no wires, and marginal costs.
+
+    Sherman and Morrison's formula gives T and its adjoint with one request more or less: both
+    change by the factor 1/(1 ± what its own signal brings back to its receiver).
+
+    Returns:
+        [S], J; and [S, K], J: what the slot saves without a request that is kept, or what one that
+        is not would add, infinite if it does not fit.
+    """
+    uplink = slots.deadline_s - slots.resources[0].load_s
+    some = torch.where(uplink > 0, uplink, 1)
+    part = -torch.expm1(-math.log(2) * slots.bits / (slots.env.bandwidth_hz * some))
+    coupling = _coupling(torch.where(kept, part, 0), slots.relative, slots.station)
+    eye = torch.eye(coupling.shape[-1], dtype=part.dtype, device=part.device)
+    inverse = torch.linalg.inv(eye - coupling)
+    heard = (slots.env.noise_w * inverse.sum(-1)).gather(-1, slots.station)
+    members = one_hot(slots.station, eye.shape[-1]).to(part.dtype)
+    own_j = part * heard * some / slots.own
+    harm = inverse.mT @ (members.mT @ torch.where(kept, own_j / heard, 0).unsqueeze(-1))
+    effect = own_j + part * heard * (slots.relative @ harm).squeeze(-1)
+    back = part * ((members @ inverse) * slots.relative).sum(-1)
+    power = own_j / some / (1 - back)
+    fits = (uplink > 0) & (back < 1) & (power <= slots.env.max_power_w)
+    added = torch.where(fits, effect / (1 - back), math.inf)
+    return torch.where(kept, own_j, 0).sum(-1), torch.where(kept, effect / (1 + back), added)

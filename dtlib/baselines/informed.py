@@ -1,0 +1,270 @@
+"""The informed limit: the learners' actors, trained on the derivatives of the network itself.
+
+What a learner loses to the genie has two causes: its agents do not see the fading nor each other's
+requests, and it has to find out from rewards what its actions do. Here the second falls away. The
+same perceptrons see the same observations, but they descend the objective (14) along its exact
+gradient: the simulator is differentiable but for the step by which a request fails. Instead of that
+step the slope of a logistic function of ln(t/τ) is used, which is smoothed less and less: it is
+wide at first, so that requests far from being served can be won and those that are too dear can be
+given up.
+
+Constraint (14b) has one price for each user, in J per failure, which rises while the user fails
+more often than the target and falls while it fails less (dual ascent, in the logarithm). The centre
+does not learn: each twin follows its user to the nearest base station at the end of each frame.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import sigmoid
+from tqdm import tqdm
+
+from dtlib.agents.policies import WINDOW, Policies, mean_action, power_watts
+from dtlib.kernels.networks import MLPStack
+from dtlib.model.channel import rate, sinr
+from dtlib.model.observations import observe_stations, observe_users
+from dtlib.model.simulator import Actions, Carry, deploy, edge, initial_carry
+from dtlib.model.synchronization import energy, failures, transfer_delay
+from dtlib.model.world import World, sample_world
+from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.seeds import seeded, stream_seed
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+
+STEPS = 2000
+WORLDS, FRAMES, SLOTS = 100, 2, 4
+"""Worlds drawn at a time, their frames, and how many slots of each there are in a gradient step."""
+LEARNING_RATE = 3e-3
+"""Of Adam at the start; it falls to zero along half a cosine."""
+TEMPERATURES = (1.0, 0.03)
+"""Of the logistic function at the start and for the last third of the steps, geometric between."""
+FIRST_PRICE = 1e-3
+"""J per failure."""
+PRICE_STEP = 0.03
+"""Largest change of a price's logarithm in a step."""
+MEMORY = 0.95
+"""Of the running mean of failures that prices follow."""
+LEAST_UNIT = 1e-6
+"""Actions in [0, 1] are at least this in training: no delay is infinite, every slope finite."""
+
+
+@dataclass(frozen=True)
+class Informed:
+    """Trained actors, and how they came about; it acts like :class:`Policies`."""
+
+    policies: Policies
+    """Users and base stations are trained; the centre is not asked."""
+    target: float
+    """Largest slot failure ratio of a user that they were trained for."""
+    price: Tensor
+    """[K], J per failure, at the end."""
+    history: pd.DataFrame
+    """One row per step: ``step``, ``temperature``, and of its slots ``energy_per_user_slot_j``,
+    ``failure_ratio_slots``, ``soft_failure_ratio_slots`` and the mean ``price_j``."""
+
+    def act(
+        self,
+        world: World,
+        generators: Sequence[Generator] | None = None,
+        carry: Carry | None = None,
+        env: EnvConfig | None = None,
+    ) -> Actions:
+        """Return the actions in every slot; nothing is drawn from ``generators``."""
+        env = self.policies.config.env if env is None else env
+        carry = initial_carry(world) if carry is None else carry
+        deployment = deploy(world.association, env, carry)[0]
+        stacks = (self.policies.users, self.policies.stations)
+        flats, pieces = [stack.flat for stack in stacks], []
+        for start in range(0, world.slots, WINDOW):
+            part = slice(start, start + WINDOW)
+            some = world.window(part.start, part.stop)
+            pieces.append(decide(self.policies, flats, some, deployment[:, part], env))
+        power, cpu, wired = (torch.cat(arrays, dim=1) for arrays in zip(*pieces, strict=True))
+        return Actions(power, cpu, wired, world.association)
+
+
+def respond(
+    world: World, actions: Actions, deployment: Tensor, migrating: Tensor, env: EnvConfig
+) -> tuple[Tensor, Tensor]:
+    """Return energy (13) and delay (9) as :func:`simulate` does, slot by slot.
+
+    Args:
+        world: leading axes [R, N], any slots in any order.
+        actions: of these slots; their deployment is not used.
+        deployment: [R, N, K], int, β in force.
+        migrating: [R, N, K], bool.
+        env: the network.
+
+    Returns:
+        [R, N, K] in J; [R, N, K] in s, zero where no data are sent.
+    """
+    served = world.request & ~migrating
+    radio = world.request if env.migrating_transmits else served
+    power = torch.where(radio, actions.power, 0)
+    ratio = sinr(power, world.gain, world.association, env.noise_w, env.interference)
+    rate_bps = rate(ratio, env.bandwidth_hz)
+    uplink = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps)
+    delay = uplink + edge(world, actions, env, deployment, served)[2]
+    failed = failures(world.request, migrating, delay, world.deadline_s)
+    sent = torch.where(radio, world.data_bits, 0)
+    rule = env.energy_of_failed
+    return energy(power, sent, rate_bps, world.deadline_s, failed, rule), delay
+
+
+def soft_failures(
+    request: Tensor, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor, temperature: float
+) -> Tensor:
+    """Return the failure factor (12) with its step smoothed: 1 / (1 + (τ/t)^(1/temperature)).
+
+    Args:
+        request: [...], bool.
+        migrating: [...], bool; these requests fail whatever is done.
+        delay_s: [...], s.
+        deadline_s: [...], s.
+        temperature: ratio of delays, in nepers, over which the step is smeared.
+
+    Returns:
+        [...], in [0, 1]; a half where the delay is the deadline.
+    """
+    served = request & ~migrating
+    late = torch.where(served, delay_s / deadline_s, 1).log()
+    return torch.where(served, sigmoid(late / temperature), request.to(late.dtype))
+
+
+def forward(stack: MLPStack, flat: Tensor, inputs: Tensor) -> Tensor:
+    """Run every network of a stack with other parameters, on the tape.
+
+    Args:
+        stack: gives the shapes.
+        flat: [A, P].
+        inputs: [A, n, in].
+
+    Returns:
+        [A, n, out].
+    """
+    activate = {"relu": torch.relu, "tanh": torch.tanh}[stack.activation]
+    for layer, (weight, bias) in enumerate(zip(*stack.split(flat), strict=True)):
+        inputs = torch.baddbmm(bias, inputs if layer == 0 else activate(inputs), weight)
+    return inputs
+
+
+def decide(
+    policies: Policies, flats: Sequence[Tensor], world: World, deployment: Tensor, env: EnvConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean actions as :class:`dtlib.agents.policies.Policies` takes them, on the tape.
+
+    Args:
+        policies: give shapes and scales.
+        flats: parameters [A, P] of users and of base stations.
+        world: leading axes [R, N], any slots in any order.
+        deployment: [R, N, K], int, β in force.
+        env: the network.
+
+    Returns:
+        Power [R, N, K] in W, also where there is nothing to send; CPU and wired weights, each
+        [R, N, M, K], also where they have no effect.
+    """
+    config = policies.config
+    seen = (
+        observe_users(world, env, config.observation == "derived"),
+        observe_stations(world, deployment, env),
+    )
+    units = []
+    for stack, flat, obs in zip((policies.users, policies.stations), flats, seen, strict=True):
+        rows = obs.permute(2, 0, 1, 3).reshape(stack.count, -1, obs.shape[-1])
+        unit = mean_action(config.head, [forward(stack, flat, rows)]).clamp_min(LEAST_UNIT)
+        units.append(unit.view(obs.shape[2], *obs.shape[:2], -1).permute(1, 2, 0, 3))
+    power = power_watts(units[0].squeeze(-1), world.distance.amin(-1), env, config)
+    return power, *units[1].chunk(2, dim=-1)
+
+
+def _batches(env: EnvConfig, seed: int) -> Iterator[tuple[World, Tensor, Tensor]]:
+    """Draw training worlds without end, and yield their slots in random order, each once.
+
+    Yields:
+        N slots of each of R worlds, in any order, with deployment and migrations [R, N, K].
+    """
+    env, order, number = env.replace(frames=FRAMES), seeded("order", seed), 0
+    while True:
+        world = sample_world(env, [stream_seed("world", seed, number + r) for r in range(WORLDS)])
+        deployment, migrating, _ = deploy(world.association, env, initial_carry(world))
+        for index in torch.randperm(env.slots, generator=order).split(SLOTS):
+            some = {name: array[:, index] for name, array in vars(world).items() if array.dim() > 2}
+            picked = World(**some, bs_position=world.bs_position)
+            yield picked, deployment[:, index], migrating[:, index]
+        number += WORLDS
+
+
+def train_informed(
+    config: TrainConfig,
+    target: float,
+    steps: int = STEPS,
+    seed: int | None = None,
+    progress: bool = False,
+) -> Informed:
+    """Return actors of least energy among those of which no user fails more often than ``target``.
+
+    Args:
+        config: a learner's settings: its network, observations, scales and perceptrons. The head is
+            that of MADDPG, whatever the algorithm.
+        target: largest slot failure ratio of a user, in (0, 1).
+        steps: of Adam.
+        seed: of weights and training worlds; that of ``config`` if absent.
+        progress: show a bar on standard error.
+    """
+    if not 0 < target < 1:
+        raise ConfigError(f"target = {target}: must be above 0 and below 1")
+    if steps < 1:
+        raise ConfigError(f"steps = {steps}: must be at least 1")
+    seed = config.seed if seed is None else seed
+    config, env = config.replace(algorithm="maddpg", silent_below=0.0), config.env
+    policies = Policies(config, seeded("weights", seed))
+    stacks = (policies.users, policies.stations)
+    leaves = [stack.flat.clone().requires_grad_() for stack in stacks]
+    adam = torch.optim.Adam(leaves, LEARNING_RATE)
+    price = torch.full((env.num_users,), FIRST_PRICE)
+    failed, history = torch.full_like(price, target), []
+
+    batches = _batches(env, seed)
+    for step in tqdm(range(steps), unit="step", disable=not progress, desc="informed limit"):
+        temperature = _temperature(step / steps)
+        slower = (1 + math.cos(math.pi * step / steps)) / 2
+        for group in adam.param_groups:
+            group["lr"] = LEARNING_RATE * slower
+        world, deployment, migrating = next(batches)
+        actions = Actions(*decide(policies, leaves, world, deployment, env), deployment)
+        energy_j, delay = respond(world, actions, deployment, migrating, env)
+        situation = (world.request, migrating, delay, world.deadline_s)
+        soft = soft_failures(*situation, temperature).mean((0, 1))
+        hard = failures(*situation).float().mean((0, 1))
+        adam.zero_grad()
+        (1e3 * (energy_j.mean((0, 1)) + price * soft).sum()).backward()
+        adam.step()
+
+        failed = MEMORY * failed + (1 - MEMORY) * hard
+        price = price * (slower * PRICE_STEP * (failed - target) / (failed + target)).exp()
+        history.append(
+            {
+                "step": step,
+                "temperature": temperature,
+                "energy_per_user_slot_j": energy_j.mean().item(),
+                "failure_ratio_slots": hard.mean().item(),
+                "soft_failure_ratio_slots": soft.mean().item(),
+                "price_j": price.mean().item(),
+            }
+        )
+    for stack, leaf in zip(stacks, leaves, strict=True):
+        stack.flat.copy_(leaf.detach())
+    return Informed(policies, target, price, pd.DataFrame(history))
+
+
+def _temperature(done: float) -> float:
+    """Return the temperature when this part of the steps is done: geometric, then held."""
+    first, last = TEMPERATURES
+    return first * (last / first) ** min(1.5 * done, 1)

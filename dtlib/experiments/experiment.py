@@ -1,0 +1,183 @@
+"""What an experiment is: a grid of runs, each with its settings and how it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from dtlib.baselines.calibration import Target
+from dtlib.experiments import store
+from dtlib.runtime.errors import ConfigError
+from dtlib.settings.presets import NETWORKS, merge
+from dtlib.settings.train import TrainConfig
+from dtlib.training.evaluation import WORLDS
+
+LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
+BASELINES = ("power-on-demand", "channel-inversion", "genie")
+"""What may be measured at each point of a sweep without being learnt."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of an experiment, or one point of a baseline."""
+
+    variant: str
+    config: TrainConfig
+    episodes: int
+    """How many of the configured episodes are run: all, or a share that is stated."""
+    at: Mapping[str, float] = field(default_factory=dict)
+    """Values of what the experiment sweeps."""
+    worlds: int = WORLDS["held-out"]
+    """Held-out worlds that it is measured on."""
+    baseline: str = ""
+    """One of ``BASELINES`` that takes the learner's place in its network; empty for a learner."""
+
+    target: Target | None = None
+    """What it is calibrated to, if it is."""
+
+    streams: tuple[str, ...] = ()
+    """Of worlds that a learner is measured on; ``calibrated`` where it has a target."""
+
+    @property
+    def algorithm(self) -> str:
+        """Whose row it is."""
+        return self.baseline or self.config.algorithm
+
+    @property
+    def spot(self) -> tuple[Any, ...]:
+        """Variant and swept values: what it shares with other seeds."""
+        return (self.variant, *self.at.values())
+
+    @property
+    def key(self) -> str:
+        """A digest of everything that its numbers depend on."""
+        if self.baseline:
+            what = [self.baseline, store.env_key(self.config.env), self.worlds]
+        else:
+            what = [store.key(self.config), self.episodes, self.worlds]
+            if self.target:
+                what += [self.target.failures] + [self.target.gain] * bool(self.target.gain)
+        return store.digest(what)[:16]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values of one swept setting; a quick look takes fewer, a smoke test hardly any."""
+
+    values: tuple[float, ...]
+    quick: tuple[float, ...]
+    smoke: tuple[float, ...]
+
+    def of(self, preset: str) -> tuple[float, ...]:
+        """Return a preset's values."""
+        return {"quick": self.quick, "smoke": self.smoke}.get(preset, self.values)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A grid of runs that one or more figures of the paper are drawn from."""
+
+    name: str
+    title: str
+    variants: Mapping[str, Mapping[str, Any]]
+    """Changes to a preset's settings, by the name of the variant."""
+    seeds: Mapping[str, int]
+    """How many seeds each preset runs."""
+    episodes: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
+    """How many episodes a preset runs here, or each of its variants: the first so many of its own,
+    or more."""
+    aliases: tuple[str, ...] = field(default=())
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    """What is swept, the abscissa first; nothing where learning curves or variants are shown."""
+    network: str = NETWORKS[0]
+    """The named network that it is of."""
+    env: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the network that hold throughout, but for ``smoke``, which has its own."""
+    baselines: tuple[str, ...] = ()
+    """What is measured at each point without being learnt."""
+    target: Target | None = None
+    """What runs are calibrated to; if absent, they are measured as they are."""
+    chooses: bool = False
+    """Whether settings are chosen by it, so that it must not look at held-out worlds."""
+
+    @property
+    def of_the_paper(self) -> bool:
+        """Whether the paper has such a figure."""
+        return self.name.startswith("fig")
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Streams of worlds on which its runs are measured."""
+        if self.target:
+            return ("calibrated",)
+        if self.chooses:
+            return ("tuning",)
+        return ("held-out",) if self.axes else tuple(WORLDS)
+
+    def runs(
+        self,
+        preset: str,
+        seeds: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        values: Mapping[str, Sequence[float]] | None = None,
+    ) -> list[Planned]:
+        """Return the runs of a preset.
+
+        Args:
+            preset: budget and size.
+            seeds: seeds 0 … seeds−1; the preset's number if absent.
+            changes: settings that differ from the preset's in all runs.
+            values: other values for what is swept, by name; the preset's where absent or empty.
+
+        Raises:
+            ConfigError: unknown preset or axis, or settings that are not allowed.
+        """
+        if preset not in self.seeds:
+            raise ConfigError(f"preset = {preset!r}: must be one of {', '.join(self.seeds)}")
+        seeds = self.seeds[preset] if seeds is None else seeds
+        if seeds < 1:
+            raise ConfigError(f"seeds = {seeds}: must be at least 1")
+        base = {"env": {} if preset == "smoke" else dict(self.env)}
+        fixed, found = merge(base, dict(changes or {})), []
+        for at in self._points(preset, values or {}):
+            env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
+            here = merge(fixed, {"env": env})
+            worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
+            for name, variant in self.variants.items():
+                for seed in range(seeds):
+                    given = merge(dict(variant), here) | {"seed": seed}
+                    config = TrainConfig.from_preset(preset, self.network, **given)
+                    share = self._share(preset, name, config.episodes)
+                    if share > config.episodes and "episodes" not in given:
+                        config = config.replace(episodes=share)
+                    share = min(share, config.episodes)
+                    what = (name, config, share, at, worlds)
+                    found.append(Planned(*what, target=self.target, streams=self.streams))
+            if self.baselines:
+                config = TrainConfig.from_preset(preset, self.network, **here)
+                found += [Planned(one, config, 0, at, worlds, one) for one in self.baselines]
+        return found
+
+    def _share(self, preset: str, variant: str, whole: int) -> int:
+        share = self.episodes.get(preset, whole)
+        return share.get(variant, whole) if isinstance(share, Mapping) else share
+
+    def _points(self, preset: str, values: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+        if unknown := values.keys() - self.axes.keys():
+            known = ", ".join(self.axes) or "nothing"
+            raise ConfigError(f"values of {min(unknown)}: {self.name} sweeps {known}")
+        chosen = [values.get(name) or axis.of(preset) for name, axis in self.axes.items()]
+        return [dict(zip(self.axes, point, strict=True)) for point in product(*chosen)]
+
+
+SWEPT_WORLDS = {"smoke": 1, "quick": 5}
+"""Held-out worlds at each point of a sweep, where they are fewer than in other experiments."""
+
+
+def setting(name: str, value: float) -> dict[str, Any]:
+    """Return the network's settings at a value of an axis: a field, or the largest data size."""
+    if name == "data_bits_max":
+        return {"data_bits": (15e3, value)}
+    return {name: value}

@@ -1,0 +1,335 @@
+"""Each figure of the paper as a grid of runs: what is stated here is all that is run and drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtlib.baselines.calibration import MARGIN, PRICED
+from dtlib.experiments.experiment import BASELINES, LEARNERS, Axis, Experiment, merge
+from dtlib.experiments.search import FINALISTS, grid, label
+from dtlib.runtime.errors import ConfigError
+from dtlib.settings.presets import NETWORKS
+
+VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
+CONTROL_FACTORS = (0.0003, 0.001, 0.01, 1.0)
+"""η of the trade-off: from nearly the constrained problem (14) to Table I's. The less η, the longer
+the queue that makes a failure dear, and the steadier its price."""
+
+CONSTRAINED = {
+    name: VARIANTS[name] | {"env": {"control_factor": CONTROL_FACTORS[1]}, "averaged": 0.2}
+    for name in LEARNERS[:3]
+}
+"""Learners that choose silence, where it pays, trained until energy at equal failures has stopped
+falling, with the mean of their last weights. With less η still, users fail less equally."""
+LONGER = {"companion": 300}
+"""Episodes of these runs: after half of them, energy at equal failures still falls."""
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "companion": {},
+    "credit per user": {"credit": "per-user"},
+    "credit joint": {"credit": "joint"},
+    "power in dB": {"power_action": "decibel", "power_range_db": 40.0},
+    "power in W": {"power_action": "watt"},
+    "positions only": {"observation": "positions"},
+    "a network each": {"actors": "per-agent"},
+    "silent below a threshold": {"silence": "threshold"},
+    "never silent": {"silence": "threshold", "silent_below": 0.0},
+    "one world": {"worlds": 1, "env": {"frames": 10}},
+    "a critic each": {"critic": "per-agent"},
+    "GAE 0.95": {"gae_lambda": 0.95},
+    "returns unscaled": {"value_norm": False},
+    "4 critic steps": {"critic_passes": 4},
+    "25 epochs": {"epochs": 25},
+    "rate of Table I": {"learning_rate": 1e-4},
+    "falling rate": {"anneal": True},
+    "no entropy bonus": {"entropy_coef": 0.0},
+    "clip 0.1": {"clip": 0.1},
+    "M of all agents": {"factor": "all", "max_log_factor": 10.0},
+    "queue reset": {"env": {"queue_reset": True}},
+    "as published": {
+        "credit": "joint", "power_action": "watt", "observation": "positions", "worlds": 1,
+        "actors": "per-agent", "env": {"frames": 10, "queue_reset": True}, "gae_lambda": 0.95,
+        "critic_target": "td", "factor": "all", "max_log_factor": 10.0,
+    },
+}  # fmt: skip
+"""The companion's settings, each taken back by itself to what the paper has or implies, and single
+changes of how actors and critics step."""
+
+TABLE_I = {"noise_variance": 0.5}
+TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
+    "noise of Table I": TABLE_I,
+    "falling noise and rate": TABLE_I | {"anneal": True},
+    "short memory": TABLE_I | {"replay_slots": 4000},
+    "small batches": TABLE_I | {"batch_size": 64, "updates_per_frame": 40},
+    "queue reset": TABLE_I | {"env": {"queue_reset": True}},
+    "weak noise (as used)": {},
+}
+"""MADDPG with the noise of Table I, and single changes that might have made it better."""
+
+SO_FAR = {"beta-happo": 30, "gaussian-happo": 30, "beta-mappo": 30, "maddpg": 2}
+"""Episodes of the preset ``paper`` that are run, where they are not all."""
+HERE, THERE = (BASELINES[0], BASELINES[2]), BASELINES[1:]
+"""What is measured beside learners in Section V's network, and in the work-conserving one."""
+
+BEYOND = {"smoke": 1, "quick": 1, "companion": 3}
+TRAINED = {"smoke": 1, "companion": 3}
+ONCE = BEYOND | {"paper": 1}
+"""Seeds of what is beyond the paper, of what only full training can show, and of sweeps."""
+SHORTER = {"companion": 60}
+SHORTEST = SHORTER | {"quick": 15}
+"""Episodes of what is beyond the paper."""
+HALF = {"companion": 150}
+"""Episodes at each point of a sweep, but for Figs. 7 and 8, where failures have to be rare."""
+
+TAKEN_BACK: dict[str, dict[str, Any]] = {
+    "rate of Table I": {"learning_rate": 1e-4},
+    "GAE 0.95": {"gae_lambda": 0.95},
+    "credit joint": {"credit": "joint"},
+    "a critic each": {"critic": "per-agent"},
+    "positions only": {"observation": "positions"},
+    "a network each": {"actors": "per-agent"},
+    "long episodes": {"env": {"frames": 50}, "episodes": 30},
+    "25 epochs": {"epochs": 25},
+}
+"""Each setting of ``companion`` as Table I and Fig. 3 have it; the number of slots stays."""
+FORWARD = (
+    "as printed", "+ rate 0.003", "+ GAE 0", "+ credit by difference", "+ a critic for each reward",
+    "+ derived observations", "+ one network for all MUs",
+)  # fmt: skip
+
+TRIED = {label(one): one for name in LEARNERS for one in grid(name)}
+"""What each learner tries in the search for the companion's settings."""
+SEPARATE = {name: VARIANTS[name] | {"actors": "per-agent"} for name in LEARNERS[:3]}
+"""A network for each MU, as in Fig. 3: 36 agents between which the factor M may matter."""
+ENDS: dict[str, dict[str, Any]] = {
+    "lambda 0.3": {"request_prob": 0.3},
+    "lambda 0.7": {"request_prob": 0.7},
+    "D 20 kbit": {"data_bits": (15e3, 20e3)},
+    "D 30 kbit": {"data_bits": (15e3, 30e3)},
+    "B 8 MHz": {"bandwidth_hz": 8e6},
+    "B 12 MHz": {"bandwidth_hz": 12e6},
+    "M 3": {"num_users": 25, "num_bs": 3},
+    "M 7": {"num_users": 25, "num_bs": 7},
+}
+"""The ends of what Figs. 9 to 11 sweep; D is the largest request."""
+
+
+def forward() -> dict[str, dict[str, Any]]:
+    """Return the way from ``paper`` to ``companion``: each step keeps one setting more.
+
+    The last two steps are a variant of ``TAKEN_BACK`` and the companion itself.
+    """
+    changes = list(TAKEN_BACK.values())
+    return {name: merge(*changes[kept:]) for kept, name in enumerate(FORWARD)}
+
+
+EXPERIMENTS = {
+    one.name: one
+    for one in [
+        Experiment(
+            "fig04_06",
+            "Convergence: rewards and energy against time slots",
+            VARIANTS,
+            {"smoke": 1, "quick": 2, "companion": 3, "paper": 1},
+            {"quick": 50, "companion": {"maddpg": 50}, "paper": SO_FAR},
+            ("fig04", "fig05", "fig06"),
+        ),
+        Experiment(
+            "fig07_08",
+            "Energy and failures against the number of users",
+            VARIANTS,
+            ONCE,
+            aliases=("fig07", "fig08"),
+            axes={"num_users": Axis((10, 15, 20, 25, 30, 35, 40), (10, 25, 40), (4, 6))},
+            baselines=HERE,
+        ),
+        Experiment(
+            "fig09",
+            "Energy against the number of base stations",
+            VARIANTS,
+            ONCE,
+            HALF,
+            axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
+            env={"num_users": 25},
+            baselines=HERE,
+        ),
+        Experiment(
+            "fig10",
+            "Energy against the request probability",
+            VARIANTS,
+            ONCE,
+            HALF,
+            axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
+            baselines=HERE,
+        ),
+        Experiment(
+            "fig11",
+            "Energy against data size and bandwidth",
+            {"beta-happo": {}},
+            ONCE,
+            HALF,
+            axes={
+                "data_bits_max": Axis(
+                    (20e3, 25e3, 30e3, 200e3, 250e3, 300e3), (20e3, 30e3, 200e3, 300e3), (20e3, 2e5)
+                ),
+                "bandwidth_hz": Axis((8e6, 10e6, 12e6), (8e6, 12e6), (10e6,)),
+            },
+            baselines=HERE,
+        ),
+        Experiment(
+            "fig12",
+            "Energy and failures against the control factor",
+            {"beta-happo": {}},
+            ONCE | {"quick": 3},
+            HALF | {"quick": 50},
+            axes={
+                "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
+            },
+            baselines=HERE,
+        ),
+        Experiment(
+            "fig13_14",
+            "Energy and failures with many users",
+            {"beta-happo": {}},
+            ONCE | {"quick": 3},
+            HALF,
+            aliases=("fig13", "fig14"),
+            axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
+            baselines=HERE,
+        ),
+        Experiment(
+            "outage",
+            "Failures of trained Beta-HAPPO against the number of users: where the knee lies",
+            {"beta-happo": {}},
+            BEYOND,
+            axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
+            baselines=HERE[:1],
+        ),
+        Experiment(
+            "steps",
+            "From Table I to the companion, one setting at a time, and each taken back by itself",
+            {"companion": {}} | TAKEN_BACK | forward(),
+            BEYOND,
+            HALF
+            | {
+                preset: dict.fromkeys(("long episodes", *FORWARD), count)
+                for preset, count in (("quick", 6), ("smoke", 1))
+            },
+        ),
+        Experiment(
+            "search",
+            "Learning settings: as many tries for each algorithm, on tuning worlds",
+            TRIED,
+            {"smoke": 1, "companion": 2},
+            {"companion": {name: 20 if "maddpg" in name else 40 for name in TRIED}},
+            chooses=True,
+        ),
+        Experiment(
+            "finalists",
+            "Learning settings, second round: what was there against what the search chose",
+            {name: TRIED[name] for name in FINALISTS},
+            {"smoke": 1, "companion": 2},
+            {"companion": {name: 25 if "maddpg" in name else 150 for name in FINALISTS}},
+            chooses=True,
+        ),
+        Experiment(
+            "separate",
+            "HAPPO and MAPPO with a network for each MU",
+            SEPARATE,
+            TRAINED,
+            SHORTER,
+        ),
+        Experiment(
+            "strict",
+            "Failures of trained Beta-HAPPO where (14b) allows hardly any",
+            {"beta-happo": {"env": {"failure_threshold": 0.01}}},
+            TRAINED,
+            axes={"num_users": Axis((10, 20), (10, 20), (4,))},
+        ),
+        Experiment(
+            "trends",
+            "Energy of trained Beta-HAPPO at the ends of what Figs. 9 to 11 sweep",
+            {name: {"env": env} for name, env in ENDS.items()},
+            TRAINED,
+            SHORTER,
+        ),
+        Experiment(
+            "partition",
+            "Energy and failures against the number of users where servers divide their CPU",
+            {"beta-happo": {}},
+            BEYOND,
+            SHORTER,
+            axes={
+                "num_users": Axis(
+                    (10, 15, 20, 25, 30, 35, 40, 50, 52, 54, 56, 58, 60),
+                    (10, 25, 40, 50, 58),
+                    (4, 6),
+                )
+            },
+            baselines=THERE,
+            network=NETWORKS[1],
+        ),
+        Experiment(
+            "published",
+            "Table I and Fig. 3 to the letter in the work-conserving network",
+            VARIANTS,
+            {"paper": 3},
+            {"paper": {"maddpg": 20}},
+            network=NETWORKS[1],
+        ),
+        Experiment(
+            "tradeoff",
+            "Energy against failures: every learner at several control factors",
+            {
+                f"{name} eta={eta:g}": VARIANTS[name] | {"env": {"control_factor": eta}}
+                for name in LEARNERS
+                for eta in CONTROL_FACTORS
+            },
+            BEYOND,
+            network=NETWORKS[1],
+        ),
+        Experiment(
+            "constrained",
+            "(14b) held by every user: learners calibrated as reference policies are",
+            CONSTRAINED,
+            {"smoke": 1, "quick": 1, "companion": 5},
+            LONGER,
+            target=MARGIN,
+            network=NETWORKS[1],
+        ),
+        Experiment(
+            "priced",
+            "The same where users see their virtual queues",
+            {"beta-happo": CONSTRAINED["beta-happo"]},
+            {"smoke": 1, "quick": 1, "companion": 5},
+            LONGER,
+            target=PRICED,
+            network=NETWORKS[1],
+        ),
+        Experiment(
+            "ablations",
+            "What each of the companion's settings buys Beta-HAPPO",
+            ABLATIONS,
+            BEYOND,
+            SHORTEST,
+            network=NETWORKS[1],
+        ),
+        Experiment(
+            "maddpg",
+            "What was tried to make MADDPG learn",
+            {name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()},
+            BEYOND,
+            SHORTEST,
+            network=NETWORKS[1],
+        ),
+    ]
+}
+
+
+def find(name: str) -> Experiment:
+    """Return the experiment of that name or of that figure, such as ``fig05``."""
+    for experiment in EXPERIMENTS.values():
+        if name in (experiment.name, *experiment.aliases):
+            return experiment
+    known = sorted(n for one in EXPERIMENTS.values() for n in (one.name, *one.aliases))
+    raise ConfigError(f"figure = {name!r}: must be one of {', '.join(known)}")

@@ -1,0 +1,234 @@
+"""Readings of the paper against the sentences of Section V on physics, by rules that learn nothing.
+
+The rule of choice, written before the runs: the default network is the reading under which most of
+``SENTENCES`` hold for the rule that always sends, as the paper's agents do, whose Beta policies
+never draw a power of zero. Among equals it is the one with the fewest departures from the printed
+equations. What learners do chooses nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference, tune_failures
+from dtlib.experiments import results, store
+from dtlib.model.simulator import simulate
+from dtlib.model.world import World, sample_world
+from dtlib.runtime import paths
+from dtlib.runtime.seeds import stream_seed
+from dtlib.settings.env import EnvConfig
+from dtlib.training.evaluation import outcome_metrics
+
+READINGS: dict[str, dict[str, Any]] = {
+    "slices": {},
+    "served": {"cpu_sharing": "served"},
+    "hosted": {"cpu_sharing": "hosted"},
+    "hosted, 10 GHz in all": {"cpu_sharing": "hosted", "cpu_hz": 2e9},
+    "slices, τ of 40 to 50 ms": {"deadline_s": (0.04, 0.05)},
+    "slices, (7) as printed": {"interference": "eq7"},
+    "slices, φ = 2": {"path_loss_exponent": 2.0},
+    "slices, energy until the deadline": {"energy_of_failed": "deadline"},
+    "slices, energy of successes": {"energy_of_failed": "none"},
+    "slices, all users interfere": {"request_prob": 1.0},
+    "served, τ of 40 to 50 ms": {"cpu_sharing": "served", "deadline_s": (0.04, 0.05)},
+    "served, (7) as printed": {"cpu_sharing": "served", "interference": "eq7"},
+    "served, all users interfere": {"cpu_sharing": "served", "request_prob": 1.0},
+    "served, 2 GHz": {"cpu_sharing": "served", "cpu_hz": 2e9},
+}
+"""Changes to the default network. Where all users interfere, users without a request send as well:
+for those with one, that is the network in which everybody has one."""
+
+USERS = (10, 15, 20, 25, 28, 30, 35, 40, 50, 52, 54, 56, 58, 60)
+POINTS: dict[str, list[dict[str, Any]]] = {
+    "K": [{"num_users": users} for users in USERS],
+    "M": [{"num_bs": sites, "num_users": 25} for sites in (3, 4, 5, 6, 7)],
+    "λ": [{"request_prob": chance} for chance in (0.3, 0.5, 0.7)],
+    "D (Kb)": [{"data_bits": (15e3, top)} for top in (20e3, 25e3, 30e3)],
+    "D (Mb)": [{"data_bits": (15e3, top)} for top in (200e3, 250e3, 300e3)],
+    "B": [{"bandwidth_hz": width} for width in (8e6, 10e6, 12e6)],
+}
+"""What Figs. 7 to 11, 13 and 14 sweep."""
+
+LEVELS = tuple(10 ** (db / 10) for db in range(2, 27, 4))
+"""Received power in multiples of what a request needs without interference, linear."""
+RULES: dict[str, Callable[[EnvConfig], list[Any]]] = {
+    "always sends": lambda env: [
+        Reference(env, DemandInversion(level), shares="demand") for level in LEVELS
+    ],
+    "gives up": lambda env: [
+        Reference(env, DemandInversion(level, env.max_power_w), shares="demand") for level in LEVELS
+    ],
+    "knows the channels": lambda env: [Clairvoyant(env)],
+}
+"""Policies without learning, of which the one that fails least is taken. All know how much time
+their request's computation leaves. The first sends at full power where nothing is left; the second
+is silent there; the third knows gains and interference, and needs the least power there is."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What Section V says of a figure, and when a rule's numbers agree."""
+
+    figure: str
+    text: str
+    axis: str
+    holds: Callable[[pd.DataFrame], bool]
+    """Of rows along the axis: ``x``, ``energy_per_user_slot_j``, ``failure_ratio_requests``."""
+
+
+def _steps(metric: str, sign: int) -> Callable[[pd.DataFrame], bool]:
+    return lambda rows: bool((sign * np.diff(rows[metric]) > 0).all())
+
+
+def _within(check: Callable[[pd.DataFrame], bool], low: float, high: float):
+    return lambda rows: check(rows[(rows["x"] >= low) & (rows["x"] <= high)])
+
+
+_ENERGY, _FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
+NONE, ALL = 0.01, 0.99
+"""Parts of requests that count as none and as all."""
+SENTENCES = (
+    Sentence("Fig. 7", "energy rises with K, 10 to 40", "K", _within(_steps(_ENERGY, 1), 10, 40)),
+    Sentence("Fig. 8", "no failure up to K = 25", "K",
+             _within(lambda rows: bool((rows[_FAILED] <= NONE).all()), 10, 25)),
+    Sentence("Fig. 8", "failures rise beyond K = 30", "K", _within(_steps(_FAILED, 1), 30, 40)),
+    Sentence("Fig. 9", "energy falls with M", "M", _steps(_ENERGY, -1)),
+    Sentence("Fig. 10", "energy rises with λ", "λ", _steps(_ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (20 to 30 Kb)", "D (Kb)", _steps(_ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (0.2 to 0.3 Mb)", "D (Mb)", _steps(_ENERGY, 1)),
+    Sentence("Fig. 11", "energy falls with B", "B", _steps(_ENERGY, -1)),
+    Sentence("Fig. 13", "energy rises with K, 50 to 60", "K", _within(_steps(_ENERGY, 1), 50, 60)),
+    Sentence("Fig. 14", "all requests fail at K = 58, not all at 50", "K",
+             lambda rows: bool(rows.set_index("x")[_FAILED][50] < ALL
+                               <= rows.set_index("x")[_FAILED][58])),
+)  # fmt: skip
+"""On physics: what does not need a learner to be judged."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured."""
+
+    frames: int = 20
+    worlds: int = 3
+    tuning: int = 1
+    """Worlds on which a rule's level is found; with none it takes the middle one."""
+
+
+EFFORTS = {"smoke": Effort(1, 1, 0), "quick": Effort(5, 1, 1)}
+"""Presets for which less is measured."""
+
+
+def measure_point(reading: str, rule: str, axis: str, number: int, effort: Effort) -> dict:
+    """Return a row: a rule, tuned to fail least, at one point under one reading.
+
+    Args:
+        reading: of ``READINGS``.
+        rule: of ``RULES``.
+        axis: of ``POINTS``.
+        number: which point there.
+        effort: worlds of the streams ``tuning`` and ``held-out``.
+    """
+    point, change = POINTS[axis][number], READINGS[reading]
+    everybody = change.get("request_prob") == 1
+    settings = {"frames": effort.frames} | point | change
+    env = EnvConfig(**settings)
+
+    def worlds(stream: str, count: int) -> World:
+        return sample_world(env, [stream_seed(stream, one) for one in range(count)])
+
+    policies = RULES[rule](env)
+    policy = policies[len(policies) // 2]
+    if len(policies) > 1 and effort.tuning:
+        levels, tuning = range(len(policies)), worlds("tuning", effort.tuning)
+        policy = tune_failures(policies.__getitem__, tuning, levels).policy
+    world = worlds("held-out", effort.worlds)
+    found = outcome_metrics(simulate(world, policy.act(world), env), env)
+    if everybody:
+        found[_ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
+    value = next(iter(point.values()))
+    x = value[1] if isinstance(value, tuple) else value
+    keep = {name: found[name] for name in (_ENERGY, _FAILED, "failure_ratio_slots")}
+    return {"reading": reading, "rule": rule, "axis": axis, "x": x} | keep
+
+
+def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
+    """Return a row per reading, rule and point.
+
+    Args:
+        preset: how much is measured.
+        jobs: processes.
+        progress: show a bar on standard error.
+    """
+    effort = EFFORTS.get(preset, Effort())
+    tasks = [
+        (reading, rule, axis, number, effort)
+        for reading in READINGS
+        for rule in RULES
+        for axis, points in POINTS.items()
+        for number in range(len(points))
+    ]
+    found = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(measure_point)(*one) for one in tasks
+    )
+    return pd.DataFrame(tqdm(found, total=len(tasks), disable=not progress, desc="readings"))
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return whether each sentence holds: a row per sentence, a column per reading and rule."""
+    table = {}
+    for (reading, rule), part in rows.groupby(["reading", "rule"], sort=False):
+        by_axis: Mapping[Any, pd.DataFrame] = dict(iter(part.groupby("axis", sort=False)))
+        table[reading, rule] = [one.holds(by_axis[one.axis]) for one in SENTENCES]
+    index = [f"{one.figure}: {one.text}" for one in SENTENCES]
+    return pd.DataFrame(table, index=index).rename_axis(columns=["reading", "rule"])
+
+
+def thresholds(env: EnvConfig) -> tuple[float, float]:
+    """Return K at which the first request fails, and at which the last still succeeds.
+
+    Each user owns f_max/K. With no delay of the radio, a request of D bits and C cycles per bit is
+    in time while D C K / f_max ≤ τ: for the largest request until K = f_max τ / (D_max C_max), for
+    the smallest one until K = f_max τ / (D_min C_min).
+    """
+    last, first = (
+        env.cpu_hz * deadline / (bits * cycles)
+        for deadline, bits, cycles in zip(
+            reversed(env.deadline_s), env.data_bits, env.cycles_per_bit, strict=True
+        )
+    )
+    return first, last
+
+
+def place(preset: str) -> Path:
+    """Return the folder of the committed table."""
+    return paths.results() / preset / "readings"
+
+
+def key(preset: str) -> str:
+    """Return the sha256 of what a preset's table is of."""
+    what = [READINGS, POINTS, list(RULES), LEVELS, store.env_key(EnvConfig())]
+    return store.digest([*what, list(vars(EFFORTS.get(preset, Effort())).values())])
+
+
+def write(preset: str, jobs: int = 2, progress: bool = False) -> Path:
+    """Measure and write ``results/<preset>/readings``, unless that has been done."""
+    if results.read(place(preset), "data.csv", key(preset)) is None:
+        facts = {"preset": preset, **vars(EFFORTS.get(preset, Effort()))}
+        tables = {"data.csv": measure(preset, jobs, progress)}
+        results.write(place(preset), key(preset), tables, facts)
+    return place(preset)
+
+
+def data(preset: str, jobs: int = 2) -> pd.DataFrame:
+    """Return the committed table if it is of these settings, else measure it anew."""
+    known = results.read(place(preset), "data.csv", key(preset))
+    return measure(preset, jobs) if known is None else known

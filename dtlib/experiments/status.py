@@ -1,0 +1,65 @@
+"""What of the experiments is done, missing or failed, read off the store and the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from dtlib.experiments import datasets, runner, store
+from dtlib.experiments.experiment import Experiment, Planned
+
+
+def _runs(
+    experiments: Iterable[Experiment], preset: str, seeds: int | None
+) -> Iterator[tuple[Experiment, list[Planned]]]:
+    for experiment in experiments:
+        if preset in experiment.seeds:
+            yield experiment, experiment.runs(preset, seeds)
+
+
+def status(
+    experiments: Iterable[Experiment], preset: str, seeds: int | None = None
+) -> pd.DataFrame:
+    """Return one row per experiment: runs planned, done, begun, missing, failed and committed.
+
+    Args:
+        experiments: which.
+        preset: budget and size.
+        seeds: how many; the preset's number if absent.
+    """
+    rows = []
+    for experiment, runs in _runs(experiments, preset, seeds):
+        counts = dict.fromkeys(("done", "begun", "missing", "failed"), 0)
+        for planned in runs:
+            counts[_state(planned)] += 1
+        known = datasets.committed(experiment, runs, preset)
+        rows.append(
+            {"figure": experiment.name, "runs": len(runs)}
+            | counts
+            | {"in results": 0 if known is None else known["run"].nunique()}
+        )
+    return pd.DataFrame(rows)
+
+
+def failures(
+    experiments: Iterable[Experiment], preset: str, seeds: int | None = None
+) -> Iterator[str]:
+    """Yield a line for each failed run: whose it is, and why."""
+    for experiment, runs in _runs(experiments, preset, seeds):
+        for planned in runs:
+            if _state(planned) == "failed":
+                at = ", ".join(f"{name} = {value:g}" for name, value in planned.at.items())
+                where = f" at {at}" if at else ""
+                who = f"{experiment.name}: {planned.variant}{where}, seed {planned.config.seed}"
+                yield f"{who}: {runner.failed(planned)}"
+
+
+def _state(planned: Planned) -> str:
+    if runner.done(planned):
+        return "done"
+    if planned.baseline:
+        return "missing"
+    if runner.failed(planned):
+        return "failed"
+    return "begun" if store.episodes_done(planned.config) else "missing"

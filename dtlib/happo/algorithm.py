@@ -1,0 +1,135 @@
+"""Algorithm 1 on one page: its lines 17 to 27, in the order of the listing, eqs. (29)–(34).
+
+Comments name the lines. R runs learn side by side, each from its own episode of N slots. An agent
+has G groups of actions with one ratio each: as published, one for each slot in which it acted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from dtlib.happo.critic import Critics
+from dtlib.happo.diagnostics import UpdateStats
+from dtlib.happo.experience import Experience
+from dtlib.kernels.batch import ActorBatch
+from dtlib.kernels.trainee import Trainee
+from dtlib.settings.train import TrainConfig
+
+
+def update(
+    actors: Sequence[Trainee],
+    critics: Critics,
+    experience: Experience,
+    config: TrainConfig,
+    generator: Generator,
+) -> UpdateStats:
+    """Improve all agents from one episode of each run.
+
+    A critic that agents share steps once in an epoch, in the turn of the first of them. In MAPPO
+    (Yu et al. 2022) no ratio is handed on: M is 1 for everyone, and all improve as if at once.
+
+    Args:
+        actors: one per agent.
+        critics: one per agent, or one per reward.
+        experience: the episodes.
+        config: the algorithm and its settings.
+        generator: of the agents' order, which is the same in all runs.
+    """
+    trace, reward = critics.look(experience.states), experience.rewards
+    advantage = critics.advantages(trace, reward)  # line 17: GAE (31)
+    batches = experience.batches(advantage, actors)
+    agents = [Agent(*both, config) for both in zip(actors, batches, strict=True)]
+    team, critic_of = teams(len(agents), config), experience.critic_of
+    stats, at_once = UpdateStats(), config.algorithm == "beta-mappo"
+    for _ in range(config.epochs):  # line 18
+        order = range(len(agents)) if at_once else agent_order(len(agents), generator)  # line 19
+        first = {critic_of[u]: u for u in reversed(order)}
+        log_factor = agents[0].slope.new_zeros(max(team) + 1, *batches[0].shape)
+        for u in order:  # line 20
+            agent, known = agents[u], log_factor[team[u]]
+            for _ in range(config.critic_passes * (u == first[critic_of[u]])):
+                critics.step(critic_of[u], trace, reward)  # line 21: eqs. (32) and (34)
+            if agent.acted:
+                factor = agent.factor(known)  # line 22: M_{1:u}
+                agent.step(factor, stats)  # line 23: eqs. (30) and (33)
+                if not at_once:
+                    agent.hand_on(known)  # line 22: M_{1:u+1}, after line 23 as in HAPPO's theory
+        if not at_once:
+            stats.spread(log_factor)  # line 24: all agents have had their turn
+    return stats  # lines 25–27: the episodes are dropped here, and the caller plays the next ones
+
+
+def agent_order(agents: int, generator: Generator) -> list[int]:
+    """Return a random permutation of the agents' numbers."""
+    return torch.randperm(agents, generator=generator).tolist()
+
+
+def teams(agents: int, config: TrainConfig) -> list[int]:
+    """Return each agent's team: ratios of predecessors in it enter the agent's factor M.
+
+    All agents are one team as published; with ``by-reward`` the centre is apart.
+    """
+    return [0] * (agents - 1) + [int(config.factor == "by-reward")]
+
+
+class Agent:
+    """One agent on the data of an episode, in R runs side by side.
+
+    The pass forward that yields the ratio after a step, for the successors' factor M, is also the
+    one that the agent's next step differentiates.
+
+    Args:
+        actor: its network in each run.
+        batch: its data.
+        config: clip, entropy coefficient, bound on M.
+    """
+
+    def __init__(self, actor: Trainee, batch: ActorBatch, config: TrainConfig) -> None:
+        self.actor, self.batch, self.config = actor, batch, config
+        self.acted = any(batch.counts)
+        """Whether any action had an effect, in any run."""
+        self.used = None if all(batch.counts) else [r for r, n in enumerate(batch.counts) if n]
+        self.trace = actor.trace(batch.rows)
+        self.slope = torch.zeros_like(self.trace.raw)
+        self._look()
+        self.behaviour = self.log_prob
+        """[R, G], log-probabilities under the policy that gathered the data."""
+
+    def _look(self) -> None:
+        self.terms = self.batch.terms(self.actor(self.trace))
+        self.log_prob = self.batch.log_prob(self.terms)
+        """[R, G], under the policy as it stands."""
+
+    def factor(self, log_factor: Tensor) -> Tensor:
+        """Return M = (product of predecessors' ratios) · Â, [R, G], from the log-product [R, N]."""
+        limit = self.config.max_log_factor
+        product = log_factor.view(-1).index_select(0, self.batch.slot).view_as(self.log_prob)
+        return product.clamp_(-limit, limit).exp_().mul_(self.batch.advantage)
+
+    def step(self, factor: Tensor, stats: UpdateStats) -> None:
+        """Climb the clipped surrogate with its entropy bonus, given M [R, G]."""
+        batch, config, log_ratio = self.batch, self.config, self.log_prob - self.behaviour
+        ratio = log_ratio.exp()
+        weight = surrogate_slope(ratio, factor, config.clip).mul_(batch.share)
+        entropy = batch.slope(self.terms, weight, config.entropy_coef, self.slope)
+        self.actor.step(self.trace, self.slope, self.used)
+        stats.add(entropy, ratio, log_ratio, batch.share, config.clip)
+        self._look()
+
+    def hand_on(self, log_factor: Tensor) -> None:
+        """Multiply the new ratio into the product: add its log to ``log_factor`` [R, N]."""
+        log_ratio = self.log_prob - self.behaviour
+        log_factor.view(-1).index_add_(0, self.batch.slot, log_ratio.flatten())
+
+
+def surrogate_slope(ratio: Tensor, factor: Tensor, clip: float) -> Tensor:
+    """Return the slope of the clipped surrogate (30) in log π, elementwise.
+
+    min(r·M, clip(r)·M) grows with slope M in r until r has left the interval [1 − ϵ, 1 + ϵ] on the
+    side that M favours, and is flat from there; dr / d log π is r.
+    """
+    flat = torch.where(factor > 0, ratio > 1 + clip, ratio < 1 - clip)
+    return (ratio * factor).masked_fill_(flat, 0)

@@ -1,0 +1,112 @@
+"""Critics: value estimates of the global state, their targets and their regression, eq. (32)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from dtlib.happo.diagnostics import explained_variance
+from dtlib.happo.gae import gae
+from dtlib.kernels.networks import PLAIN, Columns, MLPStack, Rows, Trace
+from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.value_norm import ValueNorm
+from dtlib.settings.train import TrainConfig
+
+
+class Critics:
+    """The critics of R runs: one per agent, or one per reward.
+
+    Args:
+        count: C, number of critics in a run.
+        inputs: length of the global state.
+        outputs: 1 for values of the whole reward, K for one of each user's part.
+        config: sizes, rates and targets.
+        generators: of the initial weights, one per run.
+        columns: how the state begins.
+        device: where everything is.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        inputs: int,
+        outputs: int,
+        config: TrainConfig,
+        generators: Sequence[Generator],
+        columns: Columns = PLAIN,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config, self.count, self.columns = config, count, columns
+        sizes = (inputs, *config.hidden_sizes, outputs)
+        self.runs = [MLPStack(count, sizes, config.activation, 1.0, one) for one in generators]
+        """One stack per run, views of the joint one."""
+        for one in self.runs:
+            one.to(device)
+        self.stack = MLPStack.join(self.runs)
+        self.trainees = [Trainee(self.stack, i, config, len(self.runs)) for i in range(count)]
+        self.norm = ValueNorm((count, len(self.runs), outputs), device=device)
+
+    def look(self, states: Sequence[Tensor]) -> Trace:
+        """Return a trace for the R runs' global states [W, n, d]; all critics may share it."""
+        return self.stack.trace(Rows.of([one.flatten(0, 1) for one in states], self.columns))
+
+    def values(self, trace: Trace) -> Tensor:
+        """Return values in units of reward: [C, R, outputs, n]."""
+        raw = torch.stack([critic(trace).clone() for critic in self.trainees])
+        return raw * self.norm.std[..., None] + self.norm.mean[..., None]
+
+    def advantages(self, trace: Trace, reward: Tensor) -> Tensor:
+        """Estimate advantages (31) and, with ``value_norm``, learn the scale of the returns.
+
+        Args:
+            trace: of N+1 states in each of W worlds.
+            reward: [C, R, outputs, W, N].
+
+        Returns:
+            [C, R, outputs, W, N].
+        """
+        values = self.values(trace).unflatten(-1, (reward.shape[-2], -1))
+        advantage = gae(reward, values, self.config.discount, self.config.gae_lambda)
+        self.returns = advantage + values[..., :-1]
+        """[C, R, outputs, W, N]."""
+        self.explained = [
+            [explained_variance(*pair) for pair in zip(target, value, strict=True)]
+            for target, value in zip(self.returns.sum(2), values[..., :-1].sum(2), strict=True)
+        ]
+        """By critic and run."""
+        if self.config.value_norm:
+            self._rescale()
+        return advantage
+
+    def _rescale(self) -> None:
+        """Update the scale and change the output layers so that no value changes."""
+        mean, std = self.norm.mean.clone(), self.norm.std.clone()
+        self.norm.update(self.returns)
+        weight, bias = self.stack.weights[-1], self.stack.biases[-1]
+        weight *= (std / self.norm.std).flatten(0, 1)[:, None]
+        bias.copy_(
+            (bias * std.flatten(0, 1)[:, None] + (mean - self.norm.mean).flatten(0, 1)[:, None])
+            / self.norm.std.flatten(0, 1)[:, None]
+        )
+
+    def step(self, index: int, trace: Trace, reward: Tensor) -> None:
+        """Take one regression step of one critic in all runs, eqs. (32) and (34).
+
+        Args:
+            index: which critic.
+            trace: of N+1 states in each of W worlds.
+            reward: [C, R, outputs, W, N].
+        """
+        mean, std = self.norm.mean[index, ..., None, None], self.norm.std[index, ..., None, None]
+        prediction = self.trainees[index](trace).unflatten(-1, (reward.shape[-2], -1))
+        if self.config.critic_target == "td":
+            value = prediction[..., 1:] * std + mean
+            target = reward[index] + self.config.discount * value
+        else:
+            target = self.returns[index]
+        slope = torch.zeros_like(prediction)
+        torch.sub(prediction[..., :-1], (target - mean) / std, out=slope[..., :-1])
+        slope /= reward[index, 0].numel()
+        self.trainees[index].step(trace, slope.flatten(-2))

@@ -1,0 +1,156 @@
+"""What was seen, done and earned in an episode, laid out for critics and for each agent's actor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dtlib.agents.credit import difference_reward, reward_streams
+from dtlib.agents.episode import Episode
+from dtlib.agents.policies import Decision, station_mask
+from dtlib.kernels.batch import ActorBatch, ActorData, Head, actor_data, standardise
+from dtlib.kernels.trainee import Trainee
+from dtlib.model.observations import columns, global_state
+from dtlib.settings.train import TrainConfig
+
+
+class Experience:
+    """Episodes of R runs. A world's last slot serves to bootstrap; the slots before are the data.
+
+    Agents are MUs, base stations, then the centre; the last critic is the centre's.
+
+    Args:
+        config: whose reward an agent learns from, and how.
+        critic_of: the number of each agent's critic.
+        episodes: one per run.
+    """
+
+    def __init__(
+        self, config: TrainConfig, critic_of: Sequence[int], episodes: Sequence[Episode]
+    ) -> None:
+        self.config, self.critic_of, self.episodes = config, critic_of, episodes
+
+    @property
+    def states(self) -> list[Tensor]:
+        """Each run's global states, [W, N, d]."""
+        sees_queue = self.config.critic_sees_queue
+        return [
+            global_state(
+                one.world, one.decision.deployment, one.decision.env,
+                one.outcome.frame_queue if sees_queue else None,
+            )
+            for one in self.episodes
+        ]  # fmt: skip
+
+    @property
+    def rewards(self) -> Tensor:
+        """[C, R, outputs, W, N−1]: each critic's reward, whole or by user."""
+        found, critics = [], max(self.critic_of) + 1
+        for one in self.episodes:
+            streams = reward_streams(self.config.credit, one.outcome)
+            rows = [streams.users] * (critics - 1) + [streams.centre]
+            found.append(torch.stack(rows)[..., :-1])
+        return torch.stack(found, dim=1)
+
+    def batches(self, advantage: Tensor, actors: Sequence[Trainee]) -> list[ActorBatch]:
+        """Lay out each agent's data in all runs.
+
+        Args:
+            advantage: [C, R, outputs, W, N−1], of each critic.
+            actors: one per agent.
+        """
+        env, config = self.config.env, self.config
+        by_kind = columns(env, shared=config.twin_by_twin)
+        kinds = ["users"] * (len(actors) - env.num_bs - 1) + ["stations"] * env.num_bs + ["centre"]
+        advantage = advantage.flatten(3)
+        runs = [self.data(run, advantage[:, run]) for run in range(len(self.episodes))]
+        return [
+            ActorBatch(data, advantage.shape[-1], actor.stack.sizes[-1], by_kind[kind])
+            for data, actor, kind in zip(zip(*runs, strict=True), actors, kinds, strict=True)
+        ]
+
+    def data(self, run: int, advantage: Tensor) -> list[ActorData]:
+        """Return each agent's data in one run, world after world.
+
+        Args:
+            run: its number.
+            advantage: [C, outputs, slots], slots of all worlds.
+        """
+        config = self.config
+        scale = standardise if config.normalize_advantage else (lambda array: array)
+        by_user = config.credit != "joint"
+        fine = [
+            scale(advantage[c].mT if by_user else advantage[c, 0])
+            for c in self.critic_of[-config.env.num_bs - 1 :]
+        ]
+        own = self._own(run, advantage)
+        own = [scale(own)] if config.shares_users else [scale(one) for one in own.unbind(-1)]
+        episode = self.episodes[run]
+        return [
+            *self._users(episode.decision, own),
+            *self._stations(episode, fine[:-1]),
+            self._centre(episode, fine[-1]),
+        ]
+
+    def _own(self, run: int, advantage: Tensor) -> Tensor:
+        """[slots, K], each MU's advantage: of the reward of all, or of its own effect on it."""
+        config, episode = self.config, self.episodes[run]
+        users = config.env.num_users
+        if config.credit == "difference":
+            decision = episode.decision
+            power, mean = decision.actions.power, decision.mean_power
+            return _data(
+                difference_reward(episode.world, power, mean, episode.outcome, decision.env)
+            )
+        critics = [0] * users if config.shares_users else self.critic_of[:users]
+        joint = advantage.sum(1)
+        return torch.stack([joint[c] for c in critics], dim=-1)
+
+    def _users(self, decision: Decision, gains: Sequence[Tensor]) -> list[ActorData]:
+        head = self.config.head
+        arrays = _data(decision.user_obs), _data(decision.power_unit), _data(decision.sending)
+        if self.config.shares_users:
+            return [_all_users(head, *arrays, gains[0])]
+        obs, unit, sending = arrays
+        return [
+            actor_data(head, obs[:, k], unit[:, k, None], sending[:, k, None], gain)
+            for k, gain in enumerate(gains)
+        ]
+
+    def _stations(self, episode: Episode, gains: Sequence[Tensor]) -> list[ActorData]:
+        world, decision, env = episode.world, episode.decision, self.config.env
+        mask = station_mask(world.association, decision.deployment, decision.served, env)
+        obs, weight, mask = _data(decision.station_obs), _data(decision.weight_unit), _data(mask)
+        return [
+            actor_data(
+                self.config.head, obs[:, m], weight[:, m], mask[:, m], gain, env.num_users
+            )
+            for m, gain in enumerate(gains)
+        ]  # fmt: skip
+
+    def _centre(self, episode: Episode, gain: Tensor) -> ActorData:
+        decision, users = episode.decision, self.config.env.num_users
+        choice = _data(decision.actions.deployment)
+        arrays = _data(decision.centre_obs), choice, _data(episode.world.request)
+        if not self.config.twin_by_twin:
+            return actor_data("categorical", *arrays, gain, users)
+        by_twin = gain if gain.dim() == 2 else gain[:, None].expand(-1, users)
+        return _all_users("categorical", *arrays, by_twin)
+
+
+def _data(array: Tensor) -> Tensor:
+    """[W, N, …] to [W·(N−1), …]: each world without its last slot."""
+    return array[:, :-1].flatten(0, 1)
+
+
+def _all_users(head: Head, obs: Tensor, value: Tensor, mask: Tensor, gain: Tensor) -> ActorData:
+    """Collect what one network decided for K users: [slots, K, d] and three times [slots, K].
+
+    One user after another, so that an observation's first columns repeat.
+    """
+    rows = [one.transpose(0, 1).flatten(0, 1) for one in (obs, value, mask, gain)]
+    found = actor_data(head, rows[0], rows[1][:, None], rows[2][:, None], rows[3])
+    return replace(found, slot=found.slot % len(gain))

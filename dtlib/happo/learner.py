@@ -1,0 +1,120 @@
+"""HAPPO and MAPPO on the twin network: from episodes to improved actors and critics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from dtlib.agents.episode import Episode
+from dtlib.agents.policies import Policies
+from dtlib.happo.algorithm import update
+from dtlib.happo.critic import Critics
+from dtlib.happo.experience import Experience
+from dtlib.kernels.networks import MLPStack
+from dtlib.kernels.trainee import Trainee
+from dtlib.model.observations import columns, state_size
+from dtlib.runtime.checkpoint import check_arrays
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+
+
+class Learner:
+    """Actors, critics and optimisers of R runs that learn side by side, each from its own episodes.
+
+    Agents are MUs, base stations, then the centre.
+
+    Args:
+        config: the settings that all runs have in common; of the network, sizes only.
+        generators: of the initial weights, one per run.
+        device: where networks and data are.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        generators: Sequence[Generator],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config, env, runs = config, config.env, len(generators)
+        self.policies = [Policies(config, one) for one in generators]
+        """One per run."""
+        agents = sum(stack.count for stack in self.policies[0].stacks.values())
+        shared = config.critic == "shared"
+        self.critic_of = [0] * (agents - 1) + [1] if shared else list(range(agents))
+        self.critics = Critics(
+            2 if shared else agents,
+            state_size(env, config.critic_sees_queue),
+            1 if config.credit == "joint" else env.num_users,
+            config,
+            generators,
+            columns(env, config.critic_sees_queue)["state"],
+            device,
+        )
+        for policies in self.policies:
+            policies.to(device)
+        self.actors: list[Trainee] = []
+        for kind in self.policies[0].stacks:
+            joint = MLPStack.join([one.stacks[kind] for one in self.policies])
+            count = joint.count // runs
+            self.actors += [Trainee(joint, i, config, runs) for i in range(count)]
+
+    @staticmethod
+    def stretch(env: EnvConfig) -> int:
+        """Slots that one policy plays before it is improved: an episode."""
+        return env.slots
+
+    def update(
+        self, episodes: Sequence[Episode], generator: Generator, progress: float = 0.0
+    ) -> list[dict[str, float]]:
+        """Learn from one episode of each run (lines 17–26 of Algorithm 1).
+
+        A world's last slot serves to bootstrap; the slots before it are the data. Between the first
+        epoch and the last, nothing waits for the device.
+
+        Args:
+            episodes: one per run.
+            generator: of the agents' order, which is the same in all runs.
+            progress: how much of the training is over, from 0 to 1.
+
+        Returns:
+            Diagnostics by name, one record per run.
+        """
+        for trainee in (*self.actors, *self.critics.trainees):
+            trainee.rate = self.config.learning_rate * self.config.left(progress)
+        experience = Experience(self.config, self.critic_of, episodes)
+        stats = update(self.actors, self.critics, experience, self.config, generator)
+        return [
+            stats.summary(run)
+            | {
+                "explained_variance_global": self.critics.explained[0][run],
+                "explained_variance_centre": self.critics.explained[-1][run],
+            }
+            for run in range(len(episodes))
+        ]
+
+    def state(self, run: int = 0) -> dict[str, Tensor]:
+        """Return every array of one run that learning changes, by name."""
+        stacks = {f"actors.{kind}": one for kind, one in self.policies[run].stacks.items()}
+        stacks["critics"] = self.critics.runs[run]
+        parts = {prefix: stack.state() for prefix, stack in stacks.items()}
+        parts["value_norm"] = self.critics.norm.state(run)
+        parts |= {f"adam.actor{i}": one.state(run) for i, one in enumerate(self.actors)}
+        parts |= {f"adam.critic{i}": one.state(run) for i, one in enumerate(self.critics.trainees)}
+        return {
+            f"{prefix}.{name}": tensor
+            for prefix, part in parts.items()
+            for name, tensor in part.items()
+        }
+
+    def load(self, state: dict[str, Tensor], run: int = 0) -> None:
+        """Copy arrays of :meth:`state` into place.
+
+        Raises:
+            ValueError: names, shapes or types differ; nothing is changed then.
+        """
+        own = self.state(run)
+        check_arrays(own, state)
+        for name, tensor in own.items():
+            tensor.copy_(state[name])

@@ -1,0 +1,148 @@
+"""Algorithm 1, lines 17 to 27, in plain PyTorch as published: one network at a time, autograd.
+
+Slow, and written to be read. Data are n slots: those of W worlds, one after another, each without
+its last slot, whose value only bootstraps. Comments name the lines of the listing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.distributions import Beta, Categorical, Distribution
+
+from dtlib.agents.episode import Episode
+from dtlib.agents.policies import station_mask
+from dtlib.happo.learner import Learner
+from dtlib.kernels.batch import standardise
+from dtlib.kernels.networks import MLPStack
+from dtlib.model.observations import global_state
+from dtlib.settings.train import TrainConfig
+
+
+class Network(nn.Sequential):
+    """A perceptron with its Adam; it begins as a copy of network ``index`` of a stack."""
+
+    def __init__(self, stack: MLPStack, index: int, config: TrainConfig) -> None:
+        layers: list[nn.Module] = []
+        for weight, bias in zip(stack.weights, stack.biases, strict=True):
+            linear = nn.Linear(*weight[index].shape, dtype=weight.dtype)
+            linear.load_state_dict({"weight": weight[index].mT, "bias": bias[index, 0]})
+            layers += [linear, nn.ReLU() if config.activation == "relu" else nn.Tanh()]
+        super().__init__(*layers[:-1])
+        self.config = config
+        self.adam = torch.optim.Adam(self.parameters(), config.learning_rate, eps=config.adam_eps)
+
+    def descend(self, loss: Tensor) -> None:
+        """Take one step down a loss, eqs. (33) and (34)."""
+        self.adam.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters(), self.config.max_grad_norm)
+        self.adam.step()
+
+
+class Critic:
+    """V(s) of one agent. Its network predicts standardised returns, which the paper leaves open."""
+
+    def __init__(self, network: Network) -> None:
+        self.network, self.config = network, network.config
+        self.moments = torch.zeros(3, network[-1].out_features, dtype=network[-1].bias.dtype)
+        self.mean, self.std = 0, 1
+
+    @torch.no_grad()
+    def advantages(self, state: Tensor, reward: Tensor) -> Tensor:
+        """Return Â (31), [W, N, 1], from states [W, N+1, d] and rewards [W, N, 1]."""
+        value = self.network(state) * self.std + self.mean
+        error = reward + self.config.discount * value[:, 1:] - value[:, :-1]
+        for n in reversed(range(error.shape[1] - 1)):
+            error[:, n] += self.config.discount * self.config.gae_lambda * error[:, n + 1]
+        self.rescale(error + value[:, :-1])
+        return error
+
+    def rescale(self, returns: Tensor) -> None:
+        """Learn mean and deviation of returns; the last layer changes so that V does not."""
+        self.moments.lerp_(torch.stack([returns**0, returns, returns**2]).mean((1, 2)), 0.1)
+        mean, square = self.moments[1:] / self.moments[0]
+        std, last = (square - mean**2).clamp_min(1e-8).sqrt(), self.network[-1]
+        last.weight *= (self.std / std)[:, None]
+        last.bias.copy_((last.bias * self.std + self.mean - mean) / std)
+        self.mean, self.std = mean, std
+
+    def improve(self, state: Tensor, reward: Tensor) -> None:
+        """Take one regression step towards r + γ V(s′), eq. (32)."""
+        value = self.network(state)
+        ahead = value[:, 1:].detach() * self.std + self.mean
+        target = (reward + self.config.discount * ahead - self.mean) / self.std
+        self.network.descend((target - value[:, :-1]).square().mean() / 2)
+
+
+class Actor:
+    """One agent's policy on its data: obs [n, d], action [n, D], had it an effect [n, D], Â [n]."""
+
+    def __init__(self, network: Network, *data: Tensor) -> None:
+        self.network, self.config = network, network.config
+        self.obs, action, self.effect, self.advantage = data
+        self.action = action.where(self.effect, action.new_tensor(0.5))  # 0 may be log 0
+        self.behaviour = self.look()[0].detach()
+
+    def law(self, raw: Tensor) -> Distribution:
+        """Return the distribution of all actions, [n, D], from the network's output."""
+        if not self.action.is_floating_point():  # the centre's
+            return Categorical(logits=raw.unflatten(-1, (self.action.shape[-1], -1)))
+        return Beta(*(1 + nn.functional.softplus(raw)).chunk(2, dim=-1))
+
+    def look(self) -> tuple[Tensor, Tensor]:
+        """Return log π(a | o; θ) and the entropy S(o), each [n], under θ as it stands."""
+        law = self.law(self.network(self.obs))
+        log_prob, entropy = law.log_prob(self.action), law.entropy()
+        return (log_prob * self.effect).sum(-1), (entropy * self.effect).sum(-1)
+
+    def improve(self, factor: Tensor) -> Tensor:
+        """Take one step up the clipped surrogate (30), given M [n]; return the new ratio [n]."""
+        log_prob, entropy = self.look()
+        ratio, clip = (log_prob - self.behaviour).exp(), self.config.clip
+        gain = torch.minimum(ratio * factor, ratio.clamp(1 - clip, 1 + clip) * factor)
+        objective = (gain + self.config.entropy_coef * entropy)[self.effect.any(-1)]
+        if len(objective):
+            self.network.descend(-objective.mean())
+        return (self.look()[0].detach() - self.behaviour).exp()
+
+
+class PlainLearner:
+    """Takes up a learner as it was created, and updates copies of its networks."""
+
+    def __init__(self, learner: Learner, run: int = 0) -> None:
+        self.config = config = learner.config
+        stacks = [*learner.policies[run].stacks.values(), learner.critics.runs[run]]
+        *actors, critics = ([Network(one, i, config) for i in range(one.count)] for one in stacks)
+        self.networks, self.critics = sum(actors, []), [Critic(one) for one in critics]
+
+    def update(self, episode: Episode, generator: Generator) -> None:
+        """Learn from one episode, whose agents are MUs, base stations and the centre."""
+        outcome, decision = episode.outcome, episode.decision
+        state = global_state(episode.world, decision.deployment, decision.env)
+        reward = [outcome.reward_global] * (len(self.critics) - 1) + [outcome.reward_centre]
+        reward = [one[:, :-1, None].to(state.dtype) for one in reward]
+        gains = [self.critics[u].advantages(state, r) for u, r in enumerate(reward)]  # line 17
+        agents = zip(self.networks, experience(episode), gains, strict=True)
+        actors = [Actor(net, *arrays, standardise(gain.flatten())) for net, arrays, gain in agents]
+        for _ in range(self.config.epochs):  # line 18
+            order = torch.randperm(len(actors), generator=generator).tolist()  # line 19
+            product = torch.ones_like(actors[0].advantage)
+            for u in order:  # line 20
+                self.critics[u].improve(state, reward[u])  # line 21
+                factor = product * actors[u].advantage  # line 22: M_{1:u}
+                ratio = actors[u].improve(factor)  # line 23
+                product = product * ratio  # line 22: M_{1:u+1}, after line 23 (see errata)
+        # lines 24–27: nothing is kept of the episode
+
+
+def experience(episode: Episode) -> list[list[Tensor]]:
+    """Return what each agent saw [n, d] and did [n, D], and what of that had an effect [n, D]."""
+    world, one = episode.world, episode.decision
+    mask = station_mask(world.association, one.deployment, one.served, one.env)
+    users = one.user_obs, one.power_unit[..., None], one.sending[..., None]
+    stations = one.station_obs, one.weight_unit, mask
+    agents = [[a[:, :, k] for a in users] for k in range(one.env.num_users)]
+    agents += [[a[:, :, m] for a in stations] for m in range(one.env.num_bs)]
+    agents += [[one.centre_obs, one.actions.deployment, world.request]]
+    return [[a[:, :-1].flatten(0, 1) for a in arrays] for arrays in agents]

@@ -1,0 +1,1 @@
+"""Fast arithmetic that knows no twins: networks, distributions, batches, optimiser."""

@@ -1,0 +1,206 @@
+"""What each agent's actor learns from: the rows and entries of an episode that count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dtlib.kernels.distributions import (
+    BetaTerms,
+    CategoricalTerms,
+    GatedTerms,
+    GaussianTerms,
+    OriginalGaussianTerms,
+)
+from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
+
+Head = Literal["beta", "gaussian", "original-gaussian", "categorical"]
+Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
+TERMS = {
+    "beta": BetaTerms,
+    "gaussian": GaussianTerms,
+    "original-gaussian": OriginalGaussianTerms,
+    "categorical": CategoricalTerms,
+}
+
+
+@dataclass(frozen=True)
+class ActorData:
+    """One agent's data in one run: n rows of observations, E entries, G ratio groups.
+
+    An entry is one number that the agent chose. The log-probabilities of a group's entries are
+    added: a group is what has one importance ratio and one advantage, all entries of a slot
+    (the paper's joint ratio) or those of a slot that concern one user.
+    """
+
+    head: Head
+    obs: Tensor
+    """[n, d], slots in which at least one entry counts."""
+    row: Tensor
+    """[E], int, the entry's row."""
+    column: Tensor
+    """[E], int, which of the agent's numbers it is."""
+    value: Tensor
+    """[E], in (0, 1) for a Beta head, unbounded for a Gaussian, an int for a categorical one;
+    exactly 0 where the choice was not to act."""
+    group: Tensor
+    """[E], int, the entry's group."""
+    slot: Tensor
+    """[G], int, the group's slot."""
+    advantage: Tensor
+    """[G]."""
+    numbers: int
+    """D, how many numbers the agent chooses in a slot."""
+
+
+def actor_data(
+    head: Head,
+    obs: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    advantage: Tensor,
+    users: int | None = None,
+) -> ActorData:
+    """Collect one agent's rows and entries that count, in one run.
+
+    Args:
+        head: distribution of its actions.
+        obs: [N, d].
+        value: [N, D], its actions.
+        mask: [N, D], bool, which of them had an effect.
+        advantage: [N], one ratio per slot; or [N, users], one per slot and user.
+        users: K, if the D numbers are one or several blocks of K, needed for ratios per user.
+    """
+    rows = mask.any(-1)
+    slot_of_row = rows.nonzero().squeeze(-1)
+    column, row = mask[rows].mT.nonzero(as_tuple=True)  # by column: outputs are stored that way
+    if advantage.dim() == 1:
+        group, slot = row, slot_of_row
+        group_advantage = advantage[slot]
+    else:
+        pairs, group = ((column % users) * len(obs) + row).unique(return_inverse=True)
+        slot = slot_of_row[pairs % len(obs)]
+        group_advantage = advantage[slot, pairs // len(obs)]
+    return ActorData(
+        head, obs[rows].contiguous(), row, column, value[rows][row, column],
+        group, slot, group_advantage, mask.shape[1],
+    )  # fmt: skip
+
+
+class ActorBatch:
+    """One agent's data in R runs side by side, laid out for the update.
+
+    Args:
+        runs: the agent's data in each run; entries and groups that a run lacks are padded.
+        slots: N.
+        outputs: length of the network's output: D·(choices) for a categorical head, else 2·D, or
+            3·D where there is a choice to act or not.
+        columns: how the observation begins.
+    """
+
+    def __init__(
+        self, runs: Sequence[ActorData], slots: int, outputs: int, columns: Columns = PLAIN
+    ) -> None:
+        first = runs[0]
+        self.head, self.outputs, self.shape = first.head, outputs, (len(runs), slots)
+        self.parts = outputs // first.numbers
+        """Outputs for each entry: the number of choices for a categorical head, else 2 or 3."""
+        self.rows = Rows.of([one.obs for one in runs], columns)
+        self.counts = [len(one.slot) for one in runs]
+        """Groups in each run."""
+        self.advantage = pad([one.advantage for one in runs])
+        """[R, G]."""
+        share = [1 / count if count else torch.nan for count in self.counts]
+        self.share = self.advantage.new_tensor(share)[:, None]
+        """[R, 1], weight of a group in a mean over its run's groups; nan if there is none."""
+        device = self.advantage.device
+        starts = torch.arange(len(runs), device=device)[:, None]
+        self.slot = (pad([one.slot for one in runs]) + starts * slots).flatten()
+        """[R·G], int, place of a group's slot in an array [R, N]."""
+        groups = self.advantage.shape[1]
+        self.group = None
+        """[R·E], int, place of an entry's group in an array [R, G]; absent if they are the same."""
+        if not all(one.group.equal(torch.arange(len(one.slot), device=device)) for one in runs):
+            self.group = (pad([one.group for one in runs]) + starts * groups).flatten()
+        self.place = self._places(runs, starts)
+        value, self.taken = [one.value for one in runs], None
+        """[R, E], 1 where the choice was to act, else 0; absent if there is none."""
+        if self.head != "categorical" and self.parts == 3:
+            self.taken = pad([(x != 0).float() for x in value])
+            value = [x.masked_fill(x == 0, 0.5) for x in value]
+        if self.head == "beta":
+            value = [torch.stack([x.log(), (-x).log1p()], -1) for x in value]
+            self.value = pad(value).mT.contiguous()
+        else:
+            self.value = pad(value)
+        self.valid = None
+        """[R, E], 1 for an entry and 0 for padding; absent if there is none."""
+        sizes = [len(one.value) for one in runs]
+        if len(set(sizes)) > 1:
+            self.valid = pad([torch.ones_like(one.value, dtype=torch.float) for one in runs])
+
+    def _places(self, runs: Sequence[ActorData], starts: Tensor) -> Tensor | None:
+        """[R·P·E], int: where the P outputs of each entry lie in the network's [R, out, n]."""
+        count = self.rows.shape[1]
+        if self.head != "categorical" and runs[0].numbers == 1:
+            return None
+        entries = []
+        for one in runs:
+            parameter = torch.arange(self.parts, device=starts.device)[:, None]
+            if self.head == "categorical":
+                column = one.column * len(parameter) + parameter
+            else:
+                column = one.column + parameter * one.numbers
+            entries.append((column * count + one.row).mT)
+        return (pad(entries).mT + starts[..., None] * (self.outputs * count)).flatten()
+
+    def terms(self, raw: Tensor) -> Terms:
+        """Return the distributions of the entries under a network's output [R, out, n]."""
+        if self.place is not None:
+            runs, entries = self.value.shape[0], self.value.shape[-1]
+            raw = raw.view(-1).index_select(0, self.place).view(runs, self.parts, entries)
+        if self.taken is None:
+            return TERMS[self.head](raw, self.value)
+        inner = TERMS[self.head](raw[:, :2].contiguous(), self.value)
+        return GatedTerms(inner, raw[:, 2], self.taken)
+
+    def log_prob(self, terms: Terms) -> Tensor:
+        """Return each group's log-probability, [R, G]."""
+        entries = terms.log_prob if self.valid is None else terms.log_prob * self.valid
+        if self.group is None:
+            return entries
+        total = torch.zeros_like(self.advantage).view(-1)
+        return total.index_add_(0, self.group, entries.flatten()).view_as(self.advantage)
+
+    def slope(self, terms: Terms, weight: Tensor, entropy_coef: float, out: Tensor) -> Tensor:
+        """Write the gradient with respect to a network's output; return the mean entropy [R].
+
+        Args:
+            terms: of the same output.
+            weight: [R, G], gradient of what is to grow with respect to the log-probabilities.
+            entropy_coef: ψ, weight of the mean entropy.
+            out: [R, out, n], written where there are entries, zero elsewhere; of minus the sum,
+                which an optimiser makes small.
+        """
+        if self.group is not None:
+            weight = weight.view(-1).index_select(0, self.group).view(len(weight), -1)
+        share = self.share
+        if self.valid is not None:
+            weight, share = weight * self.valid, share * self.valid
+        entropy, slope = terms.slopes(-weight, -entropy_coef * share if entropy_coef else None)
+        if self.place is None:
+            out.copy_(slope)
+        elif self.valid is None:
+            out.view(-1).index_copy_(0, self.place, slope.flatten())
+        else:  # several entries of padding may have the same place
+            out.zero_().view(-1).index_add_(0, self.place, slope.flatten())
+        return (entropy * share).sum(1)
+
+
+def standardise(advantage: Tensor) -> Tensor:
+    """Return the advantages with mean 0 and standard deviation 1."""
+    return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)

@@ -1,0 +1,81 @@
+"""Networks of a stack with their optimiser."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from dtlib.kernels.networks import MLPStack, Rows, Trace
+
+
+class Steps(Protocol):
+    """What an optimiser has to know of the settings."""
+
+    learning_rate: float
+    adam_eps: float
+    max_grad_norm: float
+
+
+class Trainee:
+    """One agent's network in each of R runs, neighbours in a stack, with its Adam.
+
+    Args:
+        stack: where the networks are.
+        index: the agent's number there.
+        config: Adam's settings, the largest gradient norm.
+        runs: R.
+    """
+
+    def __init__(self, stack: MLPStack, index: int, config: Steps, runs: int = 1) -> None:
+        self.stack, self.config = stack, config
+        self.rate = config.learning_rate
+        self.which = slice(index * runs, (index + 1) * runs)
+        mine = stack.flat[self.which]
+        self.parameters = list(mine.unbind())
+        self.gradient = torch.zeros_like(mine)
+        """[R, parameters]."""
+        self._gradients = list(self.gradient.unbind())
+        self._layers = stack.split(self.gradient)
+        self.steps = list(mine.new_zeros(runs, dtype=torch.float32).unbind())
+        self.first = list(torch.zeros_like(mine).unbind())
+        self.second = list(torch.zeros_like(mine).unbind())
+
+    def trace(self, rows: Rows) -> Trace:
+        """Return an unwritten trace for ``rows``."""
+        return self.stack.trace(rows)
+
+    def __call__(self, trace: Trace) -> Tensor:
+        """Run the networks on the rows of ``trace``: [R, out, n]."""
+        return self.stack.forward(self.which, trace)
+
+    def step(self, trace: Trace, slope: Tensor, used: list[int] | None = None) -> None:
+        """Take one step down a gradient, eqs. (33) and (34), no longer than the largest norm.
+
+        Args:
+            trace: of the networks as they stand.
+            slope: [R, out, n], gradient of the loss with respect to the output.
+            used: the runs that take the step; all if absent.
+        """
+        self.stack.backward(self.which, trace, slope, *self._layers)
+        norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
+        self.gradient *= (self.config.max_grad_norm / (norm + 1e-6)).clamp_(max=1)
+        lists = self.parameters, self._gradients, self.first, self.second
+        steps = self.steps
+        if used is not None:
+            lists = tuple([one[run] for run in used] for one in lists)
+            steps = [steps[run] for run in used]
+        adam(
+            *lists, [], steps, fused=True, amsgrad=False, maximize=False, weight_decay=0.0,
+            beta1=0.9, beta2=0.999, lr=self.rate, eps=self.config.adam_eps,
+        )  # fmt: skip
+
+    def state(self, run: int = 0) -> dict[str, Tensor]:
+        """Return Adam's moments in one run by name."""
+        names = "step", "exp_avg", "exp_avg_sq"
+        return {
+            name: one[run]
+            for name, one in zip(names, (self.steps, self.first, self.second), strict=True)
+        }

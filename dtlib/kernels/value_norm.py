@@ -1,0 +1,43 @@
+"""The scale of returns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class ValueNorm:
+    """Running mean and deviation of returns, per critic output (PopArt, van Hasselt et al. 2016).
+
+    Args:
+        shape: [C, R, outputs].
+        decay: weight of the past when an episode is added.
+        device: where they are.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        decay: float = 0.9,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.decay = decay
+        self.weight = torch.zeros((), device=device)
+        self.first = torch.zeros(shape, device=device)
+        self.second = torch.zeros(shape, device=device)
+        self.mean = torch.zeros(shape, device=device)
+        self.std = torch.ones(shape, device=device)
+
+    def update(self, returns: Tensor) -> None:
+        """Add an episode's returns, [C, R, outputs, W, N]."""
+        for moment, sample in ((self.first, returns), (self.second, returns**2)):
+            moment.mul_(self.decay).add_(sample.mean((-2, -1)), alpha=1 - self.decay)
+        self.weight.mul_(self.decay).add_(1 - self.decay)
+        self.mean.copy_(self.first / self.weight)
+        variance = self.second / self.weight - self.mean**2
+        self.std.copy_(variance.clamp_min(1e-8).sqrt())
+
+    def state(self, run: int = 0) -> dict[str, Tensor]:
+        """Return one run's statistics by name."""
+        arrays = {name: array for name, array in vars(self).items() if isinstance(array, Tensor)}
+        return {name: one[:, run] if one.dim() else one for name, one in arrays.items()}

@@ -1,0 +1,1 @@
+"""The off-policy benchmark: MADDPG with a replay buffer."""

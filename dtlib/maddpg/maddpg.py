@@ -1,0 +1,149 @@
+"""MADDPG (Lowe et al. 2017): deterministic actors, critics that see everybody's actions, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from dtlib.agents.credit import difference_reward, reward_streams
+from dtlib.agents.episode import Episode
+from dtlib.agents.policies import Policies
+from dtlib.maddpg.replay import Replay, layout, recall, record
+from dtlib.maddpg.team import Actors, Team
+from dtlib.model.observations import state_size
+from dtlib.runtime.checkpoint import check_arrays
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+
+
+class MADDPG:
+    """MADDPG of the twin network in R runs, each with a replay buffer of its own.
+
+    Agents are MUs, base stations, then the centre. The interface is the on-policy learner's.
+
+    Args:
+        config: the settings that all runs have in common; of the network, sizes only.
+        generators: of the initial weights, one per run.
+        device: where networks and data are.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        generators: Sequence[Generator],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config = config
+        self.policies = [Policies(config, one) for one in generators]
+        """One per run."""
+        outputs = 1 if config.credit == "joint" else config.env.num_users
+        self.teams, self.replays = [], []
+        for policies, generator in zip(self.policies, generators, strict=True):
+            policies.to(device)
+            self.teams.append(self._team(policies, outputs, generator, device))
+            fields = layout(config, outputs)
+            self.replays.append(Replay(config.replay_slots, fields, config.worlds, device))
+
+    def _team(
+        self, policies: Policies, outputs: int, generator: Generator, device: torch.device | str
+    ) -> Team:
+        env, begins = self.config.env, 1 + 2 * self.config.env.num_bs
+        begins_users = 0 if self.config.shares_users else begins
+        twins = env.num_users if self.config.twin_by_twin else 1
+        actors = {
+            "users": Actors(policies.users, self.config, env.num_users, constant=begins_users),
+            "stations": Actors(policies.stations, self.config, env.num_bs, constant=begins),
+            "centre": Actors(policies.centre, self.config, twins, env.num_bs),
+        }
+        size = state_size(env, self.config.critic_sees_queue)
+        own = ["users"] * (self.config.credit == "difference")
+        apart = own + ["centre"] * (self.config.twin_by_twin and self.config.credit != "joint")
+        return Team(actors, size, outputs, self.config, generator, device, apart, own)
+
+    @staticmethod
+    def stretch(env: EnvConfig) -> int:
+        """Slots that one policy plays before it is improved: a frame."""
+        return env.frame_slots
+
+    def update(
+        self, episodes: Sequence[Episode], generator: Generator, progress: float = 0.0
+    ) -> list[dict[str, float]]:
+        """Remember a stretch of each run's episode, and learn from what is remembered.
+
+        Args:
+            episodes: one stretch per run.
+            generator: of the mini-batches, on the CPU; all runs draw the same.
+            progress: how much of the training is over, from 0 to 1.
+
+        Returns:
+            Diagnostics by name, one record per run; empty as long as no slot has a successor.
+        """
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return [
+            self._learn(run, episode, Generator().manual_seed(seed), progress)
+            for run, episode in enumerate(episodes)
+        ]
+
+    def _learn(
+        self, run: int, episode: Episode, generator: Generator, progress: float
+    ) -> dict[str, float]:
+        world, config, found = episode.world, self.config, []
+        team, replay = self.teams[run], self.replays[run]
+        for part in team.parts:
+            part.trainee.rate = config.learning_rate * config.left(progress)
+        rows = record(world, episode.decision, episode.outcome, self._rewards(episode))
+        replay.append(rows, follows=episode.outcome.carry.slot > world.slots)
+        for _ in range(config.updates_per_frame):
+            if (rows := replay.sample(config.batch_size, generator)) is None:
+                return {}
+            batch = recall(rows, world.bs_position, episode.decision.env, config)
+            found.append(team.improve(batch, generator))
+        return {name: float(sum(one[name] for one in found)) / len(found) for name in found[0]}
+
+    def _rewards(self, episode: Episode) -> Tensor:
+        """Return the reward of each kind of agents, [3, outputs, W, N].
+
+        An MU's difference reward is against silence: a mean action, as in on-policy learning, would
+        change between playing a slot and learning from it.
+        """
+        world, outcome, credit = episode.world, episode.outcome, self.config.credit
+        streams = torch.stack(list(reward_streams(credit, outcome)))
+        if credit == "difference":
+            power, env = episode.decision.actions.power, episode.decision.env
+            effect = difference_reward(world, power, torch.zeros_like(power), outcome, env)
+            streams[0] = effect.movedim(-1, 0)
+        return streams
+
+    def state(self, run: int = 0) -> dict[str, Tensor]:
+        """Return every array of one run that learning changes, by name, the buffer included."""
+        replay = self.replays[run].state()
+        return self._networks(run) | {f"replay.{name}": array for name, array in replay.items()}
+
+    def _networks(self, run: int) -> dict[str, Tensor]:
+        parts = {}
+        for role, kinds in (
+            ("actors", self.teams[run].actors),
+            ("critics", self.teams[run].critics),
+        ):
+            for kind, one in kinds.items():
+                name = f"{role}.{kind}"
+                parts |= {name: one.stack.state(), f"targets.{name}": one.target.state()}
+                parts |= {f"adam.{name}{i}": one.trainee.state(i) for i in range(one.stack.count)}
+        for kind, one in self.teams[run].critics.items():
+            parts[f"value_norm.{kind}"] = one.norm.state()
+        return {f"{part}.{name}": one for part, held in parts.items() for name, one in held.items()}
+
+    def load(self, state: dict[str, Tensor], run: int = 0) -> None:
+        """Copy arrays of :meth:`state` into place.
+
+        Raises:
+            ValueError: names, shapes or types differ; nothing is changed then.
+        """
+        kept = {name: array for name, array in state.items() if name.startswith("replay.")}
+        own = self._networks(run)
+        check_arrays(own, {name: array for name, array in state.items() if name not in kept})
+        self.replays[run].load({name.removeprefix("replay."): one for name, one in kept.items()})
+        for name, tensor in own.items():
+            tensor.copy_(state[name])

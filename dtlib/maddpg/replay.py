@@ -1,0 +1,253 @@
+"""Replay: slots that were played, kept in a ring, and mini-batches of what agents saw in them.
+
+A slot is kept as what observations are made of, not as observations, which are ten times as large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import one_hot
+
+from dtlib.agents.policies import Decision, station_mask
+from dtlib.model.observations import (
+    global_state,
+    observe_centre,
+    observe_stations,
+    observe_twins,
+    observe_users,
+)
+from dtlib.model.simulator import Outcome
+from dtlib.model.world import World
+from dtlib.runtime.checkpoint import check_arrays
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+
+Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""Shape, of one slot, and type by name."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What n slots look like, to agents by kind and to the critics."""
+
+    obs: dict[str, Tensor]
+    """[A, n, d] of A agents."""
+    mask: dict[str, Tensor]
+    """[A, n, D], bool: which of an agent's D numbers have an effect."""
+    state: Tensor
+    """[n, S], the global state."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A mini-batch of n slots and of those that followed."""
+
+    now: View
+    after: View
+    actions: dict[str, Tensor]
+    """[A, n, W] by kind, as executed: W = D numbers in [0, 1], or D one-hot vectors of a choice;
+    zero where they have no effect."""
+    reward: Tensor
+    """[kinds, outputs, n]."""
+
+
+def layout(config: TrainConfig, outputs: int) -> Layout:
+    """Return what :func:`record` keeps of a slot.
+
+    Args:
+        config: sizes, and whether critics see the queue.
+        outputs: parts of each kind of agents' reward.
+    """
+    users = config.env.num_users
+    real, site, flag = torch.float32, torch.int16, torch.bool
+    return {
+        "position": ((users, 2), real),
+        "association": ((users,), site),
+        "request": ((users,), flag),
+        "task": ((users, 3), real),
+        "deployment": ((users,), site),
+        "served": ((users,), flag),
+        "power": ((users,), real),
+        "weight": ((2 * users,), real),
+        "choice": ((users,), site),
+        "reward": ((3, outputs), real),
+    } | ({"queue": ((users,), real)} if config.critic_sees_queue else {})
+
+
+def record(world: World, decision: Decision, outcome: Outcome, reward: Tensor) -> dict[str, Tensor]:
+    """Return what is kept of N slots of W worlds: [N·W, …], slot after slot.
+
+    A user's CPU weight counts at one base station, and so does its wired weight: K of each are kept
+    instead of M·K.
+
+    Args:
+        world: leading axes [W, N].
+        decision: what was done there; its actions are those executed, exploration included.
+        outcome: gives the queue.
+        reward: [kinds of agents, outputs, W, N].
+    """
+    counts = station_mask(world.association, decision.deployment, decision.served, decision.env)
+    shares = torch.cat([decision.actions.cpu_share, decision.actions.wired_share], dim=-1)
+    kept = {
+        "position": world.position,
+        "association": world.association,
+        "request": world.request,
+        "task": torch.stack([world.data_bits, world.cycles_per_bit, world.deadline_s], dim=-1),
+        "deployment": decision.deployment,
+        "served": decision.served,
+        "power": decision.power_unit,
+        "weight": (shares * counts).sum(-2),
+        "choice": decision.actions.deployment,
+        "queue": outcome.frame_queue,
+        "reward": reward.permute(2, 3, 0, 1),
+    }
+    return {name: array.transpose(0, 1).flatten(0, 1) for name, array in kept.items()}
+
+
+def recall(
+    rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig, config: TrainConfig
+) -> Batch:
+    """Return a mini-batch as agents saw it, and as they see it now.
+
+    Args:
+        rows: [2n, …], what :func:`record` kept of n slots, then of those that followed.
+        bs_position: [M, 2], m.
+        env: the network.
+        config: what agents and critics observe.
+    """
+    world = _world(rows, bs_position, env)
+    deployment, served = rows["deployment"].long()[None], rows["served"][None]
+    queue = rows["queue"][None] if config.critic_sees_queue else None
+    users = observe_users(world, env, config.observation == "derived")
+    obs = {
+        "users": users[0].transpose(0, 1),
+        "stations": observe_stations(world, deployment, env)[0].transpose(0, 1),
+        "centre": observe_centre(world, env),
+    }
+    asked = world.request
+    choice = one_hot(rows["choice"].long()[None], env.num_bs) * asked.unsqueeze(-1)
+    if config.twin_by_twin:  # one network decides twin by twin: each is an agent
+        obs["centre"] = observe_twins(world, env)[0].transpose(0, 1)
+        choice, asked = choice.transpose(0, 2), asked.transpose(0, 2)
+    sending = world.request if env.migrating_transmits else served
+    counts = station_mask(world.association, deployment, served, env)[0].transpose(0, 1)
+    mask = {"users": sending.transpose(0, 2), "stations": counts, "centre": asked}
+    state, half = global_state(world, deployment, env, queue)[0], world.slots // 2
+    now, after = (
+        View(
+            {kind: one[:, part] for kind, one in obs.items()},
+            {kind: one[:, part] for kind, one in mask.items()},
+            state[part],
+        )
+        for part in (slice(half), slice(half, None))
+    )
+    actions = {
+        "users": rows["power"][:half].mT.unsqueeze(-1),
+        "stations": rows["weight"][:half] * now.mask["stations"],
+        "centre": choice[:, :half].flatten(2),
+    }
+    return Batch(now, after, actions, rows["reward"][:half].permute(1, 2, 0))
+
+
+def _world(rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig) -> World:
+    """The world in n slots as far as agents see it, [1, n]; speed, direction, gain are empty."""
+    position = rows["position"]
+    offset = position.unsqueeze(-2) - bs_position
+    distance = torch.linalg.vector_norm(offset, dim=-1).clamp_min(env.min_distance_m)
+    bits, cycles, deadline = rows["task"].unbind(-1)
+    seen = position, distance, rows["association"].long(), rows["request"], bits, cycles, deadline
+    position, distance, *others = (array.unsqueeze(0) for array in seen)
+    unseen = position.new_empty(0)
+    return World(position, unseen, unseen, distance, unseen, *others, bs_position)
+
+
+class Replay:
+    """A ring of slots in preallocated arrays: the newest overwrite the oldest.
+
+    Args:
+        capacity: how many slots, those of different worlds counted separately.
+        fields: what is kept of one.
+        worlds: W, how many worlds are played side by side: a slot's successor is W places on.
+        device: where the arrays are.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        fields: Layout,
+        worlds: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.capacity, self.worlds, self.position, self.count = capacity, worlds, 0, 0
+        self.arrays = {
+            name: torch.zeros(capacity, *shape, dtype=dtype, device=device)
+            for name, (shape, dtype) in fields.items()
+        }
+        self.linked = torch.zeros(capacity, dtype=torch.bool)
+        """[capacity]: whether the place's successor is kept; never, for each world's newest."""
+
+    def append(self, rows: Mapping[str, Tensor], follows: bool) -> None:
+        """Add slots, all worlds' first, then all worlds' second, and so on.
+
+        Args:
+            rows: arrays [slots, …]; those that the ring has no place for are passed over.
+            follows: the first ones are the successors of the newest kept.
+        """
+        slots = len(rows[next(iter(self.arrays))])
+        newest = min(self.worlds, self.count)
+        self.linked[torch.arange(self.position - newest, self.position) % self.capacity] = follows
+        place = torch.arange(self.position, self.position + slots) % self.capacity
+        place = place[-self.capacity :]
+        for name, array in self.arrays.items():
+            array[place.to(array.device)] = rows[name][-self.capacity :].to(array)
+        self.linked[place] = True
+        self.linked[place[-self.worlds :]] = False
+        self.position = (self.position + slots) % self.capacity
+        self.count = min(self.count + slots, self.capacity)
+
+    def sample(self, size: int, generator: Generator) -> dict[str, Tensor] | None:
+        """Draw slots whose successor is kept, with replacement; nothing if there is none.
+
+        Args:
+            size: n.
+            generator: on the CPU.
+
+        Returns:
+            Arrays [2n, …]: n slots, then in the same order their successors.
+        """
+        linked = self.linked.nonzero().squeeze(-1)
+        if not len(linked):
+            return None
+        first = linked[torch.randint(len(linked), (size,), generator=generator)]
+        place = torch.cat([first, (first + self.worlds) % self.capacity])
+        return {name: array[place.to(array.device)] for name, array in self.arrays.items()}
+
+    @property
+    def _all(self) -> dict[str, Tensor]:
+        return self.arrays | {"linked": self.linked}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the places in use, and which is written next, by name."""
+        used = {name: array[: self.count] for name, array in self._all.items()}
+        return used | {"next": torch.tensor(self.position)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`state` returned.
+
+        Raises:
+            ValueError: it does not fit; nothing is changed then.
+        """
+        count = min(len(state.get("linked", ())), self.capacity)
+        used = {name: array[:count] for name, array in self._all.items()}
+        check_arrays(used | {"next": torch.tensor(0)}, state)
+        place = int(state["next"])
+        if place != count % self.capacity and not (count == self.capacity and 0 <= place < count):
+            raise ValueError(f"array 'next' is {place}: not where {count} slots end")
+        self.count, self.position = count, place
+        for name, array in used.items():
+            array.copy_(state[name])
+        self.linked[count:] = False

@@ -1,0 +1,303 @@
+"""World and actions to outcome: the network's response over whole episodes or single slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dtlib.model.channel import rate, sinr
+from dtlib.model.lyapunov import objective, virtual_queue
+from dtlib.model.synchronization import edge_delay, energy, failures, pick, shares, transfer_delay
+from dtlib.model.world import World
+from dtlib.settings.env import EnvConfig
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What all agents do in N slots, eqs. (21), (23) and (25)."""
+
+    power: Tensor
+    """[R, N, K], W, in [0, P_max]."""
+    cpu_share: Tensor
+    """[R, N, M, K], which part of a user's slice of a server is used, in [0, 1]; where a server's
+    CPU is divided among those served, non-negative weights among them."""
+    wired_share: Tensor
+    """[R, N, M, K], non-negative weights among the users of a link i→j; row i is the sender."""
+    deployment: Tensor
+    """[R, N, K], int, β̃: where the centre would put each twin."""
+
+    def window(self, start: int, stop: int) -> Actions:
+        """Return slots ``start`` to ``stop − 1`` as views."""
+        return Actions(**{name: array[:, start:stop] for name, array in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Carry:
+    """What one stretch of slots hands to the next."""
+
+    slot: int
+    """Number of the next slot within the episode."""
+    deployment: Tensor
+    """[R, K], β in force."""
+    pending: Tensor
+    """[R, K], the centre's latest choice β̃."""
+    migrated: Tensor
+    """[R, K], bool, whether the twin moved at the start of the current frame."""
+    queue: Tensor
+    """[R, K], Y of the next slot."""
+    frame_queue: Tensor
+    """[R, K], Y[qT] of the current frame."""
+
+
+def initial_carry(world: World, queue: Tensor | None = None) -> Carry:
+    """Return the state before slot 0: each twin at the base station that is nearest then.
+
+    Args:
+        world: its slot 0 is the episode's first.
+        queue: [R, K], Y[0]; zero if absent.
+    """
+    nearest = world.association[:, 0]
+    start = torch.zeros(nearest.shape, dtype=torch.float64, device=nearest.device)
+    start = start if queue is None else queue
+    return Carry(0, nearest, nearest, torch.zeros_like(nearest, dtype=torch.bool), start, start)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the network did in N slots."""
+
+    deployment: Tensor
+    """[R, N, K], int, β held over each frame."""
+    migrating: Tensor
+    """[R, N, K], bool."""
+    sinr: Tensor
+    """[R, N, K], linear; zero for silent users."""
+    rate_bps: Tensor
+    """[R, N, K], uplink rate, bit/s."""
+    wired_bps: Tensor
+    """[R, N, K], rate from the serving base station to the twin's; zero where none is needed."""
+    cpu_hz: Tensor
+    """[R, N, K], frequency given by the twin's server; zero without a request."""
+    delay_s: Tensor
+    """[R, N, K], s, eq. (9); infinite if it would never end, zero where no data are sent."""
+    failure: Tensor
+    """[R, N, K], bool, X of eq. (12)."""
+    energy_j: Tensor
+    """[R, N, K], J, eq. (13)."""
+    queue: Tensor
+    """[R, N+1, K], float64, Y of eq. (15)."""
+    frame_queue: Tensor
+    """[R, N, K], float64, Y[qT] held over each frame."""
+    reward_global: Tensor
+    """[R, N], r_g of eq. (28), for users and base stations."""
+    reward_global_user: Tensor
+    """[R, N, K], each user's part of r_g; they add up to it."""
+    reward_centre: Tensor
+    """[R, N], r_c of eq. (26), multiplied by ν."""
+    reward_centre_user: Tensor
+    """[R, N, K], each user's part of r_c, −ν r_{c,k}/K of eq. (27); they add up to it."""
+    request: Tensor
+    """[R, N, K], bool, copied from the world."""
+    carry: Carry
+    """State for the slots that follow."""
+
+    @property
+    def failure_ratio_slots(self) -> Tensor:
+        """Failures per slot, as (14b) counts them: [R, K]."""
+        return self.failure.double().mean(1)
+
+    @property
+    def failure_ratio_requests(self) -> Tensor:
+        """Failures per request: [R, K]; zero for a user without any."""
+        return self.failure.double().sum(1) / self.request.double().sum(1).clamp_min(1)
+
+    @property
+    def energy_per_slot_j(self) -> Tensor:
+        """Mean energy per slot: [R, K], J."""
+        return self.energy_j.double().mean(1)
+
+    @property
+    def migrations(self) -> Tensor:
+        """Twins moved after the first of these slots: [R]."""
+        moved = self.deployment[:, 1:] != self.deployment[:, :-1]
+        return moved.double().sum((1, 2))
+
+
+def join(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return successive stretches of slots as one."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    arrays = {
+        name: torch.cat([getattr(one, name) for one in outcomes], dim=1)
+        for name in vars(outcomes[0])
+        if name not in ("queue", "carry")
+    }
+    queues = [one.queue[:, :-1] for one in outcomes] + [outcomes[-1].queue[:, -1:]]
+    return Outcome(**arrays, queue=torch.cat(queues, dim=1), carry=outcomes[-1].carry)
+
+
+def deploy(choice: Tensor, env: EnvConfig, carry: Carry) -> tuple[Tensor, Tensor, Carry]:
+    """Hold the centre's choices over frames: β(q), and the G slots that a move takes.
+
+    Args:
+        choice: [R, N, K], β̃ in every slot.
+        env: gives T, G and when the choice is taken.
+        carry: the state before the first of these slots.
+
+    Returns:
+        β [R, N, K]; whether the twin is migrating [R, N, K]; ``carry`` with its deployment,
+        pending choice and migration brought up to date.
+    """
+    slots = choice.shape[1]
+    number = torch.arange(carry.slot, carry.slot + slots, device=choice.device)
+    start = number // env.frame_slots * env.frame_slots - carry.slot
+    lag = 1 if env.deployment_decision == "frame-end" else 0
+    known = torch.cat([carry.deployment[:, None], carry.pending[:, None], choice], dim=1)
+    decided = torch.where(start >= 0, start - lag + 2, 0)
+    deployment = known[:, decided]
+    before = torch.where(start > 0, decided[(start - 1).clamp_min(0)], 0)
+    moved = deployment != known[:, before]
+    moved = torch.where((start >= 0)[:, None], moved, carry.migrated[:, None])
+    migrating = moved & (number % env.frame_slots < env.migration_slots)[:, None]
+    after = Carry(
+        carry.slot + slots, deployment[:, -1], choice[:, -1], moved[:, -1],
+        carry.queue, carry.frame_queue,
+    )  # fmt: skip
+    return deployment, migrating, after
+
+
+def cpu_parts(weight: Tensor, server: Tensor, active: Tensor, env: EnvConfig) -> Tensor:
+    """Return each user's part of its server's CPU, (14g) and (14h), by ``cpu_sharing``.
+
+    Args:
+        weight: [..., K], at the user's server; in [0, 1] where users own slices.
+        server: [..., K], int, where each user's twin lives.
+        active: [..., K], bool, users to be served.
+        env: K, M and the reading.
+
+    Returns:
+        [..., K], in [0, 1]; the parts of a server add up to at most 1; zero for users not served.
+    """
+    if env.cpu_sharing == "served":
+        return shares(weight, server, active, env.num_bs)
+    return torch.where(active, weight, 0) / owners(server, env)
+
+
+def owners(server: Tensor, env: EnvConfig) -> Tensor | int:
+    """Return among how many users each user's server is partitioned: K, or those it hosts."""
+    if env.cpu_sharing == "slices":
+        return env.num_users
+    hosted = torch.zeros(*server.shape[:-1], env.num_bs, dtype=torch.int64, device=server.device)
+    return hosted.scatter_add(-1, server, torch.ones_like(server)).gather(-1, server)
+
+
+def edge(
+    world: World, actions: Actions, env: EnvConfig, server: Tensor, active: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return CPU, wired rate and the delay behind the radio link if twins lived at ``server``.
+
+    Args:
+        world: gives sizes, cycles and the serving base station.
+        actions: their CPU and wired weights.
+        env: capacities.
+        server: [R, N, K], int.
+        active: [R, N, K], bool, users to be served.
+
+    Returns:
+        CPU in Hz, wired rate in bit/s, delay in s; each [R, N, K].
+    """
+    sites = env.num_bs
+    remote = server != world.association
+    cpu = env.cpu_hz * cpu_parts(pick(actions.cpu_share, server), server, active, env)
+    link = world.association * sites + server
+    wired = env.wired_rate_bps * shares(
+        pick(actions.wired_share, world.association), link, active & remote, sites * sites
+    )
+    bits = torch.where(active, world.data_bits, 0)
+    return cpu, wired, edge_delay(bits, world.cycles_per_bit, cpu, wired, remote)
+
+
+def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None = None) -> Outcome:
+    """Return the outcome of a policy's actions in a world, eqs. (6)–(28), with no loop over slots.
+
+    Args:
+        world: leading axes [R, N]; N slots of an episode that ``carry`` says where to begin.
+        actions: the same N slots.
+        env: the network.
+        carry: the state before the first slot; the start of an episode if absent.
+    """
+    carry = initial_carry(world) if carry is None else carry
+    deployment, migrating, after = deploy(actions.deployment, env, carry)
+    served = world.request & ~migrating
+    radio = world.request if env.migrating_transmits else served
+
+    power = torch.where(radio, actions.power, 0)
+    ratio = sinr(power, world.gain, world.association, env.noise_w, env.interference)
+    rate_bps = rate(ratio, env.bandwidth_hz)
+    cpu, wired, behind = edge(world, actions, env, deployment, served)
+    uplink = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps)
+    delay = uplink + behind
+
+    failure = failures(world.request, migrating, delay, world.deadline_s)
+    sent = torch.where(radio, world.data_bits, 0)
+    energy_j = energy(power, sent, rate_bps, world.deadline_s, failure, env.energy_of_failed)
+
+    queue = virtual_queue(failure, env.failure_threshold, carry.queue)
+    frame_queue = _hold_queue(queue, env, carry)
+    cost = objective(
+        energy_j, failure, frame_queue, env.failure_threshold, env.control_factor,
+        env.slots, env.reward_scale, env.objective_scale,
+    )  # fmt: skip
+    lag = edge(world, actions, env, actions.deployment, world.request)[2]
+    if env.centre_delay == "capped":
+        lag = lag.clamp_max(env.slot_s)
+    centre_user = lag * (-env.reward_scale / env.num_users)
+    after = Carry(
+        after.slot,
+        after.deployment,
+        after.pending,
+        after.migrated,
+        queue[:, -1],
+        frame_queue[:, -1],
+    )
+    return Outcome(
+        deployment, migrating, ratio, rate_bps, wired, cpu, delay, failure, energy_j,
+        queue, frame_queue,
+        reward_global=-cost.sum(-1), reward_global_user=-cost,
+        reward_centre=centre_user.sum(-1), reward_centre_user=centre_user,
+        request=world.request, carry=after,
+    )  # fmt: skip
+
+
+def _hold_queue(queue: Tensor, env: EnvConfig, carry: Carry) -> Tensor:
+    number = torch.arange(carry.slot, carry.slot + queue.shape[1] - 1, device=queue.device)
+    start = number // env.frame_slots * env.frame_slots - carry.slot
+    held = queue[:, start.clamp_min(0)]
+    return torch.where((start >= 0)[:, None], held, carry.frame_queue[:, None])
+
+
+def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
+    """Raise ``ValueError``, one line, if actions do not fit the world or leave their bounds."""
+    lead = (world.replicas, world.slots)
+    users, sites = env.num_users, env.num_bs
+    shapes = {
+        "power": (*lead, users),
+        "cpu_share": (*lead, sites, users),
+        "wired_share": (*lead, sites, users),
+        "deployment": (*lead, users),
+    }
+    tops = {"power": env.max_power_w, "deployment": sites - 1}
+    if env.cpu_sharing != "served":
+        tops["cpu_share"] = 1
+    for name, shape in shapes.items():
+        array = getattr(actions, name)
+        if tuple(array.shape) != shape:
+            raise ValueError(f"actions.{name} has shape {tuple(array.shape)}: must be {shape}")
+        top = tops.get(name, float("inf"))
+        ok = (array >= 0) & (array <= top) & array.isfinite()
+        if not bool(ok.all()):
+            bad = array[~ok].flatten()[0].item()
+            raise ValueError(f"actions.{name} = {bad}: must be in [0, {top}]")

@@ -1,0 +1,186 @@
+"""The exogenous episode: everything random that no action can change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dtlib.model.channel import rician_gain
+from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
+from dtlib.settings.env import EnvConfig
+
+
+@dataclass(frozen=True)
+class World:
+    """Exogenous processes of R independent replicas over N slots, K users and M base stations."""
+
+    position: Tensor
+    """[R, N, K, 2], m."""
+    speed: Tensor
+    """[R, N, K], m/s."""
+    direction: Tensor
+    """[R, N, K], rad, after reflections at the border."""
+    distance: Tensor
+    """[R, N, K, M], m, at least ``min_distance_m``."""
+    gain: Tensor
+    """[R, N, K, M], |h|², linear."""
+    association: Tensor
+    """[R, N, K], int, the nearest base station."""
+    request: Tensor
+    """[R, N, K], bool."""
+    data_bits: Tensor
+    """[R, N, K], bit; drawn for every slot, used only with a request."""
+    cycles_per_bit: Tensor
+    """[R, N, K]."""
+    deadline_s: Tensor
+    """[R, N, K], s."""
+    bs_position: Tensor
+    """[M, 2], m."""
+
+    @property
+    def replicas(self) -> int:
+        """R."""
+        return self.request.shape[0]
+
+    @property
+    def slots(self) -> int:
+        """N."""
+        return self.request.shape[1]
+
+    def _map(self, change) -> World:
+        arrays = {f.name: change(getattr(self, f.name)) for f in fields(self)[:-1]}
+        return World(**arrays, bs_position=self.bs_position)
+
+    def window(self, start: int, stop: int) -> World:
+        """Return slots ``start`` to ``stop − 1`` as views."""
+        return self._map(lambda array: array[:, start:stop])
+
+    def every(self, stride: int) -> World:
+        """Return every ``stride``-th slot: a sample of slots, not an episode."""
+        return self._map(lambda array: array[:, ::stride])
+
+    @staticmethod
+    def join(worlds: Sequence[World]) -> World:
+        """Return worlds of one network as replicas."""
+        names = [field.name for field in fields(World)[:-1]]
+        arrays = {name: torch.cat([getattr(one, name) for one in worlds]) for name in names}
+        return World(**arrays, bs_position=worlds[0].bs_position)
+
+    def replica(self, index: int) -> World:
+        """Return one replica, with R = 1, as views."""
+        return self._map(lambda array: array[index : index + 1])
+
+    def to(self, device: str | torch.device) -> World:
+        """Return the world on another device."""
+        moved = self._map(lambda array: array.to(device))
+        return World(**{**vars(moved), "bs_position": self.bs_position.to(device)})
+
+
+@lru_cache(maxsize=64)
+def bs_positions(env: EnvConfig) -> np.ndarray:
+    """Return the base stations' positions, [M, 2] in m; the same for every world of ``env``.
+
+    ``spread`` puts them at the centroids of equal cells of the square (Lloyd's algorithm on a grid
+    from a Halton start), ``random`` draws them uniformly from ``bs_seed``.
+    """
+    if env.bs_layout == "random":
+        points = np.random.default_rng(env.bs_seed).random((env.num_bs, 2))
+    else:
+        ticks = (np.arange(60) + 0.5) / 60
+        grid = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
+        index = np.arange(1, env.num_bs + 1)
+        points = np.stack([_radical_inverse(index, 2), _radical_inverse(index, 3)], axis=-1)
+        for _ in range(100):
+            owner = ((grid[:, None] - points) ** 2).sum(-1).argmin(1)
+            points = np.stack([grid[owner == m].mean(0) for m in range(env.num_bs)])
+    positions = points * env.area_m
+    positions.setflags(write=False)
+    return positions
+
+
+def _radical_inverse(index: np.ndarray, base: int) -> np.ndarray:
+    result, fraction, rest = np.zeros(len(index)), 1.0 / base, index.copy()
+    while rest.any():
+        result += fraction * (rest % base)
+        rest, fraction = rest // base, fraction / base
+    return result
+
+
+def sample_world(
+    env: EnvConfig,
+    seed: int | Sequence[int],
+    replicas: int = 1,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+) -> World:
+    """Draw the exogenous episode of Q·T slots, eqs. (1)–(5).
+
+    Args:
+        env: the network.
+        seed: of the first replica; replica r is the world of ``seed + r`` alone. A sequence gives
+            each replica's seed and ``replicas`` is then not used.
+        replicas: R.
+        dtype: of the arrays; trajectories and requests are drawn in float64 and are the same
+            either way, fading and tasks are drawn in ``dtype`` and are not.
+        device: where the arrays live; they are always drawn on the CPU.
+
+    Returns:
+        A :class:`World` with leading axes [R, N].
+    """
+    seeds = range(seed, seed + replicas) if isinstance(seed, int | np.integer) else seed
+    drawn = [_draw(env, one, dtype) for one in seeds]
+    arrays = {name: torch.stack([one[name] for one in drawn]).to(device) for name in drawn[0]}
+    sites = torch.as_tensor(bs_positions(env).copy(), dtype=dtype, device=device)
+    return World(**arrays, bs_position=sites)
+
+
+def _draw(env: EnvConfig, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    streams = np.random.SeedSequence(seed).spawn(4)
+    travels, fades, requests, tasks = (np.random.default_rng(stream) for stream in streams)
+    slots, users = env.slots, env.num_users
+    real = torch.empty((), dtype=dtype).numpy().dtype
+
+    mean_speed = travels.uniform(*env.speed_mps, users)
+    mean_heading = travels.uniform(-np.pi, np.pi, users)
+    start = travels.uniform(0, env.area_m, (users, 2))
+    first = travels.standard_normal((2, users))
+    noise = travels.standard_normal((2, slots - 1, users))
+    speed = gauss_markov(
+        mean_speed, env.speed_memory, env.speed_std_mps, noise[0],
+        mean_speed + env.speed_std_mps * first[0],
+    )  # fmt: skip
+    heading = gauss_markov(
+        mean_heading, env.heading_memory, env.heading_std_rad, noise[1],
+        mean_heading + env.heading_std_rad * first[1],
+    )  # fmt: skip
+    position, sign = fold(travel(start, speed, heading, env.slot_s), env.area_m)
+
+    offset = position[:, :, None] - bs_positions(env)
+    distance = np.sqrt((offset**2).sum(-1))
+    association = distance.argmin(-1)
+    distance = np.maximum(distance, env.min_distance_m).astype(real)
+    scatter = fades.standard_normal((slots, users, env.num_bs, 2), dtype=real)
+    scatter *= real.type(0.5**0.5)
+    gain = rician_gain(distance, scatter, env.ref_gain, env.path_loss_exponent, env.rician_factor)
+
+    def uniform(low: float, high: float) -> np.ndarray:
+        return low + (high - low) * tasks.random((slots, users), dtype=real)
+
+    arrays = {
+        "position": position.astype(real),
+        "speed": speed.astype(real),
+        "direction": reflect_heading(heading, sign).astype(real),
+        "distance": distance,
+        "gain": gain.astype(real),
+        "association": association,
+        "request": requests.random((slots, users)) < env.request_prob,
+        "data_bits": uniform(*env.data_bits),
+        "cycles_per_bit": uniform(*env.cycles_per_bit),
+        "deadline_s": uniform(*env.deadline_s),
+    }
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}

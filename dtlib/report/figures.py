@@ -1,0 +1,329 @@
+"""The paper's figures, drawn from tidy data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from pandas.io.formats.style import Styler
+
+from dtlib.experiments.experiment import BASELINES, LEARNERS
+from dtlib.report import claims
+from dtlib.report.style import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
+from dtlib.training.evaluation import interval
+
+ENERGY = "energy per user and slot (mJ)"
+FAILED = "failed requests (%)"
+
+REFERENCES = {
+    "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
+    "channel inversion": {"color": PALETTE[4], "linestyle": "--", "marker": "v"},
+    "truncated inversion": {"color": PALETTE[4], "linestyle": "-", "marker": "<"},
+    "demand inversion": {"color": PALETTE[5], "linestyle": "--", "marker": "1"},
+    "truncated demand inversion": {"color": PALETTE[5], "linestyle": "-", "marker": "2"},
+    "truncated demand inversion, priced": {"color": PALETTE[5], "linestyle": "", "marker": "X"},
+    "informed limit": {"color": PALETTE[9], "linestyle": "-.", "marker": "P"},
+    "genie": {"color": INK, "linestyle": ":", "marker": "*"},
+    "genie bound": {"color": INK, "linestyle": "-", "marker": ""},
+}
+"""How what is not learnt, or not without the model, is drawn."""
+
+CONVERGENCE = {
+    "reward_global": ("Fig. 4", "reward $r_g$ (MUs, BSs)"),
+    "reward_centre": ("Fig. 5", "reward $r_c$ (centre)"),
+    "energy_per_user_slot_mj": ("Fig. 6", ENERGY),
+}
+"""Columns that Figs. 4–6 show."""
+
+
+def with_millijoules(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the data with the energy in mJ as one more column."""
+    return data.assign(energy_per_user_slot_mj=1e3 * data["energy_per_user_slot_j"])
+
+
+def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> None:
+    """Draw one metric against slots: each seed faintly, the mean over seeds and a running window.
+
+    Args:
+        ax: where to.
+        data: tidy, of one experiment.
+        metric: a column.
+        window: episodes that the running mean covers.
+    """
+    for algorithm, part in data.groupby("algorithm", sort=False):
+        colour = ALGORITHMS[algorithm]["color"]
+        for _, run in part.groupby("seed"):
+            ax.plot(run["x"] / 1e3, run[metric], color=colour, linewidth=0.5, alpha=0.3)
+        smooth = part.assign(
+            value=part.groupby("seed")[metric].transform(
+                lambda run: run.rolling(window, min_periods=1).mean()
+            )
+        )
+        sns.lineplot(
+            smooth.assign(x=smooth["x"] / 1e3), x="x", y="value", ax=ax, color=colour,
+            errorbar=("ci", 95), seed=0, label=ALGORITHMS[algorithm]["label"],
+        )  # fmt: skip
+    ax.set(xlabel="time slots (thousands)", ylabel=CONVERGENCE.get(metric, ("", metric))[1])
+
+
+def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
+    """Draw Figs. 4, 5 and 6 one below the other.
+
+    Args:
+        data: of the experiment ``fig04_06``.
+        window: episodes that the running mean covers; a tenth of the run if absent.
+    """
+    data = with_millijoules(data)
+    if window is None:
+        window = max(1, data["x"].nunique() // 10)
+    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 1.1 * WIDTH), sharex=True)
+    for ax, (metric, (name, _)) in zip(axes, CONVERGENCE.items(), strict=True):
+        learning_curve(ax, data, metric, window)
+        ax.set_title(name)
+        if metric.endswith("_mj"):  # single episodes may leave the picture
+            means = [line.get_ydata().max() for line in ax.lines if line.get_linewidth() > 1]
+            ax.set_ylim(0, 1.1 * max(means))
+        if ax is not axes[1]:
+            ax.get_legend().remove()
+        if ax is not axes[-1]:
+            ax.set_xlabel("")
+    return figure
+
+
+def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
+    """Draw energy against failures: learners at several η, reference policies, limits.
+
+    Args:
+        learners: one row per run: ``algorithm``, ``control_factor``, ``seed`` and metrics.
+        others: one row per policy and threshold it was tuned for, as ``dtlib references`` writes.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.85 * WIDTH), layout="constrained")
+    x, y = "failure_ratio_slots", "energy_per_user_slot_mj"
+    learners, others = with_millijoules(learners), with_millijoules(others)
+    others = others.assign(**{x: others[x].fillna(others["threshold"])})  # of a bound
+    for policy, part in others.dropna(subset="threshold").groupby("policy", sort=False):
+        style = REFERENCES[policy]
+        part = part.sort_values(x)
+        ax.plot(100 * part[x], part[y], label=policy, **style)
+    for algorithm, part in learners.groupby("algorithm", sort=False):
+        style = ALGORITHMS[algorithm]
+        ax.plot(100 * part[x], part[y], style["marker"], color=style["color"], alpha=0.3, ms=4)
+        mean = part.groupby("control_factor")[[x, y]].mean()
+        ax.plot(100 * mean[x], mean[y], **style)
+    limit = ax.axvline(20, color=FAINT, linewidth=1)
+    limit.set_zorder(0)
+    ax.set(xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY)
+    by_ratio(ax)
+    figure.legend(loc="outside lower center", fontsize=8, ncols=3)
+    return figure
+
+
+SWEEPS = {
+    "fig07_08": ("mobile users K", "Fig. 7", "Fig. 8"),
+    "fig09": ("base stations M, with K = 25", "Fig. 9", "the failures beside it"),
+    "fig10": ("request probability λ", "Fig. 10", "the failures beside it"),
+    "fig12": ("control factor η", "Fig. 12: energy", "Fig. 12: failures"),
+    "fig13_14": ("mobile users K", "Fig. 13", "Fig. 14"),
+    "outage": ("mobile users K", "energy", "failures"),
+    "partition": ("mobile users K", "energy, CPU divided", "failures, CPU divided"),
+}
+"""Abscissa of each sweep, and titles of its energy and its failures."""
+
+SWEPT_METRICS = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
+"""Columns that sweeps show, with their names and the factor to the unit."""
+
+
+def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
+    """Draw energy and failures against what is swept: each seed, means, 95 % intervals, baselines.
+
+    Args:
+        data: of one of ``SWEEPS``.
+        logarithmic: the scale of energy; if absent, it is where learners' values differ fivefold.
+    """
+    label, *titles = SWEEPS[data["figure"].iloc[0]]
+    data = with_millijoules(data)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH), sharex=True)
+    for ax, title, (metric, (name, unit)) in zip(axes, titles, SWEPT_METRICS.items(), strict=True):
+        for algorithm, part in data.groupby("algorithm", sort=False):
+            points(ax, part.assign(y=unit * part[metric]), ALGORITHMS[algorithm])
+        ax.set(xlabel=label, ylabel=name, title=title)
+        ax.set_xticks(sorted(data["x"].unique()))
+    energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
+    if logarithmic or (logarithmic is None and energy.max() > 5 * energy.min() > 0):
+        by_ratio(axes[0])
+    else:
+        from_zero(axes[0])
+    from_zero(axes[1])
+    legend_below(figure, axes[0])
+    return figure
+
+
+PRINTED = {25: 0.0, 58: 100.0}
+"""Failed requests in % that Section V states, by K."""
+
+
+def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
+    """Draw failures against the number of users under several readings of the paper.
+
+    Args:
+        rows: as :func:`dtlib.experiments.readings.measure` returns.
+        names: of readings.
+        rule: whose failures.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * WIDTH))
+    shown = rows[(rows["axis"] == "K") & (rows["rule"] == rule)]
+    for number, name in enumerate(names):
+        part = shown[shown["reading"] == name]
+        style = {"color": PALETTE[number], "marker": "osD^vP"[number % 6], "label": name}
+        ax.plot(part["x"], 100 * part["failure_ratio_requests"], **style)
+    ax.plot(*zip(*PRINTED.items(), strict=True), "*", color=ALARM, markersize=14, label="the paper")
+    ax.set(xlabel="mobile users K", ylabel=FAILED, ylim=(-3, 106))
+    legend_below(figure, ax)
+    return figure
+
+
+def by_ratio(ax: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def from_zero(ax: Axes) -> None:
+    """Let the ordinate begin at zero and end above the data."""
+    ax.set_ylim(0, 1.08 * ax.dataLim.y1)
+
+
+def legend_below(figure: Figure, ax: Axes) -> None:
+    """Put one axes' legend below the whole figure."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+
+
+def points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
+    """Draw ``y`` against ``x``: single seeds faintly, their mean, and its interval if several.
+
+    What is infinite, as some bounds are, or not defined is left out.
+    """
+    part = part[np.isfinite(part["y"])]
+    if part.empty:
+        return
+    if part["seed"].nunique() > 1:
+        ax.plot(part["x"], part["y"], style["marker"], color=style["color"], alpha=0.3, ms=3)
+    found = part.groupby("x")["y"].agg(interval)
+    mean, low, high = zip(*found, strict=True)
+    ax.plot(found.index, mean, **style)
+    ax.fill_between(found.index, low, high, color=style["color"], alpha=0.15, linewidth=0)
+
+
+def data_size(data: pd.DataFrame) -> Figure:
+    """Draw Fig. 11: energy and failures against the largest data size, for each reading with data.
+
+    A colour is a bandwidth; baselines are drawn thinly.
+
+    Args:
+        data: of the experiment ``fig11``.
+    """
+    data = with_millijoules(data)
+    readings = {"Fig. 11 in Kb": data["x"] < 1e5, "Fig. 11 in Mb, as printed": data["x"] >= 1e5}
+    readings = {title: some for title, some in readings.items() if some.any()}
+    figure, axes = plt.subplots(
+        2, len(readings), figsize=(WIDTH, 0.8 * WIDTH), sharex="col", squeeze=False
+    )
+    widths = sorted(data["bandwidth_hz"].unique())
+    colours = dict(zip(widths, cycle((PALETTE[9], PALETTE[0], INK)), strict=False))
+    for column, (title, some) in zip(axes.T, readings.items(), strict=True):
+        for ax, (metric, (name, unit)) in zip(column, SWEPT_METRICS.items(), strict=True):
+            part = data[some]
+            part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
+            for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):
+                points(ax, line, _of_bandwidth(who, width, colours))
+            ax.set(ylabel=name)
+        from_zero(column[1])
+        column[0].set_title(title)
+        by_ratio(column[0])
+        column[1].set_xlabel("largest data size $D_{max}$ (Kb)")
+    legend_below(figure, axes[0, 0])
+    return figure
+
+
+def _of_bandwidth(who: str, width: float, colours: dict[float, str]) -> dict[str, Any]:
+    """Return how a line of Fig. 11 is drawn; of each baseline only the last is in the legend."""
+    style = ALGORITHMS[who] | {"color": colours[width]}
+    if who in BASELINES:
+        label = style["label"] if width == max(colours) else "_"
+        return style | {"label": label, "linewidth": 0.8, "markersize": 4}
+    return style | {"label": f"{style['label']}, B = {width / 1e6:g} MHz"}
+
+
+DRAW = dict.fromkeys(SWEEPS, sweep) | {
+    "fig04_06": convergence,
+    "fig11": data_size,
+    "published": convergence,
+}
+"""How each experiment is drawn, from its data."""
+
+
+def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
+    """Return a sweep's means over seeds: energy in mJ and failed requests in %, by algorithm.
+
+    Args:
+        data: of a sweep.
+        swept: columns of what is swept.
+    """
+    label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
+    table = data.assign(
+        algorithm=data["algorithm"].map(lambda name: ALGORITHMS[name]["label"]),
+        energy=1e3 * data["energy_per_user_slot_j"],
+        failed=100 * data["failure_ratio_requests"],
+    ).rename(columns={"energy": "energy (mJ)", "failed": FAILED})
+    values = ["energy (mJ)", FAILED]
+    means = table.pivot_table(index="algorithm", columns=list(swept), sort=False, values=values)
+    means = means.map("{:.3g}".format).replace("nan", "").T
+    return means.rename_axis(index={"x": label}, columns=None)
+
+
+VERDICTS = {
+    "reproduced": PALETTE[2], "direction only": PALETTE[9], "not reproduced": PALETTE[1],
+    "contradicted": ALARM, "not testable": FAINT,
+}  # fmt: skip
+"""Colours of verdicts."""
+
+
+def scoreboard(*figures: str, only: str = "") -> Styler:
+    """Return the claims of these figures, such as ``Fig. 7``, with verdicts in colour.
+
+    Args:
+        figures: all if none is named.
+        only: a verdict; all if empty.
+    """
+    table = claims.verdicts()
+    shown = table["figure"].isin(figures) if figures else table["figure"] != ""
+    shown &= (table["verdict"] == only) | (not only)
+    bold = "color: {}; font-weight: bold".format
+    left = {"text-align": "left", "white-space": "normal"}
+    styled = table[shown].style.hide().set_uuid("claims").set_properties(**left)
+    return styled.map(lambda verdict: bold(VERDICTS[verdict]), ["verdict"])
+
+
+def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw an experiment into ``folder`` as PNG and SVG; return the files."""
+    use_style()
+    figure = DRAW[name](data)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]
+    for file in files:
+        figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+    plt.close(figure)
+    return files

@@ -1,0 +1,1 @@
+"""What every program needs: errors, files, seeds, devices, and where things lie."""

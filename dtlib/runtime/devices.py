@@ -1,0 +1,57 @@
+"""Where and with how many threads torch computes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from dtlib.runtime.errors import ConfigError
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; ``auto`` is a GPU if torch finds one, else the CPU.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ConfigError(
+            f"device = {name!r}: must be auto, cpu or a GPU that torch finds"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device = {name!r}: must be auto, cpu or cuda")
+    return device
+
+
+def clock(device: torch.device) -> float:
+    """Return the time in s, once everything asked of the device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Use this many torch threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,46 @@
+"""Where things lie; the one module that knows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def root() -> Path:
+    """Return the project's folder: ``DTLIB_HOME``, else the checkout this package lies in."""
+    home = os.environ.get("DTLIB_HOME")
+    return Path(home) if home else Path(__file__).resolve().parents[2]
+
+
+def results() -> Path:
+    """Return the folder of the committed data of the figures."""
+    return root() / "results"
+
+
+def store() -> Path:
+    """Return the folder of single runs: ``DTLIB_STORE``, else ``runs`` in the project."""
+    place = os.environ.get("DTLIB_STORE")
+    return Path(place) if place else root() / "runs"
+
+
+def notebooks() -> Path:
+    """Return the folder of the notebooks."""
+    return root() / "notebooks"
+
+
+def executed() -> Path:
+    """Return the folder of executed copies of notebooks."""
+    return root() / "_build" / "executed"
+
+
+def pictures() -> Path:
+    """Return the folder of the pictures that README and book show."""
+    return root() / "book" / "_static" / "figures"
+
+
+def relative(path: Path) -> str:
+    """Return a path as a reader would type it: relative to the working folder if it lies below."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,226 @@
+"""A training run: Table I, and a field for each open reading of the algorithm."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dtlib.runtime.errors import ConfigError
+from dtlib.settings.base import (
+    Memory,
+    NonNegative,
+    Positive,
+    Probability,
+    Settings,
+    check_name,
+    show,
+    with_younger,
+)
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.presets import NETWORKS, PRESETS, merge, preset_of
+
+Algorithm = Literal["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"]
+Preset = Literal["smoke", "quick", "companion", "paper"]
+Head = Literal["beta", "gaussian", "original-gaussian", "deterministic"]
+
+
+class TrainConfig(Settings):
+    """One training run. The defaults are the ``paper`` preset: Table I, then what is usual."""
+
+    algorithm: Algorithm = Field("beta-happo", description="the learner")
+    preset: Preset = Field("paper", description="the preset these settings started from")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of worlds, initial weights, actions")
+    env: EnvConfig = Field(default_factory=EnvConfig, description="the network")
+    episodes: int = Field(150, ge=1, description="Me, training episodes (Table I)")
+    worlds: int = Field(
+        1, ge=1, description="independent worlds that an episode consists of, played side by side"
+    )
+    epochs: int = Field(25, ge=1, description="Rp, passes over an episode's data (Table I)")
+    learning_rate: Positive = Field(1e-4, description="l_a = l_c, Adam's step (Table I)")
+    discount: Probability = Field(0.9, description="γ (Table I)")
+    hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (128, 64), description="widths of the hidden layers of every network (Table I)"
+    )
+    gae_lambda: Probability = Field(
+        0.95, description="ϱ in (31); not given, default of Schulman et al. 2017"
+    )
+    clip: Positive = Field(0.2, description="ϵ in (30); not given, default of Schulman et al. 2017")
+    entropy_coef: NonNegative = Field(
+        0.01, description="ψ in (30); not given, default of HARL (Zhong et al. 2024)"
+    )
+    max_grad_norm: Positive = Field(
+        10.0, description="gradients are scaled to at most this norm; not given, default of HARL"
+    )
+    adam_eps: Positive = Field(
+        1e-5, description="ϵ of Adam; not given, default of HARL (Zhong et al. 2024)"
+    )
+    activation: Literal["relu", "tanh"] = Field(
+        "relu", description="between layers; not given, default of HARL"
+    )
+    output_gain: Positive = Field(
+        0.01, description="gain of the orthogonal initial output layer; not given, default of HARL"
+    )
+    normalize_advantage: bool = Field(
+        True, description="advantages to mean 0, deviation 1 in each episode; not given"
+    )
+    value_norm: bool = Field(
+        True, description="critics predict standardised returns; not given, default of MAPPO"
+    )
+    critic: Literal["per-agent", "shared"] = Field(
+        "per-agent",
+        description="a critic for each agent (Fig. 3), or one for each reward: r_g and r_c",
+    )
+    critic_target: Literal["td", "gae"] = Field(
+        "td", description="critics regress on r + γV(s') (32), or on advantage + V (usual in PPO)"
+    )
+    critic_passes: int = Field(1, ge=1, description="critic steps in each epoch")
+    critic_sees_queue: bool = Field(
+        False,
+        description="add the queue Y[qT] to the global state; the paper's merges observations only",
+    )
+    credit: Literal["joint", "per-user", "difference"] = Field(
+        "joint",
+        description="'joint': one reward for all (30); 'per-user': base stations and the centre "
+        "learn with one ratio and one advantage for each user they decide for; 'difference': so "
+        "they do, and an MU learns from what r_g gains by its transmission",
+    )
+    observation: Literal["positions", "derived"] = Field(
+        "positions",
+        description="MUs see (20), or also what follows from it: log-distances, and the request "
+        "scaled to [−1, 1]",
+    )
+    actors: Literal["per-agent", "by-twin", "shared"] = Field(
+        "per-agent",
+        description="a network for each agent (Fig. 3); 'by-twin': the centre's decides twin by "
+        "twin, not for all at once; 'shared': besides, one for all MUs, which the index in their "
+        "observation (20) tells apart",
+    )
+    gaussian: Literal["original", "bounded"] = Field(
+        "original",
+        description="Gaussian-HAPPO's policy: HARL's on the range itself, mean 0 at first, a "
+        "deviation for each number whatever is observed; or its mean in the middle at first, and "
+        "a deviation that is a network's output, held above 2 % of the range",
+    )
+    power_action: Literal["watt", "decibel", "path-loss"] = Field(
+        "watt",
+        description="an MU's action is a fraction of P_max, a level in dB below it, or the level "
+        "of its mean received power against the noise in dB, from which the path loss gives the "
+        "power: open-loop power control as in LTE and 5G",
+    )
+    power_range_db: Positive = Field(40.0, description="reach of a level in dB, below the highest")
+    power_top_db: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        10.0, description="the highest level when power_action='path-loss', dB above the noise"
+    )
+    silent_below: Memory = Field(
+        0.0,
+        description="actions below this are silence when power_action='path-loss': a request given "
+        "up, as (21) allows with an association to none",
+    )
+    silence: Literal["threshold", "choice"] = Field(
+        "threshold",
+        description="when power_action='path-loss': 'choice' lets an MU first draw whether it "
+        "sends at all, unless its policy is deterministic; silent_below is not used then",
+    )
+    factor: Literal["all", "by-reward"] = Field(
+        "all",
+        description="predecessors in the factor M: all agents (Algorithm 1), or only those that "
+        "learn from the same reward, r_g or r_c",
+    )
+    max_log_factor: Positive = Field(
+        10.0, description="|log M| is held below this, so that exp cannot overflow"
+    )
+    anneal: bool = Field(
+        False,
+        description="the learning rate, and the deviation of MADDPG's noise, fall linearly to zero",
+    )
+    averaged: Probability = Field(
+        0.0,
+        description="policies are the mean of their weights over this share of the episodes, the "
+        "last; not given: 0, the weights after the last episode",
+    )
+    noise_variance: NonNegative = Field(
+        0.5, description="MADDPG: variance of exploration noise on an action in [−1, 1] (Table I)"
+    )
+    replay_slots: int = Field(100_000, ge=2, description="MADDPG: slots that the buffer holds")
+    batch_size: int = Field(256, ge=1, description="MADDPG: slots in a mini-batch")
+    updates_per_frame: int = Field(10, ge=1, description="MADDPG: updates after each frame")
+    target_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        0.01, description="MADDPG: step of the target networks, default of Lowe et al. 2017"
+    )
+    gumbel_temperature: Positive = Field(
+        1.0, description="MADDPG: of the centre's relaxed choice, default of Lowe et al. 2017"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.env.slots < 2:
+            raise ValueError(
+                f"env.frames = {self.env.frames}: an episode must have at least 2 slots to learn "
+                f"from, frames × frame_slots is {self.env.slots}"
+            )
+        return self
+
+    @property
+    def head(self) -> Head:
+        """What the actors of MUs and base stations put out."""
+        if self.algorithm == "maddpg":
+            return "deterministic"
+        if self.algorithm == "gaussian-happo":
+            return "gaussian" if self.gaussian == "bounded" else "original-gaussian"
+        return "beta"
+
+    @property
+    def shares_users(self) -> bool:
+        """Whether all MUs have one network."""
+        return self.actors == "shared"
+
+    @property
+    def twin_by_twin(self) -> bool:
+        """Whether the centre's network decides for one twin at a time."""
+        return self.actors != "per-agent"
+
+    def left(self, progress: float) -> float:
+        """Return which share of the learning rate, and of the noise's deviation, is left.
+
+        Args:
+            progress: how much of the training is over, from 0 to 1.
+        """
+        return 1 - progress * self.anneal
+
+    @property
+    def chooses_silence(self) -> bool:
+        """Whether MUs draw if they send before they draw how strongly."""
+        level = self.power_action == "path-loss" and self.silence == "choice"
+        return level and self.head != "deterministic"
+
+    @classmethod
+    def from_preset(
+        cls, preset: str = "paper", network: str = NETWORKS[0], **changes: Any
+    ) -> TrainConfig:
+        """Return a preset's settings for an algorithm, with some fields changed.
+
+        Args:
+            preset: its name.
+            network: ``section-v`` or ``work-conserving``, with what learners have there.
+            changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes.
+
+        Raises:
+            ConfigError: unknown preset or field, or a value that is not allowed.
+        """
+        check_name("preset", preset, PRESETS)
+        check_name("network", network, NETWORKS)
+        values = preset_of(preset, changes.get("algorithm", ""), network) | {"preset": preset}
+        if isinstance(changes.get("env", {}), dict):
+            return cls(**merge(values, changes))
+        return cls(**values | changes)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """Return the settings that :meth:`canonical_json` wrote, or raise :class:`ConfigError`."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings = {show(values)}: must be a mapping of fields to values")
+        env = values.get("env", {})
+        if isinstance(env, dict):
+            values = values | {"env": with_younger(env, EnvConfig)}
+        return cls(**with_younger(values, cls))

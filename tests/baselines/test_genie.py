@@ -1,0 +1,357 @@
+"""The genie bound against loops, brute force and a general solver, all in double precision."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import networks, powers_by_users, random_actions
+from scipy.optimize import minimize
+
+from dtlib import Actions, EnvConfig, World, sample_world, simulate
+from dtlib.baselines.admission import admit, genie_under_threshold
+from dtlib.baselines.genie import bound_energy, floor, genie, least_powers, sinr_target
+from dtlib.model.channel import rate, sinr
+from dtlib.settings.presets import NETWORKS
+
+READINGS = ["receiver", "eq7"]
+
+
+def double(values) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def free(**values) -> EnvConfig:
+    """A network whose twins move in every slot, so that any deployment can be simulated.
+
+    Servers divide their CPU among those they serve: only there are shares of it to be found.
+    """
+    fixed = {"frame_slots": 1, "migration_slots": 0, "deployment_decision": "frame-start"}
+    small = {"num_users": 3, "num_bs": 2, "request_prob": 1.0}
+    return EnvConfig.named("work-conserving", **fixed | small | values)
+
+
+def deployed(world: World, env: EnvConfig, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(env.num_bs, world.association.shape, generator=generator)
+
+
+def slot_energy(world, n, home, cpu, wired, env):
+    """Energy and largest power of one slot with given rates, by loops; infinite if impossible."""
+    near, gain = world.association[0, n].tolist(), world.gain[0, n].tolist()
+    targets, times = [], []
+    for k in range(env.num_users):
+        data, cycles = world.data_bits[0, n, k].item(), world.cycles_per_bit[0, n, k].item()
+        left = world.deadline_s[0, n, k].item() - data * cycles / cpu[k]
+        if home[k] != near[k]:
+            left -= data / wired[k]
+        if left <= 0 or data / (env.bandwidth_hz * left) > 200:
+            return math.inf, math.inf
+        times.append(left)
+        targets.append(2 ** (data / (env.bandwidth_hz * left)) - 1)
+    found = powers_by_users(targets, gain, near, env.noise_w, env.interference)
+    if found is None:
+        return math.inf, math.inf
+    return float(np.dot(found, times)), float(max(found))
+
+
+def divided(capacity, weights, groups):
+    """Capacities of several groups in proportion to their members' weights."""
+    totals = {g: sum(w for w, h in zip(weights, groups, strict=True) if h == g) for g in groups}
+    return [capacity * w / totals[g] for w, g in zip(weights, groups, strict=True)]
+
+
+def solved(world, n, home, env, limit=None):
+    """Least energy of a slot by SLSQP over the logarithms of weights."""
+    users, near = env.num_users, world.association[0, n].tolist()
+
+    def value(x):
+        weight = np.exp(x)
+        cpu = divided(env.cpu_hz, weight[:users], home)
+        wired = divided(env.wired_rate_bps, weight[users:], list(zip(near, home, strict=True)))
+        return np.log(slot_energy(world, n, home, cpu, wired, env))
+
+    limits = ()
+    if limit is not None:
+        limits = ({"type": "ineq", "fun": lambda x: math.log(limit) - value(x)[1]},)
+    got = minimize(
+        lambda x: value(x)[0], np.zeros(2 * users), method="SLSQP", constraints=limits,
+        options={"ftol": 1e-13, "maxiter": 300},
+    )  # fmt: skip
+    assert limit is None or value(got.x)[1] <= math.log(limit) + 1e-6
+    return math.exp(got.fun)
+
+
+@st.composite
+def radios(draw):
+    """Gains of a few users at a few stations over four decades, and targets from idle to absurd."""
+    users, sites = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    exponent = st.floats(-11, -7)
+    gain = [[10 ** draw(exponent) for _ in range(sites)] for _ in range(users)]
+    near = [draw(st.integers(0, sites - 1)) for _ in range(users)]
+    target = [draw(st.sampled_from([0.0, 0.01, 0.1, 0.3, 1.0, 5.0])) for _ in range(users)]
+    return target, gain, near
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@given(radio=radios())
+def test_least_powers_solve_the_equations_of_all_users(reading, radio):
+    target, gain, near = radio
+    tensors = double(target), double(gain), torch.tensor(near)
+    got = least_powers(*tensors, 1e-9, reading)
+    expected = powers_by_users(tensors[0].tolist(), gain, near, 1e-9, reading)
+    if expected is None:
+        assert (got[tensors[0] > 0] == math.inf).all() and (got[tensors[0] == 0] == 0).all()
+    else:
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-9, atol=1e-15)
+        reached = sinr(got, *tensors[1:], 1e-9, reading)
+        torch.testing.assert_close(reached, tensors[0], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_powers_end_where_the_spectral_radius_is_one(reading):
+    """Both sides of the limit, found by bisection in the equations of all users."""
+    generator = torch.Generator().manual_seed(4)
+    gain = 10 ** (-10 + 3 * torch.rand(40, 6, 3, generator=generator, dtype=torch.float64))
+    near = torch.randint(0, 3, (40, 6), generator=generator)
+    shape = torch.rand(40, 6, generator=generator, dtype=torch.float64) + 0.1
+    limit = []
+    for n in range(40):
+        low, high = 0.0, 100.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            target = (middle * shape[n]).tolist()
+            found = powers_by_users(target, gain[n].tolist(), near[n].tolist(), 1e-9, reading)
+            low, high = (low, middle) if found is None else (middle, high)
+        limit.append(low)
+    limit = double(limit)[:, None]
+    for factor, exist in ((1 - 1e-6, True), (1 + 1e-6, False)):
+        powers = least_powers(factor * limit * shape, gain, near, 1e-9, reading)
+        assert (powers.isfinite() == exist).all() and (powers > 0).all()
+
+
+@given(st.floats(1e3, 1e6), st.floats(1e-4, 1e-1))
+def test_target_is_the_sinr_that_is_in_time(bits, seconds):
+    target = sinr_target(double(bits), double(seconds), 10e6)
+    assert float(rate(target, 10e6)) * seconds == pytest.approx(bits, rel=1e-9)
+
+
+def test_targets_without_data_and_without_time():
+    bits, seconds = torch.tensor([0.0, 0.0, 9.0, 9.0]), torch.tensor([1.0, -1.0, 0.0, -1.0])
+    assert sinr_target(bits, seconds, 1.0).tolist() == [0, 0, math.inf, math.inf]
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_shares_are_those_of_a_general_solver(reading):
+    values = {"num_users": 4, "frames": 12, "cpu_hz": 3e9, "wired_rate_bps": 5e6}
+    env = free(**values, interference=reading, max_power_w=1e3)
+    world = sample_world(env, 2, dtype=torch.float64)
+    assert (world.association[:, :, :1] != world.association).any()
+    home = deployed(world, env)
+    got = genie(world, world.request, home, env)
+    for n in range(env.slots):
+        best = solved(world, n, home[0, n].tolist(), env)
+        assert got.energy_j[0, n].sum().item() == pytest.approx(best, rel=1e-8)
+
+
+def test_shares_respect_the_largest_power():
+    """A little less power than the optimum would use: others give way, at some cost."""
+    env = free(num_users=4, frames=3, cpu_hz=3e9, wired_rate_bps=5e6, max_power_w=1e3)
+    world = sample_world(env, 2, dtype=torch.float64)
+    home = deployed(world, env)
+    wide = genie(world, world.request, home, env)
+    for n in range(env.slots):
+        one, limit = world.window(n, n + 1), 0.97 * wide.power[0, n].max().item()
+        tight = env.replace(max_power_w=limit)
+        got = genie(one, one.request, home[:, n : n + 1], tight)
+        best = solved(world, n, home[0, n].tolist(), tight, limit=limit)
+        assert got.feasible.all() and (got.power <= limit).all()
+        assert got.energy_j.sum().item() == pytest.approx(best, rel=1e-5)
+        assert got.energy_j.sum() > wide.energy_j[0, n].sum()
+
+
+def on_one_server(seed: int, reading: str) -> tuple[EnvConfig, World]:
+    """Slots of two users of one server; half of them can be served, and few by equal shares."""
+    env = free(
+        num_users=2, num_bs=1, frames=150, cpu_hz=1e9, bandwidth_hz=3e6, area_m=100.0,
+        deadline_s=(0.005, 0.05), data_bits=(1e3, 30e3), interference=reading,
+    )  # fmt: skip
+    return env, sample_world(env, seed, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_feasible_is_what_brute_force_finds(reading):
+    """Also where equal shares leave no time: no share of a grid serves what the genie cannot."""
+    env, world = on_one_server(5, reading)
+    got = genie(world, world.request, world.association, env)
+    grid = np.linspace(0, 1, 402)[1:-1]
+    for n in range(env.slots):
+        costs = []
+        for part in grid:
+            cpu = [env.cpu_hz * part, env.cpu_hz * (1 - part)]
+            energy, largest = slot_energy(world, n, [0, 0], cpu, [1, 1], env)
+            costs.append(energy if largest <= env.max_power_w else math.inf)
+        energy = got.energy_j[0, n].sum().item()
+        assert energy <= min(costs) * (1 + 1e-5)
+        assert math.isinf(min(costs)) or energy >= 0.98 * min(costs)
+    equal = [slot_energy(world, n, [0, 0], [5e8, 5e8], [1, 1], env) for n in range(150)]
+    by_equal = sum(largest <= env.max_power_w for _, largest in equal)
+    assert by_equal < got.feasible.sum() < env.slots
+
+
+def actions_of(result, deployment, env, slack: float) -> Actions:
+    actions = result.actions(deployment, env)
+    return replace(actions, power=actions.power * (1 + slack))
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_simulation_serves_exactly_what_was_asked(reading):
+    env = free(num_users=6, num_bs=3, frames=200, request_prob=0.7, interference=reading)
+    world = sample_world(env, 3, replicas=2, dtype=torch.float64)
+    home = deployed(world, env)
+    served = world.request & (torch.rand(world.request.shape) < 0.8)
+    result = genie(world, served, home, env)
+    assert result.feasible.all() and (served != world.request).any()
+    outcome = simulate(world, actions_of(result, home, env, 1e-9), env)
+    assert torch.equal(outcome.deployment, home)
+    assert torch.equal(outcome.failure, world.request & ~served)
+    torch.testing.assert_close(outcome.energy_j, result.energy_j, rtol=1e-7, atol=0)
+    late = simulate(world, actions_of(result, home, env, -1e-6), env)
+    assert (late.failure == world.request).all()  # least: with less power all are late
+    bound = bound_energy(outcome, world, env)
+    torch.testing.assert_close(bound, result.energy_j.sum(-1), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("power", ["random", "equal"])
+@settings(max_examples=25)
+@given(env=networks(), seed=st.integers(0, 99))
+def test_no_policy_falls_below_the_bound(power, env, seed):
+    world = sample_world(env, seed, replicas=2, dtype=torch.float64)
+    actions = random_actions(world, env, seed)
+    if power == "equal":
+        actions = replace(actions, power=torch.full_like(actions.power, env.max_power_w / 5))
+    outcome = simulate(world, actions, env)
+    bound = bound_energy(outcome, world, env)
+    spent = outcome.energy_j.sum(-1)
+    assert (bound <= spent * (1 + 1e-9)).all()
+    served = outcome.request & ~outcome.failure
+    least = genie(world, served, outcome.deployment, env)
+    assert (bound <= least.energy_j.sum(-1) * (1 + 1e-9)).all()
+    assert (least.energy_j.sum(-1)[least.feasible] <= spent[least.feasible] * (1 + 1e-5)).all()
+    assert least.feasible.all()
+    assert (floor(world, served, env).sum(-1) <= bound * (1 + 1e-9)).all()
+
+
+@given(env=networks(), seed=st.integers(0, 99))
+def test_what_cannot_be_served_is_infinite_and_never_nan(env, seed):
+    world = sample_world(env, seed, dtype=torch.float64)
+    home = deployed(world, env, seed)
+    result = genie(world, world.request, home, env)
+    for array in (result.power, result.energy_j, result.cpu_share, result.wired_share):
+        assert not array.isnan().any() and (array >= 0).all()
+        assert (array[~world.request] == 0).all()
+    assert (result.energy_j.sum(-1).isfinite() == result.feasible).all()
+    assert (result.power[result.feasible] <= env.max_power_w).all()
+    lost = world.request & ~result.feasible[..., None]
+    assert (result.energy_j[lost] == math.inf).all() and (result.power[lost] == math.inf).all()
+    below = floor(world, world.request, env)
+    assert not below.isnan().any() and (below.sum(-1) <= result.energy_j.sum(-1) * (1 + 1e-9)).all()
+
+
+def test_floor_is_reached_by_a_server_for_each():
+    env = free(num_users=1, num_bs=2, frames=20)
+    world = sample_world(env, 0, dtype=torch.float64)
+    local = genie(world, world.request, world.association, env).energy_j
+    torch.testing.assert_close(floor(world, world.request, env), local)
+    remote = genie(world, world.request, 1 - world.association, env).energy_j
+    assert (remote > local).all()
+
+
+def test_slots_do_not_depend_on_each_other():
+    env, world = on_one_server(6, "receiver")
+    whole = genie(world, world.request, world.association, env).energy_j
+    for n in (0, 70, 149):
+        one = world.window(n, n + 1)
+        alone = genie(one, one.request, one.association, env).energy_j
+        torch.testing.assert_close(alone[:, 0], whole[:, n], rtol=1e-6, atol=0)
+
+
+CROWDED = {
+    "interference": {"bandwidth_hz": 1.2e6},
+    "one receiver": {"bandwidth_hz": 2e6, "interference": "eq7"},
+    "servers": {"cpu_hz": 0.8e9},
+}
+
+
+@pytest.mark.parametrize("name", CROWDED)
+def test_admission_against_all_subsets(name):
+    """Never more than the largest set that can be served; that many in nine slots of ten."""
+    env = free(num_users=6, num_bs=3, frames=60, **CROWDED[name])
+    world = sample_world(env, 3, dtype=torch.float64)
+    subsets = torch.tensor(list(product([False, True], repeat=6)))
+    copies = sample_world(env, [3] * len(subsets), dtype=torch.float64)
+    served = subsets[:, None].expand_as(copies.request)
+    fits = genie(copies, served, copies.association, env).feasible
+    best = (fits * subsets.sum(-1, keepdim=True)).amax(0)
+    kept = admit(world, world.request, world.association, env)
+    assert genie(world, kept, world.association, env).feasible.all()
+    number = kept[0].sum(-1)
+    hard = best < 6
+    assert hard.sum() > 20 and (number <= best).all()
+    assert (number == best)[~hard].all()
+    assert (number == best)[hard].float().mean() >= 0.9
+
+
+def test_admission_keeps_what_fits_and_only_what_was_wanted():
+    env = free(num_users=6, num_bs=3, frames=40, request_prob=0.5)
+    world = sample_world(env, 3, replicas=2, dtype=torch.float64)
+    assert torch.equal(admit(world, world.request, world.association, env), world.request)
+    for cpu_hz in (1e8, 1.0):
+        hopeless = env.replace(cpu_hz=cpu_hz)
+        assert not admit(world, world.request, world.association, hopeless).any()
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_threshold_against_all_ways_to_drop(reading):
+    """Three users, three slots, each may miss one: the bounds enclose the best of all choices."""
+    gaps, choices = [], torch.tensor(list(product(range(3), repeat=3)))
+    missed = choices[:, None] == torch.arange(3)[:, None]
+    for seed in range(6):
+        env = free(frames=3, bandwidth_hz=2e6, area_m=300.0, interference=reading)
+        copies = sample_world(env, [seed] * len(choices), dtype=torch.float64)
+        best = genie(copies, ~missed, copies.association, env).energy_j.mean((1, 2)).min().item()
+        got = genie_under_threshold(copies.replica(0), env, threshold=1 / 3)
+        assert got.bound_j <= best * (1 + 1e-9) and best <= got.energy_j * (1 + 1e-9)
+        gaps.append(got.energy_j / got.bound_j - 1)
+    assert np.median(gaps) < 0.25
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("reading", READINGS)
+def test_threshold_uses_the_allowance_of_each_user(reading, network):
+    env = EnvConfig.named(network, num_users=8, num_bs=3, frames=2, interference=reading)
+    world = sample_world(env, 1, replicas=2, dtype=torch.float64)
+    everything = genie(world, world.request, world.association, env).energy_j.mean().item()
+    last = everything
+    for threshold, spare in ((0.001, 0), (0.1, 40), (0.25, 100)):
+        got = genie_under_threshold(world, env, threshold)
+        dropped = (world.request & ~got.served).sum((0, 1))
+        assert (dropped == spare).all()
+        energy = genie(world, got.served, world.association, env).energy_j.mean().item()
+        assert got.energy_j == pytest.approx(energy, rel=1e-12)
+        assert 0.8 * got.energy_j < got.bound_j <= got.energy_j <= last * (1 + 1e-9)
+        last = got.energy_j
+    nothing = genie_under_threshold(world, env, 0.99)
+    assert nothing.energy_j == nothing.bound_j == 0 and not nothing.served.any()
+
+
+def test_threshold_that_cannot_be_kept():
+    env = free(num_users=2, frames=4, cpu_hz=1e8)
+    got = genie_under_threshold(sample_world(env, 0, dtype=torch.float64), env, 0.25)
+    assert got.energy_j == got.bound_j == math.inf and not got.served.any()

@@ -1,0 +1,323 @@
+"""Experiments: grids, tidy data with a manifest, only the rows asked for."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
+
+from dtlib import ConfigError, TrainConfig
+from dtlib.experiments import datasets, grids, results, runner, store
+from dtlib.experiments.experiment import BASELINES, LEARNERS
+from dtlib.experiments.runner import Effort
+from dtlib.runtime import paths
+from dtlib.runtime.errors import FileError
+from dtlib.settings.presets import LEARNT_THERE, NETWORKS, PRESETS
+from dtlib.training.loop import CHECKPOINT
+
+# --- grids --------------------------------------------------------------------------------------
+
+
+def test_unknown_names():
+    with pytest.raises(
+        ConfigError, match="figure = 'fig99': must be one of ablations, constrained, "
+    ):
+        grids.find("fig99")
+    with pytest.raises(ConfigError, match="preset = 'large': must be one of smoke"):
+        CURVES.runs("large")
+    with pytest.raises(ConfigError, match="seeds = 0: must be at least 1"):
+        CURVES.runs("smoke", 0)
+    with pytest.raises(ConfigError, match="values of num_bs: fig10 sweeps request_prob"):
+        SWEEP.runs("smoke", values={"num_bs": (2,)})
+    with pytest.raises(ConfigError, match="values of num_bs: fig04_06 sweeps nothing"):
+        CURVES.runs("smoke", values={"num_bs": (2,)})
+
+
+def test_every_figure_of_the_paper_is_there():
+    for number in range(4, 15):
+        assert grids.find(f"fig{number:02}").variants
+
+
+GRIDS = [(one.name, preset) for one in grids.EXPERIMENTS.values() for preset in one.seeds]
+
+
+@pytest.mark.parametrize(("name", "preset"), GRIDS)
+def test_a_grid_is_a_product(name, preset):
+    experiment = grids.find(name)
+    runs = experiment.runs(preset)
+    points = 1
+    for axis in experiment.axes.values():
+        points *= len(axis.of(preset))
+        assert set(axis.quick) <= set(axis.values)
+    each = len(experiment.variants) * experiment.seeds[preset] + len(experiment.baselines)
+    assert len(runs) == points * each == len({one.key for one in runs})
+    baselines = [one.baseline for one in runs if one.baseline]
+    assert baselines == points * [*experiment.baselines] and {*baselines} <= {*BASELINES}
+
+
+def test_swept_values_reach_the_network():
+    assert {r.config.env.num_users for r in grids.find("fig13").runs("quick")} == {50, 58}
+    users = {
+        (r.config.env.num_users, r.config.env.num_bs) for r in grids.find("fig09").runs("quick")
+    }
+    assert users == {(25, 3), (25, 7)}
+    sizes = {r.config.env.data_bits for r in grids.find("fig11").runs("smoke")}
+    assert sizes == {(15e3, 20e3), (15e3, 200e3)}
+    runs = SWEEP.runs("smoke", values={"request_prob": (0.25,)})
+    assert (
+        {r.config.env.request_prob for r in runs} == {0.25} == {r.at["request_prob"] for r in runs}
+    )
+
+
+def test_changes_of_variant_and_caller_are_both_kept():
+    runs = grids.find("tradeoff").runs("smoke", 1, {"env": {"num_users": 7}})
+    factors = {planned.config.env.control_factor for planned in runs}
+    assert factors == set(grids.CONTROL_FACTORS)
+    assert {planned.config.env.num_users for planned in runs} == {7}
+    assert {planned.config.env.frame_slots for planned in runs} == {20}
+
+
+def test_maddpg_has_weaker_noise_but_where_table_i_is_to_be_met():
+    noise = {
+        preset: {one.config.noise_variance for one in CURVES.runs(preset, 1)}
+        for preset in CURVES.seeds
+    }
+    assert noise.pop("paper") == {0.5}
+    assert all(values == {0.05, 0.5} for values in noise.values())
+    given = CURVES.runs("paper", 1, {"noise_variance": 0.1})
+    assert {one.config.noise_variance for one in given} == {0.1}
+
+
+# --- tables -------------------------------------------------------------------------------------
+
+
+SCALES = {"power_range_db", "power_top_db", "silent_below", "max_log_factor"}
+"""Belong to the settings beside them."""
+BUDGET = {"episodes", "env.frames"}
+
+
+def flat(settings):
+    inner = {f"env.{name}": value for name, value in settings.get("env", {}).items()}
+    return {name: value for name, value in settings.items() if name != "env"} | inner
+
+
+def test_each_setting_learnt_there_is_taken_back_by_an_ablation():
+    companion = flat(LEARNT_THERE)
+    ablations = grids.ABLATIONS.values()
+    changed = {
+        name for one in ablations for name in flat(one) if flat(one)[name] != companion.get(name)
+    }
+    assert companion.keys() - SCALES - BUDGET <= changed
+    others = {"clip", "entropy_coef", "critic_passes", "value_norm", "anneal"}
+    assert others <= changed, "what might have helped beyond them"
+
+
+def test_each_setting_of_the_companion_is_taken_back_and_won_again():
+    """By itself, to what the paper has; and from what is printed, one more at a time."""
+    companion, printed = flat(PRESETS["companion"]), TrainConfig()
+    taken_back = [flat(one) for one in grids.TAKEN_BACK.values()]
+    names = [name for one in taken_back for name in one]
+    assert {*names} == companion.keys() and len(names) == len({*names})
+    values = {name: value for one in taken_back for name, value in one.items()}
+    assert values.pop("episodes") == 30, "of 50 frames, as many slots as 150 of 10"
+    for name, value in values.items():
+        default = printed.env if name.startswith("env.") else printed
+        assert value == getattr(default, name.removeprefix("env.")) != companion[name], name
+    steps = [flat(one) for one in grids.forward().values()]
+    assert {*steps[0]} == {*names} and len(steps) == len(taken_back) - 1
+    for kept, step in enumerate(steps):
+        assert step == {k: v for one in taken_back[kept:] for k, v in one.items()}
+
+
+@pytest.mark.parametrize("preset", ["quick", "companion"])
+def test_each_step_of_the_companion_plays_as_many_slots(preset):
+    runs = grids.find("steps").runs(preset)
+    assert len({one.episodes * one.config.env.slots for one in runs}) == 1
+
+
+OURS = ("outage", "steps", "search", "finalists", "separate", "strict", "trends")
+
+
+def test_networks_of_experiments():
+    """The paper's figures are of its own network; what was made before is where it was."""
+    for one in map(grids.find, {name for name, _ in GRIDS}):
+        own = one.of_the_paper or one.name in OURS
+        assert one.network == NETWORKS[0 if own else 1], one.name
+        env = TrainConfig.from_preset("smoke", one.network).env
+        for planned in one.runs(next(iter(one.seeds)), 1):
+            assert planned.config.env.cpu_sharing == env.cpu_sharing
+            assert planned.config.env.energy_of_failed == env.energy_of_failed
+
+
+def test_settings_of_a_network_hold_but_for_the_smallest_preset():
+    """``env`` is a mapping of settings, under what is swept and what a caller changes."""
+    grid = replace(ONE, env={"num_users": 25, "request_prob": 0.9, "num_bs": 4}, variants={"b": {}})
+    grid = replace(grid, seeds={"smoke": 1, "quick": 1}, network=NETWORKS[1])
+    quick = grid.runs("quick", changes={"env": {"num_bs": 2}})
+    assert {one.config.env.num_users for one in quick} == {25}
+    assert {one.config.env.num_bs for one in quick} == {2}
+    assert {one.config.env.request_prob for one in quick} == {*SWEEP.axes["request_prob"].quick}
+    assert {one.config.env.cpu_sharing for one in quick} == {"served"}
+    assert {one.config.env.num_users for one in grid.runs("smoke")} == {6}
+
+
+def test_learning_curves_are_written_and_read(tmp_path):
+    place = datasets.write(CURVES, "smoke", effort=Effort(jobs=2))
+    assert place == tmp_path / "results" / "smoke" / "fig04_06"
+    table = pd.read_csv(place / "data.csv")
+    runs = CURVES.runs("smoke")
+    episodes = runs[0].config.episodes
+    assert set(table.groupby(["variant", "seed"]).size()) == {episodes}
+    assert {"figure", "algorithm", "x", "seed", "energy_per_user_slot_j"} <= set(table.columns)
+    worlds, users, tuning = (pd.read_csv(place / name) for name in datasets.MEASURED)
+    users_each = runs[0].config.env.num_users
+    for found, size in ((worlds, 20), (users, users_each), (tuning, users_each)):
+        assert set(found.groupby(["algorithm", "seed"]).size()) == {size}
+    assert not users.equals(tuning)
+    manifest = json.loads((place / "manifest.json").read_text())
+    assert [one["sha256"] for one in manifest["runs"]] == [store.key(r.config) for r in runs]
+    pd.testing.assert_frame_equal(datasets.data("fig04", "smoke"), table)
+
+    stamps = {one.name: one.stat().st_mtime_ns for one in place.iterdir()}
+    assert stamps.keys() == {datasets.DATA, *datasets.MEASURED, "manifest.json"}
+    datasets.write(CURVES, "smoke")
+    assert {one.name: one.stat().st_mtime_ns for one in place.iterdir()} == stamps
+
+
+def test_a_sweep_has_a_row_per_run_and_baseline():
+    place = datasets.write(SWEEP, "smoke")
+    table = pd.read_csv(place / "data.csv")
+    assert [one.name for one in sorted(place.iterdir())] == ["data.csv", "manifest.json"]
+    assert len(table) == len(SWEEP.runs("smoke")) == 2 * (4 + 2)
+    assert set(table["algorithm"]) == {*LEARNERS, *SWEEP.baselines}
+    assert (table["x"] == table["request_prob"]).all() and set(table["x"]) == {0.3, 0.6}
+    learnt = table[table["algorithm"].isin(LEARNERS)]
+    assert learnt[["reward_global", "failure_ratio_slots_user_max"]].notna().all().all()
+    pd.testing.assert_frame_equal(datasets.data("fig10", "smoke"), table)
+
+
+def test_a_changed_value_recomputes_only_what_is_new():
+    datasets.write(ONE, "smoke")
+    before = trained()
+    values = {"request_prob": (0.3, 0.45)}
+    table = datasets.data("one", "smoke", values=values)
+    assert list(table["x"]) == [0.3, 0.45]
+    after = trained()
+    assert len(after) == len(before) + 1 and after.items() >= before.items()
+    for one in list(paths.store().iterdir()):  # what is committed needs no store
+        one.rename(one.with_name(f"{one.name}-away"))
+    again = datasets.data("one", "smoke", values={"request_prob": (0.6, 0.3)})
+    assert list(again["x"]) == [0.6, 0.3] and not list(
+        paths.store().glob(f"*-smoke/*/{CHECKPOINT}")
+    )
+
+
+def test_finished_rows_are_written_and_kept(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="one: no run of preset 'smoke' is finished"):
+        datasets.write(ONE, "smoke", finished=True)
+    runs = ONE.runs("smoke")
+    runner.finish(runs[:1])
+    place = datasets.write(ONE, "smoke", finished=True)
+    first = pd.read_csv(place / "data.csv")
+    assert list(first["x"]) == [0.3] and len(trained()) == 1
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "another machine"))
+    datasets.write(ONE, "smoke", keep=True)
+    table = pd.read_csv(place / "data.csv")
+    assert list(table["x"]) == [0.3, 0.6] and len(trained()) == 1
+    pd.testing.assert_frame_equal(table[:1], first, check_dtype=False)
+    made = [one["run"] for one in json.loads((place / "manifest.json").read_text())["runs"]]
+    assert made == list(table["run"])
+    text = (place / "data.csv").read_text()
+    datasets.write(ONE, "smoke")
+    assert (place / "data.csv").read_text() == text and len(trained()) == 2
+
+
+def test_seeds_beyond_those_asked_for_are_kept_and_shown():
+    """A grid need not be even: the finest committed data are drawn, and never thrown away."""
+    place = datasets.write(ONE, "smoke", 2)
+    datasets.write(ONE, "smoke", 1, keep=True)
+    table = pd.read_csv(place / "data.csv")
+    assert list(zip(table["x"], table["seed"], strict=True)) == [
+        (0.3, 0),
+        (0.3, 1),
+        (0.6, 0),
+        (0.6, 1),
+    ]
+    assert len(datasets.data("one", "smoke")) == 4 and len(datasets.data("one", "smoke", 1)) == 2
+    uneven = ONE.runs("smoke", 2)[:3]
+    assert [one.config.seed for one in uneven] == [0, 1, 0]
+    for one in list(paths.store().glob("*-smoke/*")):
+        if one.name == store.folder(ONE.runs("smoke", 2)[3].config).name:
+            one.rename(one.with_name("away"))
+    datasets.results.write(place, "none", {}, {"runs": []})
+    datasets.write(ONE, "smoke", 2, finished=True)
+    assert list(datasets.data("one", "smoke")["seed"]) == [0, 1, 0]
+    assert [one.key for one in datasets.kept(ONE, "smoke")] == [one.key for one in uneven]
+    before = trained()
+    assert datasets.chosen(ONE, "smoke", 2) == ONE.runs("smoke", 2) and trained() == before
+
+
+def test_rows_follow_a_variant_to_its_new_name(monkeypatch):
+    datasets.write(ONE, "smoke", seeds=1)
+    renamed = replace(ONE, variants={"Beta": SMALL})
+    monkeypatch.setitem(grids.EXPERIMENTS, "one", renamed)
+    monkeypatch.setattr(runner, "finish", lambda *_: pytest.fail("nothing is missing"))
+    assert set(datasets.data("one", "smoke", 1)["variant"]) == {"Beta"}
+    place = datasets.write(renamed, "smoke", seeds=1, keep=True)
+    assert {one["variant"] for one in results.manifest(place)["runs"]} == {"Beta"}
+
+
+def test_other_code_means_other_rows(monkeypatch):
+    datasets.write(ONE, "smoke")
+    assert len(datasets.committed(ONE, ONE.runs("smoke"), "smoke")) == 2
+    monkeypatch.setattr(store, "RESULTS_VERSION", -1)
+    assert datasets.committed(ONE, ONE.runs("smoke"), "smoke") is None
+
+
+def test_altered_data_are_refused():
+    place = datasets.write(ONE, "smoke")
+    text = (place / "data.csv").read_text()
+    (place / "data.csv").write_text(text.replace("0.0", "0.1", 1))
+    with pytest.raises(FileError, match="differs from its manifest"):
+        datasets.data("one", "smoke")
+    datasets.write(ONE, "smoke")
+    assert (place / "data.csv").read_text() == text
+
+
+def test_only_a_share_of_the_episodes_is_run():
+    for planned in CURVES.runs("paper", 1):
+        so_far = CURVES.episodes["paper"].get(planned.variant, 150)
+        assert planned.episodes == so_far <= planned.config.episodes == 150
+    share = grids.Experiment("share", "", {"beta": SMALL}, {"smoke": 1}, {"smoke": 1})
+    runs = share.runs("smoke")
+    assert len(datasets.collect(share, runs)["data.csv"]) == 1
+    whole = grids.Experiment("whole", "", {"beta": SMALL}, {"smoke": 1}).runs("smoke")
+    assert runs[0].key != whole[0].key
+
+
+def test_a_share_may_be_of_one_variant():
+    both = {"half": SMALL, "whole": SMALL | {"algorithm": "gaussian-happo"}}
+    one = grids.Experiment("one", "", both, {"smoke": 1}, {"smoke": {"half": 1}})
+    assert [(run.variant, run.episodes) for run in one.runs("smoke")] == [("half", 1), ("whole", 2)]
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "companion", "paper"])
+def test_figures_have_each_algorithm_as_its_preset_is(preset):
+    """What `dtlib train` makes of a preset and an algorithm is what figures show."""
+    for planned in CURVES.runs(preset, 1):
+        changes = {"algorithm": planned.variant, "episodes": planned.config.episodes}
+        assert planned.config == TrainConfig.from_preset(preset, **changes)
+    noise = planned.config.noise_variance
+    assert planned.variant == "maddpg" and noise == (0.5 if preset == "paper" else 0.05)
+    own = TrainConfig.from_preset(preset, algorithm="maddpg", noise_variance=0.1)
+    rate = 1e-4 if preset == "paper" else 1e-3
+    assert (own.noise_variance, own.learning_rate) == (0.1, rate), "a caller's value holds"
+
+
+def test_more_episodes_than_the_presets_own():
+    quick = TrainConfig.from_preset("quick").episodes
+    planned = CURVES.runs("quick", 1)[0]
+    assert planned.episodes == planned.config.episodes == CURVES.episodes["quick"] > quick
+    asked = CURVES.runs("quick", 1, {"episodes": 5})[0]
+    assert asked.episodes == asked.config.episodes == 5, "a caller's number holds"

@@ -1,0 +1,168 @@
+"""Runners: several processes, killed and restarted, damaged files, the bar, the status."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
+
+from dtlib import ConfigError
+from dtlib.experiments import datasets, grids, runner, status, store
+from dtlib.experiments.runner import Effort
+from dtlib.runtime import paths
+from dtlib.runtime.errors import FileError
+
+
+def test_parallel_runs_equal_serial_ones(tmp_path, monkeypatch):
+    runs = ONE.runs("smoke", 2)
+    two = datasets.collect(ONE, runs, Effort(jobs=2))["data.csv"]
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "another"))
+    one = datasets.collect(ONE, runs, Effort(jobs=1))["data.csv"]
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def test_the_longest_runs_come_first():
+    """What is long and begins last would leave the other process idle at the end."""
+    figures = [one for one in grids.EXPERIMENTS.values() if "companion" in one.seeds]
+    runs = [one for figure in figures for one in figure.runs("companion")]
+    tasks = runner._one_by_one(runs)
+    assert sorted(one.key for task in tasks for (one,) in task) == sorted(one.key for one in runs)
+    most = [max(runner.cost(one) for (one,) in task) for task in tasks]
+    assert most == sorted(most, reverse=True) and most[0] > 10 * most[-1]
+    first = tasks[0][0][0].config
+    assert (first.algorithm, first.episodes) == ("maddpg", 300)
+    assert runs[0].config != first, "not in the order of the figures"
+
+
+def test_batches_of_a_gpu_are_bounded_and_have_every_run_once():
+    runs = [*ONE.runs("smoke", 40), *CURVES.runs("smoke"), *SWEEP.runs("smoke")]
+    batches = [batch for task in runner._side_by_side([*runs, runs[0]]) for batch in task]
+    found = [one for batch in batches for one in batch]
+    assert sorted(one.key for one in found) == sorted(one.key for one in [*runs, runs[0]])
+    sizes = [len({one.config for one in batch}) for batch in batches]
+    assert max(sizes) == runner.TOGETHER and sizes.count(runner.TOGETHER) == 2
+    for batch in batches:
+        assert len({(one.episodes, one.config.algorithm) for one in batch}) == 1
+        assert len(batch) == 1 or not any(one.baseline for one in batch)
+    shares = [batch[0].episodes for batch in batches]
+    assert shares == sorted(shares)
+
+
+def test_experiments_that_take_shares_of_one_run_train_it_once():
+    share = grids.Experiment("share", "", {"beta": SMALL}, {"smoke": 1}, {"smoke": 1})
+    whole = grids.Experiment("whole", "", {"beta": SMALL}, {"smoke": 1})
+    both = [*whole.runs("smoke"), *share.runs("smoke")]
+    for order in (both[::-1], both):
+        (task,) = runner._one_by_one(order)
+        assert [one.episodes for (one,) in task] == [1, 2]
+    runner.finish(order, Effort(jobs=1))
+    assert all(runner.done(one) for one in order) and len(trained()) == 1
+    assert not list(paths.store().rglob("first-*"))
+
+
+def test_a_bar_tells_how_much_of_the_work_is_done():
+    runs = [*ONE.runs("smoke"), *SWEEP.runs("smoke")[-2:]]
+    bar = runner._Bar(runs, show=False)
+    assert bar._done() == 0
+    store.get(runs[0].config, 1)
+    training, measuring = runner._costs(runs[0])
+    whole = sum(runner.cost(one) for one in runs)
+    assert bar._done() == pytest.approx(100 * training / 2 / whole)
+    store.get(runs[0].config)
+    assert bar._done() == pytest.approx(100 * training / whole) and measuring > 0
+    runner.finish(runs, Effort(jobs=1))
+    assert bar._done() == pytest.approx(100)
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from dtlib.experiments import datasets, grids
+from dtlib.runtime import paths
+paths.results = lambda: Path(sys.argv[1])
+small = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 40}
+axes = grids.find("fig10").axes
+one = grids.Experiment("one", "", {"beta": small}, {"smoke": 2}, axes=axes)
+datasets.write(one, "smoke")
+"""
+
+
+def start(results, store_place):
+    environment = os.environ | {"DTLIB_STORE": str(store_place)}
+    command = [sys.executable, "-c", COMMAND, str(results)]
+    return subprocess.Popen(command, env=environment, start_new_session=True)
+
+
+def test_killed_and_restarted_gives_the_same_bytes(tmp_path):
+    """Five times SIGKILL for the whole group of processes, at other moments each time."""
+    assert start(tmp_path / "calm", tmp_path / "a").wait() == 0
+    survived = 0
+    for seconds in (2.5, 3.0, 3.4, 3.8, 4.3):
+        process = start(tmp_path / "stormy", tmp_path / "b")
+        time.sleep(seconds)
+        survived += process.poll() is not None
+        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        process.wait()
+    assert survived < 5
+    assert start(tmp_path / "stormy", tmp_path / "b").wait() == 0
+    calm, stormy = (
+        (tmp_path / one / "smoke/one/data.csv").read_bytes() for one in ("calm", "stormy")
+    )
+    assert calm == stormy
+
+
+def test_two_runners_share_the_work(tmp_path):
+    processes = [start(tmp_path / f"results{n}", tmp_path / "both") for n in range(2)]
+    assert [one.wait() for one in processes] == [0, 0]
+    one, two = ((tmp_path / f"results{n}/smoke/one/data.csv").read_bytes() for n in range(2))
+    assert one == two
+    assert not [path for path in (tmp_path / "both").rglob("*") if "damaged" in path.name]
+
+
+def test_a_run_in_other_hands_is_left_to_them():
+    (planned, *_) = ONE.runs("smoke")
+    with store.locked([store.folder(planned.config)]):
+        assert runner._work([[planned]], "cpu", str(paths.store()), False) == "busy"
+    assert runner._work([[planned]], "cpu", str(paths.store()), False) == ""
+
+
+def test_damaged_measurements_are_named_and_made_anew(capsys):
+    table = datasets.collect(ONE, ONE.runs("smoke"))["data.csv"]
+    files = sorted(paths.store().glob("*/*/*-worlds.csv"))
+    files[0].write_text(files[0].read_text().replace("0.", "1.", 1))
+    files[1].write_bytes(files[1].read_bytes()[:-20])
+    again = datasets.collect(ONE, ONE.runs("smoke"))["data.csv"]
+    pd.testing.assert_frame_equal(table, again)
+    said = capsys.readouterr().err
+    for file in files:
+        assert f"{file}: damaged; kept as {file.name}.damaged0" in said
+        assert file.with_name(f"{file.name}.damaged0").exists()
+
+
+def test_status_tells_done_begun_missing_and_failed(monkeypatch):
+    runs = ONE.runs("smoke", 2)
+
+    def counts():
+        row = status.status([ONE], "smoke", 2).iloc[0]
+        return [row[name] for name in ("runs", "done", "begun", "missing", "failed", "in results")]
+
+    assert counts() == [4, 0, 0, 4, 0, 0]
+    store.get(runs[0].config, 1)
+    assert counts() == [4, 0, 1, 3, 0, 0]
+
+    def fails(config, *others):
+        raise FileError(f"no room for seed {config.seed}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "evaluation", fails)
+        with pytest.raises(ConfigError, match="4 of 4 runs failed, the first with: FileError: no"):
+            runner.finish(runs, Effort(jobs=1))
+    assert counts() == [4, 0, 0, 0, 4, 0]
+    lines = list(status.failures([ONE], "smoke", 2))
+    assert lines[1] == "one: beta at request_prob = 0.3, seed 1: FileError: no room for seed 1"
+    datasets.write(ONE, "smoke", 2)
+    assert counts() == [4, 4, 0, 0, 0, 4]

@@ -1,0 +1,116 @@
+"""The store: one folder per content, finished runs are loaded, damaged ones are set aside."""
+
+import json
+
+import pytest
+
+from dtlib import TrainConfig
+from dtlib.experiments import datasets, store
+from dtlib.experiments.experiment import Planned
+from dtlib.runtime.errors import FileError
+from dtlib.training.loop import CHECKPOINT
+
+TINY = TrainConfig.from_preset("smoke", episodes=2, env={"num_users": 3, "num_bs": 2})
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+
+
+def test_key_is_content():
+    assert store.key(TINY) == store.key(TINY.replace())
+    others = [TINY.replace(seed=1), TINY.replace(env={"request_prob": 0.4}), TINY.replace(clip=0.1)]
+    assert len({store.key(one) for one in [TINY, *others]}) == 4
+
+
+def test_key_changes_with_the_code(monkeypatch):
+    before = store.key(TINY)
+    monkeypatch.setattr(store, "RESULTS_VERSION", -1)
+    assert store.key(TINY) != before
+
+
+def test_finished_runs_are_not_trained_again():
+    assert store.episodes_done(TINY) == 0
+    run = store.get(TINY)
+    assert store.episodes_done(TINY) == 2
+    stamp = (store.folder(TINY) / CHECKPOINT).stat().st_mtime_ns
+    assert store.get(TINY).history.equals(run.history)
+    assert (store.folder(TINY) / CHECKPOINT).stat().st_mtime_ns == stamp
+
+
+def test_a_run_that_went_further_is_not_taken_for_a_shorter_one():
+    """Whatever the order in which experiments ask for more and for fewer episodes of a run."""
+    longer = TINY.replace(episodes=3)
+    short = store.get(longer, 1).policies.users.flat.clone()
+    first = store.evaluation(longer, 1, worlds=1).worlds
+    whole = store.get(longer)
+    assert not whole.policies.users.flat.equal(short)
+
+    for one in store.folder(longer).glob("1-*"):
+        one.unlink()
+    again = store.get(longer, 1)
+    assert len(again.history) == 1 and again.policies.users.flat.equal(short)
+    assert store.evaluation(longer, 1, worlds=1).worlds.equals(first)
+    assert len(store.history(longer, 2)) == 2 and store.episodes_done(longer) == 3
+    assert store.get(longer).policies.users.flat.equal(whole.policies.users.flat)
+
+
+def test_what_is_there_before_learning_is_not_taken_for_the_whole_run():
+    before = store.evaluation(TINY, 0, worlds=1).worlds
+    after = store.evaluation(TINY, worlds=1).worlds
+    assert store.episodes_done(TINY) == 2 and not after.equals(before)
+    assert store.evaluation(TINY, 0, worlds=1).worlds.equals(before)
+
+
+def test_damaged_run_is_set_aside():
+    run = store.get(TINY)
+    checkpoint = store.folder(TINY) / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
+    again = store.get(TINY)
+    assert again.history["reward_global"].equals(run.history["reward_global"])
+    names = {one.name for one in store.folder(TINY).parent.iterdir() if one.is_dir()}
+    assert names == {store.folder(TINY).name, f"{store.folder(TINY).name}.damaged0"}
+
+
+def test_where_a_run_was_trained(monkeypatch):
+    """It says so itself: what trained it, not what reads it later."""
+    assert store.origin().keys() == {"commit", "torch", "processor"} and store.made_by(TINY) == {}
+    here = {"commit": "abc", "torch": "2.0", "processor": "one"}
+    monkeypatch.setattr(store, "origin", lambda: here)
+    store.get(TINY, 1)
+    assert store.made_by(TINY) == here and store.made_by(TINY.replace(seed=1)) == {}
+    monkeypatch.setattr(store, "origin", lambda: here | {"commit": "def"})
+    store.get(TINY)
+    store.get(TINY)
+    assert store.made_by(TINY) == here, "by whom it was begun"
+
+    place = store.folder(TINY) / store.ORIGIN
+    place.write_text("not JSON")
+    assert store.made_by(TINY) == {}
+    place.unlink()
+    store.get(TINY)
+    assert store.made_by(TINY) == {}, "of a run that was only read nothing is known"
+    checkpoint = store.folder(TINY) / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
+    store.get(TINY)
+    assert store.made_by(TINY)["commit"] == "def", "trained anew"
+
+
+def test_a_manifest_says_where_each_run_was_trained(monkeypatch):
+    (planned,) = [Planned("tiny", TINY, 2)]
+    store.get(TINY)
+    place = store.folder(TINY) / store.ORIGIN
+    place.write_text(json.dumps({"commit": "abc", "torch": "2.0", "processor": "one"}))
+    facts = datasets._facts(planned)
+    assert (facts["commit"], facts["torch"], facts["processor"]) == ("abc", "2.0", "one")
+    assert facts["sha256"] == store.key(TINY)
+    place.unlink()
+    assert not {"commit", "torch", "processor"} & datasets._facts(planned).keys()
+
+
+def test_store_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "file"))
+    with pytest.raises(FileError, match="cannot be written"):
+        store.get(TINY)

@@ -1,0 +1,164 @@
+"""Figures: the curves show the data they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from dtlib.report import figures
+
+
+@pytest.fixture
+def data():
+    slots = np.arange(1, 21) * 1000
+    parts = []
+    for algorithm in ("beta-happo", "maddpg"):
+        for seed in range(3):
+            columns = {
+                "figure": "fig04_06", "algorithm": algorithm, "variant": algorithm, "seed": seed,
+                "x": slots, "reward_global": -1 / slots + seed, "reward_centre": -0.5,
+                "energy_per_user_slot_j": 1e-3 * (seed + 1),
+            }  # fmt: skip
+            parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_convergence(data):
+    figure = figures.convergence(data)
+    assert [ax.get_title(loc="center") or ax.get_title(loc="left") for ax in figure.axes] == [
+        "Fig. 4",
+        "Fig. 5",
+        "Fig. 6",
+    ]
+    assert "time slots" in figure.axes[-1].get_xlabel()
+    assert all(ax.get_ylabel() for ax in figure.axes)
+    energy = figure.axes[2]
+    means = [line.get_ydata() for line in energy.lines if len(line.get_ydata()) == 20]
+    assert any(np.allclose(values, 2.0) for values in means), "mean of 1, 2 and 3 mJ"
+    assert len(figure.axes[1].get_legend().get_texts()) == 2
+    assert [ax.get_yscale() for ax in figure.axes] == ["linear", "linear", "linear"]
+    plt.close(figure)
+
+
+def test_save(data, tmp_path):
+    files = figures.save("fig04_06", data, tmp_path / "quick")
+    assert {file.name for file in files} == {"fig04_06.png", "fig04_06.svg"}
+    assert all(file.stat().st_size > 5000 for file in files)
+
+
+def swept(figure, axes):
+    rows = [
+        {"figure": figure, "algorithm": a, "seed": s, "x": next(iter(at.values())), **at,
+         "energy_per_user_slot_j": 1e-3 * (1 + s) * at[next(iter(at))],
+         "failure_ratio_requests": np.nan if a == "genie" else 0.25}
+        for a in ("beta-happo", "maddpg", "genie") for s in range(1 if a == "genie" else 3)
+        for at in axes
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("name", figures.SWEEPS)
+def test_sweep(name):
+    data = swept(name, [{"num_users": k} for k in (10, 20, 40)])
+    figure = figures.sweep(data)
+    energy, failures = figure.axes
+    lines = {line.get_label(): line for line in energy.lines}
+    assert list(lines["Beta-HAPPO"].get_xdata()) == [10, 20, 40]
+    assert np.allclose(lines["Beta-HAPPO"].get_ydata(), [20, 40, 80]), "mean of seeds, mJ"
+    assert np.allclose(lines["genie bound"].get_ydata(), [10, 20, 40])
+    assert "genie bound" not in {line.get_label() for line in failures.lines}
+    assert {25.0} == {y for line in failures.lines for y in line.get_ydata()}
+    assert energy.get_yscale() == "log" and energy.get_ylabel().endswith("(mJ)")
+    single = [line for line in energy.lines if line.get_label().startswith("_")]
+    assert len(single) == 2 and len(single[0].get_xdata()) == 9
+    assert len(energy.collections) == 3, "intervals"
+    assert len(figure.legends[0].get_texts()) == 3
+    plt.close(figure)
+
+
+def test_fig_12_draws_failures_of_learner_and_rule():
+    data = swept("fig12", [{"control_factor": eta} for eta in (0.7, 1.3)])
+    data = data.replace("maddpg", "power-on-demand")
+    energy, failures = figures.DRAW["fig12"](data).axes
+    assert "power on demand" in {line.get_label() for line in energy.lines}
+    labels = {line.get_label() for line in failures.lines if len(line.get_xdata()) == 2}
+    assert labels == {"Beta-HAPPO", "power on demand"}
+    plt.close("all")
+
+
+def test_data_size_has_a_column_for_each_reading():
+    sizes, widths = (2e4, 3e4, 2e5, 3e5), (8e6, 12e6)
+    axes = [{"data_bits_max": d, "bandwidth_hz": b} for d in sizes for b in widths]
+    data = swept("fig11", axes).replace("maddpg", "channel-inversion")
+    data.loc[(data["algorithm"] == "genie") & (data["x"] == 3e5), "energy_per_user_slot_j"] = np.inf
+    figure = figures.data_size(data)
+    lines = [line for line in figure.axes[0].lines if not line.get_label().startswith("_")]
+    assert [line.get_label() for line in lines] == [
+        "Beta-HAPPO, B = 8 MHz", "Beta-HAPPO, B = 12 MHz",
+        "channel inversion", "genie bound",
+    ]  # fmt: skip
+    assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 4
+    assert lines[1].get_color() == lines[2].get_color() != lines[0].get_color()
+    printed = [line for line in figure.axes[1].lines if not line.get_label().startswith("_")]
+    assert list(printed[0].get_xdata()) == [200, 300]
+    plt.close(figure)
+    bound = [line for line in figure.axes[1].lines if line.get_label() == "genie bound"]
+    assert list(bound[0].get_xdata()) == [200], "an infinite bound is not drawn"
+    alone = figures.data_size(swept("fig11", axes[:4]).replace("maddpg", "channel-inversion"))
+    assert [ax.get_title(loc="left") for ax in alone.axes] == ["Fig. 11 in Kb", ""]
+    plt.close(alone)
+
+
+def test_numbers_are_means_over_seeds():
+    table = figures.numbers(swept("fig10", [{"request_prob": p} for p in (0.2, 0.4)]))
+    assert table.loc[("energy (mJ)", 0.4), "Beta-HAPPO"] == "0.8"
+    assert table.loc[(figures.FAILED, 0.2), "genie bound"] == ""
+    assert set(table.loc[figures.FAILED, 0.2]) == {"25", ""}
+    assert table.index.names == [None, "request probability λ"]
+
+
+def test_scoreboard_shows_whole_sentences():
+    text = figures.scoreboard("Fig. 7").to_html()
+    assert (
+        "Energy rises with the number of users." in text and "…" not in text and "..." not in text
+    )
+    assert "Fig. 8" not in text and "(n = " in text
+    assert text == figures.scoreboard("Fig. 7").to_html(), "the same page at each build"
+    counts = figures.claims.verdicts()["verdict"].value_counts()
+    for verdict, count in counts.items():
+        assert figures.scoreboard(only=verdict).to_html().count(f"{verdict}</td>") == count
+    assert set(figures.VERDICTS) >= set(counts.index)
+
+
+def test_a_bound_is_drawn_at_its_threshold():
+    others = pd.DataFrame(
+        {"policy": "genie bound", "threshold": [0.0, 0.1, 0.2],
+         "energy_per_user_slot_j": [np.inf, 5e-5, 2e-5], "failure_ratio_slots": np.nan}
+    )  # fmt: skip
+    learners = pd.DataFrame(
+        {"algorithm": ["maddpg"], "control_factor": [1.0], "failure_ratio_slots": [0.1],
+         "energy_per_user_slot_j": [1e-4]}
+    )  # fmt: skip
+    figure = figures.tradeoff(learners, others)
+    (bound,) = [one for one in figure.axes[0].lines if one.get_label() == "genie bound"]
+    assert np.allclose(bound.get_xdata()[1:], [10, 20])
+    assert np.allclose(bound.get_ydata()[1:], [0.05, 0.02])
+    assert np.isfinite(figure.axes[0].get_ylim()).all()
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+def test_readings_are_drawn_beside_the_papers_numbers():
+    rows = pd.DataFrame(
+        [
+            {"reading": reading, "rule": rule, "axis": axis, "x": x, "failure_ratio_requests": 0.5}
+            for reading in ("slices", "served") for rule in ("always sends", "gives up")
+            for axis, x in (("K", 25), ("K", 58), ("B", 8e6))
+        ]
+    )  # fmt: skip
+    (ax,) = figures.readings(rows, ["slices", "served"], "gives up").axes
+    lines = {line.get_label(): line for line in ax.lines}
+    assert list(lines["slices"].get_xdata()) == [25, 58]
+    assert list(lines["slices"].get_ydata()) == [50, 50]
+    assert list(lines["the paper"].get_ydata()) == [0, 100]
+    plt.close("all")

@@ -1,0 +1,63 @@
+"""The floors of ``dtlib``: the contract names all that there is, and the picture shows it."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+pytest.importorskip("sphinx")
+
+
+@pytest.fixture(scope="module")
+def floors():
+    """The extension of the book that draws them."""
+    spec = importlib.util.spec_from_file_location("floors", ROOT / "book" / "_ext" / "floors.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_folder_has_a_floor(floors):
+    named = [name for floor in floors.layers() for name in floor]
+    there = {p.stem for p in (ROOT / "dtlib").iterdir() if p.suffix == ".py" or p.is_dir()}
+    assert len(named) == len(set(named))
+    assert set(named) == there - {"__init__", "__pycache__"}
+
+
+def test_imports_lead_down(floors):
+    order = {name: place for place, floor in enumerate(floors.layers()) for name in floor}
+    pairs = [(name, other) for name in order for other in floors.imports(name)]
+    assert pairs
+    assert all(order[name] < order[other] for name, other in pairs)
+
+
+def test_the_front_leads_nowhere_else(floors):
+    for name in floors.FRONT:
+        assert floors.imports(name) <= {*floors.FRONT, "kernels", "runtime"}, name
+
+
+def test_the_picture_shows_every_import(floors):
+    tree = ElementTree.fromstring(floors.picture())
+    space = "{http://www.w3.org/2000/svg}"
+    titles = {one.text for one in tree.iter(f"{space}title")}
+    names = [name for floor in floors.layers() for name in floor]
+    assert titles == {f"{one} imports {two}" for one in names for two in floors.imports(one)}
+    shown = {one.text.rstrip("/") for one in tree.iter(f"{space}tspan") if one.get("font-weight")}
+    assert shown == set(names)
+
+
+def test_imports_inside_functions_count(floors, tmp_path):
+    (tmp_path / "dtlib" / "one").mkdir(parents=True)
+    text = """
+def f():
+    from dtlib.model import world
+    import dtlib.runtime.seeds
+
+from dtlib import cli
+"""
+    (tmp_path / "dtlib" / "one" / "a.py").write_text(text, encoding="utf-8")
+    assert floors.imports("one", tmp_path) == {"model", "runtime", "cli"}
