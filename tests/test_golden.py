@@ -20,9 +20,9 @@ GOLDEN = {
     },
     "section-v": {
         "beta-happo": [1.04744, -1.1003, 0.0007756016, 0.1836735],
-        "gaussian-happo": [-111.5745, -2.004005, 0.0003286967, 0.7653061],
+        "gaussian-happo": [-165.3558, -2.103406, 0.0002247469, 0.844898],
         "beta-mappo": [1.965469, -1.064498, 0.0007619776, 0.1693878],
-        "maddpg": [0.8360059, -1.111434, 0.0005982743, 0.3562232],
+        "maddpg": [1.022585, -1.093884, 0.0006074874, 0.2961373],
     },
 }
 """Last episode of the smoke preset, seed 0: METRICS by network and algorithm, and as published.

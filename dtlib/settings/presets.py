@@ -24,7 +24,7 @@ COMPANION: dict[str, Any] = {
     "episodes": 300,
 }
 """What makes the algorithms learn within a small budget, each measured by taking it back (page
-"What companion changes"); the same for all four, but for ``OFF_POLICY``."""
+"What companion changes"); the same for all four, but for ``FOUND``."""
 
 SMOKE: dict[str, Any] = {
     "env": {"num_users": 6, "num_bs": 3, "frame_slots": 20, "frames": 4, "migration_slots": 2},
@@ -87,26 +87,32 @@ _THERE: dict[str, dict[str, Any]] = {
     "paper": WORK_CONSERVING,
 }
 
-_FOUND: dict[str, Any] = {
-    "learning_rate": 1e-3, "replay_slots": 30_000, "noise_variance": 0.05,
+FOUND: dict[str, dict[str, dict[str, Any]]] = {
+    "section-v": {
+        "gaussian-happo": {"learning_rate": 1e-3, "epochs": 5},
+        "maddpg": {"replay_slots": 30_000, "updates_per_frame": 2},
+    },
+    "work-conserving": {
+        "maddpg": {
+            "learning_rate": 1e-3, "replay_slots": 30_000, "noise_variance": 0.05,
+            "silent_below": 0.0,
+        },
+    },
 }  # fmt: skip
-OFF_POLICY: dict[str, dict[str, Any]] = {
-    "section-v": _FOUND | {"updates_per_frame": 2},
-    "work-conserving": _FOUND | {"silent_below": 0.0},
-}
-"""What MADDPG has otherwise, by network. In the work-conserving one it was found best among values
-that were tried; Section V's takes it over, with fewer updates a frame for as many an episode."""
+"""What an algorithm has otherwise than the rest, by network, but for the preset ``paper``. In
+Section V's, the search chose it from as many tries for each (page "What the companion learns")."""
 PRINTED: dict[str, dict[str, Any]] = {
     "section-v": {"replay_slots": 30_000, "updates_per_frame": 25},
     "work-conserving": {"learning_rate": 1e-3, "replay_slots": 30_000, "silent_below": 0.0},
 }
-"""What it has in the preset ``paper``, beside Table I's noise: Table I's rate and Rp updates in a
-frame; in the work-conserving network a rate of its own and ten updates."""
+"""What MADDPG has in the preset ``paper``, beside Table I's noise: Table I's rate and Rp updates
+in a frame; in the work-conserving network a rate of its own and ten updates."""
 
 
 def preset_of(name: str, algorithm: str = "", network: str = NETWORKS[0]) -> dict[str, Any]:
     """Return what a preset has otherwise than the paper's defaults, for an algorithm."""
     values = (PRESETS if network == NETWORKS[0] else _THERE)[name]
-    if algorithm != "maddpg":
-        return values
-    return merge(values, (PRINTED if name == "paper" else OFF_POLICY)[network])
+    if name == "paper":
+        return merge(values, PRINTED[network] if algorithm == "maddpg" else {})
+    own = FOUND[network].get(algorithm, {})
+    return merge(values, own, SMOKE if name == "smoke" else {})

@@ -9,7 +9,7 @@ from dtlib import TrainConfig
 from dtlib.experiments import datasets, grids, search
 from dtlib.experiments.experiment import LEARNERS
 
-SEARCH = grids.find("search")
+SEARCH, FINAL = grids.find("search"), grids.find("finalists")
 
 
 def test_every_learner_tries_as_many_settings_and_its_own_is_among_them():
@@ -20,6 +20,21 @@ def test_every_learner_tries_as_many_settings_and_its_own_is_among_them():
         mine = [one.config for one in runs if one.algorithm == name]
         assert TrainConfig.from_preset("companion", algorithm=name) in mine
         assert len({search.label(one) for one in search.grid(name)}) == len(mine)
+
+
+def test_the_companion_has_what_the_second_round_chose():
+    """By the rule, from the committed tables of both rounds."""
+    last = datasets.committed(FINAL, FINAL.runs("companion"), "companion", "tuning.csv")
+    first = datasets.committed(SEARCH, SEARCH.runs("companion"), "companion", "tuning.csv")
+    for table, names in ((first, search.FINALISTS), (last, search.FINALISTS)):
+        ranked = search.ranked(table)
+        chosen = [variant for _, variant in ranked.index[ranked["chosen"]]]
+        assert len(chosen) == len(LEARNERS) and {*chosen} <= {*names}
+    for variant in chosen:
+        tried = grids.TRIED[variant]
+        assert TrainConfig.from_preset("companion", **tried) == TrainConfig.from_preset(
+            "companion", algorithm=tried["algorithm"]
+        )
 
 
 def test_it_looks_at_tuning_worlds_alone():

@@ -11,11 +11,12 @@ from dtlib.cli import main
 from dtlib.experiments import comparison, grids, store
 from dtlib.settings.base import YOUNGER
 from dtlib.settings.presets import (
+    FOUND,
     LEARNT_THERE,
     NETWORKS,
-    OFF_POLICY,
     PRESETS,
     PRINTED,
+    SMOKE,
     WORK_CONSERVING,
     merge,
     preset_of,
@@ -80,10 +81,13 @@ def test_what_learners_have_in_each_network():
     assert preset_of("paper", network=OLD) == WORK_CONSERVING and not preset_of("paper")
     for network in NETWORKS:
         for preset in PRESETS:
-            own = (PRINTED if preset == "paper" else OFF_POLICY)[network]
-            run = TrainConfig.from_preset(preset, network, algorithm="maddpg")
-            for name, value in own.items():
-                assert getattr(run, name) == value, name
+            own = {"maddpg": PRINTED[network]} if preset == "paper" else FOUND[network]
+            for algorithm, settings in own.items():
+                run = TrainConfig.from_preset(preset, network, algorithm=algorithm)
+                for name, value in settings.items():
+                    assert getattr(run, name) == (SMOKE if preset == "smoke" else {}).get(
+                        name, value
+                    )
     printed = TrainConfig.from_preset("paper", algorithm="maddpg")
     assert (printed.learning_rate, printed.noise_variance) == (1e-4, 0.5), "as Table I has it"
     assert printed.updates_per_frame == printed.epochs == 25
