@@ -50,9 +50,10 @@ test: lint  ## lint, tests, every notebook, the strict build of the book, the bo
 smoke: install  ## every notebook once with other parameters and tiny runs, from empty stores
 	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/notebooks -k other_parameters
 
-lint: install  ## ruff: rules and formatting; floors: who may import whom
+lint: install  ## ruff: rules and formatting; mypy: types; floors: who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 bench: install  ## measure again what the book claims about speed, into results/benchmarks
@@ -73,7 +74,7 @@ lock:  ## resolve the newest allowed dependencies again and rewrite requirements
 	@rm -rf _build/lock
 
 clean:  ## remove the book and caches; .venv and trained runs stay
-	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 $(STAMP):

@@ -131,11 +131,11 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self.state_space = _box(_state_low(config))
         self._generator = np.random.default_rng(0)
 
-    def observation_space(self, agent: str) -> Space:
+    def observation_space(self, agent: str) -> Space[Any]:
         """Return an agent's observation space, float32 and bounded: always the same object."""
         return self.observation_spaces[agent]
 
-    def action_space(self, agent: str) -> Space:
+    def action_space(self, agent: str) -> Space[Any]:
         """Return an agent's action space: always the same object."""
         return self.action_spaces[agent]
 
@@ -168,7 +168,15 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self._look()
         return self._observations(), {agent: {} for agent in self.agents}
 
-    def step(self, actions: Mapping[str, np.ndarray]) -> tuple[dict, dict, dict, dict, dict]:
+    def step(
+        self, actions: Mapping[str, np.ndarray]
+    ) -> tuple[
+        dict[str, np.ndarray],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
         """Play one slot.
 
         Args:
@@ -330,17 +338,16 @@ def _short(value: Any) -> str:
 
 
 def _box(low: Sequence[float]) -> Box:
-    low = np.asarray(low, dtype=np.float32)
-    return Box(low, np.full_like(low, TOP), dtype=np.float32)
+    return Box(np.array(low, dtype=np.float32), TOP, dtype=np.float32)
 
 
-def _observation_spaces(env: EnvConfig) -> dict[str, Space]:
+def _observation_spaces(env: EnvConfig) -> dict[str, Space[Any]]:
     """Lower bounds in the layout of ``observations.py``: −1 for positions, else 0."""
     users, sites = env.num_users, [-1] * (2 * env.num_bs)
     user = [0, *sites, -1, -1, 0, 0, 0]
     asking = [-1, -1, 0, 0, 0] * users
     station = [0, *sites, *[0] * (users * (2 + env.num_bs)), *asking]
-    spaces: dict[str, Space] = {name: _box(user) for name in user_names(env)}
+    spaces: dict[str, Space[Any]] = {name: _box(user) for name in user_names(env)}
     spaces |= {name: _box(station) for name in station_names(env)}
     return spaces | {CENTRE: _box(_centre_low(env))}
 
@@ -356,9 +363,9 @@ def _state_low(env: EnvConfig) -> list[int]:
     return [*centre[: -2 * users], *lives, *places, *requests]
 
 
-def _action_spaces(env: EnvConfig) -> dict[str, Space]:
+def _action_spaces(env: EnvConfig) -> dict[str, Space[Any]]:
     weights = (2 * env.num_users,)
-    spaces: dict[str, Space] = {name: Box(0, 1, (1,), np.float32) for name in user_names(env)}
+    spaces: dict[str, Space[Any]] = {name: Box(0, 1, (1,), np.float32) for name in user_names(env)}
     spaces |= {name: Box(0, 1, weights, np.float32) for name in station_names(env)}
     return spaces | {CENTRE: MultiDiscrete([env.num_bs] * env.num_users)}
 
@@ -385,8 +392,10 @@ def draw(world: World, deployment: torch.Tensor, env: EnvConfig, slot: int) -> n
         axes.plot(*ends.T, color=colours[server[user]], lw=0.8, ls=":", zorder=1)
     own = np.array(colours)[nearest]
     fill = np.where(world.request[0, 0].numpy(), own, "white")
-    axes.scatter(*users.T, s=28, c=fill, edgecolors=own, zorder=2)
-    axes.scatter(*sites.T, s=110, c=colours, marker="s", edgecolors="black", zorder=3)
+    axes.scatter(users[:, 0], users[:, 1], s=28, c=fill, edgecolors=own, zorder=2)
+    axes.scatter(
+        sites[:, 0], sites[:, 1], s=110, c=colours, marker="s", edgecolors="black", zorder=3
+    )
     axes.set_title(f"slot {slot} of {env.slots}, frame {slot // env.frame_slots}", fontsize=10)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

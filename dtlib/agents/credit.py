@@ -84,11 +84,12 @@ def difference_reward(
     slot, user = sending.flatten(0, 1).nonzero(as_tuple=True)
     result = torch.zeros_like(flat[0])
     for n, k in zip(slot.split(CHUNK), user.split(CHUNK), strict=True):
-        result[n, k] = _gain(gain[n, k], k, *(array[n] for array in flat), env)
+        result[n, k] = _gain(env, gain[n, k], k, *(array[n] for array in flat))
     return result.view_as(power)
 
 
 def _gain(
+    env: EnvConfig,
     gain: Tensor,
     user: Tensor,
     power: Tensor,
@@ -104,11 +105,11 @@ def _gain(
     queue: Tensor,
     reward: Tensor,
     association: Tensor,
-    env: EnvConfig,
 ) -> Tensor:
     """Difference rewards of P transmissions, [P]: arrays are of their slots, [P, K].
 
     Args:
+        env: the network.
         gain: [P, M], of the transmitting user to each base station.
         user: [P], int, who transmits.
         power: W, with what follows from it: signal at the own base station and others', W.

@@ -60,6 +60,7 @@ def power_watts(
     decades = train.power_range_db / 10
     if train.power_action == "decibel":
         return env.max_power_w * 10 ** ((unit - 1) * decades)
+    assert distance is not None
     silent = train.silent_below
     if train.chooses_silence:
         level = (10 ** ((unit - 1) * decades)).masked_fill(silence, 0)
@@ -250,9 +251,8 @@ class Policies:
         """
         shape = mask.shape
         if generators is None or len(generators) < len(obs):
-            obs, mask, bar = (
-                one if one is None else one.flatten(0, 1)[None] for one in (obs, mask, bar)
-            )
+            obs, mask = (one.flatten(0, 1)[None] for one in (obs, mask))
+            bar = bar if bar is None else bar.flatten(0, 1)[None]
         result, mean = obs.new_zeros(mask.shape), obs.new_zeros(mask.shape)
         for replica, agent in product(range(mask.shape[0]), range(stack.count)):
             slot, column = mask[replica, :, agent].nonzero(as_tuple=True)
@@ -318,7 +318,7 @@ def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) ->
     if head == "deterministic":
         return (1 + torch.tanh(raw[0])) / 2
     if head != "beta":
-        return gaussian_parameters(*raw, head == "original-gaussian")[0]
+        return gaussian_parameters(*raw, original=head == "original-gaussian")[0]
     one, two = map(beta_parameters, raw)
     return one / (one + two)
 
@@ -342,5 +342,7 @@ def sample(
         std = torch.full_like(unit, noise_variance**0.5 / 2)
         return sample_gaussian(unit, std, generator).clamp_(0, 1)
     if head != "beta":
-        return sample_gaussian(*gaussian_parameters(*raw, head == "original-gaussian"), generator)
-    return sample_beta(*map(beta_parameters, raw), generator)
+        mean, std = gaussian_parameters(*raw, original=head == "original-gaussian")
+        return sample_gaussian(mean, std, generator)
+    one, two = map(beta_parameters, raw)
+    return sample_beta(one, two, generator)

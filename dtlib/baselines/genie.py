@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -144,7 +144,7 @@ class _Slots:
         return cls(served, bits, deadline.double(), *radio, (cpu, wire), env)
 
     def pick(self, index: Tensor) -> _Slots:
-        def some(record):
+        def some(record: _Slots | _Resource) -> dict[str, Any]:
             return {k: v[index] if isinstance(v, Tensor) else v for k, v in vars(record).items()}
 
         resources = tuple(_Resource(**some(one)) for one in self.resources)
@@ -277,7 +277,7 @@ def _descend(
 def _choose(mask: Tensor, one: _Point, other: _Point) -> _Point:
     """Slots of the first where the mask [S, 1] is set, of the second elsewhere."""
 
-    def pick(a, b):
+    def pick(a: Any, b: Any) -> Any:
         if isinstance(a, tuple):
             return tuple(map(pick, a, b))
         return torch.where(mask if a.dim() == 2 else mask[:, 0], a, b)
@@ -337,11 +337,11 @@ class Genie:
 
     def actions(self, deployment: Tensor, env: EnvConfig) -> Actions:
         """Return what :func:`dtlib.simulate` takes; nobody sends where not all can be served."""
-        weights = (
+        cpu, wired = (
             share.unsqueeze(-2).expand(-1, -1, env.num_bs, -1)
             for share in (self.cpu_share, self.wired_share)
         )
-        return Actions(torch.where(self.power.isfinite(), self.power, 0), *weights, deployment)
+        return Actions(torch.where(self.power.isfinite(), self.power, 0), cpu, wired, deployment)
 
 
 def genie(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> Genie:

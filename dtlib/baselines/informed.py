@@ -181,7 +181,8 @@ def decide(
         unit = mean_action(config.head, [forward(stack, flat, rows)]).clamp_min(LEAST_UNIT)
         units.append(unit.view(obs.shape[2], *obs.shape[:2], -1).permute(1, 2, 0, 3))
     power = power_watts(units[0].squeeze(-1), world.distance.amin(-1), env, config)
-    return power, *units[1].chunk(2, dim=-1)
+    cpu, wired = units[1].chunk(2, dim=-1)
+    return power, cpu, wired
 
 
 def _batches(env: EnvConfig, seed: int) -> Iterator[tuple[World, Tensor, Tensor]]:

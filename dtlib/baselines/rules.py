@@ -21,6 +21,7 @@ from dtlib.model.simulator import Actions, Carry, deploy, edge, initial_carry, s
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
+Shares = Literal["equal", "demand"]
 LEVELS: tuple[float, ...] = tuple(10 ** (db / 10) for db in range(-50, 31, 2))
 """Where :func:`tune` looks first: −50 to 30 dB, linear."""
 TOLERANCE = 1.01
@@ -120,7 +121,7 @@ class DemandInversion:
 
     margin: float
     """Received power over the noise, in multiples of :func:`demanded_sinr`, linear."""
-    cutoff_w: float = math.inf
+    cutoff_w: Tensor | float = math.inf
     """Users send if this power suffices, W; what they use is at most P_max."""
 
     def __call__(self, world: World, env: EnvConfig, draw: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ class Reference:
     power: Power
     deployment: Literal["nearest", "never", "random"] = "nearest"
     """The twin follows its user from frame to frame, stays where it is, or moves at random."""
-    shares: Literal["equal", "demand"] = "equal"
+    shares: Shares = "equal"
     """CPU and links are divided equally, or in proportion to cycles D C and bits D."""
     seed: int = 0
     """Of what is random, where no generators are given."""
@@ -254,7 +255,8 @@ class Result:
 
 def measure(policy: Reference, world: World) -> Result:
     """Return a policy's energy and failures; each replica is a whole episode, played by itself."""
-    energy, failed, asked, reward = 0.0, 0, 0, 0.0
+    energy, asked, reward = 0.0, 0.0, 0.0
+    failed = world.request.new_zeros(world.request.shape[-1], dtype=torch.int64)
     for replica in range(world.replicas):
         one = world.replica(replica)  # smaller arrays stay in the cache: faster than all at once
         outcome = simulate(one, policy.act(one), policy.env)

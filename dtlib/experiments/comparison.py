@@ -26,6 +26,7 @@ from dtlib.baselines.rules import (
     Inversion,
     RandomPower,
     Reference,
+    Shares,
     tune,
     tune_failures,
     tune_reward,
@@ -91,7 +92,7 @@ def families(env: EnvConfig) -> dict[str, Family]:
     """Return the reference policies that are tuned, by name."""
     far, loud = (1.0, 2 * env.area_m), (1e-9, env.max_power_w)
 
-    def power(rule: Callable[..., Any], shares: str = "equal") -> Callable[..., Reference]:
+    def power(rule: Callable[..., Any], shares: Shares = "equal") -> Callable[..., Reference]:
         return lambda *numbers: Reference(env, rule(*numbers), shares=shares)
 
     return {

@@ -139,7 +139,7 @@ def write(
 
 def _facts(planned: Planned) -> dict[str, Any]:
     """Return what a manifest says of a run."""
-    facts = {"run": planned.key, "variant": planned.variant}
+    facts: dict[str, Any] = {"run": planned.key, "variant": planned.variant}
     facts |= {"seed": planned.config.seed, "episodes": planned.episodes}
     if not planned.baseline:
         spent = store.history(planned.config, planned.episodes)[list(TIMINGS)]
@@ -227,6 +227,7 @@ def tables(
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
     effort: Effort = LOCALLY,
+    *,
     names: Sequence[str] | None = None,
 ) -> list[pd.DataFrame]:
     """Return an experiment's tables: rows that are committed, the others made or from the store.

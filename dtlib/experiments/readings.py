@@ -88,7 +88,9 @@ def _steps(metric: str, sign: int) -> Callable[[pd.DataFrame], bool]:
     return lambda rows: bool((sign * np.diff(rows[metric]) > 0).all())
 
 
-def _within(check: Callable[[pd.DataFrame], bool], low: float, high: float):
+def _within(
+    check: Callable[[pd.DataFrame], bool], low: float, high: float
+) -> Callable[[pd.DataFrame], bool]:
     return lambda rows: check(rows[(rows["x"] >= low) & (rows["x"] <= high)])
 
 
@@ -127,7 +129,9 @@ EFFORTS = {"smoke": Effort(1, 1, 0), "quick": Effort(5, 1, 1)}
 """Presets for which less is measured."""
 
 
-def measure_point(reading: str, rule: str, axis: str, number: int, effort: Effort) -> dict:
+def measure_point(
+    reading: str, rule: str, axis: str, number: int, effort: Effort
+) -> dict[str, Any]:
     """Return a row: a rule, tuned to fail least, at one point under one reading.
 
     Args:
@@ -149,7 +153,7 @@ def measure_point(reading: str, rule: str, axis: str, number: int, effort: Effor
     policy = policies[len(policies) // 2]
     if len(policies) > 1 and effort.tuning:
         levels, tuning = range(len(policies)), worlds("tuning", effort.tuning)
-        policy = tune_failures(policies.__getitem__, tuning, levels).policy
+        policy = tune_failures(lambda level: policies[int(level)], tuning, levels).policy
     world = worlds("held-out", effort.worlds)
     found = outcome_metrics(simulate(world, policy.act(world), env), env)
     if everybody:

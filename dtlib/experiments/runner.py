@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
@@ -89,14 +89,14 @@ def done(planned: Planned) -> bool:
 
 def _measured(planned: Planned, stream: str) -> bool:
     config, episodes = planned.config, planned.episodes
-    if stream == "calibrated":
+    if planned.target and stream == "calibrated":
         return store.calibrated_file(config, episodes, planned.target).is_file()
     return store.evaluated(config, episodes, stream, _worlds(planned, stream))
 
 
 def _measure(planned: Planned, stream: str) -> None:
     config, episodes = planned.config, planned.episodes
-    if stream == "calibrated":
+    if planned.target and stream == "calibrated":
         store.calibrated(config, episodes, planned.target)
     else:
         store.evaluation(config, episodes, stream, _worlds(planned, stream))
@@ -213,37 +213,27 @@ def _finish_batch(batch: Sequence[Planned], device: str, wait: bool) -> str:
     return ""
 
 
-class _backend(AbstractContextManager):  # noqa: N801
+@contextmanager
+def _backend(effort: Effort) -> Iterator[int]:
     """Where tasks run: local processes, or the workers of a Dask scheduler; gives their number."""
-
-    def __init__(self, effort: Effort) -> None:
-        self.effort, self.client, self.inner = effort, None, nullcontext()
-
-    def __enter__(self) -> int:
-        if not self.effort.scheduler:
-            return self.effort.jobs
-        address = self.effort.scheduler
-        try:
-            from distributed import Client
-        except ImportError:
-            raise ConfigError(
-                "scheduler: needs Dask, which `pip install dtlib[cluster]` installs"
-            ) from None
-        try:
-            self.client = Client(address, timeout="10s")
-        except (OSError, ValueError) as error:
-            line = str(error).splitlines()[0]
-            raise ConfigError(
-                f"scheduler = {address!r}: no Dask scheduler answers there ({line})"
-            ) from None
-        self.inner = parallel_config(backend="dask", wait_for_workers_timeout=60)
-        self.inner.__enter__()
-        return max(1, sum(self.client.nthreads().values()))
-
-    def __exit__(self, *error: object) -> None:
-        self.inner.__exit__(*error)
-        if self.client is not None:
-            self.client.close()
+    if not effort.scheduler:
+        yield effort.jobs
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ConfigError(
+            "scheduler: needs Dask, which `pip install dtlib[cluster]` installs"
+        ) from None
+    try:
+        client = Client(effort.scheduler, timeout="10s")
+    except (OSError, ValueError) as error:
+        line = str(error).splitlines()[0]
+        raise ConfigError(
+            f"scheduler = {effort.scheduler!r}: no Dask scheduler answers there ({line})"
+        ) from None
+    with closing(client), parallel_config(backend="dask", wait_for_workers_timeout=60):
+        yield max(1, sum(client.nthreads().values()))
 
 
 class _Bar:

@@ -253,9 +253,10 @@ def origin() -> dict[str, Any]:
     """Return what a single run's entry says of where it was trained."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        processor = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)[1]
-    except (OSError, TypeError):
-        processor = platform.machine()
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    processor = found[1] if found else platform.machine()
     return {"commit": _commit(), "torch": version("torch"), "processor": processor}
 
 

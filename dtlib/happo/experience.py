@@ -32,6 +32,9 @@ class Experience:
         self, config: TrainConfig, critic_of: Sequence[int], episodes: Sequence[Episode]
     ) -> None:
         self.config, self.critic_of, self.episodes = config, critic_of, episodes
+        head = config.head
+        assert head != "deterministic"  # MADDPG's
+        self.head: Head = head
 
     @property
     def states(self) -> list[Tensor]:
@@ -86,8 +89,8 @@ class Experience:
             scale(advantage[c].mT if by_user else advantage[c, 0])
             for c in self.critic_of[-config.env.num_bs - 1 :]
         ]
-        own = self._own(run, advantage)
-        own = [scale(own)] if config.shares_users else [scale(one) for one in own.unbind(-1)]
+        each = self._own(run, advantage)
+        own = [scale(each)] if config.shares_users else [scale(one) for one in each.unbind(-1)]
         episode = self.episodes[run]
         return [
             *self._users(episode.decision, own),
@@ -110,7 +113,7 @@ class Experience:
         return torch.stack([joint[c] for c in critics], dim=-1)
 
     def _users(self, decision: Decision, gains: Sequence[Tensor]) -> list[ActorData]:
-        head = self.config.head
+        head = self.head
         arrays = _data(decision.user_obs), _data(decision.power_unit), _data(decision.sending)
         if self.config.shares_users:
             return [_all_users(head, *arrays, gains[0])]
@@ -125,18 +128,16 @@ class Experience:
         mask = station_mask(world.association, decision.deployment, decision.served, env)
         obs, weight, mask = _data(decision.station_obs), _data(decision.weight_unit), _data(mask)
         return [
-            actor_data(
-                self.config.head, obs[:, m], weight[:, m], mask[:, m], gain, env.num_users
-            )
+            actor_data(self.head, obs[:, m], weight[:, m], mask[:, m], gain)
             for m, gain in enumerate(gains)
-        ]  # fmt: skip
+        ]
 
     def _centre(self, episode: Episode, gain: Tensor) -> ActorData:
         decision, users = episode.decision, self.config.env.num_users
         choice = _data(decision.actions.deployment)
         arrays = _data(decision.centre_obs), choice, _data(episode.world.request)
         if not self.config.twin_by_twin:
-            return actor_data("categorical", *arrays, gain, users)
+            return actor_data("categorical", *arrays, gain)
         by_twin = gain if gain.dim() == 2 else gain[:, None].expand(-1, users)
         return _all_users("categorical", *arrays, by_twin)
 

@@ -25,7 +25,7 @@ class Network(nn.Sequential):
     def __init__(self, stack: MLPStack, index: int, config: TrainConfig) -> None:
         layers: list[nn.Module] = []
         for weight, bias in zip(stack.weights, stack.biases, strict=True):
-            linear = nn.Linear(*weight[index].shape, dtype=weight.dtype)
+            linear = nn.Linear(weight.shape[1], weight.shape[2], dtype=weight.dtype)
             linear.load_state_dict({"weight": weight[index].mT, "bias": bias[index, 0]})
             layers += [linear, nn.ReLU() if config.activation == "relu" else nn.Tanh()]
         super().__init__(*layers[:-1])
@@ -45,8 +45,9 @@ class Critic:
 
     def __init__(self, network: Network) -> None:
         self.network, self.config = network, network.config
-        self.moments = torch.zeros(3, network[-1].out_features, dtype=network[-1].bias.dtype)
-        self.mean, self.std = 0, 1
+        self.weight, self.bias = list(network.parameters())[-2:]  # of the last layer
+        self.moments = torch.zeros(3, len(self.bias), dtype=self.bias.dtype)
+        self.mean, self.std = torch.zeros(()), torch.ones(())
 
     @torch.no_grad()
     def advantages(self, state: Tensor, reward: Tensor) -> Tensor:
@@ -62,9 +63,9 @@ class Critic:
         """Learn mean and deviation of returns; the last layer changes so that V does not."""
         self.moments.lerp_(torch.stack([returns**0, returns, returns**2]).mean((1, 2)), 0.1)
         mean, square = self.moments[1:] / self.moments[0]
-        std, last = (square - mean**2).clamp_min(1e-8).sqrt(), self.network[-1]
-        last.weight *= (self.std / std)[:, None]
-        last.bias.copy_((last.bias * self.std + self.mean - mean) / std)
+        std = (square - mean**2).clamp_min(1e-8).sqrt()
+        self.weight.mul_((self.std / std)[:, None])
+        self.bias.copy_((self.bias * self.std + self.mean - mean) / std)
         self.mean, self.std = mean, std
 
     def improve(self, state: Tensor, reward: Tensor) -> None:
@@ -88,7 +89,8 @@ class Actor:
         """Return the distribution of all actions, [n, D], from the network's output."""
         if not self.action.is_floating_point():  # the centre's
             return Categorical(logits=raw.unflatten(-1, (self.action.shape[-1], -1)))
-        return Beta(*(1 + nn.functional.softplus(raw)).chunk(2, dim=-1))
+        first, second = (1 + nn.functional.softplus(raw)).chunk(2, dim=-1)
+        return Beta(first, second)
 
     def look(self) -> tuple[Tensor, Tensor]:
         """Return log π(a | o; θ) and the entropy S(o), each [n], under θ as it stands."""

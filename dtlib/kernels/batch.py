@@ -20,7 +20,7 @@ from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
 
 Head = Literal["beta", "gaussian", "original-gaussian", "categorical"]
 Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
-TERMS = {
+TERMS: dict[Head, type[BetaTerms | GaussianTerms | CategoricalTerms]] = {
     "beta": BetaTerms,
     "gaussian": GaussianTerms,
     "original-gaussian": OriginalGaussianTerms,
@@ -63,7 +63,6 @@ def actor_data(
     value: Tensor,
     mask: Tensor,
     advantage: Tensor,
-    users: int | None = None,
 ) -> ActorData:
     """Collect one agent's rows and entries that count, in one run.
 
@@ -72,8 +71,8 @@ def actor_data(
         obs: [N, d].
         value: [N, D], its actions.
         mask: [N, D], bool, which of them had an effect.
-        advantage: [N], one ratio per slot; or [N, users], one per slot and user.
-        users: K, if the D numbers are one or several blocks of K, needed for ratios per user.
+        advantage: [N], one ratio per slot; or [N, K], one per slot and user, if the D numbers are
+            one or several blocks of K.
     """
     rows = mask.any(-1)
     slot_of_row = rows.nonzero().squeeze(-1)
@@ -82,7 +81,7 @@ def actor_data(
         group, slot = row, slot_of_row
         group_advantage = advantage[slot]
     else:
-        pairs, group = ((column % users) * len(obs) + row).unique(return_inverse=True)
+        pairs, group = ((column % advantage.shape[1]) * len(obs) + row).unique(return_inverse=True)
         slot = slot_of_row[pairs % len(obs)]
         group_advantage = advantage[slot, pairs // len(obs)]
     return ActorData(

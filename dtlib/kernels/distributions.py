@@ -32,7 +32,7 @@ ORIGINAL = 0.5
 
 
 def gaussian_parameters(
-    mean: Tensor, spread: Tensor, original: bool = False
+    mean: Tensor, spread: Tensor, *, original: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return mean and deviation of an unbounded action whose range is [0, 1].
 
@@ -128,7 +128,7 @@ class GaussianTerms:
     original = False
 
     def __init__(self, raw: Tensor, value: Tensor) -> None:
-        mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1], self.original)
+        mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1], original=self.original)
         self.score = (value - mean) / self.std
         self.log_std = self.std.log()
         self.log_prob = -0.5 * self.score**2 - self.log_std - 0.5 * log(2 * pi)
@@ -169,7 +169,9 @@ class GatedTerms:
         taken: [R, E], 1 where an action was taken, else 0.
     """
 
-    def __init__(self, inner: BetaTerms | GaussianTerms, logit: Tensor, taken: Tensor) -> None:
+    def __init__(
+        self, inner: BetaTerms | GaussianTerms | CategoricalTerms, logit: Tensor, taken: Tensor
+    ) -> None:
         self.inner, self.logit, self.taken = inner, logit, taken
         self.log_prob = inner.log_prob * taken - softplus((1 - 2 * taken) * logit)
         """[R, E]."""

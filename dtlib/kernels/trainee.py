@@ -14,9 +14,17 @@ from dtlib.kernels.networks import MLPStack, Rows, Trace
 class Steps(Protocol):
     """What an optimiser has to know of the settings."""
 
-    learning_rate: float
-    adam_eps: float
-    max_grad_norm: float
+    @property
+    def learning_rate(self) -> float:
+        """Adam's step."""
+
+    @property
+    def adam_eps(self) -> float:
+        """ϵ of Adam."""
+
+    @property
+    def max_grad_norm(self) -> float:
+        """Longer gradients are scaled down to this norm."""
 
 
 class Trainee:
@@ -62,13 +70,13 @@ class Trainee:
         self.stack.backward(self.which, trace, slope, *self._layers)
         norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
         self.gradient *= (self.config.max_grad_norm / (norm + 1e-6)).clamp_(max=1)
-        lists = self.parameters, self._gradients, self.first, self.second
-        steps = self.steps
-        if used is not None:
-            lists = tuple([one[run] for run in used] for one in lists)
-            steps = [steps[run] for run in used]
+
+        def some(arrays: list[Tensor]) -> list[Tensor]:
+            return arrays if used is None else [arrays[run] for run in used]
+
         adam(
-            *lists, [], steps, fused=True, amsgrad=False, maximize=False, weight_decay=0.0,
+            some(self.parameters), some(self._gradients), some(self.first), some(self.second), [],
+            some(self.steps), fused=True, amsgrad=False, maximize=False, weight_decay=0.0,
             beta1=0.9, beta2=0.999, lr=self.rate, eps=self.config.adam_eps,
         )  # fmt: skip
 

@@ -96,9 +96,9 @@ class MADDPG:
         rows = record(world, episode.decision, episode.outcome, self._rewards(episode))
         replay.append(rows, follows=episode.outcome.carry.slot > world.slots)
         for _ in range(config.updates_per_frame):
-            if (rows := replay.sample(config.batch_size, generator)) is None:
+            if (drawn := replay.sample(config.batch_size, generator)) is None:
                 return {}
-            batch = recall(rows, world.bs_position, episode.decision.env, config)
+            batch = recall(drawn, world.bs_position, episode.decision.env, config)
             found.append(team.improve(batch, generator))
         return {name: float(sum(one[name] for one in found)) / len(found) for name in found[0]}
 
@@ -122,7 +122,7 @@ class MADDPG:
         return self._networks(run) | {f"replay.{name}": array for name, array in replay.items()}
 
     def _networks(self, run: int) -> dict[str, Tensor]:
-        parts = {}
+        parts: dict[str, dict[str, Tensor]] = {}
         for role, kinds in (
             ("actors", self.teams[run].actors),
             ("critics", self.teams[run].critics),

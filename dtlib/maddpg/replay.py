@@ -160,9 +160,11 @@ def _world(rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig) -> Worl
     distance = torch.linalg.vector_norm(offset, dim=-1).clamp_min(env.min_distance_m)
     bits, cycles, deadline = rows["task"].unbind(-1)
     seen = position, distance, rows["association"].long(), rows["request"], bits, cycles, deadline
-    position, distance, *others = (array.unsqueeze(0) for array in seen)
+    position, distance, home, asks, bits, cycles, deadline = (one.unsqueeze(0) for one in seen)
     unseen = position.new_empty(0)
-    return World(position, unseen, unseen, distance, unseen, *others, bs_position)
+    return World(
+        position, unseen, unseen, distance, unseen, home, asks, bits, cycles, deadline, bs_position
+    )
 
 
 class Replay:

@@ -320,8 +320,9 @@ class Team:
         for part in self.parts:
             part.target.flat.lerp_(part.stack.flat, self.config.target_rate)
         found = list(stats.values())
+        first, *others = (one["loss"] for one in found)
         return {
-            "critic_loss": sum(one["loss"] for one in found) / len(found),
+            "critic_loss": sum(others, first) / len(found),
             "q_mean": found[0]["mean"],
             "explained_variance_global": found[0]["explained"],
             "explained_variance_centre": found[-1]["explained"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -52,7 +52,7 @@ class World:
         """N."""
         return self.request.shape[1]
 
-    def _map(self, change) -> World:
+    def _map(self, change: Callable[[Tensor], Tensor]) -> World:
         arrays = {f.name: change(getattr(self, f.name)) for f in fields(self)[:-1]}
         return World(**arrays, bs_position=self.bs_position)
 

@@ -24,7 +24,7 @@ from dtlib.training.evaluation import interval
 ENERGY = "energy per user and slot (mJ)"
 FAILED = "failed requests (%)"
 
-REFERENCES = {
+REFERENCES: dict[str, dict[str, Any]] = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
     "channel inversion": {"color": PALETTE[4], "linestyle": "--", "marker": "v"},
     "truncated inversion": {"color": PALETTE[4], "linestyle": "-", "marker": "<"},
@@ -183,8 +183,10 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     shown = rows[(rows["axis"] == "K") & (rows["rule"] == rule)]
     for number, name in enumerate(names):
         part = shown[shown["reading"] == name]
-        style = {"color": PALETTE[number], "marker": "osD^vP"[number % 6], "label": name}
-        ax.plot(part["x"], 100 * part["failure_ratio_requests"], **style)
+        ax.plot(
+            part["x"], 100 * part["failure_ratio_requests"],
+            color=PALETTE[number], marker="osD^vP"[number % 6], label=name,
+        )  # fmt: skip
     ax.plot(*zip(*PRINTED.items(), strict=True), "*", color=ALARM, markersize=14, label="the paper")
     ax.set(xlabel="mobile users K", ylabel=FAILED, ylim=(-3, 106))
     legend_below(figure, ax)

@@ -6,7 +6,7 @@ import hashlib
 import html
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import seaborn as sns
@@ -27,7 +27,7 @@ PALETTE: list[str] = [
 INK, FAINT, ALARM = "#222222", "#b8b8b8", "#c1121f"
 """Colours of text, of what stays in the background, and of failures and limits."""
 
-ALGORITHMS: dict[str, dict[str, str]] = {
+ALGORITHMS: dict[str, dict[str, Any]] = {
     "beta-happo": {"color": PALETTE[0], "marker": "o", "linestyle": "-", "label": "Beta-HAPPO"},
     "gaussian-happo": {
         "color": PALETTE[1], "marker": "s", "linestyle": "-", "label": "Gaussian-HAPPO",
@@ -118,6 +118,6 @@ def animation_html(animation: Animation, alt: str = "animation") -> HTML:
     text = re.sub(r"<link\b[^>]*>", "", text)
     text = re.sub(r'<i class="fa ([^"]+)"></i>', lambda match: _ICONS[match[1]], text)
     text = text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
-    name = re.search(r"_anim_img(\w+)", text)[1]
+    name = re.findall(r"_anim_img(\w+)", text)[0]
     digest = hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:16]
     return HTML(text.replace(name, digest))

@@ -102,7 +102,8 @@ def evaluate_policy(
     """
     if worlds < 1:
         raise ConfigError(f"worlds = {worlds}: must be at least 1")
-    rows, energy, failed, asked, queue = [], 0.0, 0, 0, None
+    rows, queue = [], None
+    energy, failed, asked = np.zeros((3, env.num_users))
     with torch_threads(threads):
         for number in tqdm(range(worlds), unit="world", disable=not progress, desc="evaluate"):
             world = sample_world(env, stream_seed(stream, number))

@@ -122,7 +122,8 @@ class Trainer:
             spent += clock(self.device) - begin
         for run, game in enumerate(games):
             env = game.config.env
-            row = {"episode": number, "slots": (number + 1) * env.slots * game.config.worlds}
+            row: dict[str, float] = {"episode": number}
+            row["slots"] = (number + 1) * env.slots * game.config.worlds
             row |= outcome_metrics(join(game.outcomes), env)
             row |= pd.DataFrame([stats[run] for stats in found]).mean().to_dict()
             self.rows[run].append(row | game.seconds | {"update_s": spent / len(games)})

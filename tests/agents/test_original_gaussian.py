@@ -38,7 +38,7 @@ def seeded(seed):
 
 def test_mean_and_deviation_by_hand():
     raw = torch.tensor([0.0, -1.0, 1.0, 50.0, -80.0])
-    mean, std = gaussian_parameters(raw, raw, True)
+    mean, std = gaussian_parameters(raw, raw, original=True)
     assert torch.equal(mean, raw)
     expected = [0.5 / (1 + math.exp(-1 - one)) for one in (0.0, -1.0, 1.0)]
     assert std[:3].tolist() == pytest.approx(expected) and std[1] == ORIGINAL / 2

@@ -114,7 +114,7 @@ def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random, scale):
     counts = loop_mask(world.association, decided.deployment, decided.served, ENV)
     assert torch.equal(decided.weight_unit != 0, counts | asked)
     raw = [actors.users.single(k, decided.user_obs[1, :, k]) for k in range(ENV.num_users)]
-    mean, std = gaussian_parameters(*torch.stack(raw, 1).unbind(-1), scale == "original")
+    mean, std = gaussian_parameters(*torch.stack(raw, 1).unbind(-1), original=scale == "original")
     middle = torch.where(decided.sending[1], mean.clamp(0, 1) * ENV.max_power_w, 0)
     torch.testing.assert_close(decided.mean_power[1], middle)
     score = ((decided.power_unit[1] - mean) / std)[decided.sending[1]]

@@ -48,7 +48,7 @@ def team(per_user=False, seed=0, config=CONFIG):
         fine = per_user and agent >= 2
         shape = (SLOTS, USERS) if fine else (SLOTS,)
         advantage = torch.randn(shape, generator=generator)
-        data.append(actor_data(head, obs, value, mask, advantage, USERS))
+        data.append(actor_data(head, obs, value, mask, advantage))
         agents.append(update_of(actors[agent], data[-1], config))
         dense.append((head, obs, value, mask))
     return agents, data, dense

@@ -58,7 +58,7 @@ def test_groups_against_a_loop(head, blocks, per_user):
     obs, value, mask, raw = random_case(head, blocks)
     generator = torch.Generator().manual_seed(9)
     advantage = torch.randn((SLOTS, USERS) if per_user else (SLOTS,), generator=generator)
-    data = actor_data(head, obs, value, mask, advantage, USERS)
+    data = actor_data(head, obs, value, mask, advantage)
 
     kept = mask.any(-1)
     assert torch.equal(data.obs, obs[kept])
@@ -89,7 +89,7 @@ def test_the_smallest_case_by_hand():
     mask = torch.tensor([[False] * 4, [True, True, False, True]])
     value = torch.tensor([[0.0] * 4, [0.1, 0.2, 0.0, 0.4]])
     advantage = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    data = actor_data("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage, 2)
+    data = actor_data("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage)
     assert data.obs.tolist() == [[6.0]]
     assert data.value.tolist() == pytest.approx([0.1, 0.2, 0.4])
     assert data.group.tolist() == [0, 1, 1]
@@ -155,7 +155,7 @@ def test_runs_side_by_side_do_not_see_each_other(head, blocks, per_user):
         mask[: 5 * seed] = False
         generator = torch.Generator().manual_seed(seed)
         advantage = torch.randn((SLOTS, USERS) if per_user else (SLOTS,), generator=generator)
-        one = actor_data(head, obs, value, mask, advantage, USERS)
+        one = actor_data(head, obs, value, mask, advantage)
         data.append(one)
         raws.append(raw[mask.any(-1)])
         batch, terms = laid_out(one, raws[-1])
