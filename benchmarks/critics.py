@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmarks.common import Parser, report
 from dtlib.experiments import grids, runner, store
-from dtlib.experiments.experiment import Planned
+from dtlib.experiments.experiment import PlannedRun
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import TIMINGS
 
@@ -48,7 +48,7 @@ def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFram
             for name, changes in variants.items()
             for seed in range(seeds)
         ]
-        runs = [Planned(name, one, one.episodes) for name, one in configs]
+        runs = [PlannedRun(name, one, one.episodes) for name, one in configs]
         runner.finish(runs, runner.Effort(jobs, progress=True))
         for planned in runs:
             history = store.get(planned.config).history

@@ -33,7 +33,7 @@ from dtlib.happo.experience import Experience
 from dtlib.runtime.devices import clock, cores, resolve_device, torch_threads
 from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.settings.train import TrainConfig
-from dtlib.training.loop import Game, Trainer
+from dtlib.training.loop import Rollout, Trainer
 
 NAME, FOLDER = "benchmarks.training", "results/benchmarks/training"
 PACKAGES = ("torch", "numpy", "dtlib")
@@ -195,8 +195,8 @@ def compare(trainer: Trainer) -> dict[str, float]:
 
 def _play(trainer: Trainer) -> Episode:
     """Return an episode of the first run."""
-    game = Game(trainer.configs[0], 999, trainer.queues[0], trainer.device)
-    return game.play(trainer.learner.policies[0], 0, game.world.slots)
+    rollout = Rollout(trainer.configs[0], 999, trainer.queues[0], trainer.device)
+    return rollout.play(trainer.learner.policies[0], 0, rollout.world.slots)
 
 
 def _count(trainer: Trainer) -> dict[str, float]:

@@ -22,7 +22,7 @@ from dtlib.settings.env import EnvConfig
 from dtlib.training.evaluation import WORLDS, Acts, Evaluation, evaluate_policy
 from dtlib.training.loop import Run, evaluation_env
 
-BARS, STEPS = (-4.0, 12.0), 9
+BARS, BISECTIONS = (-4.0, 12.0), 9
 """Logits that are considered, and how often the interval is halved: to 0.03."""
 
 
@@ -85,7 +85,7 @@ def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: f
         low: taken to hold.
         high: taken not to.
     """
-    for _ in range(STEPS):
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if at(middle).worst_user <= target else (low, middle)
     return low

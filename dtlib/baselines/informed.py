@@ -37,8 +37,8 @@ from dtlib.runtime.seeds import seeded, stream_seed
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
-STEPS = 2000
-WORLDS, FRAMES, SLOTS = 100, 2, 4
+TRAINING_STEPS = 2000
+TRAINING_WORLDS, TRAINING_FRAMES, TRAINING_SLOTS = 100, 2, 4
 """Worlds drawn at a time, their frames, and how many slots of each there are in a gradient step."""
 LEARNING_RATE = 3e-3
 """Of Adam at the start; it falls to zero along half a cosine."""
@@ -191,21 +191,23 @@ def _batches(env: EnvConfig, seed: int) -> Iterator[tuple[World, Tensor, Tensor]
     Yields:
         N slots of each of R worlds, in any order, with deployment and migrations [R, N, K].
     """
-    env, order, number = env.replace(frames=FRAMES), seeded("order", seed), 0
+    env, order, number = env.replace(frames=TRAINING_FRAMES), seeded("order", seed), 0
     while True:
-        world = sample_world(env, [stream_seed("world", seed, number + r) for r in range(WORLDS)])
+        world = sample_world(
+            env, [stream_seed("world", seed, number + r) for r in range(TRAINING_WORLDS)]
+        )
         deployment, migrating, _ = deploy(world.association, env, initial_carry(world))
-        for index in torch.randperm(env.slots, generator=order).split(SLOTS):
+        for index in torch.randperm(env.slots, generator=order).split(TRAINING_SLOTS):
             some = {name: array[:, index] for name, array in vars(world).items() if array.dim() > 2}
             picked = World(**some, bs_position=world.bs_position)
             yield picked, deployment[:, index], migrating[:, index]
-        number += WORLDS
+        number += TRAINING_WORLDS
 
 
 def train_informed(
     config: TrainConfig,
     target: float,
-    steps: int = STEPS,
+    steps: int = TRAINING_STEPS,
     seed: int | None = None,
     progress: bool = False,
 ) -> Informed:

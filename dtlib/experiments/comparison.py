@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
-from dtlib.baselines.informed import STEPS, train_informed
+from dtlib.baselines.informed import TRAINING_STEPS, train_informed
 from dtlib.baselines.rules import (
     DemandInversion,
     EqualPower,
@@ -43,7 +43,7 @@ from dtlib.training.evaluation import FRAMES, WORLDS, Evaluation, evaluate_polic
 
 
 @dataclass(frozen=True)
-class Effort:
+class Budget:
     """How much is measured."""
 
     worlds: int = WORLDS["held-out"]
@@ -51,24 +51,24 @@ class Effort:
     thresholds: tuple[float, ...] = (0.02, 0.05, 0.1, 0.15, MARGIN.failures, 0.2)
     """ε for which parameters are tuned: the last is Table I's; the one before leaves a margin for
     worlds other than those tuned on; the others draw the trade-off."""
-    steps: int = STEPS
+    steps: int = TRAINING_STEPS
     """Of the informed limit."""
     stride: int = 4
     """The genie is asked about every so many slots of the held-out worlds."""
 
 
 EFFORTS = {
-    "smoke": Effort(
+    "smoke": Budget(
         worlds=2, tuning=2, thresholds=(0.1, MARGIN.failures, 0.2), steps=60, stride=20
     ),
-    "quick": Effort(tuning=5, thresholds=(0.1, MARGIN.failures, 0.2), steps=600, stride=50),
+    "quick": Budget(tuning=5, thresholds=(0.1, MARGIN.failures, 0.2), steps=600, stride=50),
 }
 """Presets for which less is measured."""
 
 
-def effort(preset: str) -> Effort:
+def budget(preset: str) -> Budget:
     """Return how much is measured for a preset."""
-    return EFFORTS.get(preset, Effort())
+    return EFFORTS.get(preset, Budget())
 
 
 TUNED_ON, GENIE_STRIDE = 2, 50
@@ -123,33 +123,33 @@ def untuned(env: EnvConfig) -> dict[str, Reference]:
     }
 
 
-def simple(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+def simple(config: TrainConfig, budget: Budget, threshold: float) -> Iterator[dict[str, Any]]:
     """Yield a row per reference policy that is tuned for a threshold; those untuned for 0.
 
     Args:
         config: gives the network, with the length of worlds.
-        effort: worlds.
+        budget: worlds.
         threshold: slot failure ratio that no user exceeds on tuning worlds.
     """
     env = config.env
     if not threshold:
         for name, policy in untuned(env).items():
-            yield {"policy": name} | evaluate_policy(policy, env, effort.worlds).summary()
+            yield {"policy": name} | evaluate_policy(policy, env, budget.worlds).summary()
         return
-    tuning = sample_world(env, [stream_seed("tuning", number) for number in range(effort.tuning)])
+    tuning = sample_world(env, [stream_seed("tuning", number) for number in range(budget.tuning)])
     for name, family in families(env.replace(failure_threshold=threshold)).items():
         policy = tuned(family, tuning)
         level, *cutoff = vars(policy.power).values()
         row = {"policy": name, "threshold": threshold, "level": level}
         row["cutoff"] = cutoff[0] if cutoff else math.nan
-        yield row | evaluate_policy(policy, env, effort.worlds).summary()
+        yield row | evaluate_policy(policy, env, budget.worlds).summary()
 
 
 BEST = "truncated demand inversion"
 """The reference policy of least energy under (14b)."""
 
 
-def priced(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+def priced(config: TrainConfig, budget: Budget, threshold: float) -> Iterator[dict[str, Any]]:
     """Yield the row of the best reference policy with a cut-off that follows each user's queue.
 
     Its level is that of the policy tuned without; see `simple` for the rest.
@@ -165,28 +165,28 @@ def priced(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[di
         return evaluate_policy(Priced(shifted, CUTOFF_GAIN), env, worlds, stream, carry_queue=True)
 
     middle = -math.log(without["cutoff"])
-    bar = bisect(lambda one: at(one, effort.tuning, "tuning"), threshold, middle - 2, middle + 2)
+    bar = bisect(lambda one: at(one, budget.tuning, "tuning"), threshold, middle - 2, middle + 2)
     row = {"policy": f"{BEST}, priced", "threshold": threshold, "level": without["level"]}
     row["cutoff"] = math.exp(-bar)
-    yield row | at(bar, effort.worlds, "held-out").summary()
+    yield row | at(bar, budget.worlds, "held-out").summary()
 
 
-def informed(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+def informed(config: TrainConfig, budget: Budget, threshold: float) -> Iterator[dict[str, Any]]:
     """Yield the row of the learners' actors trained on the model's derivatives; see `simple`."""
     smooth = {"silent_below": 0.0, "power_range_db": 30.0, "power_top_db": 10.0}
     config = config.replace(**smooth)  # slopes do not lead over a step into silence
-    policy = train_informed(config, threshold, effort.steps)
-    found = evaluate_policy(policy, config.env, effort.worlds)
+    policy = train_informed(config, threshold, budget.steps)
+    found = evaluate_policy(policy, config.env, budget.worlds)
     yield {"policy": "informed limit", "threshold": threshold} | found.summary()
 
 
-def genies(config: TrainConfig, effort: Effort, threshold: float) -> Iterator[dict[str, Any]]:
+def genies(config: TrainConfig, budget: Budget, threshold: float) -> Iterator[dict[str, Any]]:
     """Yield the genie's bound under a threshold, and what it achieves.
 
     The bound is infinite where some request is more than the network can carry; then nothing is
     achieved.
     """
-    world = _strided(config.env, effort.worlds, effort.stride)
+    world = _strided(config.env, budget.worlds, budget.stride)
     found = genie_under_threshold(world, config.env, threshold)
     for name, energy, failed in (
         ("genie bound", found.bound_j, None),
@@ -289,7 +289,7 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
         jobs: processes.
         progress: show a bar on standard error.
     """
-    thresholds = effort(preset).thresholds
+    thresholds = budget(preset).thresholds
     pieces = [("simple", 0.0)]
     pieces += [(kind, one) for kind in ("simple", "informed") for one in thresholds]
     pieces += [("genies", one) for one in (0.0, *thresholds)] + [("priced", PRICED.failures)]
@@ -304,7 +304,7 @@ def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
     config = _config(preset).replace(env={"frames": FRAMES})
 
     def compute() -> pd.DataFrame:
-        return pd.DataFrame([*KINDS[kind](config, effort(preset), threshold)])
+        return pd.DataFrame([*KINDS[kind](config, budget(preset), threshold)])
 
     what = [_circumstances(preset), kind, threshold]
     return store.table("references", store.digest(what), compute)
@@ -325,7 +325,7 @@ def key(preset: str) -> str:
 
 
 def _circumstances(preset: str) -> str:
-    what = [store.key(_config(preset)), list(vars(effort(preset)).values())]
+    what = [store.key(_config(preset)), list(vars(budget(preset)).values())]
     return store.digest(what)
 
 
@@ -333,7 +333,7 @@ def write(preset: str, jobs: int = 2, progress: bool = False) -> Path:
     """Measure and write ``results/<preset>/references``, unless that has been done."""
     if results.read(place(preset), "data.csv", key(preset)) is not None:
         return place(preset)
-    facts = {"preset": preset, **vars(effort(preset))}
+    facts = {"preset": preset, **vars(budget(preset))}
     results.write(place(preset), key(preset), {"data.csv": measure(preset, jobs, progress)}, facts)
     return place(preset)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from dtlib.experiments import results, runner, store
-from dtlib.experiments.experiment import Experiment, Planned
+from dtlib.experiments.experiment import Experiment, PlannedRun
 from dtlib.experiments.grids import find
 from dtlib.experiments.runner import LOCALLY, Effort
 from dtlib.runtime import paths
@@ -32,7 +32,7 @@ def tables_of(experiment: Experiment) -> tuple[str, ...]:
     return (DATA, *MEASURED[experiment.chooses and 2 :])
 
 
-def _labelled(table: pd.DataFrame, planned: Planned, experiment: Experiment) -> pd.DataFrame:
+def _labelled(table: pd.DataFrame, planned: PlannedRun, experiment: Experiment) -> pd.DataFrame:
     """Put in front of a run's table whose it is."""
     head: dict[str, Any] = {
         "figure": experiment.name,
@@ -49,7 +49,7 @@ def _labelled(table: pd.DataFrame, planned: Planned, experiment: Experiment) -> 
     return pd.concat([pd.DataFrame(head, index=table.index), rest], axis=1)
 
 
-def _rows(planned: Planned, experiment: Experiment, name: str) -> pd.DataFrame:
+def _rows(planned: PlannedRun, experiment: Experiment, name: str) -> pd.DataFrame:
     """Return one run's rows of a table, from the store."""
     if planned.baseline:
         return _labelled(runner.baseline(planned), planned, experiment)
@@ -69,7 +69,7 @@ def _rows(planned: Planned, experiment: Experiment, name: str) -> pd.DataFrame:
 
 
 def collect(
-    experiment: Experiment, runs: Sequence[Planned], effort: Effort = LOCALLY, names: Any = None
+    experiment: Experiment, runs: Sequence[PlannedRun], effort: Effort = LOCALLY, names: Any = None
 ) -> dict[str, pd.DataFrame]:
     """Finish what the store lacks and return tidy tables by name.
 
@@ -137,7 +137,7 @@ def write(
     return place
 
 
-def _facts(planned: Planned) -> dict[str, Any]:
+def _facts(planned: PlannedRun) -> dict[str, Any]:
     """Return what a manifest says of a run."""
     facts: dict[str, Any] = {"run": planned.key, "variant": planned.variant}
     facts |= {"seed": planned.config.seed, "episodes": planned.episodes}
@@ -149,7 +149,7 @@ def _facts(planned: Planned) -> dict[str, Any]:
     return facts | {"sha256": store.key(planned.config), "config": config}
 
 
-def key(runs: Sequence[Planned]) -> str:
+def key(runs: Sequence[PlannedRun]) -> str:
     """Return the sha256 of a list of runs: their variants, settings and version of the results."""
     return store.digest([[planned.variant, planned.key] for planned in runs])
 
@@ -159,7 +159,7 @@ def kept(
     preset: str,
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
-) -> list[Planned]:
+) -> list[PlannedRun]:
     """Return the runs of a preset whose rows are committed, of whatever seeds."""
     place = paths.results() / preset / experiment.name
     known = {one["run"]: one["seed"] for one in results.manifest(place).get("runs", ())}
@@ -173,7 +173,7 @@ def chosen(
     seeds: int | None = None,
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
-) -> list[Planned]:
+) -> list[PlannedRun]:
     """Return the runs that are shown: those asked for.
 
     Where no number of seeds is asked for and every variant and point has a committed run, these are
@@ -188,7 +188,7 @@ def chosen(
 
 
 def committed(
-    experiment: Experiment, runs: Sequence[Planned], preset: str, name: str = DATA
+    experiment: Experiment, runs: Sequence[PlannedRun], preset: str, name: str = DATA
 ) -> pd.DataFrame | None:
     """Return the committed rows of these runs, of those that there are; None without any.
 
@@ -249,7 +249,7 @@ def tables(
 
 def _merged(
     experiment: Experiment,
-    runs: Sequence[Planned],
+    runs: Sequence[PlannedRun],
     preset: str,
     names: Sequence[str],
     effort: Effort,

@@ -20,7 +20,7 @@ BASELINES = ("power-on-demand", "channel-inversion", "genie")
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """One run of an experiment, or one point of a baseline."""
 
     variant: str
@@ -122,7 +122,7 @@ class Experiment:
         seeds: int | None = None,
         changes: Mapping[str, Any] | None = None,
         values: Mapping[str, Sequence[float]] | None = None,
-    ) -> list[Planned]:
+    ) -> list[PlannedRun]:
         """Return the runs of a preset.
 
         Args:
@@ -154,10 +154,10 @@ class Experiment:
                         config = config.replace(episodes=share)
                     share = min(share, config.episodes)
                     what = (name, config, share, at, worlds)
-                    found.append(Planned(*what, target=self.target, streams=self.streams))
+                    found.append(PlannedRun(*what, target=self.target, streams=self.streams))
             if self.baselines:
                 config = TrainConfig.from_preset(preset, self.network, **here)
-                found += [Planned(one, config, 0, at, worlds, one) for one in self.baselines]
+                found += [PlannedRun(one, config, 0, at, worlds, one) for one in self.baselines]
         return found
 
     def _share(self, preset: str, variant: str, whole: int) -> int:

@@ -57,14 +57,15 @@ POINTS: dict[str, list[dict[str, Any]]] = {
 }
 """What Figs. 7 to 11, 13 and 14 sweep."""
 
-LEVELS = tuple(10 ** (db / 10) for db in range(2, 27, 4))
+POWER_LEVELS = tuple(10 ** (db / 10) for db in range(2, 27, 4))
 """Received power in multiples of what a request needs without interference, linear."""
 RULES: dict[str, Callable[[EnvConfig], list[Any]]] = {
     "always sends": lambda env: [
-        Reference(env, DemandInversion(level), shares="demand") for level in LEVELS
+        Reference(env, DemandInversion(level), shares="demand") for level in POWER_LEVELS
     ],
     "gives up": lambda env: [
-        Reference(env, DemandInversion(level, env.max_power_w), shares="demand") for level in LEVELS
+        Reference(env, DemandInversion(level, env.max_power_w), shares="demand")
+        for level in POWER_LEVELS
     ],
     "knows the channels": lambda env: [Clairvoyant(env)],
 }
@@ -116,7 +117,7 @@ SENTENCES = (
 
 
 @dataclass(frozen=True)
-class Effort:
+class Sampling:
     """How much is measured."""
 
     frames: int = 20
@@ -125,12 +126,12 @@ class Effort:
     """Worlds on which a rule's level is found; with none it takes the middle one."""
 
 
-EFFORTS = {"smoke": Effort(1, 1, 0), "quick": Effort(5, 1, 1)}
+SAMPLINGS = {"smoke": Sampling(1, 1, 0), "quick": Sampling(5, 1, 1)}
 """Presets for which less is measured."""
 
 
 def measure_point(
-    reading: str, rule: str, axis: str, number: int, effort: Effort
+    reading: str, rule: str, axis: str, number: int, sampling: Sampling
 ) -> dict[str, Any]:
     """Return a row: a rule, tuned to fail least, at one point under one reading.
 
@@ -139,11 +140,11 @@ def measure_point(
         rule: of ``RULES``.
         axis: of ``POINTS``.
         number: which point there.
-        effort: worlds of the streams ``tuning`` and ``held-out``.
+        sampling: worlds of the streams ``tuning`` and ``held-out``.
     """
     point, change = POINTS[axis][number], READINGS[reading]
     everybody = change.get("request_prob") == 1
-    settings = {"frames": effort.frames} | point | change
+    settings = {"frames": sampling.frames} | point | change
     env = EnvConfig(**settings)
 
     def worlds(stream: str, count: int) -> World:
@@ -151,10 +152,10 @@ def measure_point(
 
     policies = RULES[rule](env)
     policy = policies[len(policies) // 2]
-    if len(policies) > 1 and effort.tuning:
-        levels, tuning = range(len(policies)), worlds("tuning", effort.tuning)
+    if len(policies) > 1 and sampling.tuning:
+        levels, tuning = range(len(policies)), worlds("tuning", sampling.tuning)
         policy = tune_failures(lambda level: policies[int(level)], tuning, levels).policy
-    world = worlds("held-out", effort.worlds)
+    world = worlds("held-out", sampling.worlds)
     found = outcome_metrics(simulate(world, policy.act(world), env), env)
     if everybody:
         found[_ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
@@ -172,9 +173,9 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
         jobs: processes.
         progress: show a bar on standard error.
     """
-    effort = EFFORTS.get(preset, Effort())
+    sampling = SAMPLINGS.get(preset, Sampling())
     tasks = [
-        (reading, rule, axis, number, effort)
+        (reading, rule, axis, number, sampling)
         for reading in READINGS
         for rule in RULES
         for axis, points in POINTS.items()
@@ -219,14 +220,14 @@ def place(preset: str) -> Path:
 
 def key(preset: str) -> str:
     """Return the sha256 of what a preset's table is of."""
-    what = [READINGS, POINTS, list(RULES), LEVELS, store.env_key(EnvConfig())]
-    return store.digest([*what, list(vars(EFFORTS.get(preset, Effort())).values())])
+    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, store.env_key(EnvConfig())]
+    return store.digest([*what, list(vars(SAMPLINGS.get(preset, Sampling())).values())])
 
 
 def write(preset: str, jobs: int = 2, progress: bool = False) -> Path:
     """Measure and write ``results/<preset>/readings``, unless that has been done."""
     if results.read(place(preset), "data.csv", key(preset)) is None:
-        facts = {"preset": preset, **vars(EFFORTS.get(preset, Effort()))}
+        facts = {"preset": preset, **vars(SAMPLINGS.get(preset, Sampling()))}
         tables = {"data.csv": measure(preset, jobs, progress)}
         results.write(place(preset), key(preset), tables, facts)
     return place(preset)

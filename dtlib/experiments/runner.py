@@ -12,9 +12,9 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-from dtlib.baselines.calibration import STEPS
+from dtlib.baselines.calibration import BISECTIONS
 from dtlib.experiments import comparison, store
-from dtlib.experiments.experiment import Planned
+from dtlib.experiments.experiment import PlannedRun
 from dtlib.runtime import paths
 from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError
@@ -44,11 +44,11 @@ LOCALLY = Effort()
 """Two local processes."""
 TOGETHER = 32
 """Runs in one batch on a GPU at most: its memory holds the data of all."""
-Task = list[list[Planned]]
+Task = list[list[PlannedRun]]
 """Batches that one process finishes one after another; the runs of a batch train together."""
 
 
-def finish(runs: Sequence[Planned], effort: Effort = LOCALLY) -> None:
+def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
     """Train and measure what the store lacks, the longest runs first.
 
     Runs that another process is at work on are left to it until all others are done. A run that
@@ -78,7 +78,7 @@ def finish(runs: Sequence[Planned], effort: Effort = LOCALLY) -> None:
         raise ConfigError(f"{len(errors)} of {len(tasks)} runs failed, the first with: {errors[0]}")
 
 
-def done(planned: Planned) -> bool:
+def done(planned: PlannedRun) -> bool:
     """Return whether the store has a run and its measurements."""
     if planned.baseline:
         return (paths.store() / "baselines" / f"{_baseline_key(planned)[:24]}.csv").is_file()
@@ -87,14 +87,14 @@ def done(planned: Planned) -> bool:
     )
 
 
-def _measured(planned: Planned, stream: str) -> bool:
+def _measured(planned: PlannedRun, stream: str) -> bool:
     config, episodes = planned.config, planned.episodes
     if planned.target and stream == "calibrated":
         return store.calibrated_file(config, episodes, planned.target).is_file()
     return store.evaluated(config, episodes, stream, _worlds(planned, stream))
 
 
-def _measure(planned: Planned, stream: str) -> None:
+def _measure(planned: PlannedRun, stream: str) -> None:
     config, episodes = planned.config, planned.episodes
     if planned.target and stream == "calibrated":
         store.calibrated(config, episodes, planned.target)
@@ -102,7 +102,7 @@ def _measure(planned: Planned, stream: str) -> None:
         store.evaluation(config, episodes, stream, _worlds(planned, stream))
 
 
-def failed(planned: Planned) -> str:
+def failed(planned: PlannedRun) -> str:
     """Return why a run failed when it was last tried; empty if it did not."""
     try:
         return (store.folder(planned.config) / ERROR).read_text(encoding="utf-8").strip()
@@ -110,7 +110,7 @@ def failed(planned: Planned) -> str:
         return ""
 
 
-def baseline(planned: Planned) -> pd.DataFrame:
+def baseline(planned: PlannedRun) -> pd.DataFrame:
     """Return a baseline's only row: read if the store has it, measured otherwise."""
 
     def compute() -> pd.DataFrame:
@@ -120,16 +120,16 @@ def baseline(planned: Planned) -> pd.DataFrame:
     return store.table("baselines", _baseline_key(planned), compute)
 
 
-def _baseline_key(planned: Planned) -> str:
+def _baseline_key(planned: PlannedRun) -> str:
     what = [planned.baseline, store.env_key(planned.config.env), planned.worlds]
     return store.digest(what)
 
 
-def _worlds(planned: Planned, stream: str) -> int | None:
+def _worlds(planned: PlannedRun, stream: str) -> int | None:
     return planned.worlds if stream == "held-out" else None
 
 
-def _one_by_one(missing: Sequence[Planned]) -> list[Task]:
+def _one_by_one(missing: Sequence[PlannedRun]) -> list[Task]:
     """Return a task for each run, the longest first, so that no process idles at the end.
 
     Where experiments take different shares of one run, the shorter comes first and is resumed.
@@ -141,12 +141,12 @@ def _one_by_one(missing: Sequence[Planned]) -> list[Task]:
     return sorted(tasks.values(), key=lambda task: -max(cost(one) for (one,) in task))
 
 
-def _side_by_side(missing: Sequence[Planned]) -> list[Task]:
+def _side_by_side(missing: Sequence[PlannedRun]) -> list[Task]:
     """Return a task for each batch of runs that can train together, the shorter ones first."""
     tasks = []
     for share in sorted({planned.episodes for planned in missing}):
         some = [planned for planned in missing if planned.episodes == share]
-        learnt: dict[TrainConfig, list[Planned]] = {}
+        learnt: dict[TrainConfig, list[PlannedRun]] = {}
         for one in some:
             if not one.baseline:
                 learnt.setdefault(one.config, []).append(one)
@@ -157,12 +157,12 @@ def _side_by_side(missing: Sequence[Planned]) -> list[Task]:
     return tasks
 
 
-def cost(planned: Planned) -> float:
+def cost(planned: PlannedRun) -> float:
     """Return roughly how long a run takes, in passes of one epoch over one slot of one user."""
     return sum(_costs(planned))
 
 
-def _costs(planned: Planned) -> tuple[float, float]:
+def _costs(planned: PlannedRun) -> tuple[float, float]:
     """Return the costs of training and of measuring.
 
     To act in a world and to simulate it takes about two passes; MADDPG trains as long as 30 epochs.
@@ -171,7 +171,7 @@ def _costs(planned: Planned) -> tuple[float, float]:
     worlds = {
         "held-out": planned.worlds,
         "tuning": WORLDS["tuning"],
-        "calibrated": WORLDS["held-out"] + STEPS * WORLDS["tuning"],
+        "calibrated": WORLDS["held-out"] + BISECTIONS * WORLDS["tuning"],
     }
     streams = ("held-out",) if planned.baseline else planned.streams
     frames = FRAMES * sum(worlds[stream] for stream in streams)
@@ -190,7 +190,7 @@ def _work(task: Task, device: str, place: str, wait: bool) -> str:
     return ""
 
 
-def _finish_batch(batch: Sequence[Planned], device: str, wait: bool) -> str:
+def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
     if batch[0].baseline:
         baseline(batch[0])
         return ""
@@ -239,7 +239,7 @@ def _backend(effort: Effort) -> Iterator[int]:
 class _Bar:
     """A bar over several runs by what they cost, read off their histories while they grow."""
 
-    def __init__(self, runs: Sequence[Planned], show: bool) -> None:
+    def __init__(self, runs: Sequence[PlannedRun], show: bool) -> None:
         self._open, self._stop = list(runs), threading.Event()
         self._total = sum(cost(planned) for planned in runs)
         self._bar = tqdm(
@@ -273,7 +273,7 @@ class _Bar:
         self._bar.close()
 
 
-def _left(planned: Planned) -> float:
+def _left(planned: PlannedRun) -> float:
     """Return how much of an unfinished run's cost is still to be paid."""
     training, measuring = _costs(planned)
     if planned.baseline:

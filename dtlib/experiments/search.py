@@ -2,7 +2,7 @@
 
 Every algorithm tries as many settings as the others, on tuning worlds and in its training alone.
 The rule was written before the runs: within an algorithm, the setting under which the fewest
-requests fail on tuning worlds is the best one (mean over seeds); of those within ``MARGIN`` of it,
+requests fail on tuning worlds is the best one (mean over seeds); of those within ``TIE`` of it,
 the one with the least energy is chosen. Training is short here, which favours large steps. If the
 choice is not what the companion has, both are trained for half of its episodes, and the same rule
 decides between the two.
@@ -26,7 +26,7 @@ FINALISTS = (
     "maddpg, learning_rate 0.003, noise_variance 0.5",
 )
 """What the companion had, and what the short runs chose: the two of the second round."""
-MARGIN = 0.02
+TIE = 0.02
 """Share of the requests; failures that differ by less count as equal."""
 
 _RATES = (1e-3, 3e-3, 1e-2)
@@ -72,6 +72,6 @@ def ranked(tuning: pd.DataFrame) -> pd.DataFrame:
     means = runs.groupby(["algorithm", "variant"], sort=False).mean()
     means.columns = pd.Index(["failed", "energy_j"])
     least = means.groupby("algorithm")["failed"].transform("min")
-    near = means[means["failed"] <= least + MARGIN]
+    near = means[means["failed"] <= least + TIE]
     best = near.groupby("algorithm")["energy_j"].idxmin()
     return means.assign(chosen=means.index.isin(list(best)))

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from dtlib.experiments import datasets, runner, store
-from dtlib.experiments.experiment import Experiment, Planned
+from dtlib.experiments.experiment import Experiment, PlannedRun
 
 
 def _runs(
     experiments: Iterable[Experiment], preset: str, seeds: int | None
-) -> Iterator[tuple[Experiment, list[Planned]]]:
+) -> Iterator[tuple[Experiment, list[PlannedRun]]]:
     for experiment in experiments:
         if preset in experiment.seeds:
             yield experiment, experiment.runs(preset, seeds)
@@ -55,7 +55,7 @@ def failures(
                 yield f"{who}: {runner.failed(planned)}"
 
 
-def _state(planned: Planned) -> str:
+def _state(planned: PlannedRun) -> str:
     if runner.done(planned):
         return "done"
     if planned.baseline:

@@ -15,12 +15,12 @@ from dtlib.happo.critic import Critics
 from dtlib.happo.diagnostics import UpdateStats
 from dtlib.happo.experience import Experience
 from dtlib.kernels.batch import ActorBatch
-from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.train_state import TrainState
 from dtlib.settings.train import TrainConfig
 
 
 def update(
-    actors: Sequence[Trainee],
+    actors: Sequence[TrainState],
     critics: Critics,
     experience: Experience,
     config: TrainConfig,
@@ -87,7 +87,7 @@ class Agent:
         config: clip, entropy coefficient, bound on M.
     """
 
-    def __init__(self, actor: Trainee, batch: ActorBatch, config: TrainConfig) -> None:
+    def __init__(self, actor: TrainState, batch: ActorBatch, config: TrainConfig) -> None:
         self.actor, self.batch, self.config = actor, batch, config
         self.acted = any(batch.counts)
         """Whether any action had an effect, in any run."""

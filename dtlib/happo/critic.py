@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from dtlib.happo.diagnostics import explained_variance
 from dtlib.happo.gae import gae
 from dtlib.kernels.networks import PLAIN, Columns, MLPStack, Rows, Trace
-from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.train_state import TrainState
 from dtlib.kernels.value_norm import ValueNorm
 from dtlib.settings.train import TrainConfig
 
@@ -45,7 +45,9 @@ class Critics:
         for one in self.runs:
             one.to(device)
         self.stack = MLPStack.join(self.runs)
-        self.trainees = [Trainee(self.stack, i, config, len(self.runs)) for i in range(count)]
+        self.train_states = [
+            TrainState(self.stack, i, config, len(self.runs)) for i in range(count)
+        ]
         self.norm = ValueNorm((count, len(self.runs), outputs), device=device)
 
     def look(self, states: Sequence[Tensor]) -> Trace:
@@ -54,7 +56,7 @@ class Critics:
 
     def values(self, trace: Trace) -> Tensor:
         """Return values in units of reward: [C, R, outputs, n]."""
-        raw = torch.stack([critic(trace).clone() for critic in self.trainees])
+        raw = torch.stack([critic(trace).clone() for critic in self.train_states])
         return raw * self.norm.std[..., None] + self.norm.mean[..., None]
 
     def advantages(self, trace: Trace, reward: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ class Critics:
             reward: [C, R, outputs, W, N].
         """
         mean, std = self.norm.mean[index, ..., None, None], self.norm.std[index, ..., None, None]
-        prediction = self.trainees[index](trace).unflatten(-1, (reward.shape[-2], -1))
+        prediction = self.train_states[index](trace).unflatten(-1, (reward.shape[-2], -1))
         if self.config.critic_target == "td":
             value = prediction[..., 1:] * std + mean
             target = reward[index] + self.config.discount * value
@@ -109,4 +111,4 @@ class Critics:
         slope = torch.zeros_like(prediction)
         torch.sub(prediction[..., :-1], (target - mean) / std, out=slope[..., :-1])
         slope /= reward[index, 0].numel()
-        self.trainees[index].step(trace, slope.flatten(-2))
+        self.train_states[index].step(trace, slope.flatten(-2))

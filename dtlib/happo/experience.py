@@ -11,8 +11,8 @@ from torch import Tensor
 from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Decision, station_mask
-from dtlib.kernels.batch import ActorBatch, ActorData, Head, actor_data, standardise
-from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.batch import ActorBatch, ActorData, Family, actor_data, standardise
+from dtlib.kernels.train_state import TrainState
 from dtlib.model.observations import columns, global_state
 from dtlib.settings.train import TrainConfig
 
@@ -34,7 +34,7 @@ class Experience:
         self.config, self.critic_of, self.episodes = config, critic_of, episodes
         head = config.head
         assert head != "deterministic"  # MADDPG's
-        self.head: Head = head
+        self.head: Family = head
 
     @property
     def states(self) -> list[Tensor]:
@@ -58,7 +58,7 @@ class Experience:
             found.append(torch.stack(rows)[..., :-1])
         return torch.stack(found, dim=1)
 
-    def batches(self, advantage: Tensor, actors: Sequence[Trainee]) -> list[ActorBatch]:
+    def batches(self, advantage: Tensor, actors: Sequence[TrainState]) -> list[ActorBatch]:
         """Lay out each agent's data in all runs.
 
         Args:
@@ -147,7 +147,7 @@ def _data(array: Tensor) -> Tensor:
     return array[:, :-1].flatten(0, 1)
 
 
-def _all_users(head: Head, obs: Tensor, value: Tensor, mask: Tensor, gain: Tensor) -> ActorData:
+def _all_users(head: Family, obs: Tensor, value: Tensor, mask: Tensor, gain: Tensor) -> ActorData:
     """Collect what one network decided for K users: [slots, K, d] and three times [slots, K].
 
     One user after another, so that an observation's first columns repeat.

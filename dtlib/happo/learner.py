@@ -13,7 +13,7 @@ from dtlib.happo.algorithm import update
 from dtlib.happo.critic import Critics
 from dtlib.happo.experience import Experience
 from dtlib.kernels.networks import MLPStack
-from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.train_state import TrainState
 from dtlib.model.observations import columns, state_size
 from dtlib.runtime.checkpoint import check_arrays
 from dtlib.settings.env import EnvConfig
@@ -54,11 +54,11 @@ class Learner:
         )
         for policies in self.policies:
             policies.to(device)
-        self.actors: list[Trainee] = []
+        self.actors: list[TrainState] = []
         for kind in self.policies[0].stacks:
             joint = MLPStack.join([one.stacks[kind] for one in self.policies])
             count = joint.count // runs
-            self.actors += [Trainee(joint, i, config, runs) for i in range(count)]
+            self.actors += [TrainState(joint, i, config, runs) for i in range(count)]
 
     @staticmethod
     def stretch(env: EnvConfig) -> int:
@@ -81,8 +81,8 @@ class Learner:
         Returns:
             Diagnostics by name, one record per run.
         """
-        for trainee in (*self.actors, *self.critics.trainees):
-            trainee.rate = self.config.learning_rate * self.config.left(progress)
+        for train_state in (*self.actors, *self.critics.train_states):
+            train_state.rate = self.config.learning_rate * self.config.left(progress)
         experience = Experience(self.config, self.critic_of, episodes)
         stats = update(self.actors, self.critics, experience, self.config, generator)
         return [
@@ -101,7 +101,9 @@ class Learner:
         parts = {prefix: stack.state() for prefix, stack in stacks.items()}
         parts["value_norm"] = self.critics.norm.state(run)
         parts |= {f"adam.actor{i}": one.state(run) for i, one in enumerate(self.actors)}
-        parts |= {f"adam.critic{i}": one.state(run) for i, one in enumerate(self.critics.trainees)}
+        parts |= {
+            f"adam.critic{i}": one.state(run) for i, one in enumerate(self.critics.train_states)
+        }
         return {
             f"{prefix}.{name}": tensor
             for prefix, part in parts.items()

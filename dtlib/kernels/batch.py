@@ -18,9 +18,9 @@ from dtlib.kernels.distributions import (
 )
 from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
 
-Head = Literal["beta", "gaussian", "original-gaussian", "categorical"]
+Family = Literal["beta", "gaussian", "original-gaussian", "categorical"]
 Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
-TERMS: dict[Head, type[BetaTerms | GaussianTerms | CategoricalTerms]] = {
+TERMS: dict[Family, type[BetaTerms | GaussianTerms | CategoricalTerms]] = {
     "beta": BetaTerms,
     "gaussian": GaussianTerms,
     "original-gaussian": OriginalGaussianTerms,
@@ -37,7 +37,7 @@ class ActorData:
     (the paper's joint ratio) or those of a slot that concern one user.
     """
 
-    head: Head
+    head: Family
     obs: Tensor
     """[n, d], slots in which at least one entry counts."""
     row: Tensor
@@ -58,7 +58,7 @@ class ActorData:
 
 
 def actor_data(
-    head: Head,
+    head: Family,
     obs: Tensor,
     value: Tensor,
     mask: Tensor,

@@ -92,7 +92,7 @@ class MADDPG:
         world, config, found = episode.world, self.config, []
         team, replay = self.teams[run], self.replays[run]
         for part in team.parts:
-            part.trainee.rate = config.learning_rate * config.left(progress)
+            part.train_state.rate = config.learning_rate * config.left(progress)
         rows = record(world, episode.decision, episode.outcome, self._rewards(episode))
         replay.append(rows, follows=episode.outcome.carry.slot > world.slots)
         for _ in range(config.updates_per_frame):
@@ -130,7 +130,9 @@ class MADDPG:
             for kind, one in kinds.items():
                 name = f"{role}.{kind}"
                 parts |= {name: one.stack.state(), f"targets.{name}": one.target.state()}
-                parts |= {f"adam.{name}{i}": one.trainee.state(i) for i in range(one.stack.count)}
+                parts |= {
+                    f"adam.{name}{i}": one.train_state.state(i) for i in range(one.stack.count)
+                }
         for kind, one in self.teams[run].critics.items():
             parts[f"value_norm.{kind}"] = one.norm.state()
         return {f"{part}.{name}": one for part, held in parts.items() for name, one in held.items()}

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from dtlib.kernels.networks import Lookups, MLPStack, Rows, Trace
-from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.train_state import TrainState
 from dtlib.kernels.value_norm import ValueNorm
 from dtlib.maddpg.replay import Batch
 from dtlib.settings.train import TrainConfig
@@ -50,7 +50,7 @@ class Actors:
     ) -> None:
         self.stack, self.target, self.config = stack, deepcopy(stack), config
         self.agents, self.choices, self.constant = agents, choices, constant
-        self.trainee = Trainee(stack, 0, config, stack.count)
+        self.train_state = TrainState(stack, 0, config, stack.count)
         self.width = stack.sizes[-1]
         """W, how many of a critic's inputs an agent's action takes."""
 
@@ -95,8 +95,8 @@ class Actors:
     def look(self, obs: Tensor) -> tuple[Tensor, Trace]:
         """Return what the networks put out [A, n, W] on observations [A, n, d], and its trace."""
         rows, fixed = obs.reshape(self.stack.count, -1, obs.shape[-1]), self.constant
-        trace = self.trainee.trace(Rows(rows[:, :1, :fixed], 0, None, rows[:, :, fixed:]))
-        return self.trainee(trace).mT.reshape(*obs.shape[:2], -1), trace
+        trace = self.train_state.trace(Rows(rows[:, :1, :fixed], 0, None, rows[:, :, fixed:]))
+        return self.train_state(trace).mT.reshape(*obs.shape[:2], -1), trace
 
     def step(self, trace: Trace, slope: Tensor, raw: Tensor, mask: Tensor) -> None:
         """Take one step down a slope.
@@ -109,10 +109,10 @@ class Actors:
         """
         pull = raw * mask.repeat_interleave(self.choices or 1, dim=-1)
         down = torch.add(slope, pull, alpha=2 * RAW_PENALTY / self.width) / raw.shape[1]
-        self.trainee.step(trace, down.reshape(self.stack.count, -1, self.width).mT)
+        self.train_state.step(trace, down.reshape(self.stack.count, -1, self.width).mT)
 
 
-class Critic:
+class ActionCritic:
     """What the agents of one kind expect of global state s and all actions a, with its target.
 
     Shared, it is one network that also takes an agent's own observation and action, which say whose
@@ -147,7 +147,7 @@ class Critic:
         self.stack = MLPStack(count, sizes, config.activation, 1.0, generator)
         self.stack.to(device)
         self.target = deepcopy(self.stack)
-        self.trainee = Trainee(self.stack, 0, config, count)
+        self.train_state = TrainState(self.stack, 0, config, count)
         self.norm = ValueNorm((count, 1, outputs), NORM_DECAY, device)
 
     def rows(self, inputs: Tensor, obs: Tensor, action: Tensor) -> Rows:
@@ -172,7 +172,7 @@ class Critic:
         Returns:
             Diagnostics, 0-dimensional.
         """
-        norm, trace = self.norm, self.trainee.trace(now)
+        norm, trace = self.norm, self.train_state.trace(now)
         reward = reward.expand(self.agents, -1, -1)
         if self.shared:
             reward = reward.transpose(0, 1).flatten(1)[None]
@@ -182,9 +182,9 @@ class Critic:
             returns = reward + discount * (ahead * norm.std.mT + norm.mean.mT)
         if self.config.value_norm:
             self._rescale(returns)
-        value = self.trainee(trace)
+        value = self.train_state(trace)
         error = value - (returns - norm.mean.mT) / norm.std.mT
-        self.trainee.step(trace, error / error.shape[-1])
+        self.train_state.step(trace, error / error.shape[-1])
         known = value * norm.std.mT + norm.mean.mT
         return {
             "loss": error.square().mean(),
@@ -281,11 +281,11 @@ class Team:
         for kind, one in actors.items():
             parts = 1 if kind in apart else outputs
             own = config.replace(discount=0.0) if kind in shortsighted else config
-            self.critics[kind] = Critic(one, inputs, state, parts, own, generator, device)
+            self.critics[kind] = ActionCritic(one, inputs, state, parts, own, generator, device)
             state += one.agents * one.width
 
     @property
-    def parts(self) -> list[Actors | Critic]:
+    def parts(self) -> list[Actors | ActionCritic]:
         """Everything that has networks, targets and optimisers."""
         return [*self.actors.values(), *self.critics.values()]
 

@@ -21,7 +21,7 @@ from dtlib.report import claims
 from dtlib.report.style import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 from dtlib.training.evaluation import interval
 
-ENERGY = "energy per user and slot (mJ)"
+ENERGY_LABEL = "energy per user and slot (mJ)"
 FAILED = "failed requests (%)"
 
 REFERENCES: dict[str, dict[str, Any]] = {
@@ -40,7 +40,7 @@ REFERENCES: dict[str, dict[str, Any]] = {
 CONVERGENCE = {
     "reward_global": ("Fig. 4", "reward $r_g$ (MUs, BSs)"),
     "reward_centre": ("Fig. 5", "reward $r_c$ (centre)"),
-    "energy_per_user_slot_mj": ("Fig. 6", ENERGY),
+    "energy_per_user_slot_mj": ("Fig. 6", ENERGY_LABEL),
 }
 """Columns that Figs. 4–6 show."""
 
@@ -121,7 +121,7 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
         ax.plot(100 * mean[x], mean[y], **style)
     limit = ax.axvline(20, color=FAINT, linewidth=1)
     limit.set_zorder(0)
-    ax.set(xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY)
+    ax.set(xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY_LABEL)
     by_ratio(ax)
     figure.legend(loc="outside lower center", fontsize=8, ncols=3)
     return figure
@@ -138,7 +138,10 @@ SWEEPS = {
 }
 """Abscissa of each sweep, and titles of its energy and its failures."""
 
-SWEPT_METRICS = {"energy_per_user_slot_mj": (ENERGY, 1), "failure_ratio_requests": (FAILED, 100)}
+SWEPT_METRICS = {
+    "energy_per_user_slot_mj": (ENERGY_LABEL, 1),
+    "failure_ratio_requests": (FAILED, 100),
+}
 """Columns that sweeps show, with their names and the factor to the unit."""
 
 
@@ -167,7 +170,7 @@ def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
     return figure
 
 
-PRINTED = {25: 0.0, 58: 100.0}
+REPORTED = {25: 0.0, 58: 100.0}
 """Failed requests in % that Section V states, by K."""
 
 
@@ -187,7 +190,9 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
             part["x"], 100 * part["failure_ratio_requests"],
             color=PALETTE[number], marker="osD^vP"[number % 6], label=name,
         )  # fmt: skip
-    ax.plot(*zip(*PRINTED.items(), strict=True), "*", color=ALARM, markersize=14, label="the paper")
+    ax.plot(
+        *zip(*REPORTED.items(), strict=True), "*", color=ALARM, markersize=14, label="the paper"
+    )
     ax.set(xlabel="mobile users K", ylabel=FAILED, ylim=(-3, 106))
     legend_below(figure, ax)
     return figure

@@ -43,7 +43,7 @@ class Run:
     """One row per finished episode."""
 
 
-class Game:
+class Rollout:
     """One run's next episode, played a stretch of slots at a time."""
 
     def __init__(
@@ -102,8 +102,8 @@ class Trainer:
     def episode(self) -> list[dict[str, float]]:
         """Act, simulate and learn for one episode; return each run's row of the history."""
         number = len(self.rows[0])
-        games = [
-            Game(config, number, queue, self.device)
+        rollouts = [
+            Rollout(config, number, queue, self.device)
             for config, queue in zip(self.configs, self.queues, strict=True)
         ]
         order, found, spent = seeded("order", number), [], 0.0
@@ -114,21 +114,21 @@ class Trainer:
             for policies in self.learner.policies:
                 policies.progress = progress
             episodes = [
-                game.play(self.learner.policies[run], start, min(start + stretch, slots))
-                for run, game in enumerate(games)
+                rollout.play(self.learner.policies[run], start, min(start + stretch, slots))
+                for run, rollout in enumerate(rollouts)
             ]
             begin = clock(self.device)
             found.append(self.learner.update(episodes, order, progress))
             spent += clock(self.device) - begin
-        for run, game in enumerate(games):
-            env = game.config.env
+        for run, rollout in enumerate(rollouts):
+            env = rollout.config.env
             row: dict[str, float] = {"episode": number}
-            row["slots"] = (number + 1) * env.slots * game.config.worlds
-            row |= outcome_metrics(join(game.outcomes), env)
+            row["slots"] = (number + 1) * env.slots * rollout.config.worlds
+            row |= outcome_metrics(join(rollout.outcomes), env)
             row |= pd.DataFrame([stats[run] for stats in found]).mean().to_dict()
-            self.rows[run].append(row | game.seconds | {"update_s": spent / len(games)})
+            self.rows[run].append(row | rollout.seconds | {"update_s": spent / len(rollouts)})
             if not env.queue_reset:
-                self.queues[run].copy_(game.carry.queue)
+                self.queues[run].copy_(rollout.carry.queue)
         for average, policies in zip(self.averages, self.learner.policies, strict=False):
             average.take(policies, number)
         return [rows[-1] for rows in self.rows]

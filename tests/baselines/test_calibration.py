@@ -6,7 +6,7 @@ import torch
 from dtlib import EnvConfig, TrainConfig, simulate, train
 from dtlib.baselines.calibration import (
     BARS,
-    STEPS,
+    BISECTIONS,
     Priced,
     Target,
     calibrate,
@@ -49,7 +49,7 @@ def test_the_bar_is_the_highest_that_holds(run, target):
     assert worst(run) > target, "silence does not hold"
     bar = calibrate(run, Target(target), worlds=2)
     assert run.policies.bar == bar and worst(run) <= target
-    run.policies.bar = bar + (BARS[1] - BARS[0]) / 2**STEPS
+    run.policies.bar = bar + (BARS[1] - BARS[0]) / 2**BISECTIONS
     assert worst(run) > target
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dtlib import TrainConfig
 from dtlib.experiments import comparison
-from dtlib.experiments.comparison import Effort
+from dtlib.experiments.comparison import Budget
 from dtlib.experiments.experiment import BASELINES
 
 
@@ -31,7 +31,7 @@ def test_share_closed():
     assert comparison.closed(1e-3, 1e-2, 1e-4) == pytest.approx(0.5)
 
 
-SMALL = Effort(worlds=1, tuning=2, thresholds=(0.175,), steps=1, stride=10)
+SMALL = Budget(worlds=1, tuning=2, thresholds=(0.175,), steps=1, stride=10)
 
 
 def test_where_not_all_can_be_served_the_bound_is_infinite_and_nothing_is_achieved():
@@ -47,7 +47,7 @@ def test_a_priced_rule_holds_on_tuning_worlds(monkeypatch, tmp_path):
     """The policy whose row is reported fails nobody too often where it was tuned."""
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path))
     config = TrainConfig.from_preset("smoke")
-    monkeypatch.setattr(comparison, "effort", lambda preset: SMALL)
+    monkeypatch.setattr(comparison, "budget", lambda preset: SMALL)
     seen = []
     measured = comparison.evaluate_policy
 

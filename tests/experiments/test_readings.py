@@ -26,7 +26,7 @@ from dtlib.model.simulator import check_actions, initial_carry
 from dtlib.runtime import paths
 from dtlib.runtime.seeds import stream_seed
 
-LITTLE = readings.Effort(frames=2, worlds=1, tuning=1)
+LITTLE = readings.Sampling(frames=2, worlds=1, tuning=1)
 ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 
 # --- sentences ----------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_a_rule_is_tuned_on_worlds_of_its_own(monkeypatch):
     tuning = sample_world(EnvConfig(frames=2, num_users=10), [stream_seed("tuning", 0)])
     assert torch.equal(world.gain, tuning.gain)
     powers = [family(level).power for level in levels]
-    assert [one.margin for one in powers] == list(readings.LEVELS)
+    assert [one.margin for one in powers] == list(readings.POWER_LEVELS)
     assert {one.cutoff_w for one in powers} == {0.5}
     readings.measure_point("slices", "knows the channels", "K", 0, LITTLE)
     assert len(seen) == 1, "what has no level is not tuned"
@@ -180,7 +180,7 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "results", lambda: tmp_path)
     monkeypatch.setattr(readings, "READINGS", {"slices": {}, "served": {"cpu_sharing": "served"}})
     monkeypatch.setattr(readings, "POINTS", {"M": [{"num_bs": 2, "num_users": 4}]})
-    monkeypatch.setitem(readings.EFFORTS, "smoke", readings.Effort(1, 1, 1))
+    monkeypatch.setitem(readings.SAMPLINGS, "smoke", readings.Sampling(1, 1, 1))
     result = CliRunner().invoke(
         main, ["figure", "readings", "--preset", "smoke", "--jobs", 1, "--quiet"]
     )
@@ -194,7 +194,7 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     pairs = list(zip(found["reading"], found["rule"], strict=True))
     assert pairs == [(one, rule) for one in ("slices", "served") for rule in readings.RULES]
     assert set(found["x"]) == {2}
-    monkeypatch.setattr(readings, "LEVELS", (1.0,))
+    monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
     with pytest.raises(pytest.fail.Exception):
         readings.data("smoke")
 
@@ -231,8 +231,8 @@ def test_tuned_to_fail_least(network):
     def family(level):
         return Reference(env, DemandInversion(level, env.max_power_w), shares="demand")
 
-    best = tune_failures(family, world, readings.LEVELS)
-    found = sweep(map(family, readings.LEVELS), world)
+    best = tune_failures(family, world, readings.POWER_LEVELS)
+    found = sweep(map(family, readings.POWER_LEVELS), world)
     least = min(one.failed_requests for one in found)
     good = [one for one in found if one.failed_requests <= least + 0.002]
     assert best.failed_requests <= least + 0.002 and len(good) < len(found)
@@ -263,7 +263,7 @@ def test_who_knows_the_channels_serves_at_least_as_many(name):
     actions = Clairvoyant(env).act(world)
     check_actions(actions, world, env)
     knows = simulate(world, actions, env)
-    for level in readings.LEVELS:
+    for level in readings.POWER_LEVELS:
         for cutoff in (math.inf, env.max_power_w):
             rule = Reference(env, DemandInversion(level, cutoff), shares="demand")
             outcome = simulate(world, rule.act(world), env)

@@ -6,7 +6,7 @@ import pytest
 
 from dtlib import TrainConfig
 from dtlib.experiments import datasets, store
-from dtlib.experiments.experiment import Planned
+from dtlib.experiments.experiment import PlannedRun
 from dtlib.runtime.errors import FileError
 from dtlib.training.loop import CHECKPOINT
 
@@ -98,7 +98,7 @@ def test_where_a_run_was_trained(monkeypatch):
 
 
 def test_a_manifest_says_where_each_run_was_trained(monkeypatch):
-    (planned,) = [Planned("tiny", TINY, 2)]
+    (planned,) = [PlannedRun("tiny", TINY, 2)]
     store.get(TINY)
     place = store.folder(TINY) / store.ORIGIN
     place.write_text(json.dumps({"commit": "abc", "torch": "2.0", "processor": "one"}))

@@ -167,7 +167,7 @@ def test_td_target_by_hand():
     critics.advantages(trace, reward)
     critics.step(0, trace, reward)
     first, second = 2 + 0.9 * 1.5 - 0.5, 1 + 0.9 * 0.5 - 1.5
-    weights, biases = critics.stack.split(critics.trainees[0].gradient)
+    weights, biases = critics.stack.split(critics.train_states[0].gradient)
     assert weights[0].item() == pytest.approx(-(first * 1 + second * 3) / 2)
     assert biases[0].item() == pytest.approx(-(first + second) / 2)
     assert critics.stack.weights[0].item() > 0.5
@@ -185,7 +185,7 @@ def test_nothing_leaks_across_the_seam_of_two_worlds(target):
         trace = critics.look([state])
         advantage = critics.advantages(trace, reward)
         critics.step(1, trace, reward)
-        return advantage, critics.trainees[1].gradient.clone()
+        return advantage, critics.train_states[1].gradient.clone()
 
     both, gradient = learn(state, reward)
     alone = [learn(state[w : w + 1], reward[..., w : w + 1, :]) for w in range(2)]

@@ -9,7 +9,7 @@ from dtlib.happo.diagnostics import UpdateStats
 from dtlib.kernels.batch import ActorBatch, actor_data, standardise
 from dtlib.kernels.distributions import beta_parameters, sample_beta, sample_categorical
 from dtlib.kernels.networks import MLPStack
-from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.train_state import TrainState
 
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
 
@@ -40,7 +40,7 @@ def test_a_successor_reacts_to_its_predecessor(power, solved, order):
     config = CONFIG.replace(learning_rate=2.0, clip=10.0, entropy_coef=0.0, hidden_sizes=())
     stack = MLPStack(2, (1, 2), generator=seeded(0))
     stack.weights[0].zero_()
-    actors = [Trainee(stack, i, config) for i in range(2)]
+    actors = [TrainState(stack, i, config) for i in range(2)]
     value = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
     reward = torch.tensor([0.0, 1.0, 1.0, -1.0])
     mask, ones = torch.ones(4, 1, dtype=bool), torch.ones(4, 1)
@@ -120,7 +120,7 @@ def solve(game, seed, sign=1.0, rounds=36, epochs=5, count=128):
     generator = seeded(seed)
     outputs = [2 if head == "beta" else game.choices for head in game.heads]
     stacks = [MLPStack(1, (1, 16, out), "tanh", 0.01, generator) for out in outputs]
-    actors = [Trainee(stack, 0, config) for stack in stacks]
+    actors = [TrainState(stack, 0, config) for stack in stacks]
     mask = torch.ones(count, 1, dtype=bool)
     for _ in range(rounds):
         context = game.context(count, generator)

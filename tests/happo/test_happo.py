@@ -17,7 +17,7 @@ from dtlib.happo.diagnostics import UpdateStats
 from dtlib.kernels.batch import ActorBatch, actor_data
 from dtlib.kernels.distributions import beta_parameters
 from dtlib.kernels.networks import MLPStack
-from dtlib.kernels.trainee import Trainee
+from dtlib.kernels.train_state import TrainState
 
 SLOTS, USERS = 40, 3
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
@@ -35,8 +35,8 @@ def team(per_user=False, seed=0, config=CONFIG):
     stacks += [MLPStack(1, (5, 8, 4 * USERS), generator=generator)]
     stacks += [MLPStack(1, (5, 8, 4 * USERS), generator=generator)]
     numbers = [1, 1, 2 * USERS, USERS]
-    actors = [Trainee(stacks[0], i, config) for i in range(2)]
-    actors += [Trainee(stack, 0, config) for stack in stacks[1:]]
+    actors = [TrainState(stacks[0], i, config) for i in range(2)]
+    actors += [TrainState(stack, 0, config) for stack in stacks[1:]]
     agents, data, dense = [], [], []
     for agent, (head, count) in enumerate(zip(heads, numbers, strict=True)):
         obs = torch.randn(SLOTS, 5, generator=generator)

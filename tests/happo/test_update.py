@@ -74,9 +74,9 @@ def play(learner, seed, run=0, env=None):
 def assert_same_weights(learner, plain):
     """Every weight of every network of a learner's first run."""
     pairs = [*zip(learner.actors, plain.networks, strict=True)]
-    pairs += zip(learner.critics.trainees, [one.network for one in plain.critics], strict=True)
-    for trainee, network in pairs:
-        found = trainee.stack.parameters(trainee.which.start)
+    pairs += zip(learner.critics.train_states, [one.network for one in plain.critics], strict=True)
+    for train_state, network in pairs:
+        found = train_state.stack.parameters(train_state.which.start)
         layers = [*network][::2]
         expected = [one.weight.mT for one in layers] + [one.bias[None] for one in layers]
         for one, other in zip(found, expected, strict=True):

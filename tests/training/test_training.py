@@ -29,7 +29,7 @@ from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.seeds import stream_seed
 from dtlib.training.evaluation import evaluate_policy
-from dtlib.training.loop import CHECKPOINT, TIMINGS, Game, Trainer, alike, train_together
+from dtlib.training.loop import CHECKPOINT, TIMINGS, Rollout, Trainer, alike, train_together
 
 TINY = TrainConfig.from_preset(
     "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
@@ -91,23 +91,25 @@ def test_a_game_played_in_stretches_is_one_episode(decision, length):
     """What its stretches join to is the outcome of all their actions in one expression."""
     config = TINY.replace(worlds=2, env={"deployment_decision": decision})
     queue = torch.arange(1, 9, dtype=torch.float64).view(2, 4) / 8
-    game = Game(config, 3, queue, torch.device("cpu"))
+    rollout = Rollout(config, 3, queue, torch.device("cpu"))
     policies = Policies(config, torch.Generator().manual_seed(0))
     slots = config.env.slots
     edges = [*range(0, slots, length), slots]
-    parts = [game.play(policies, *ends) for ends in itertools.pairwise(edges)]
+    parts = [rollout.play(policies, *ends) for ends in itertools.pairwise(edges)]
     arrays = [vars(part.decision.actions) for part in parts]
     actions = Actions(**{name: torch.cat([one[name] for one in arrays], 1) for name in arrays[0]})
-    whole = simulate(game.world, actions, config.env, initial_carry(game.world, queue))
+    whole = simulate(rollout.world, actions, config.env, initial_carry(rollout.world, queue))
     assert whole.migrations.all() and whole.queue[:, 0].all()
-    assert_same_outcome(join(game.outcomes), whole)
+    assert_same_outcome(join(rollout.outcomes), whole)
 
 
 def test_an_episode_of_several_worlds(tmp_path):
     """Each world of each episode is drawn once, and has a queue of its own that goes on."""
     config = TINY.replace(worlds=3, env={"queue_reset": False, "failure_threshold": 0.01})
-    games = [Game(config, number, torch.zeros(3, 4), torch.device("cpu")) for number in range(2)]
-    gains = [one for game in games for one in game.world.gain]
+    rollouts = [
+        Rollout(config, number, torch.zeros(3, 4), torch.device("cpu")) for number in range(2)
+    ]
+    gains = [one for rollout in rollouts for one in rollout.world.gain]
     for number, gain in enumerate(gains):
         alone = sample_world(config.env, stream_seed("world", config.seed, number))
         assert torch.equal(gain, alone.gain[0])

@@ -27,7 +27,7 @@ class Steps(Protocol):
         """Longer gradients are scaled down to this norm."""
 
 
-class Trainee:
+class TrainState:
     """One agent's network in each of R runs, neighbours in a stack, with its Adam.
 
     Args:
