@@ -99,8 +99,6 @@ FORWARD = (
 
 TRIED = {label(one): one for name in LEARNERS for one in grid(name)}
 """What each learner tries in the search for the companion's settings."""
-SEPARATE = {name: VARIANTS[name] | {"actors": "per-agent"} for name in LEARNERS[:3]}
-"""A network for each MU, as in Fig. 3: 36 agents between which the factor M may matter."""
 ENDS: dict[str, dict[str, Any]] = {
     "lambda 0.3": {"request_prob": 0.3},
     "lambda 0.7": {"request_prob": 0.7},
@@ -231,13 +229,6 @@ EXPERIMENTS = {
             {"smoke": 1, "companion": 2},
             {"companion": {name: 25 if "maddpg" in name else 150 for name in FINALISTS}},
             chooses=True,
-        ),
-        Experiment(
-            "separate",
-            "HAPPO and MAPPO with a network for each MU",
-            SEPARATE,
-            TRAINED,
-            SHORTER,
         ),
         Experiment(
             "strict",

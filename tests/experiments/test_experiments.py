@@ -134,7 +134,7 @@ def test_each_step_of_the_companion_plays_as_many_slots(preset):
     assert len({one.episodes * one.config.env.slots for one in runs}) == 1
 
 
-OURS = ("outage", "steps", "search", "finalists", "separate", "strict", "trends")
+OURS = ("outage", "steps", "search", "finalists", "strict", "trends")
 
 
 def test_networks_of_experiments():
