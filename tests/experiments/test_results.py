@@ -46,9 +46,9 @@ def test_manifest(path):
         table = pd.read_csv(path.parent / file)
         assert set(table["run"]) == {one["run"] for one in manifest["runs"]}
         assert (table["variant"] == [planned[one].variant for one in table["run"]]).all(), file
-        users = manifest["runs"][0]["config"]["env"]["num_users"]
-        sizes = {"evaluation.csv": 20, "users.csv": users, "tuning.csv": users}
         for key, size in table.groupby("run").size().items():
+            users = planned[key].config.env.num_users
+            sizes = {"evaluation.csv": 20, "users.csv": users, "tuning.csv": users}
             curve = 1 if experiment.axes or experiment.target else learnt[key]
             assert size == (curve if file == "data.csv" else sizes[file]), (file, key)
     table = pd.read_csv(path.parent / "data.csv")
