@@ -57,7 +57,7 @@ class Budget:
     """The genie is asked about every so many slots of the held-out worlds."""
 
 
-EFFORTS = {
+BUDGETS = {
     "smoke": Budget(
         worlds=2, tuning=2, thresholds=(0.1, MARGIN.failures, 0.2), steps=60, stride=20
     ),
@@ -68,7 +68,7 @@ EFFORTS = {
 
 def budget(preset: str) -> Budget:
     """Return how much is measured for a preset."""
-    return EFFORTS.get(preset, Budget())
+    return BUDGETS.get(preset, Budget())
 
 
 TUNED_ON, GENIE_STRIDE = 2, 50

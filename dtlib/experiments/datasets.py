@@ -29,7 +29,7 @@ def tables_of(experiment: Experiment) -> tuple[str, ...]:
     """Return the names of an experiment's tables."""
     if experiment.axes or experiment.target:
         return (DATA,)
-    return (DATA, *MEASURED[experiment.chooses and 2 :])
+    return (DATA, "tuning.csv") if experiment.chooses else (DATA, *MEASURED)
 
 
 def _labelled(table: pd.DataFrame, planned: PlannedRun, experiment: Experiment) -> pd.DataFrame:
