@@ -23,7 +23,8 @@ import torch
 from torch import Generator, Tensor
 
 from benchmarks.common import Parser, memory_mb, report
-from dtlib.agents.policies import Policies, power_watts
+from dtlib.agents.actions import power_watts
+from dtlib.agents.policies import Policies
 from dtlib.kernels.distributions import beta_parameters, sample_beta, sample_categorical
 from dtlib.model.simulator import simulate
 from dtlib.model.world import sample_world

@@ -19,6 +19,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pettingzoo import ParallelEnv
 
+from dtlib.model.layouts import (
+    Layout,
+    centre_layout,
+    state_layout,
+    station_layout,
+    user_layout,
+    weight_layout,
+)
 from dtlib.model.observations import global_state, observe_centre, observe_stations, observe_users
 from dtlib.model.simulator import Actions, Outcome, deploy, initial_carry, simulate
 from dtlib.model.world import World, sample_world
@@ -58,7 +66,9 @@ def slot_actions(actions: Actions, slot: int, env: EnvConfig) -> dict[str, np.nd
     if len(actions.power) != 1:
         raise ValueError(f"actions have {len(actions.power)} replicas: must have one")
     power = (actions.power[0, slot] / env.max_power_w).clamp_max(1).float().numpy()
-    weights = torch.cat([actions.cpu_share[0, slot], actions.wired_share[0, slot]], -1)
+    weights = weight_layout(env).join(
+        {"cpu": actions.cpu_share[0, slot], "wired": actions.wired_share[0, slot]}
+    )
     return {
         **dict(zip(user_names(env), power[:, None].copy(), strict=True)),
         **dict(zip(station_names(env), weights.float().numpy(), strict=True)),
@@ -128,7 +138,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self.agents: list[str] = []
         self.observation_spaces = _observation_spaces(config)
         self.action_spaces = _action_spaces(config)
-        self.state_space = _box(_state_low(config))
+        self.state_space = _box(state_layout(config))
         self._generator = np.random.default_rng(0)
 
     def observation_space(self, agent: str) -> Space[Any]:
@@ -291,11 +301,12 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             raise ValueError(f"{absent}: no action; must be given for each of {self._known()}")
         env = self.config
         power = self._collect(actions, self._users, (1,), 1, "fiu")
-        weights = self._collect(actions, self._stations, (2 * env.num_users,), 1, "fiu")
+        weights = self._collect(actions, self._stations, (weight_layout(env).size,), 1, "fiu")
         servers = self._collect(actions, [CENTRE], (env.num_users,), env.num_bs - 1, "iu")
-        cpu, wired = torch.from_numpy(weights.astype(np.float32))[None, None].chunk(2, -1)
+        shares = weight_layout(env).split(torch.from_numpy(weights.astype(np.float32))[None, None])
         watts = torch.from_numpy(power.astype(np.float32)).view(1, 1, -1) * env.max_power_w
-        return Actions(watts, cpu, wired, torch.from_numpy(servers.astype(np.int64))[None])
+        choice = torch.from_numpy(servers.astype(np.int64))[None]
+        return Actions(watts, shares["cpu"], shares["wired"], choice)
 
     def _known(self) -> str:
         env = self.config
@@ -337,34 +348,18 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "…"
 
 
-def _box(low: Sequence[float]) -> Box:
-    return Box(np.array(low, dtype=np.float32), TOP, dtype=np.float32)
+def _box(layout: Layout) -> Box:
+    return Box(np.array(layout.low, dtype=np.float32), TOP, dtype=np.float32)
 
 
 def _observation_spaces(env: EnvConfig) -> dict[str, Space[Any]]:
-    """Lower bounds in the layout of ``observations.py``: −1 for positions, else 0."""
-    users, sites = env.num_users, [-1] * (2 * env.num_bs)
-    user = [0, *sites, -1, -1, 0, 0, 0]
-    asking = [-1, -1, 0, 0, 0] * users
-    station = [0, *sites, *[0] * (users * (2 + env.num_bs)), *asking]
-    spaces: dict[str, Space[Any]] = {name: _box(user) for name in user_names(env)}
-    spaces |= {name: _box(station) for name in station_names(env)}
-    return spaces | {CENTRE: _box(_centre_low(env))}
-
-
-def _centre_low(env: EnvConfig) -> list[int]:
-    return [0] * (env.num_users * env.num_bs) + [-1] * (2 * env.num_bs + 2 * env.num_users)
-
-
-def _state_low(env: EnvConfig) -> list[int]:
-    users = env.num_users
-    centre = _centre_low(env)
-    lives, places, requests = [0] * (users * env.num_bs), centre[-2 * users :], [0] * (3 * users)
-    return [*centre[: -2 * users], *lives, *places, *requests]
+    layouts = dict.fromkeys(user_names(env), user_layout(env))
+    layouts |= dict.fromkeys(station_names(env), station_layout(env)) | {CENTRE: centre_layout(env)}
+    return {name: _box(layout) for name, layout in layouts.items()}
 
 
 def _action_spaces(env: EnvConfig) -> dict[str, Space[Any]]:
-    weights = (2 * env.num_users,)
+    weights = (weight_layout(env).size,)
     spaces: dict[str, Space[Any]] = {name: Box(0, 1, (1,), np.float32) for name in user_names(env)}
     spaces |= {name: Box(0, 1, weights, np.float32) for name in station_names(env)}
     return spaces | {CENTRE: MultiDiscrete([env.num_bs] * env.num_users)}

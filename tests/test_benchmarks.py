@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
-from dtlib.model.observations import centre_size, state_size, station_size, user_size
+from dtlib.model.layouts import centre_layout, state_layout, station_layout, user_layout
 
 
 @pytest.fixture
@@ -141,8 +141,9 @@ def test_dense_operations_by_hand(training):
     env = EnvConfig(num_users=2, num_bs=1)
     expected = 0
     for inputs, outputs, rows in (
-        (user_size(env), 2, 3 + 5), (station_size(env), 8, 4), (centre_size(env), 2, 2),
-        (state_size(env), 1, 2 * 10),
+        (user_layout(env).size, 2, 3 + 5), (station_layout(env).size, 8, 4),
+        (centre_layout(env).size, 2, 2),
+        (state_layout(env).size, 1, 2 * 10),
     ):  # fmt: skip
         expected += rows * (2 * 2 * inputs * 7 + 3 * 2 * 7 * outputs)
     assert found == expected

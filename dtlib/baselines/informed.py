@@ -25,7 +25,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import sigmoid
 from tqdm import tqdm
 
-from dtlib.agents.policies import WINDOW, Policies, mean_action, power_watts
+from dtlib.agents.actions import mean_action, power_watts
+from dtlib.agents.policies import WINDOW, Policies
 from dtlib.kernels.networks import MLPStack
 from dtlib.model.channel import rate, sinr
 from dtlib.model.observations import observe_stations, observe_users

@@ -40,7 +40,7 @@ def update(
     """
     trace, reward = critics.look(experience.states), experience.rewards
     advantage = critics.advantages(trace, reward)  # line 17: GAE (31)
-    batches = experience.batches(advantage, actors)
+    batches = experience.batches(advantage)
     agents = [Agent(*both, config) for both in zip(actors, batches, strict=True)]
     team, critic_of = teams(len(agents), config), experience.critic_of
     stats, at_once = UpdateStats(), config.algorithm == "beta-mappo"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import torch
 from torch import Tensor
 
 from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
-from dtlib.agents.policies import Decision, station_mask
+from dtlib.agents.policies import Decision
+from dtlib.agents.spaces import layouts, outputs, station_mask
 from dtlib.kernels.batch import ActorBatch, ActorData, Family, actor_data, standardise
-from dtlib.kernels.train_state import TrainState
-from dtlib.model.observations import columns, global_state
+from dtlib.kernels.networks import Columns
+from dtlib.model.layouts import Layout
+from dtlib.model.observations import global_state
 from dtlib.settings.train import TrainConfig
 
 
@@ -58,21 +61,21 @@ class Experience:
             found.append(torch.stack(rows)[..., :-1])
         return torch.stack(found, dim=1)
 
-    def batches(self, advantage: Tensor, actors: Sequence[TrainState]) -> list[ActorBatch]:
+    def batches(self, advantage: Tensor) -> list[ActorBatch]:
         """Lay out each agent's data in all runs.
 
         Args:
             advantage: [C, R, outputs, W, N−1], of each critic.
-            actors: one per agent.
         """
-        env, config = self.config.env, self.config
-        by_kind = columns(env, shared=config.twin_by_twin)
-        kinds = ["users"] * (len(actors) - env.num_bs - 1) + ["stations"] * env.num_bs + ["centre"]
+        config, stations = self.config, self.config.env.num_bs
+        seen, put_out = layouts(config), outputs(config)
+        users = 1 if config.shares_users else config.env.num_users
+        kinds = ["users"] * users + ["stations"] * stations + ["centre"]
         advantage = advantage.flatten(3)
         runs = [self.data(run, advantage[:, run]) for run in range(len(self.episodes))]
         return [
-            ActorBatch(data, advantage.shape[-1], actor.stack.sizes[-1], by_kind[kind])
-            for data, actor, kind in zip(zip(*runs, strict=True), actors, kinds, strict=True)
+            ActorBatch(data, advantage.shape[-1], put_out[kind], columns(seen[kind]))
+            for data, kind in zip(zip(*runs, strict=True), kinds, strict=True)
         ]
 
     def data(self, run: int, advantage: Tensor) -> list[ActorData]:
@@ -140,6 +143,13 @@ class Experience:
             return actor_data("categorical", *arrays, gain)
         by_twin = gain if gain.dim() == 2 else gain[:, None].expand(-1, users)
         return _all_users("categorical", *arrays, by_twin)
+
+
+def columns(layout: Layout) -> Columns:
+    """Return how a vector begins: what need not be multiplied row by row, slot after slot."""
+    steady = [*takewhile(lambda field: field.changes != "always", layout)]
+    flags = [*takewhile(lambda field: field.flags, layout[len(steady) :])]
+    return Columns(Layout(steady).size, Layout(flags).size)
 
 
 def _data(array: Tensor) -> Tensor:

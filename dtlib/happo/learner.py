@@ -11,10 +11,10 @@ from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
 from dtlib.happo.algorithm import update
 from dtlib.happo.critic import Critics
-from dtlib.happo.experience import Experience
+from dtlib.happo.experience import Experience, columns
 from dtlib.kernels.networks import MLPStack
 from dtlib.kernels.train_state import TrainState
-from dtlib.model.observations import columns, state_size
+from dtlib.model.layouts import state_layout
 from dtlib.runtime.checkpoint import check_arrays
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
@@ -41,15 +41,15 @@ class Learner:
         self.policies = [Policies(config, one) for one in generators]
         """One per run."""
         agents = sum(stack.count for stack in self.policies[0].stacks.values())
-        shared = config.critic == "shared"
+        shared, state = config.critic == "shared", state_layout(env, config.critic_sees_queue)
         self.critic_of = [0] * (agents - 1) + [1] if shared else list(range(agents))
         self.critics = Critics(
             2 if shared else agents,
-            state_size(env, config.critic_sees_queue),
+            state.size,
             1 if config.credit == "joint" else env.num_users,
             config,
             generators,
-            columns(env, config.critic_sees_queue)["state"],
+            columns(state),
             device,
         )
         for policies in self.policies:

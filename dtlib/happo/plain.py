@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.distributions import Beta, Categorical, Distribution
 
 from dtlib.agents.episode import Episode
-from dtlib.agents.policies import station_mask
+from dtlib.agents.spaces import station_mask
 from dtlib.happo.learner import Learner
 from dtlib.kernels.batch import standardise
 from dtlib.kernels.networks import MLPStack

@@ -17,6 +17,7 @@ from dtlib.kernels.distributions import (
     OriginalGaussianTerms,
 )
 from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
+from dtlib.kernels.outputs import Output
 
 Family = Literal["beta", "gaussian", "original-gaussian", "categorical"]
 Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
@@ -53,8 +54,6 @@ class ActorData:
     """[G], int, the group's slot."""
     advantage: Tensor
     """[G]."""
-    numbers: int
-    """D, how many numbers the agent chooses in a slot."""
 
 
 def actor_data(
@@ -85,9 +84,15 @@ def actor_data(
         slot = slot_of_row[pairs % len(obs)]
         group_advantage = advantage[slot, pairs // len(obs)]
     return ActorData(
-        head, obs[rows].contiguous(), row, column, value[rows][row, column],
-        group, slot, group_advantage, mask.shape[1],
-    )  # fmt: skip
+        head=head,
+        obs=obs[rows].contiguous(),
+        row=row,
+        column=column,
+        value=value[rows][row, column],
+        group=group,
+        slot=slot,
+        advantage=group_advantage,
+    )
 
 
 class ActorBatch:
@@ -96,39 +101,35 @@ class ActorBatch:
     Args:
         runs: the agent's data in each run; entries and groups that a run lacks are padded.
         slots: N.
-        outputs: length of the network's output: D·(choices) for a categorical head, else 2·D, or
-            3·D where there is a choice to act or not.
+        output: of the agent's network; three parts where there is a choice to act or not.
         columns: how the observation begins.
     """
 
     def __init__(
-        self, runs: Sequence[ActorData], slots: int, outputs: int, columns: Columns = PLAIN
+        self, runs: Sequence[ActorData], slots: int, output: Output, columns: Columns = PLAIN
     ) -> None:
-        first = runs[0]
-        self.head, self.outputs, self.shape = first.head, outputs, (len(runs), slots)
-        self.parts = outputs // first.numbers
-        """Outputs for each entry: the number of choices for a categorical head, else 2 or 3."""
-        self.rows = Rows.of([one.obs for one in runs], columns)
-        self.counts = [len(one.slot) for one in runs]
+        self.head, self.output, self.shape = runs[0].head, output, (len(runs), slots)
+        self.rows = Rows.of([run.obs for run in runs], columns)
+        self.counts = [len(run.slot) for run in runs]
         """Groups in each run."""
-        self.advantage = pad([one.advantage for one in runs])
+        self.advantage = pad([run.advantage for run in runs])
         """[R, G]."""
         share = [1 / count if count else torch.nan for count in self.counts]
         self.share = self.advantage.new_tensor(share)[:, None]
         """[R, 1], weight of a group in a mean over its run's groups; nan if there is none."""
         device = self.advantage.device
         starts = torch.arange(len(runs), device=device)[:, None]
-        self.slot = (pad([one.slot for one in runs]) + starts * slots).flatten()
+        self.slot = (pad([run.slot for run in runs]) + starts * slots).flatten()
         """[R·G], int, place of a group's slot in an array [R, N]."""
         groups = self.advantage.shape[1]
         self.group = None
         """[R·E], int, place of an entry's group in an array [R, G]; absent if they are the same."""
-        if not all(one.group.equal(torch.arange(len(one.slot), device=device)) for one in runs):
-            self.group = (pad([one.group for one in runs]) + starts * groups).flatten()
+        if not all(run.group.equal(torch.arange(len(run.slot), device=device)) for run in runs):
+            self.group = (pad([run.group for run in runs]) + starts * groups).flatten()
         self.place = self._places(runs, starts)
-        value, self.taken = [one.value for one in runs], None
+        value, self.taken = [run.value for run in runs], None
         """[R, E], 1 where the choice was to act, else 0; absent if there is none."""
-        if self.head != "categorical" and self.parts == 3:
+        if self.head != "categorical" and output.parts == 3:
             self.taken = pad([(x != 0).float() for x in value])
             value = [x.masked_fill(x == 0, 0.5) for x in value]
         if self.head == "beta":
@@ -138,30 +139,23 @@ class ActorBatch:
             self.value = pad(value)
         self.valid = None
         """[R, E], 1 for an entry and 0 for padding; absent if there is none."""
-        sizes = [len(one.value) for one in runs]
-        if len(set(sizes)) > 1:
-            self.valid = pad([torch.ones_like(one.value, dtype=torch.float) for one in runs])
+        if len({len(run.value) for run in runs}) > 1:
+            self.valid = pad([torch.ones_like(run.value, dtype=torch.float) for run in runs])
 
     def _places(self, runs: Sequence[ActorData], starts: Tensor) -> Tensor | None:
         """[R·P·E], int: where the P outputs of each entry lie in the network's [R, out, n]."""
-        count = self.rows.shape[1]
-        if self.head != "categorical" and runs[0].numbers == 1:
+        count, output = self.rows.shape[1], self.output
+        if not output.choices and output.numbers == 1:
             return None
-        entries = []
-        for one in runs:
-            parameter = torch.arange(self.parts, device=starts.device)[:, None]
-            if self.head == "categorical":
-                column = one.column * len(parameter) + parameter
-            else:
-                column = one.column + parameter * one.numbers
-            entries.append((column * count + one.row).mT)
-        return (pad(entries).mT + starts[..., None] * (self.outputs * count)).flatten()
+        part = torch.arange(output.parts, device=starts.device)[:, None]
+        places = [(output.place(run.column, part) * count + run.row).mT for run in runs]
+        return (pad(places).mT + starts[..., None] * (output.size * count)).flatten()
 
     def terms(self, raw: Tensor) -> Terms:
         """Return the distributions of the entries under a network's output [R, out, n]."""
         if self.place is not None:
             runs, entries = self.value.shape[0], self.value.shape[-1]
-            raw = raw.view(-1).index_select(0, self.place).view(runs, self.parts, entries)
+            raw = raw.view(-1).index_select(0, self.place).view(runs, self.output.parts, entries)
         if self.taken is None:
             return TERMS[self.head](raw, self.value)
         inner = TERMS[self.head](raw[:, :2].contiguous(), self.value)

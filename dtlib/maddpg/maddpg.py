@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 import torch
 from torch import Generator, Tensor
@@ -10,9 +11,10 @@ from torch import Generator, Tensor
 from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
-from dtlib.maddpg.replay import Replay, layout, recall, record
+from dtlib.agents.spaces import layouts
+from dtlib.maddpg.replay import Replay, recall, record, shapes
 from dtlib.maddpg.team import Actors, Team
-from dtlib.model.observations import state_size
+from dtlib.model.layouts import Layout, state_layout
 from dtlib.runtime.checkpoint import check_arrays
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
@@ -43,21 +45,22 @@ class MADDPG:
         for policies, generator in zip(self.policies, generators, strict=True):
             policies.to(device)
             self.teams.append(self._team(policies, outputs, generator, device))
-            fields = layout(config, outputs)
+            fields = shapes(config, outputs)
             self.replays.append(Replay(config.replay_slots, fields, config.worlds, device))
 
     def _team(
         self, policies: Policies, outputs: int, generator: Generator, device: torch.device | str
     ) -> Team:
-        env, begins = self.config.env, 1 + 2 * self.config.env.num_bs
-        begins_users = 0 if self.config.shares_users else begins
+        env, seen = self.config.env, layouts(self.config)
+        users = 0 if self.config.shares_users else constant(seen["users"])
+        stations = constant(seen["stations"])
         twins = env.num_users if self.config.twin_by_twin else 1
         actors = {
-            "users": Actors(policies.users, self.config, env.num_users, constant=begins_users),
-            "stations": Actors(policies.stations, self.config, env.num_bs, constant=begins),
+            "users": Actors(policies.users, self.config, env.num_users, constant=users),
+            "stations": Actors(policies.stations, self.config, env.num_bs, constant=stations),
             "centre": Actors(policies.centre, self.config, twins, env.num_bs),
         }
-        size = state_size(env, self.config.critic_sees_queue)
+        size = state_layout(env, self.config.critic_sees_queue).size
         own = ["users"] * (self.config.credit == "difference")
         apart = own + ["centre"] * (self.config.twin_by_twin and self.config.credit != "joint")
         return Team(actors, size, outputs, self.config, generator, device, apart, own)
@@ -149,3 +152,8 @@ class MADDPG:
         self.replays[run].load({name.removeprefix("replay."): one for name, one in kept.items()})
         for name, tensor in own.items():
             tensor.copy_(state[name])
+
+
+def constant(layout: Layout) -> int:
+    """Return how many columns, the first ones, of an agent's observation never change."""
+    return Layout(takewhile(lambda field: field.changes == "never", layout)).size

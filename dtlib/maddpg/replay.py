@@ -12,7 +12,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from dtlib.agents.policies import Decision, station_mask
+from dtlib.agents.policies import Decision
+from dtlib.agents.spaces import station_mask
+from dtlib.model.layouts import weight_layout
 from dtlib.model.observations import (
     global_state,
     observe_centre,
@@ -26,8 +28,8 @@ from dtlib.runtime.checkpoint import check_arrays
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
-Layout = dict[str, tuple[tuple[int, ...], torch.dtype]]
-"""Shape, of one slot, and type by name."""
+Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""Of what is kept of one slot, with its type, by name."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Batch:
     """[kinds, outputs, n]."""
 
 
-def layout(config: TrainConfig, outputs: int) -> Layout:
+def shapes(config: TrainConfig, outputs: int) -> Shapes:
     """Return what :func:`record` keeps of a slot.
 
     Args:
@@ -72,7 +74,7 @@ def layout(config: TrainConfig, outputs: int) -> Layout:
         "deployment": ((users,), site),
         "served": ((users,), flag),
         "power": ((users,), real),
-        "weight": ((2 * users,), real),
+        "weight": ((weight_layout(config.env).size,), real),
         "choice": ((users,), site),
         "reward": ((3, outputs), real),
     } | ({"queue": ((users,), real)} if config.critic_sees_queue else {})
@@ -91,7 +93,8 @@ def record(world: World, decision: Decision, outcome: Outcome, reward: Tensor) -
         reward: [kinds of agents, outputs, W, N].
     """
     counts = station_mask(world.association, decision.deployment, decision.served, decision.env)
-    shares = torch.cat([decision.actions.cpu_share, decision.actions.wired_share], dim=-1)
+    chosen = decision.actions
+    shares = {"cpu": chosen.cpu_share, "wired": chosen.wired_share}
     kept = {
         "position": world.position,
         "association": world.association,
@@ -100,8 +103,8 @@ def record(world: World, decision: Decision, outcome: Outcome, reward: Tensor) -
         "deployment": decision.deployment,
         "served": decision.served,
         "power": decision.power_unit,
-        "weight": (shares * counts).sum(-2),
-        "choice": decision.actions.deployment,
+        "weight": (weight_layout(decision.env).join(shares) * counts).sum(-2),
+        "choice": chosen.deployment,
         "queue": outcome.frame_queue,
         "reward": reward.permute(2, 3, 0, 1),
     }
@@ -180,7 +183,7 @@ class Replay:
     def __init__(
         self,
         capacity: int,
-        fields: Layout,
+        fields: Shapes,
         worlds: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:

@@ -10,59 +10,35 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from dtlib.kernels.networks import Columns
+from dtlib.model.layouts import (
+    Layout,
+    centre_layout,
+    state_layout,
+    station_layout,
+    twin_layout,
+    user_layout,
+)
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
-
-
-def user_size(env: EnvConfig, derived: bool = False) -> int:
-    """Length of an MU's observation (20), with what follows from it if asked for."""
-    return 6 + 2 * env.num_bs + derived * (env.num_bs + 4)
-
-
-def station_size(env: EnvConfig) -> int:
-    """Length of a base station's observation (22)."""
-    return 1 + 2 * env.num_bs + env.num_users * (7 + env.num_bs)
-
-
-def centre_size(env: EnvConfig) -> int:
-    """Length of the control centre's observation (24)."""
-    return 2 * env.num_bs + env.num_users * (2 + env.num_bs)
-
-
-def state_size(env: EnvConfig, queue: bool = False) -> int:
-    """Length of the critics' global state."""
-    return 2 * env.num_bs + env.num_users * (5 + 2 * env.num_bs + int(queue))
-
-
-def columns(env: EnvConfig, queue: bool = False, shared: bool = False) -> dict[str, Columns]:
-    """Return how the observations of each kind of agent, and the global state, begin.
-
-    Args:
-        env: the network.
-        queue: the state holds the virtual queue.
-        shared: the centre observes twin by twin.
-    """
-    sites, users = env.num_bs, env.num_users
-    near = users * sites + 2 * sites
-    return {
-        "users": Columns(1 + 2 * sites),
-        "stations": Columns(1 + 2 * sites, users * (2 + sites)),
-        "centre": Columns(1 + 2 * sites if shared else near),
-        "state": Columns(near + users * (sites + int(queue))),
-    }
 
 
 def _scaled_position(position: Tensor, env: EnvConfig) -> Tensor:
     return position * (2 / env.area_m) - 1
 
 
-def _sites(world: World, env: EnvConfig, lead: tuple[int, ...]) -> Tensor:
-    flat = _scaled_position(world.bs_position, env).flatten()
-    return flat.expand(*lead, -1)
+def _sites(world: World, env: EnvConfig, *lead: int) -> Tensor:
+    """[*lead, M, 2]."""
+    return _scaled_position(world.bs_position, env).expand(*lead, -1, -1)
+
+
+def _index(count: int, like: Tensor) -> Tensor:
+    """[count, 1]."""
+    number = torch.arange(1, count + 1, device=like.device, dtype=like.dtype)
+    return (number / count).unsqueeze(-1)
 
 
 def _requests(world: World, env: EnvConfig) -> Tensor:
+    """[R, N, K, 3], in [0, 1]; zero without a request."""
     parts = [
         world.data_bits / env.data_bits[1],
         world.cycles_per_bit / env.cycles_per_bit[1],
@@ -81,6 +57,15 @@ def _centred_requests(world: World, env: EnvConfig) -> Tensor:
     return torch.stack(parts, dim=-1) * world.request.unsqueeze(-1)
 
 
+def _blank(world: World, agents: int, layout: Layout) -> tuple[Tensor, dict[str, Tensor]]:
+    """An observation array [R, N, agents, d] to be written, and [R, agents, N, …] by field.
+
+    What one agent sees lies together, one slot after another, as its network reads it.
+    """
+    obs = world.gain.new_empty(world.replicas, agents, world.slots, layout.size)
+    return obs.transpose(1, 2), layout.split(obs)
+
+
 def observe_users(world: World, env: EnvConfig, derived: bool = False) -> Tensor:
     """Return the MUs' observations, eq. (20): own index, base stations, own position, own request.
 
@@ -92,23 +77,19 @@ def observe_users(world: World, env: EnvConfig, derived: bool = False) -> Tensor
             each.
 
     Returns:
-        [R, N, K, 6 + 2M], M + 4 longer with what is derived.
+        [R, N, K, d] in the order of :func:`~dtlib.model.layouts.user_layout`.
     """
-    users, sites = env.num_users, env.num_bs
-    index = torch.arange(1, users + 1, device=world.gain.device) / users
-    obs = world.gain.new_empty(world.replicas, users, world.slots, user_size(env, derived))
-    own, all_sites, where, what, more = obs.split(
-        [1, 2 * sites, 2, 3, derived * (sites + 4)], dim=-1
-    )
+    obs, fields = _blank(world, env.num_users, user_layout(env, derived))
+    fields["index"].copy_(_index(env.num_users, obs)[:, None])
+    fields["sites"].copy_(_sites(world, env, 1).flatten(1))
+    fields["position"].copy_(_scaled_position(world.position, env).transpose(1, 2))
+    fields["request"].copy_(_requests(world, env).transpose(1, 2))
     if derived:
         logs = torch.log10(world.distance / 100)
-        parts = [_centred_requests(world, env), logs.amin(-1, keepdim=True), logs]
-        more.copy_(torch.cat(parts, dim=-1).transpose(1, 2))
-    own.copy_(index[:, None, None])
-    where.copy_(_scaled_position(world.position, env).transpose(1, 2))
-    all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
-    what.copy_(_requests(world, env).transpose(1, 2))
-    return obs.transpose(1, 2)
+        logs = torch.cat([logs.amin(-1, keepdim=True), logs], dim=-1)
+        fields["centred_request"].copy_(_centred_requests(world, env).transpose(1, 2))
+        fields["log_distance"].copy_(logs.transpose(1, 2))
+    return obs
 
 
 def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor:
@@ -124,46 +105,39 @@ def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor
         env: the network.
 
     Returns:
-        [R, N, M, 1 + 2M + K(7 + M)].
+        [R, N, M, d] in the order of :func:`~dtlib.model.layouts.station_layout`.
     """
-    dtype, sites, users = world.gain.dtype, env.num_bs, env.num_users
-    asking = world.request.to(dtype)
-    lives = (one_hot(deployment, sites).to(dtype) * asking.unsqueeze(-1)).flatten(2)
-    index = torch.arange(1, sites + 1, device=world.gain.device, dtype=dtype) / sites
+    obs, fields = _blank(world, env.num_bs, station_layout(env))
+    asking = world.request.to(obs.dtype)
+    lives = (one_hot(deployment, env.num_bs).to(obs.dtype) * asking.unsqueeze(-1)).flatten(2)
     place = _scaled_position(world.position, env) * asking.unsqueeze(-1)
-    shared = torch.cat([place, _requests(world, env)], dim=-1).flatten(2)
-    server = world.association.repeat_interleave(sites, dim=-1)
-
-    # Written in place, in long runs: this is the largest array of all.
-    obs = world.gain.new_empty(world.replicas, sites, world.slots, station_size(env))
-    own, all_sites, near, link, hosted, common = obs.split(
-        [1, 2 * sites, users, users * sites, users, 5 * users], dim=-1
-    )
-    own.copy_(index[:, None, None])
-    all_sites.copy_(_sites(world, env, all_sites.shape[:-1]))
-    common.copy_(shared.unsqueeze(1))
-    for site in range(sites):
-        torch.mul(asking, world.association == site, out=near[:, site])
-        torch.mul(lives, server == site, out=link[:, site])
-        torch.mul(asking, deployment == site, out=hosted[:, site])
-    return obs.transpose(1, 2)
+    requests = torch.cat([place, _requests(world, env)], dim=-1).flatten(2)
+    server = world.association.repeat_interleave(env.num_bs, dim=-1)
+    fields["index"].copy_(_index(env.num_bs, obs)[:, None])
+    fields["sites"].copy_(_sites(world, env, 1).flatten(1))
+    fields["requests"].copy_(requests.unsqueeze(1))
+    for site in range(env.num_bs):
+        torch.mul(asking, world.association == site, out=fields["associated"][:, site])
+        torch.mul(lives, server == site, out=fields["sent_to"][:, site])
+        torch.mul(asking, deployment == site, out=fields["hosted"][:, site])
+    return obs
 
 
 def observe_centre(world: World, env: EnvConfig) -> Tensor:
     """Return the control centre's observation, eq. (24): associations, base stations, positions.
 
     Returns:
-        [R, N, 2M + K(2 + M)].
+        [R, N, d] in the order of :func:`~dtlib.model.layouts.centre_layout`.
     """
-    lead = (world.replicas, world.slots)
-    nearest = one_hot(world.association, env.num_bs).to(world.gain.dtype)
-    position = _scaled_position(world.position, env)
-    return torch.cat([nearest.flatten(2), _sites(world, env, lead), position.flatten(2)], dim=-1)
+    return centre_layout(env).join(_centre(world, env))
 
 
-def twin_size(env: EnvConfig) -> int:
-    """Length of what the centre sees of one twin, see :func:`observe_twins`."""
-    return 3 + 4 * env.num_bs
+def _centre(world: World, env: EnvConfig) -> dict[str, Tensor]:
+    return {
+        "association": one_hot(world.association, env.num_bs).to(world.gain.dtype),
+        "sites": _sites(world, env, world.replicas, world.slots),
+        "positions": _scaled_position(world.position, env),
+    }
 
 
 def observe_twins(world: World, env: EnvConfig) -> Tensor:
@@ -173,15 +147,18 @@ def observe_twins(world: World, env: EnvConfig) -> Tensor:
     each base station, its position.
 
     Returns:
-        [R, N, K, 3 + 4M].
+        [R, N, K, d] in the order of :func:`~dtlib.model.layouts.twin_layout`.
     """
     lead = (world.replicas, world.slots, env.num_users)
-    index = torch.arange(1, env.num_users + 1, device=world.gain.device) / env.num_users
     near = one_hot(world.association, env.num_bs).to(world.gain.dtype)
-    load = near.mean(-2, keepdim=True).expand_as(near)
-    own = index.to(near.dtype)[:, None].expand(*lead, 1)
-    place = _scaled_position(world.position, env)
-    return torch.cat([own, _sites(world, env, lead), near, load, place], dim=-1)
+    parts = {
+        "index": _index(env.num_users, near).expand(*lead, 1),
+        "sites": _sites(world, env, *lead),
+        "association": near,
+        "load": near.mean(-2, keepdim=True).expand_as(near),
+        "position": _scaled_position(world.position, env),
+    }
+    return twin_layout(env).join(parts)
 
 
 def global_state(
@@ -196,14 +173,11 @@ def global_state(
         queue: [R, N, K], Y[qT]; added, as log(1 + Y), if given.
 
     Returns:
-        [R, N, 2M + K(5 + 2M)], K longer with the queue: associations, base stations, deployment,
-        the queue, positions, requests.
+        [R, N, d] in the order of :func:`~dtlib.model.layouts.state_layout`.
     """
-    lives = one_hot(deployment, env.num_bs).to(world.gain.dtype)
-    centre = observe_centre(world, env)
-    seldom = columns(env)["centre"].slow
-    parts = [centre[..., :seldom], lives.flatten(2)]
+    parts = _centre(world, env)
+    parts["deployment"] = one_hot(deployment, env.num_bs).to(world.gain.dtype)
+    parts["requests"] = _requests(world, env)
     if queue is not None:
-        parts.append(torch.log1p(queue).to(world.gain.dtype))
-    parts += [centre[..., seldom:], _requests(world, env).flatten(2)]
-    return torch.cat(parts, dim=-1)
+        parts["log_queue"] = torch.log1p(queue).to(world.gain.dtype)
+    return state_layout(env, queue is not None).join(parts)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
-from dtlib.agents.policies import power_watts, station_mask
+from dtlib.agents.actions import power_watts
+from dtlib.agents.spaces import station_mask
 from dtlib.kernels.distributions import beta_parameters, gaussian_parameters
 from dtlib.model.observations import observe_twins
 from dtlib.model.simulator import check_actions, deploy, initial_carry, simulate

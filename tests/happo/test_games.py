@@ -9,6 +9,7 @@ from dtlib.happo.diagnostics import UpdateStats
 from dtlib.kernels.batch import ActorBatch, actor_data, standardise
 from dtlib.kernels.distributions import beta_parameters, sample_beta, sample_categorical
 from dtlib.kernels.networks import MLPStack
+from dtlib.kernels.outputs import Output
 from dtlib.kernels.train_state import TrainState
 
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
@@ -47,7 +48,7 @@ def test_a_successor_reacts_to_its_predecessor(power, solved, order):
     advantage = reward - reward.mean()
     data = [actor_data("categorical", ones, value[:, i, None], mask, advantage) for i in (0, 1)]
     agents = [
-        Agent(actor, ActorBatch([one], 4, 2), config)
+        Agent(actor, ActorBatch([one], 4, Output(1, 2, choices=True)), config)
         for actor, one in zip(actors, data, strict=True)
     ]
     in_turns(agents, order, power)
@@ -118,8 +119,11 @@ def solve(game, seed, sign=1.0, rounds=36, epochs=5, count=128):
     """Play and learn; return a function from contexts to mean actions or chances."""
     config = CONFIG.replace(learning_rate=0.03, entropy_coef=0.0)
     generator = seeded(seed)
-    outputs = [2 if head == "beta" else game.choices for head in game.heads]
-    stacks = [MLPStack(1, (1, 16, out), "tanh", 0.01, generator) for out in outputs]
+    outputs = [
+        Output(1, 2) if head == "beta" else Output(1, game.choices, choices=True)
+        for head in game.heads
+    ]
+    stacks = [MLPStack(1, (1, 16, out.size), "tanh", 0.01, generator) for out in outputs]
     actors = [TrainState(stack, 0, config) for stack in stacks]
     mask = torch.ones(count, 1, dtype=bool)
     for _ in range(rounds):

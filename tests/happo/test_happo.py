@@ -17,6 +17,7 @@ from dtlib.happo.diagnostics import UpdateStats
 from dtlib.kernels.batch import ActorBatch, actor_data
 from dtlib.kernels.distributions import beta_parameters
 from dtlib.kernels.networks import MLPStack
+from dtlib.kernels.outputs import Output
 from dtlib.kernels.train_state import TrainState
 
 SLOTS, USERS = 40, 3
@@ -55,7 +56,9 @@ def team(per_user=False, seed=0, config=CONFIG):
 
 
 def update_of(actor, data, config=CONFIG):
-    return Agent(actor, ActorBatch([data], SLOTS, actor.stack.sizes[-1]), config)
+    size, choices = actor.stack.sizes[-1], data.head == "categorical"
+    output = Output(size // 4, 4, choices=True) if choices else Output(size // 2, 2)
+    return Agent(actor, ActorBatch([data], SLOTS, output), config)
 
 
 def weights(update):
@@ -91,7 +94,7 @@ class Known:
     def advantages(self, trace, reward):
         return None
 
-    def batches(self, advantage, actors):
+    def batches(self, advantage):
         return self.layout
 
 

@@ -9,7 +9,7 @@ from plain import effects
 
 from dtlib import Actions, EnvConfig, TrainConfig, sample_world, simulate
 from dtlib.agents.episode import Episode
-from dtlib.agents.policies import station_mask
+from dtlib.agents.spaces import station_mask
 from dtlib.happo.algorithm import agent_order
 from dtlib.happo.experience import Experience
 from dtlib.happo.learner import Learner

@@ -9,6 +9,7 @@ from torch.distributions import Beta, Categorical, Normal
 from dtlib.happo.diagnostics import explained_variance
 from dtlib.kernels.batch import ActorBatch, actor_data, standardise
 from dtlib.kernels.distributions import beta_parameters, gaussian_parameters
+from dtlib.kernels.outputs import Output
 
 SLOTS, USERS = 23, 4
 CASES = [("beta", 1), ("beta", 2), ("gaussian", 1), ("gaussian", 2), ("categorical", 1)]
@@ -34,9 +35,15 @@ def random_case(head, blocks, seed=0, choices=3):
     return obs, value, mask, raw
 
 
+def output_of(head, raw):
+    """What a network has put out for a case: three choices, or two parameters, of each number."""
+    parts = 3 if head == "categorical" else 2
+    return Output(raw.shape[1] // parts, parts, choices=head == "categorical")
+
+
 def laid_out(data, raw):
     """The layout of one run, and the log-probabilities of its groups under dense outputs."""
-    batch = ActorBatch([data], SLOTS, raw.shape[1])
+    batch = ActorBatch([data], SLOTS, output_of(data.head, raw))
     return batch, batch.terms(raw.mT[None].contiguous())
 
 
@@ -136,7 +143,8 @@ def test_masking_leaves_the_expected_gradient_alone():
             value = torch.tensor([[first, second]])
             gains = advantage[first : first + 1]
             for total, use in ((full, torch.ones_like(mask)), (masked, mask)):
-                batch = ActorBatch([actor_data("categorical", obs, value, use, gains)], 1, 6)
+                data = actor_data("categorical", obs, value, use, gains)
+                batch = ActorBatch([data], 1, Output(2, 3, choices=True))
                 weight = dense("categorical", raw, value)[0].sum().exp()
                 slope = torch.zeros(1, 6, 1, dtype=torch.float64)
                 batch.slope(batch.terms(raw[..., None]), gains[None] * weight, 0.0, slope)
@@ -162,7 +170,7 @@ def test_runs_side_by_side_do_not_see_each_other(head, blocks, per_user):
         slope = torch.zeros(1, raw.shape[1], len(one.obs))
         entropy = batch.slope(terms, batch.advantage, 0.1, slope)
         alone.append((batch.log_prob(terms)[0], slope[0], entropy[0]))
-    together = ActorBatch(data, SLOTS, raws[0].shape[1])
+    together = ActorBatch(data, SLOTS, output_of(head, raws[0]))
     padded = torch.full((3, raws[0].shape[1], together.rows.shape[1]), 7.0)
     for run, raw in enumerate(raws):
         padded[run, :, : len(raw)] = raw.mT
@@ -181,7 +189,7 @@ def test_an_agent_that_never_counts_has_an_empty_batch():
     obs, value, _, _ = random_case("beta", 1)
     data = actor_data("beta", obs, value, torch.zeros(SLOTS, USERS, dtype=bool), torch.ones(SLOTS))
     assert len(data.slot) == 0 and len(data.obs) == 0
-    assert ActorBatch([data], SLOTS, 2 * USERS).counts == [0]
+    assert ActorBatch([data], SLOTS, Output(USERS, 2)).counts == [0]
 
 
 def test_standardise():
@@ -198,3 +206,15 @@ def test_explained_variance():
     assert explained_variance(target, torch.zeros(3)) == pytest.approx(0)
     assert explained_variance(target, -target) == pytest.approx(-3)
     assert math.isnan(explained_variance(torch.ones(3), target))
+
+
+def test_places_of_parameters_and_choices():
+    """First parameters of all numbers, then the second; scores of a number's choices together."""
+    number = torch.tensor([0, 1, 2])
+    beta, choice = Output(3, 2), Output(3, 4, choices=True)
+    assert (beta.size, choice.size) == (6, 12)
+    assert beta.place(number, 1).tolist() == [3, 4, 5]
+    assert choice.place(number, 1).tolist() == [1, 5, 9]
+    for output in (beta, choice):
+        every = torch.cat([output.place(number, part) for part in range(output.parts)])
+        assert sorted(every.tolist()) == list(range(output.size))

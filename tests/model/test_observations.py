@@ -9,17 +9,13 @@ import pytest
 import torch
 
 from dtlib import EnvConfig, sample_world
+from dtlib.model.layouts import twin_layout, user_layout
 from dtlib.model.observations import (
-    centre_size,
     global_state,
     observe_centre,
     observe_stations,
     observe_twins,
     observe_users,
-    state_size,
-    station_size,
-    twin_size,
-    user_size,
 )
 
 SIZES = [(1, 1), (4, 3), (7, 5)]
@@ -63,25 +59,12 @@ def _close(got, expected):
 
 
 @pytest.mark.parametrize(("users", "sites"), SIZES)
-def test_shapes_are_the_sizes(users, sites):
-    env, world, home = _network(users, sites)
-    queue = torch.rand(2, world.slots, users, dtype=torch.float64)
-    assert observe_users(world, env).shape == (2, world.slots, users, user_size(env))
-    stations = observe_stations(world, home, env)
-    assert stations.shape == (2, world.slots, sites, station_size(env))
-    assert observe_centre(world, env).shape == (2, world.slots, centre_size(env))
-    assert global_state(world, home, env).shape == (2, world.slots, state_size(env))
-    with_queue = global_state(world, home, env, queue)
-    assert with_queue.shape == (2, world.slots, state_size(env, queue=True))
-
-
-@pytest.mark.parametrize(("users", "sites"), SIZES)
 def test_what_users_derive_by_loops(users, sites):
     """The request within its ranges, then log-distances: computed here from the positions."""
     env, world, _ = _network(users, sites)
     bare, got = observe_users(world, env), observe_users(world, env, derived=True)
-    assert got.shape[-1] == user_size(env, derived=True) == user_size(env) + sites + 4
-    assert torch.equal(got[..., : user_size(env)], bare)
+    assert got.shape[-1] == user_layout(env, derived=True).size == user_layout(env).size + sites + 4
+    assert torch.equal(got[..., : user_layout(env).size], bare)
     for r, n in _slots(world):
         for k in range(users):
             request = [0.0, 0.0, 0.0]
@@ -97,7 +80,7 @@ def test_what_users_derive_by_loops(users, sites):
             place = world.position[r, n, k].tolist()
             lengths = [math.dist(place, site) for site in world.bs_position.tolist()]
             logs = [math.log10(max(length, 1.0)) - 2 for length in lengths]
-            _close(got[r, n, k, user_size(env) :], [*request, min(logs), *logs])
+            _close(got[r, n, k, user_layout(env).size :], [*request, min(logs), *logs])
 
 
 def test_a_range_of_no_width_derives_to_zero():
@@ -108,7 +91,7 @@ def test_a_range_of_no_width_derives_to_zero():
             "work-conserving", num_users=3, num_bs=2, frame_slots=8, frames=2, **{name: value}
         )
         world = sample_world(env, 0)
-        request = observe_users(world, env, derived=True)[..., user_size(env) :][..., :3]
+        request = observe_users(world, env, derived=True)[..., user_layout(env).size :][..., :3]
         of_width = [one for one in range(3) if one != 2 * column]
         assert not request[..., 2 * column].any()
         assert request[..., of_width][world.request].abs().min() > 0
@@ -190,7 +173,7 @@ def test_centre_and_state_by_loops(users, sites):
 def test_twins_by_loops(users, sites):
     env, world, _ = _network(users, sites)
     got = observe_twins(world, env)
-    assert got.shape == (2, world.slots, users, twin_size(env))
+    assert got.shape == (2, world.slots, users, twin_layout(env).size)
     for r, n in _slots(world):
         near = world.association[r, n].tolist()
         load = [near.count(m) / users for m in range(sites)]

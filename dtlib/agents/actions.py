@@ -1,0 +1,96 @@
+"""From what actors put out to actions: mean and sample in [0, 1], and the powers that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+
+import torch
+from torch import Generator, Tensor
+
+from dtlib.kernels.distributions import (
+    beta_parameters,
+    gaussian_parameters,
+    sample_beta,
+    sample_gaussian,
+)
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import Head, TrainConfig
+
+
+def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) -> Tensor:
+    """Return mean actions on the scale of [0, 1].
+
+    Args:
+        head: what the network puts out.
+        raw: its outputs for each action: two parameters of a distribution, or the action; perhaps
+            a third, the logit of acting at all.
+        bar: where the logit of acting is not above it, the result is 0; at 0, that is where not
+            acting is likelier.
+    """
+    if len(raw) == 3:
+        return mean_action(head, raw[:2]).masked_fill(raw[2] <= bar, 0)
+    if head == "deterministic":
+        return (1 + torch.tanh(raw[0])) / 2
+    if head != "beta":
+        return gaussian_parameters(*raw, original=head == "original-gaussian")[0]
+    one, two = map(beta_parameters, raw)
+    return one / (one + two)
+
+
+def sample(
+    head: Head, raw: Sequence[Tensor], generator: Generator, noise_variance: float
+) -> Tensor:
+    """Draw actions on the scale of [0, 1]; see :func:`mean_action`.
+
+    Args:
+        head: what the network puts out.
+        raw: its outputs.
+        generator: source of the randomness.
+        noise_variance: of the noise on a deterministic action, on the scale of [−1, 1].
+    """
+    if len(raw) == 3:
+        acts = torch.empty_like(raw[2]).uniform_(generator=generator) < torch.sigmoid(raw[2])
+        return sample(head, raw[:2], generator, noise_variance).masked_fill(~acts, 0)
+    if head == "deterministic":
+        unit = mean_action(head, raw)
+        std = torch.full_like(unit, noise_variance**0.5 / 2)
+        return sample_gaussian(unit, std, generator).clamp_(0, 1)
+    if head != "beta":
+        mean, std = gaussian_parameters(*raw, original=head == "original-gaussian")
+        return sample_gaussian(mean, std, generator)
+    one, two = map(beta_parameters, raw)
+    return sample_beta(one, two, generator)
+
+
+def power_watts(
+    unit: Tensor, distance: Tensor | None, env: EnvConfig, train: TrainConfig
+) -> Tensor:
+    """Map MUs' actions in [0, 1] to transmit powers in W, on the scale of ``power_action``.
+
+    The level of ``path-loss`` falls by ``power_range_db`` from 1 down to ``silent_below``, beneath
+    which is silence; where that is 0, it is logarithmic but near 0, where it reaches silence. Where
+    silence is a choice of its own, it is 0, and the level falls from 1 down to 0.
+
+    Args:
+        unit: [..., K]; clipped to [0, 1].
+        distance: [..., K], m, to the serving base station; only ``path-loss`` needs it.
+        env: P_max, path loss and noise.
+        train: the scale.
+    """
+    silence, unit = unit == 0, unit.clamp(0, 1)
+    if train.power_action == "watt":
+        return unit * env.max_power_w
+    decades = train.power_range_db / 10
+    if train.power_action == "decibel":
+        return env.max_power_w * 10 ** ((unit - 1) * decades)
+    assert distance is not None
+    silent = train.silent_below
+    if train.chooses_silence:
+        level = (10 ** ((unit - 1) * decades)).masked_fill(silence, 0)
+    elif silent:
+        level = 10 ** ((unit - 1) * (decades / (1 - silent))) * (unit >= silent)
+    else:
+        level = torch.expm1(unit * (decades * log(10))) / (10**decades - 1)
+    top = env.noise_w / env.ref_gain * 10 ** (train.power_top_db / 10)
+    return (top * distance**env.path_loss_exponent * level).clamp_max(env.max_power_w)

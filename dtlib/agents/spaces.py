@@ -1,0 +1,62 @@
+"""What each kind of agent sees and puts out, and which of its numbers have an effect."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dtlib.kernels.outputs import Output
+from dtlib.model.layouts import (
+    Layout,
+    centre_layout,
+    station_layout,
+    twin_layout,
+    user_layout,
+    weight_layout,
+)
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+
+
+def layouts(config: TrainConfig) -> dict[str, Layout]:
+    """Return what MUs, base stations and the centre observe, by kind."""
+    env = config.env
+    return {
+        "users": user_layout(env, config.observation == "derived"),
+        "stations": station_layout(env),
+        "centre": twin_layout(env) if config.twin_by_twin else centre_layout(env),
+    }
+
+
+def outputs(config: TrainConfig) -> dict[str, Output]:
+    """Return what the networks of MUs, base stations and the centre put out, by kind.
+
+    Each number has two parameters of a distribution, or is put out itself (MADDPG). A third output
+    of MUs may be the logit of sending at all. The centre scores M servers for each twin.
+    """
+    env, parts = config.env, 1 if config.head == "deterministic" else 2
+    twins = 1 if config.twin_by_twin else env.num_users
+    return {
+        "users": Output(numbers=1, parts=parts + config.chooses_silence),
+        "stations": Output(numbers=weight_layout(env).size, parts=parts),
+        "centre": Output(numbers=twins, parts=env.num_bs, choices=True),
+    }
+
+
+def station_mask(association: Tensor, deployment: Tensor, served: Tensor, env: EnvConfig) -> Tensor:
+    """Return which of a base station's weights count: CPU of hosted, wire of remote users.
+
+    Args:
+        association: [R, N, K], int.
+        deployment: [R, N, K], int, β in force.
+        served: [R, N, K], bool.
+        env: gives M.
+
+    Returns:
+        [R, N, M, 2K], bool, in the order of :func:`~dtlib.model.layouts.weight_layout`.
+    """
+    site = torch.arange(env.num_bs, device=served.device)[:, None]
+    hosted = (deployment.unsqueeze(-2) == site) & served.unsqueeze(-2)
+    remote = served & (deployment != association)
+    sender = (association.unsqueeze(-2) == site) & remote.unsqueeze(-2)
+    return weight_layout(env).join({"cpu": hosted, "wired": sender})
