@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
@@ -61,75 +62,92 @@ def difference_reward(
     Returns:
         [R, N, K], in units of reward; zero for users that have nothing to send.
     """
-    served = world.request & ~outcome.migrating
-    bits = torch.where(served, world.data_bits, 0)
+    sending = world.request if env.migrating_transmits else world.request & ~outcome.migrating
+    heard = _measured(world, torch.where(sending, power, 0), outcome, env)
+    after, gain = instead.flatten(0, 1), world.gain.flatten(0, 1)
+    slot, user = sending.flatten(0, 1).nonzero(as_tuple=True)
+    result = torch.zeros_like(after)
+    for n, k in zip(slot.split(CHUNK), user.split(CHUNK), strict=True):
+        result[n, k] = _gain(heard.at(n), gain[n, k], k, after[n, k], env)
+    return result.view_as(power)
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What base stations have measured in S slots, [S, K] each."""
+
+    power: Tensor
+    signal: Tensor
+    """W, at the own base station."""
+    others: Tensor
+    """W, float64, what else is received there."""
+    bits: Tensor
+    """Zero where no data count."""
+    behind: Tensor
+    """s, delay behind the radio link."""
+    data_bits: Tensor
+    deadline_s: Tensor
+    request: Tensor
+    migrating: Tensor
+    association: Tensor
+    frame_queue: Tensor
+    reward_global_user: Tensor
+
+    def at(self, slot: Tensor) -> _Heard:
+        return _Heard(**{name: array[slot] for name, array in vars(self).items()})
+
+
+def _measured(world: World, power: Tensor, outcome: Outcome, env: EnvConfig) -> _Heard:
+    bits = torch.where(world.request & ~outcome.migrating, world.data_bits, 0)
     remote = outcome.deployment != world.association
     behind = edge_delay(bits, world.cycles_per_bit, outcome.cpu_hz, outcome.wired_bps, remote)
-    sending = world.request if env.migrating_transmits else served
-    power = torch.where(sending, power, 0)
     signal = power * own_gain(world.gain, world.association)
     if env.interference == "receiver":
         received = (power.unsqueeze(-1) * world.gain).sum(-2, dtype=torch.float64)
         received = received.gather(-1, world.association)
     else:
         received = signal.sum(-1, keepdim=True, dtype=torch.float64).expand_as(signal)
-    others = received - signal
-    arrays = (
-        power, instead, signal, others, bits, behind, world.data_bits, world.deadline_s,
-        world.request, outcome.migrating, outcome.frame_queue.to(power.dtype),
-        outcome.reward_global_user, world.association,
-    )  # fmt: skip
-    flat = [array.flatten(0, 1) for array in arrays]
-    gain = world.gain.flatten(0, 1)
-    slot, user = sending.flatten(0, 1).nonzero(as_tuple=True)
-    result = torch.zeros_like(flat[0])
-    for n, k in zip(slot.split(CHUNK), user.split(CHUNK), strict=True):
-        result[n, k] = _gain(env, gain[n, k], k, *(array[n] for array in flat))
-    return result.view_as(power)
+    arrays = {
+        "power": power,
+        "signal": signal,
+        "others": received - signal,
+        "bits": bits,
+        "behind": behind,
+        "data_bits": world.data_bits,
+        "deadline_s": world.deadline_s,
+        "request": world.request,
+        "migrating": outcome.migrating,
+        "association": world.association,
+        "frame_queue": outcome.frame_queue.to(power.dtype),
+        "reward_global_user": outcome.reward_global_user,
+    }
+    return _Heard(**{name: array.flatten(0, 1) for name, array in arrays.items()})
 
 
-def _gain(
-    env: EnvConfig,
-    gain: Tensor,
-    user: Tensor,
-    power: Tensor,
-    instead: Tensor,
-    signal: Tensor,
-    others: Tensor,
-    bits: Tensor,
-    behind: Tensor,
-    data_bits: Tensor,
-    deadline: Tensor,
-    request: Tensor,
-    migrating: Tensor,
-    queue: Tensor,
-    reward: Tensor,
-    association: Tensor,
-) -> Tensor:
-    """Difference rewards of P transmissions, [P]: arrays are of their slots, [P, K].
+def _gain(heard: _Heard, gain: Tensor, user: Tensor, after: Tensor, env: EnvConfig) -> Tensor:
+    """Difference rewards of P transmissions, [P].
 
     Args:
-        env: the network.
+        heard: of each transmission's slot, S = P.
         gain: [P, M], of the transmitting user to each base station.
         user: [P], int, who transmits.
-        power: W, with what follows from it: signal at the own base station and others', W.
+        after: [P], W, the other power.
+        env: the network.
     """
     row = torch.arange(len(user), device=user.device)
-    before, after = power[row, user], instead[row, user]
-    heard = gain.gather(-1, association)
-    own = heard[row, user]
+    reach = gain.gather(-1, heard.association)
+    own = reach[row, user]
     if env.interference == "eq7":
-        heard = own[:, None].expand_as(heard)
-    change = (after - before)[:, None] * heard
+        reach = own[:, None].expand_as(reach)
+    change = (after - heard.power[row, user])[:, None] * reach
     change[row, user] = 0
-    power, signal = power.clone(), signal.clone()
+    power, signal = heard.power.clone(), heard.signal.clone()
     power[row, user], signal[row, user] = after, after * own
-    noise = (others + change).clamp_min(0) + env.noise_w
+    noise = (heard.others + change).clamp_min(0) + env.noise_w
     rate_bps = rate(signal / noise.to(signal.dtype), env.bandwidth_hz)
-    failure = failures(request, migrating, transfer_delay(bits, rate_bps) + behind, deadline)
-    energy_j = energy(power, data_bits, rate_bps, deadline, failure, env.energy_of_failed)
-    cost = objective(
-        energy_j, failure, queue, env.failure_threshold, env.control_factor,
-        env.slots, env.reward_scale, env.objective_scale,
-    )  # fmt: skip
-    return (reward + cost).sum(-1).to(power.dtype)
+    delay = transfer_delay(heard.bits, rate_bps) + heard.behind
+    failure = failures(heard.request, heard.migrating, delay, heard.deadline_s)
+    rule = env.energy_of_failed
+    energy_j = energy(power, heard.data_bits, rate_bps, heard.deadline_s, failure, rule)
+    cost = objective(energy_j, failure, heard.frame_queue, env)
+    return (heard.reward_global_user + cost).sum(-1).to(power.dtype)

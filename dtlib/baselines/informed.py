@@ -28,10 +28,8 @@ from tqdm import tqdm
 from dtlib.agents.actions import mean_action, power_watts
 from dtlib.agents.policies import WINDOW, Policies
 from dtlib.kernels.networks import MLPStack
-from dtlib.model.channel import rate, sinr
 from dtlib.model.observations import observe_stations, observe_users
-from dtlib.model.simulator import Actions, Carry, deploy, edge, initial_carry
-from dtlib.model.synchronization import energy, failures, transfer_delay
+from dtlib.model.simulator import Actions, Carry, deploy, initial_carry, respond
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.seeds import seeded, stream_seed
@@ -88,34 +86,6 @@ class Informed:
             pieces.append(decide(self.policies, flats, some, deployment[:, part], env))
         power, cpu, wired = (torch.cat(arrays, dim=1) for arrays in zip(*pieces, strict=True))
         return Actions(power, cpu, wired, world.association)
-
-
-def respond(
-    world: World, actions: Actions, deployment: Tensor, migrating: Tensor, env: EnvConfig
-) -> tuple[Tensor, Tensor]:
-    """Return energy (13) and delay (9) as :func:`simulate` does, slot by slot.
-
-    Args:
-        world: leading axes [R, N], any slots in any order.
-        actions: of these slots; their deployment is not used.
-        deployment: [R, N, K], int, β in force.
-        migrating: [R, N, K], bool.
-        env: the network.
-
-    Returns:
-        [R, N, K] in J; [R, N, K] in s, zero where no data are sent.
-    """
-    served = world.request & ~migrating
-    radio = world.request if env.migrating_transmits else served
-    power = torch.where(radio, actions.power, 0)
-    ratio = sinr(power, world.gain, world.association, env.noise_w, env.interference)
-    rate_bps = rate(ratio, env.bandwidth_hz)
-    uplink = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps)
-    delay = uplink + edge(world, actions, env, deployment, served)[2]
-    failed = failures(world.request, migrating, delay, world.deadline_s)
-    sent = torch.where(radio, world.data_bits, 0)
-    rule = env.energy_of_failed
-    return energy(power, sent, rate_bps, world.deadline_s, failed, rule), delay
 
 
 def soft_failures(
@@ -243,12 +213,12 @@ def train_informed(
             group["lr"] = LEARNING_RATE * slower
         world, deployment, migrating = next(batches)
         actions = Actions(*decide(policies, leaves, world, deployment, env), deployment)
-        energy_j, delay = respond(world, actions, deployment, migrating, env)
-        situation = (world.request, migrating, delay, world.deadline_s)
+        found = respond(world, actions, deployment, migrating, env)
+        situation = (world.request, migrating, found.delay_s, world.deadline_s)
         soft = soft_failures(*situation, temperature).mean((0, 1))
-        hard = failures(*situation).float().mean((0, 1))
+        hard = found.failure.float().mean((0, 1))
         adam.zero_grad()
-        (1e3 * (energy_j.mean((0, 1)) + price * soft).sum()).backward()
+        (1e3 * (found.energy_j.mean((0, 1)) + price * soft).sum()).backward()
         adam.step()
 
         failed = MEMORY * failed + (1 - MEMORY) * hard
@@ -257,7 +227,7 @@ def train_informed(
             {
                 "step": step,
                 "temperature": temperature,
-                "energy_per_user_slot_j": energy_j.mean().item(),
+                "energy_per_user_slot_j": found.energy_j.mean().item(),
                 "failure_ratio_slots": hard.mean().item(),
                 "soft_failure_ratio_slots": soft.mean().item(),
                 "price_j": price.mean().item(),

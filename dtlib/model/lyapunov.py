@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
+
+from dtlib.settings.env import EnvConfig
 
 
 def virtual_queue(failure: Tensor, threshold: float, initial: Tensor | None = None) -> Tensor:
@@ -33,19 +33,24 @@ def virtual_queue(failure: Tensor, threshold: float, initial: Tensor | None = No
     return torch.cat([start[:, None], queue], dim=1)
 
 
-def frame_start(values: Tensor, frame_slots: int, first_slot: int = 0) -> Tensor:
-    """Hold the value of each frame's first slot over the frame.
+def frame_start(
+    values: Tensor, frame_slots: int, first_slot: int = 0, before: Tensor | None = None
+) -> Tensor:
+    """Hold the value of each frame's first slot over the frame, as (19) does with Y[qT].
 
     Args:
-        values: [R, N, K] with slot 0 a frame's first unless ``first_slot`` says otherwise.
+        values: [R, N, K].
         frame_slots: T.
-        first_slot: number of slot 0 within the episode; its frame must begin in ``values``.
+        first_slot: number of the first of these slots within the episode.
+        before: [R, K], what a frame holds that began before them; only absent if none did.
 
     Returns:
         [R, N, K].
     """
-    slot = torch.arange(values.shape[1], device=values.device) + first_slot
-    return values[:, slot // frame_slots * frame_slots - first_slot]
+    number = torch.arange(first_slot, first_slot + values.shape[1], device=values.device)
+    start = number // frame_slots * frame_slots - first_slot
+    held = values[:, start.clamp_min(0)]
+    return held if before is None else torch.where((start >= 0)[:, None], held, before[:, None])
 
 
 def drift(queue: Tensor, frame_slots: int) -> Tensor:
@@ -65,36 +70,24 @@ def constant_two(request_prob: float, threshold: float, frame_slots: int) -> flo
     return constant_one(request_prob, threshold) + (frame_slots - 1) * growth / 2
 
 
-def objective(
-    energy_j: Tensor,
-    failure: Tensor,
-    frame_queue: Tensor,
-    threshold: float,
-    control_factor: float,
-    slots: int,
-    reward_scale: float,
-    scale: Literal["scaled", "mean", "letter"],
-) -> Tensor:
+def objective(energy_j: Tensor, failure: Tensor, frame_queue: Tensor, env: EnvConfig) -> Tensor:
     """Return each user's part of −r_g, eqs. (19) and (28), so that r_g[n] = −Σ_k of it.
 
     Args:
         energy_j: [R, N, K], J.
         failure: [R, N, K], bool.
         frame_queue: [R, N, K], Y[qT].
-        threshold: ε.
-        control_factor: η.
-        slots: Q·T.
-        reward_scale: ν.
-        scale: ``"scaled"`` is ν (E + η Y (X − ε)) / K, ``"mean"`` is (ν E + η Y (X − ε)) / K,
-            ``"letter"`` is ν (E/(QKT) + η Y (X − ε)).
+        env: K, ε, η and ν. By ``objective_scale`` the result is ν (E + η Y (X − ε)) / K,
+            (ν E + η Y (X − ε)) / K, or ν (E/(QKT) + η Y (X − ε)) as printed.
 
     Returns:
         [R, N, K], in units of reward.
     """
-    users = energy_j.shape[-1]
-    pressure = control_factor * frame_queue * (failure.to(energy_j.dtype) - threshold)
-    if scale == "scaled":
-        return (energy_j + pressure) * (reward_scale / users)
-    if scale == "mean":
-        return (reward_scale * energy_j + pressure) / users
-    return reward_scale * (energy_j / (slots * users) + pressure)
+    users, scale = env.num_users, env.reward_scale
+    late = failure.to(energy_j.dtype) - env.failure_threshold
+    pressure = env.control_factor * frame_queue * late
+    if env.objective_scale == "scaled":
+        return (energy_j + pressure) * (scale / users)
+    if env.objective_scale == "mean":
+        return (scale * energy_j + pressure) / users
+    return scale * (energy_j / (env.slots * users) + pressure)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from dtlib.model.channel import rate, sinr
-from dtlib.model.lyapunov import objective, virtual_queue
+from dtlib.model.lyapunov import frame_start, objective, virtual_queue
 from dtlib.model.synchronization import edge_delay, energy, failures, pick, shares, transfer_delay
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
@@ -66,27 +66,33 @@ def initial_carry(world: World, queue: Tensor | None = None) -> Carry:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the network did in N slots."""
+class Response:
+    """What the network does with N slots, each by itself; [R, N, K] each."""
+
+    sinr: Tensor
+    """Linear; zero for silent users."""
+    rate_bps: Tensor
+    """Uplink rate, bit/s."""
+    cpu_hz: Tensor
+    """Frequency given by the twin's server; zero without a request."""
+    wired_bps: Tensor
+    """Rate from the serving base station to the twin's; zero where none is needed."""
+    delay_s: Tensor
+    """s, eq. (9); infinite if it would never end, zero where no data are sent."""
+    failure: Tensor
+    """bool, X of eq. (12)."""
+    energy_j: Tensor
+    """J, eq. (13)."""
+
+
+@dataclass(frozen=True)
+class Outcome(Response):
+    """What the network did in N slots of an episode."""
 
     deployment: Tensor
     """[R, N, K], int, β held over each frame."""
     migrating: Tensor
     """[R, N, K], bool."""
-    sinr: Tensor
-    """[R, N, K], linear; zero for silent users."""
-    rate_bps: Tensor
-    """[R, N, K], uplink rate, bit/s."""
-    wired_bps: Tensor
-    """[R, N, K], rate from the serving base station to the twin's; zero where none is needed."""
-    cpu_hz: Tensor
-    """[R, N, K], frequency given by the twin's server; zero without a request."""
-    delay_s: Tensor
-    """[R, N, K], s, eq. (9); infinite if it would never end, zero where no data are sent."""
-    failure: Tensor
-    """[R, N, K], bool, X of eq. (12)."""
-    energy_j: Tensor
-    """[R, N, K], J, eq. (13)."""
     queue: Tensor
     """[R, N+1, K], float64, Y of eq. (15)."""
     frame_queue: Tensor
@@ -220,6 +226,38 @@ def edge(
     return cpu, wired, edge_delay(bits, world.cycles_per_bit, cpu, wired, remote)
 
 
+def respond(
+    world: World, actions: Actions, deployment: Tensor, migrating: Tensor, env: EnvConfig
+) -> Response:
+    """Return what becomes of each slot's requests, eqs. (6)–(13); slots know nothing of each other.
+
+    Args:
+        world: leading axes [R, N], any slots in any order.
+        actions: of these slots; their deployment is not used.
+        deployment: [R, N, K], int, β in force.
+        migrating: [R, N, K], bool.
+        env: the network.
+    """
+    served = world.request & ~migrating
+    radio = world.request if env.migrating_transmits else served
+    power = torch.where(radio, actions.power, 0)
+    ratio = sinr(power, world.gain, world.association, env.noise_w, env.interference)
+    rate_bps = rate(ratio, env.bandwidth_hz)
+    cpu, wired, behind = edge(world, actions, env, deployment, served)
+    delay = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps) + behind
+    failure = failures(world.request, migrating, delay, world.deadline_s)
+    sent = torch.where(radio, world.data_bits, 0)
+    return Response(
+        sinr=ratio,
+        rate_bps=rate_bps,
+        cpu_hz=cpu,
+        wired_bps=wired,
+        delay_s=delay,
+        failure=failure,
+        energy_j=energy(power, sent, rate_bps, world.deadline_s, failure, env.energy_of_failed),
+    )
+
+
 def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None = None) -> Outcome:
     """Return the outcome of a policy's actions in a world, eqs. (6)–(28), with no loop over slots.
 
@@ -231,52 +269,28 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
     """
     carry = initial_carry(world) if carry is None else carry
     deployment, migrating, after = deploy(actions.deployment, env, carry)
-    served = world.request & ~migrating
-    radio = world.request if env.migrating_transmits else served
+    found = respond(world, actions, deployment, migrating, env)
 
-    power = torch.where(radio, actions.power, 0)
-    ratio = sinr(power, world.gain, world.association, env.noise_w, env.interference)
-    rate_bps = rate(ratio, env.bandwidth_hz)
-    cpu, wired, behind = edge(world, actions, env, deployment, served)
-    uplink = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps)
-    delay = uplink + behind
-
-    failure = failures(world.request, migrating, delay, world.deadline_s)
-    sent = torch.where(radio, world.data_bits, 0)
-    energy_j = energy(power, sent, rate_bps, world.deadline_s, failure, env.energy_of_failed)
-
-    queue = virtual_queue(failure, env.failure_threshold, carry.queue)
-    frame_queue = _hold_queue(queue, env, carry)
-    cost = objective(
-        energy_j, failure, frame_queue, env.failure_threshold, env.control_factor,
-        env.slots, env.reward_scale, env.objective_scale,
-    )  # fmt: skip
+    queue = virtual_queue(found.failure, env.failure_threshold, carry.queue)
+    held = frame_start(queue[:, :-1], env.frame_slots, carry.slot, carry.frame_queue)
+    reward_user = -objective(found.energy_j, found.failure, held, env)
     lag = edge(world, actions, env, actions.deployment, world.request)[2]
     if env.centre_delay == "capped":
         lag = lag.clamp_max(env.slot_s)
     centre_user = lag * (-env.reward_scale / env.num_users)
-    after = Carry(
-        after.slot,
-        after.deployment,
-        after.pending,
-        after.migrated,
-        queue[:, -1],
-        frame_queue[:, -1],
-    )
     return Outcome(
-        deployment, migrating, ratio, rate_bps, wired, cpu, delay, failure, energy_j,
-        queue, frame_queue,
-        reward_global=-cost.sum(-1), reward_global_user=-cost,
-        reward_centre=centre_user.sum(-1), reward_centre_user=centre_user,
-        request=world.request, carry=after,
-    )  # fmt: skip
-
-
-def _hold_queue(queue: Tensor, env: EnvConfig, carry: Carry) -> Tensor:
-    number = torch.arange(carry.slot, carry.slot + queue.shape[1] - 1, device=queue.device)
-    start = number // env.frame_slots * env.frame_slots - carry.slot
-    held = queue[:, start.clamp_min(0)]
-    return torch.where((start >= 0)[:, None], held, carry.frame_queue[:, None])
+        **vars(found),
+        deployment=deployment,
+        migrating=migrating,
+        queue=queue,
+        frame_queue=held,
+        reward_global=reward_user.sum(-1),
+        reward_global_user=reward_user,
+        reward_centre=centre_user.sum(-1),
+        reward_centre_user=centre_user,
+        request=world.request,
+        carry=replace(after, queue=queue[:, -1], frame_queue=held[:, -1]),
+    )
 
 
 def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:

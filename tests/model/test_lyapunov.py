@@ -70,6 +70,9 @@ def test_frame_start_holds_the_first_slot():
     values = torch.arange(12.0).view(1, 12, 1)
     assert frame_start(values, 5)[0, :, 0].tolist() == [0] * 5 + [5] * 5 + [10] * 2
     assert frame_start(values, 5, first_slot=10)[0, :, 0].tolist() == [0] * 5 + [5] * 5 + [10] * 2
+    before = torch.full((1, 1), -1.0)
+    late = frame_start(values, 5, first_slot=8, before=before)[0, :, 0]
+    assert late.tolist() == [-1] * 2 + [2] * 5 + [7] * 5
 
 
 def test_drift_by_hand():
@@ -218,7 +221,10 @@ def test_objective_by_hand(scale):
     energy = torch.tensor([[[1e-3, 2e-3]]], dtype=torch.float64)
     failed = torch.tensor([[[True, False]]])
     held = torch.tensor([[[3.0, 5.0]]], dtype=torch.float64)
-    got = objective(energy, failed, held, 0.2, 2.0, 50, 100.0, scale)
+    env = EnvConfig(
+        num_users=2, frame_slots=10, frames=5, control_factor=2.0, objective_scale=scale
+    )
+    got = objective(energy, failed, held, env)
     pressure = [2.0 * 3.0 * 0.8, 2.0 * 5.0 * -0.2]
     if scale == "scaled":
         expected = [50 * (1e-3 + 4.8), 50 * (2e-3 - 2.0)]
