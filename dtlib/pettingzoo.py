@@ -15,8 +15,6 @@ import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, MultiDiscrete, Space
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from pettingzoo import ParallelEnv
 
 from dtlib.model.layouts import (
@@ -30,7 +28,9 @@ from dtlib.model.layouts import (
 from dtlib.model.observations import global_state, observe_centre, observe_stations, observe_users
 from dtlib.model.simulator import Actions, Outcome, deploy, initial_carry, simulate
 from dtlib.model.world import World, sample_world
+from dtlib.report.snapshot import draw
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import show
 from dtlib.settings.env import EnvConfig
 
 CENTRE = "centre"
@@ -292,7 +292,9 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
     def _read(self, actions: Mapping[str, np.ndarray]) -> Actions:
         """Check every agent's action and put them together with R = N = 1."""
         if not isinstance(actions, Mapping):
-            raise ValueError(f"actions = {_short(actions)}: must be a dict with one for each agent")
+            raise ValueError(
+                f"actions = {show(actions, length=40)}: must be a dict with one for each agent"
+            )
         if actions.keys() != self.action_spaces.keys():
             for agent in actions:
                 if agent not in self.action_spaces:
@@ -318,8 +320,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         kinds: str,
     ) -> np.ndarray:  # fmt: skip
         """Return [agents, *shape], every element in [0, top], or raise a ``ValueError``."""
-        one, what = ("an integer", "integers") if kinds == "iu" else ("a number", "numbers")
-        rule = f"{one} in [0, {top}]" if shape == (1,) else f"{shape[0]} {what} in [0, {top}]"
+        single, what = ("an integer", "integers") if kinds == "iu" else ("a number", "numbers")
+        rule = f"{single} in [0, {top}]" if shape == (1,) else f"{shape[0]} {what} in [0, {top}]"
         rows = []
         for agent in agents:
             try:
@@ -329,7 +331,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             if row.shape != shape or row.dtype.kind not in kinds:
                 found = f"shape {row.shape}, {row.dtype}"
                 raise ValueError(
-                    f"{agent}: action = {_short(actions[agent])} ({found}): must be {rule}"
+                    f"{agent}: action = {show(actions[agent], length=40)} ({found}): must be {rule}"
                 )
             rows.append(row)
         result = np.array(rows)
@@ -338,14 +340,9 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             agent, element = np.argwhere(~inside)[0]
             value = result[agent, element].item()
             raise ValueError(
-                f"{agents[agent]}: action[{element}] = {value}: must be {one} in [0, {top}]"
+                f"{agents[agent]}: action[{element}] = {value}: must be {single} in [0, {top}]"
             )
         return result
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else text[:37] + "…"
 
 
 def _box(layout: Layout) -> Box:
@@ -363,34 +360,3 @@ def _action_spaces(env: EnvConfig) -> dict[str, Space[Any]]:
     spaces: dict[str, Space[Any]] = {name: Box(0, 1, (1,), np.float32) for name in user_names(env)}
     spaces |= {name: Box(0, 1, weights, np.float32) for name in station_names(env)}
     return spaces | {CENTRE: MultiDiscrete([env.num_bs] * env.num_users)}
-
-
-def draw(world: World, deployment: torch.Tensor, env: EnvConfig, slot: int) -> np.ndarray:
-    """Return a picture of one slot, [480, 480, 3], uint8.
-
-    Args:
-        world: R = N = 1.
-        deployment: [1, 1, K], β in force.
-        env: the network.
-        slot: its number, for the title.
-    """
-    figure = Figure(figsize=(4.8, 4.8), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot(
-        xlim=(0, env.area_m), ylim=(0, env.area_m), aspect="equal", xlabel="x in m", ylabel="y in m"
-    )
-    users, sites = world.position[0, 0].numpy(), world.bs_position.numpy()
-    nearest, server = world.association[0, 0].numpy(), deployment[0, 0].numpy()
-    colours = [f"C{m % 10}" for m in range(env.num_bs)]
-    for user in np.flatnonzero(nearest != server):
-        ends = np.stack([users[user], sites[server[user]]])
-        axes.plot(*ends.T, color=colours[server[user]], lw=0.8, ls=":", zorder=1)
-    own = np.array(colours)[nearest]
-    fill = np.where(world.request[0, 0].numpy(), own, "white")
-    axes.scatter(users[:, 0], users[:, 1], s=28, c=fill, edgecolors=own, zorder=2)
-    axes.scatter(
-        sites[:, 0], sites[:, 1], s=110, c=colours, marker="s", edgecolors="black", zorder=3
-    )
-    axes.set_title(f"slot {slot} of {env.slots}, frame {slot // env.frame_slots}", fontsize=10)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

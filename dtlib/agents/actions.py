@@ -34,8 +34,8 @@ def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) ->
         return (1 + torch.tanh(raw[0])) / 2
     if head != "beta":
         return gaussian_parameters(*raw, original=head == "original-gaussian")[0]
-    one, two = map(beta_parameters, raw)
-    return one / (one + two)
+    first, second = map(beta_parameters, raw)
+    return first / (first + second)
 
 
 def sample(
@@ -59,8 +59,8 @@ def sample(
     if head != "beta":
         mean, std = gaussian_parameters(*raw, original=head == "original-gaussian")
         return sample_gaussian(mean, std, generator)
-    one, two = map(beta_parameters, raw)
-    return sample_beta(one, two, generator)
+    first, second = map(beta_parameters, raw)
+    return sample_beta(first, second, generator)
 
 
 def power_watts(

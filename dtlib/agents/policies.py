@@ -252,4 +252,4 @@ class Policies:
         if len(generators) == 1:
             return sample_categorical(logits, generators[0])
         pairs = zip(logits, generators, strict=True)
-        return torch.stack([sample_categorical(one, generator) for one, generator in pairs])
+        return torch.stack([sample_categorical(scores, generator) for scores, generator in pairs])

@@ -40,10 +40,12 @@ class Critics:
     ) -> None:
         self.config, self.count, self.columns = config, count, columns
         sizes = (inputs, *config.hidden_sizes, outputs)
-        self.runs = [MLPStack(count, sizes, config.activation, 1.0, one) for one in generators]
+        self.runs = [
+            MLPStack(count, sizes, config.activation, 1.0, generator) for generator in generators
+        ]
         """One stack per run, views of the joint one."""
-        for one in self.runs:
-            one.to(device)
+        for stack in self.runs:
+            stack.to(device)
         self.stack = MLPStack.join(self.runs)
         self.train_states = [
             TrainState(self.stack, i, config, len(self.runs)) for i in range(count)
@@ -52,7 +54,7 @@ class Critics:
 
     def look(self, states: Sequence[Tensor]) -> Trace:
         """Return a trace for the R runs' global states [W, n, d]; all critics may share it."""
-        return self.stack.trace(Rows.of([one.flatten(0, 1) for one in states], self.columns))
+        return self.stack.trace(Rows.of([state.flatten(0, 1) for state in states], self.columns))
 
     def values(self, trace: Trace) -> Tensor:
         """Return values in units of reward: [C, R, outputs, n]."""

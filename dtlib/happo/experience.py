@@ -45,18 +45,18 @@ class Experience:
         sees_queue = self.config.critic_sees_queue
         return [
             global_state(
-                one.world, one.decision.deployment, one.decision.env,
-                one.outcome.frame_queue if sees_queue else None,
+                episode.world, episode.decision.deployment, episode.decision.env,
+                episode.outcome.frame_queue if sees_queue else None,
             )
-            for one in self.episodes
+            for episode in self.episodes
         ]  # fmt: skip
 
     @property
     def rewards(self) -> Tensor:
         """[C, R, outputs, W, N−1]: each critic's reward, whole or by user."""
         found, critics = [], max(self.critic_of) + 1
-        for one in self.episodes:
-            streams = reward_streams(self.config.credit, one.outcome)
+        for episode in self.episodes:
+            streams = reward_streams(self.config.credit, episode.outcome)
             rows = [streams.users] * (critics - 1) + [streams.centre]
             found.append(torch.stack(rows)[..., :-1])
         return torch.stack(found, dim=1)
@@ -93,7 +93,7 @@ class Experience:
             for c in self.critic_of[-config.env.num_bs - 1 :]
         ]
         each = self._own(run, advantage)
-        own = [scale(each)] if config.shares_users else [scale(one) for one in each.unbind(-1)]
+        own = [scale(each)] if config.shares_users else [scale(gain) for gain in each.unbind(-1)]
         episode = self.episodes[run]
         return [
             *self._users(episode.decision, own),
@@ -162,6 +162,6 @@ def _all_users(head: Family, obs: Tensor, value: Tensor, mask: Tensor, gain: Ten
 
     One user after another, so that an observation's first columns repeat.
     """
-    rows = [one.transpose(0, 1).flatten(0, 1) for one in (obs, value, mask, gain)]
+    rows = [array.transpose(0, 1).flatten(0, 1) for array in (obs, value, mask, gain)]
     found = actor_data(head, rows[0], rows[1][:, None], rows[2][:, None], rows[3])
     return replace(found, slot=found.slot % len(gain))

@@ -38,25 +38,25 @@ class Learner:
         device: torch.device | str = "cpu",
     ) -> None:
         self.config, env, runs = config, config.env, len(generators)
-        self.policies = [Policies(config, one) for one in generators]
+        self.policies = [Policies(config, generator) for generator in generators]
         """One per run."""
         agents = sum(stack.count for stack in self.policies[0].stacks.values())
         shared, state = config.critic == "shared", state_layout(env, config.critic_sees_queue)
         self.critic_of = [0] * (agents - 1) + [1] if shared else list(range(agents))
         self.critics = Critics(
-            2 if shared else agents,
-            state.size,
-            1 if config.credit == "joint" else env.num_users,
-            config,
-            generators,
-            columns(state),
-            device,
+            count=2 if shared else agents,
+            inputs=state.size,
+            outputs=1 if config.credit == "joint" else env.num_users,
+            config=config,
+            generators=generators,
+            columns=columns(state),
+            device=device,
         )
         for policies in self.policies:
             policies.to(device)
         self.actors: list[TrainState] = []
         for kind in self.policies[0].stacks:
-            joint = MLPStack.join([one.stacks[kind] for one in self.policies])
+            joint = MLPStack.join([policies.stacks[kind] for policies in self.policies])
             count = joint.count // runs
             self.actors += [TrainState(joint, i, config, runs) for i in range(count)]
 
@@ -96,13 +96,14 @@ class Learner:
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return every array of one run that learning changes, by name."""
-        stacks = {f"actors.{kind}": one for kind, one in self.policies[run].stacks.items()}
+        stacks = {f"actors.{kind}": stack for kind, stack in self.policies[run].stacks.items()}
         stacks["critics"] = self.critics.runs[run]
         parts = {prefix: stack.state() for prefix, stack in stacks.items()}
         parts["value_norm"] = self.critics.norm.state(run)
-        parts |= {f"adam.actor{i}": one.state(run) for i, one in enumerate(self.actors)}
+        parts |= {f"adam.actor{i}": actor.state(run) for i, actor in enumerate(self.actors)}
         parts |= {
-            f"adam.critic{i}": one.state(run) for i, one in enumerate(self.critics.train_states)
+            f"adam.critic{i}": critic.state(run)
+            for i, critic in enumerate(self.critics.train_states)
         }
         return {
             f"{prefix}.{name}": tensor

@@ -115,15 +115,15 @@ class PlainLearner:
     def __init__(self, learner: Learner, run: int = 0) -> None:
         self.config = config = learner.config
         stacks = [*learner.policies[run].stacks.values(), learner.critics.runs[run]]
-        *actors, critics = ([Network(one, i, config) for i in range(one.count)] for one in stacks)
-        self.networks, self.critics = sum(actors, []), [Critic(one) for one in critics]
+        *actors, critics = ([Network(s, i, config) for i in range(s.count)] for s in stacks)
+        self.networks, self.critics = sum(actors, []), [Critic(network) for network in critics]
 
     def update(self, episode: Episode, generator: Generator) -> None:
         """Learn from one episode, whose agents are MUs, base stations and the centre."""
         outcome, decision = episode.outcome, episode.decision
         state = global_state(episode.world, decision.deployment, decision.env)
         reward = [outcome.reward_global] * (len(self.critics) - 1) + [outcome.reward_centre]
-        reward = [one[:, :-1, None].to(state.dtype) for one in reward]
+        reward = [array[:, :-1, None].to(state.dtype) for array in reward]
         gains = [self.critics[u].advantages(state, r) for u, r in enumerate(reward)]  # line 17
         agents = zip(self.networks, experience(episode), gains, strict=True)
         actors = [Actor(net, *arrays, standardise(gain.flatten())) for net, arrays, gain in agents]
@@ -140,11 +140,11 @@ class PlainLearner:
 
 def experience(episode: Episode) -> list[list[Tensor]]:
     """Return what each agent saw [n, d] and did [n, D], and what of that had an effect [n, D]."""
-    world, one = episode.world, episode.decision
-    mask = station_mask(world.association, one.deployment, one.served, one.env)
-    users = one.user_obs, one.power_unit[..., None], one.sending[..., None]
-    stations = one.station_obs, one.weight_unit, mask
-    agents = [[a[:, :, k] for a in users] for k in range(one.env.num_users)]
-    agents += [[a[:, :, m] for a in stations] for m in range(one.env.num_bs)]
-    agents += [[one.centre_obs, one.actions.deployment, world.request]]
+    world, decision = episode.world, episode.decision
+    mask = station_mask(world.association, decision.deployment, decision.served, decision.env)
+    users = decision.user_obs, decision.power_unit[..., None], decision.sending[..., None]
+    stations = decision.station_obs, decision.weight_unit, mask
+    agents = [[a[:, :, k] for a in users] for k in range(decision.env.num_users)]
+    agents += [[a[:, :, m] for a in stations] for m in range(decision.env.num_bs)]
+    agents += [[decision.centre_obs, decision.actions.deployment, world.request]]
     return [[a[:, :-1].flatten(0, 1) for a in arrays] for arrays in agents]

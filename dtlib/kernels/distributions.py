@@ -22,9 +22,9 @@ def beta_parameters(raw: Tensor) -> Tensor:
 
 def sample_beta(first: Tensor, second: Tensor, generator: Generator | None) -> Tensor:
     """Draw from Beta(first, second) as a ratio of Gamma variables, elementwise."""
-    one = torch._standard_gamma(first, generator=generator)
-    two = torch._standard_gamma(second, generator=generator)
-    return (one / (one + two)).clamp(EDGE, 1 - EDGE)
+    left = torch._standard_gamma(first, generator=generator)
+    right = torch._standard_gamma(second, generator=generator)
+    return (left / (left + right)).clamp(EDGE, 1 - EDGE)
 
 
 ORIGINAL = 0.5

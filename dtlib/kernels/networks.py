@@ -101,7 +101,7 @@ class Rows:
             slow, most = 0, 1
             turns = [_turns(obs[:, :0]) for obs in runs]
         ones = [obs[:, slow : slow + flags] for obs in runs]
-        if slow < columns.slow or not all(((one == 0) | (one == 1)).all() for one in ones):
+        if slow < columns.slow or not all(((flag == 0) | (flag == 1)).all() for flag in ones):
             flags = 0
         fast = pad([obs[:, slow + flags :] for obs in runs])
         values = pad([values for values, _ in turns])
@@ -208,8 +208,8 @@ class MLPStack:
         self._bind(torch.zeros(count, sum((a + 1) * b for a, b in pairwise(sizes))))
         for layer, weight in enumerate(self.weights):
             gain = output_gain if layer == len(self.weights) - 1 else 2**0.5
-            for one in weight:
-                init.orthogonal_(one, gain, generator=generator)
+            for matrix in weight:
+                init.orthogonal_(matrix, gain, generator=generator)
         self._keep_blind(self.weights)
 
     def _keep_blind(self, weights: Sequence[Tensor]) -> None:
@@ -231,10 +231,10 @@ class MLPStack:
         shapes = [pairs[0], *((b, a) for a, b in pairs[1:]), *((1, b) for _, b in pairs)]
         pieces = flat.split([prod(shape) for shape in shapes], dim=1)
         first, *rest = (
-            one.view(len(flat), *shape) for one, shape in zip(pieces, shapes, strict=True)
+            piece.view(len(flat), *shape) for piece, shape in zip(pieces, shapes, strict=True)
         )
         hidden = len(pairs) - 1
-        return [first, *(one.mT for one in rest[:hidden])], rest[hidden:]
+        return [first, *(matrix.mT for matrix in rest[:hidden])], rest[hidden:]
 
     @staticmethod
     def join(stacks: Sequence[MLPStack]) -> MLPStack:
@@ -246,9 +246,9 @@ class MLPStack:
             return stacks[0]
         whole = object.__new__(MLPStack)
         vars(whole).update(vars(stacks[0]))
-        whole._bind(torch.stack([one.flat for one in stacks], dim=1).flatten(0, 1))
-        for run, one in enumerate(stacks):
-            one._bind(whole.flat[run :: len(stacks)])
+        whole._bind(torch.stack([stack.flat for stack in stacks], dim=1).flatten(0, 1))
+        for run, stack in enumerate(stacks):
+            stack._bind(whole.flat[run :: len(stacks)])
         return whole
 
     def to(self, device: torch.device | str) -> None:
@@ -338,7 +338,7 @@ class MLPStack:
 
     def parameters(self, index: int) -> list[Tensor]:
         """Return one network's weights [in, out] and biases [1, out]: views of the stack."""
-        return [one[index] for one in self.weights + self.biases]
+        return [array[index] for array in self.weights + self.biases]
 
     def state(self) -> dict[str, Tensor]:
         """Return the stacked arrays by name."""

@@ -84,6 +84,6 @@ class TrainState:
         """Return Adam's moments in one run by name."""
         names = "step", "exp_avg", "exp_avg_sq"
         return {
-            name: one[run]
-            for name, one in zip(names, (self.steps, self.first, self.second), strict=True)
+            name: arrays[run]
+            for name, arrays in zip(names, (self.steps, self.first, self.second), strict=True)
         }

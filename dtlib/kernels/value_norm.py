@@ -40,4 +40,4 @@ class ValueNorm:
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return one run's statistics by name."""
         arrays = {name: array for name, array in vars(self).items() if isinstance(array, Tensor)}
-        return {name: one[:, run] if one.dim() else one for name, one in arrays.items()}
+        return {name: array[:, run] if array.dim() else array for name, array in arrays.items()}

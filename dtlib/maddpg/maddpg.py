@@ -38,7 +38,7 @@ class MADDPG:
         device: torch.device | str = "cpu",
     ) -> None:
         self.config = config
-        self.policies = [Policies(config, one) for one in generators]
+        self.policies = [Policies(config, generator) for generator in generators]
         """One per run."""
         outputs = 1 if config.credit == "joint" else config.env.num_users
         self.teams, self.replays = [], []
@@ -103,7 +103,7 @@ class MADDPG:
                 return {}
             batch = recall(drawn, world.bs_position, episode.decision.env, config)
             found.append(team.improve(batch, generator))
-        return {name: float(sum(one[name] for one in found)) / len(found) for name in found[0]}
+        return {name: float(sum(stats[name] for stats in found)) / len(found) for name in found[0]}
 
     def _rewards(self, episode: Episode) -> Tensor:
         """Return the reward of each kind of agents, [3, outputs, W, N].
@@ -130,15 +130,19 @@ class MADDPG:
             ("actors", self.teams[run].actors),
             ("critics", self.teams[run].critics),
         ):
-            for kind, one in kinds.items():
+            for kind, part in kinds.items():
                 name = f"{role}.{kind}"
-                parts |= {name: one.stack.state(), f"targets.{name}": one.target.state()}
+                parts |= {name: part.stack.state(), f"targets.{name}": part.target.state()}
                 parts |= {
-                    f"adam.{name}{i}": one.train_state.state(i) for i in range(one.stack.count)
+                    f"adam.{name}{i}": part.train_state.state(i) for i in range(part.stack.count)
                 }
-        for kind, one in self.teams[run].critics.items():
-            parts[f"value_norm.{kind}"] = one.norm.state()
-        return {f"{part}.{name}": one for part, held in parts.items() for name, one in held.items()}
+        for kind, critic in self.teams[run].critics.items():
+            parts[f"value_norm.{kind}"] = critic.norm.state()
+        return {
+            f"{prefix}.{name}": array
+            for prefix, held in parts.items()
+            for name, array in held.items()
+        }
 
     def load(self, state: dict[str, Tensor], run: int = 0) -> None:
         """Copy arrays of :meth:`state` into place.
@@ -149,7 +153,9 @@ class MADDPG:
         kept = {name: array for name, array in state.items() if name.startswith("replay.")}
         own = self._networks(run)
         check_arrays(own, {name: array for name, array in state.items() if name not in kept})
-        self.replays[run].load({name.removeprefix("replay."): one for name, one in kept.items()})
+        self.replays[run].load(
+            {name.removeprefix("replay."): array for name, array in kept.items()}
+        )
         for name, tensor in own.items():
             tensor.copy_(state[name])
 

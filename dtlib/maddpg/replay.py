@@ -142,8 +142,8 @@ def recall(
     state, half = global_state(world, deployment, env, queue)[0], world.slots // 2
     now, after = (
         View(
-            {kind: one[:, part] for kind, one in obs.items()},
-            {kind: one[:, part] for kind, one in mask.items()},
+            {kind: array[:, part] for kind, array in obs.items()},
+            {kind: array[:, part] for kind, array in mask.items()},
             state[part],
         )
         for part in (slice(half), slice(half, None))
@@ -163,7 +163,7 @@ def _world(rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig) -> Worl
     distance = torch.linalg.vector_norm(offset, dim=-1).clamp_min(env.min_distance_m)
     bits, cycles, deadline = rows["task"].unbind(-1)
     seen = position, distance, rows["association"].long(), rows["request"], bits, cycles, deadline
-    position, distance, home, asks, bits, cycles, deadline = (one.unsqueeze(0) for one in seen)
+    position, distance, home, asks, bits, cycles, deadline = (array.unsqueeze(0) for array in seen)
     unseen = position.new_empty(0)
     return World(
         position, unseen, unseen, distance, unseen, home, asks, bits, cycles, deadline, bs_position

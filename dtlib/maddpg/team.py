@@ -88,7 +88,7 @@ class Actors:
         """
         if not self.choices:
             return slope * 2 * soft * (1 - soft)
-        soft, slope = (one.unflatten(-1, (-1, self.choices)) for one in (soft, slope))
+        soft, slope = (array.unflatten(-1, (-1, self.choices)) for array in (soft, slope))
         along = slope - (soft * slope).sum(-1, keepdim=True)
         return (soft * along / self.config.gumbel_temperature).flatten(2)
 
@@ -277,12 +277,12 @@ class Team:
         shortsighted: Sequence[str] = (),
     ) -> None:
         self.config, self.actors, self.apart, self.critics = config, dict(actors), apart, {}
-        inputs = state + sum(one.agents * one.width for one in actors.values())
-        for kind, one in actors.items():
+        inputs = state + sum(actor.agents * actor.width for actor in actors.values())
+        for kind, actor in actors.items():
             parts = 1 if kind in apart else outputs
             own = config.replace(discount=0.0) if kind in shortsighted else config
-            self.critics[kind] = ActionCritic(one, inputs, state, parts, own, generator, device)
-            state += one.agents * one.width
+            self.critics[kind] = ActionCritic(actor, inputs, state, parts, own, generator, device)
+            state += actor.agents * actor.width
 
     @property
     def parts(self) -> list[Actors | ActionCritic]:
@@ -301,8 +301,8 @@ class Team:
         """
         now, after, taken = batch.now, batch.after, batch.actions
         aims = {
-            kind: one.aim(after.obs[kind], after.mask[kind], generator)
-            for kind, one in self.actors.items()
+            kind: actor.aim(after.obs[kind], after.mask[kind], generator)
+            for kind, actor in self.actors.items()
         }
         inputs, following = merge(now.state, taken), merge(after.state, aims)
         stats, rows = {}, {}
@@ -311,16 +311,16 @@ class Team:
             then = critic.rows(following, after.obs[kind], aims[kind])
             reward = reward.unsqueeze(1 if kind in self.apart else 0)
             stats[kind] = critic.learn(rows[kind], then, reward)
-        for kind, one in self.actors.items():
+        for kind, actor in self.actors.items():
             critic = self.critics[kind]
-            raw, trace = one.look(now.obs[kind])
-            own, soft = one.act(raw, now.mask[kind], generator)
+            raw, trace = actor.look(now.obs[kind])
+            own, soft = actor.act(raw, now.mask[kind], generator)
             slope = critic.slopes(rows[kind], inputs, own)[1]
-            one.step(trace, one.chain(soft, -slope), raw, now.mask[kind])
+            actor.step(trace, actor.chain(soft, -slope), raw, now.mask[kind])
         for part in self.parts:
             part.target.flat.lerp_(part.stack.flat, self.config.target_rate)
         found = list(stats.values())
-        first, *others = (one["loss"] for one in found)
+        first, *others = (stats["loss"] for stats in found)
         return {
             "critic_loss": sum(others, first) / len(found),
             "q_mean": found[0]["mean"],
@@ -331,4 +331,6 @@ class Team:
 
 def merge(state: Tensor, actions: Mapping[str, Tensor]) -> Tensor:
     """Return critics' inputs [n, I]: the state [n, S], then each agent's action [A, n, W]."""
-    return torch.cat([state, *(one.transpose(0, 1).flatten(1) for one in actions.values())], dim=1)
+    return torch.cat(
+        [state, *(action.transpose(0, 1).flatten(1) for action in actions.values())], dim=1
+    )

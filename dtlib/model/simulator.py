@@ -137,11 +137,11 @@ def join(outcomes: Sequence[Outcome]) -> Outcome:
     if len(outcomes) == 1:
         return outcomes[0]
     arrays = {
-        name: torch.cat([getattr(one, name) for one in outcomes], dim=1)
+        name: torch.cat([getattr(outcome, name) for outcome in outcomes], dim=1)
         for name in vars(outcomes[0])
         if name not in ("queue", "carry")
     }
-    queues = [one.queue[:, :-1] for one in outcomes] + [outcomes[-1].queue[:, -1:]]
+    queues = [outcome.queue[:, :-1] for outcome in outcomes] + [outcomes[-1].queue[:, -1:]]
     return Outcome(**arrays, queue=torch.cat(queues, dim=1), carry=outcomes[-1].carry)
 
 

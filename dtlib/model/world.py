@@ -68,7 +68,7 @@ class World:
     def join(worlds: Sequence[World]) -> World:
         """Return worlds of one network as replicas."""
         names = [field.name for field in fields(World)[:-1]]
-        arrays = {name: torch.cat([getattr(one, name) for one in worlds]) for name in names}
+        arrays = {name: torch.cat([getattr(world, name) for world in worlds]) for name in names}
         return World(**arrays, bs_position=worlds[0].bs_position)
 
     def replica(self, index: int) -> World:
@@ -133,8 +133,8 @@ def sample_world(
         A :class:`World` with leading axes [R, N].
     """
     seeds = range(seed, seed + replicas) if isinstance(seed, int | np.integer) else seed
-    drawn = [_draw(env, one, dtype) for one in seeds]
-    arrays = {name: torch.stack([one[name] for one in drawn]).to(device) for name in drawn[0]}
+    drawn = [_draw(env, number, dtype) for number in seeds]
+    arrays = {name: torch.stack([arrays[name] for arrays in drawn]).to(device) for name in drawn[0]}
     sites = torch.as_tensor(bs_positions(env).copy(), dtype=dtype, device=device)
     return World(**arrays, bs_position=sites)
 

@@ -8,13 +8,12 @@ is allowed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import explain
 
 RESULTS_VERSION = 4
 """Raised with every change of the code that changes results, so that no stale number is drawn."""
@@ -34,37 +33,6 @@ Memory = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _unsigned]
 Range = tuple[Positive, Positive]
 
 
-def explain(error: ValidationError, prefix: str = "", fields: Iterable[str] = ()) -> str:
-    """Return one line for the first problem of a pydantic ``ValidationError``.
-
-    Args:
-        error: what pydantic raised.
-        prefix: put before the field's dotted name, for example ``"env."``.
-        fields: the names that are allowed, to say so when one is unknown.
-    """
-    problems = error.errors()
-    first = problems[0]
-    field = prefix + ".".join(show(part, str) for part in first["loc"])
-    rule = first["msg"].removeprefix("Value error, ")
-    rule = rule[:1].lower() + rule[1:]
-    if first["type"] == "value_error":  # our own line, already with a field's name and value
-        line = (field + "." if first["loc"] else prefix) + rule
-    else:
-        if first["type"] == "extra_forbidden":
-            close = get_close_matches(str(first["loc"][-1]), fields, n=1)
-            known = f"did you mean {close[0]}?" if close else f"known are {', '.join(fields)}"
-            rule = f"unknown field; {known}"
-        line = f"{field or 'settings'} = {show(first['input'])}: {rule}"
-    more = len(problems) - 1
-    return line + (f" (and {more} more)" if more else "")
-
-
-def show(value: Any, text: Callable[[Any], str] = repr) -> str:
-    """Return a value as text on one line, cut if long."""
-    line = " ".join(text(value).split())
-    return line if len(line) <= 80 else line[:79] + "…"
-
-
 class Settings(BaseModel):
     """What both models have in common: frozen, and strict about names and values."""
 
@@ -74,7 +42,7 @@ class Settings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(explain(error, fields=type(self).model_fields)) from None
+            raise ConfigError(explain(error, type(self).model_fields)) from None
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed; ``env`` may be a dict of changes."""
@@ -91,12 +59,6 @@ class Settings(BaseModel):
         """
         values = _without_younger(self.model_dump(mode="json"))
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
-
-
-def check_name(field: str, value: Any, known: Iterable[str]) -> None:
-    """Raise :class:`~dtlib.runtime.errors.ConfigError` unless ``value`` is a known name."""
-    if value not in list(known):
-        raise ConfigError(f"{field} = {show(value)}: must be one of {', '.join(known)}")
 
 
 def _without_younger(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dtlib.runtime.messages import check_name
 from dtlib.settings.base import (
     Memory,
     NonNegative,
@@ -13,7 +14,6 @@ from dtlib.settings.base import (
     Probability,
     Range,
     Settings,
-    check_name,
 )
 from dtlib.settings.presets import NETWORKS, preset_of
 

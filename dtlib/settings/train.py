@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import check_name, show
 from dtlib.settings.base import (
     Memory,
     NonNegative,
     Positive,
     Probability,
     Settings,
-    check_name,
-    show,
     with_younger,
 )
 from dtlib.settings.env import EnvConfig
