@@ -19,8 +19,14 @@ from torch import Tensor
 from dtlib.model.simulator import Actions, Carry, simulate
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
-from dtlib.training.evaluation import WORLDS, Acts, Evaluation, evaluate_policy
-from dtlib.training.loop import Run, evaluation_env
+from dtlib.training.evaluation import (
+    WORLDS,
+    Acts,
+    Evaluation,
+    evaluate_policy,
+    evaluation_env,
+)
+from dtlib.training.loop import Run
 
 BARS, BISECTIONS = (-4.0, 12.0), 9
 """Logits that are considered, and how often the interval is halved: to 0.03."""
@@ -73,7 +79,9 @@ class Priced:
             carry = simulate(window, parts[-1], env, carry).carry
             start += left
         names = vars(parts[0])
-        return Actions(**{one: torch.cat([getattr(p, one) for p in parts], 1) for one in names})
+        return Actions(
+            **{name: torch.cat([getattr(part, name) for part in parts], 1) for name in names}
+        )
 
 
 def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: float) -> float:
@@ -94,7 +102,7 @@ def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: f
 def operate(run: Run, target: Target, worlds: int, stream: str) -> Evaluation:
     """Return what a run achieves at its present bar, with or without a price."""
     policy = Priced(run.policies.at, target.gain) if target.gain else run.policies
-    env = evaluation_env(run.config)
+    env = evaluation_env(run.config.env)
     return evaluate_policy(policy, env, worlds, stream, carry_queue=target.gain > 0)
 
 
