@@ -99,11 +99,11 @@ def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: f
     return low
 
 
-def operate(run: Run, target: Target, worlds: int, stream: str) -> Evaluation:
+def operate(run: Run, target: Target, *, worlds: int, stream: str) -> Evaluation:
     """Return what a run achieves at its present bar, with or without a price."""
     policy = Priced(run.policies.at, target.gain) if target.gain else run.policies
     env = evaluation_env(run.config.env)
-    return evaluate_policy(policy, env, worlds, stream, carry_queue=target.gain > 0)
+    return evaluate_policy(policy, env, worlds=worlds, stream=stream, carry_queue=target.gain > 0)
 
 
 def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float:
@@ -117,7 +117,7 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
 
     def at(bar: float) -> Evaluation:
         run.policies.bar = bar
-        return operate(run, target, worlds, "tuning")
+        return operate(run, target, worlds=worlds, stream="tuning")
 
     run.policies.bar = bisect(at, target.failures, *BARS)
     return run.policies.bar
@@ -126,4 +126,4 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
 def evaluate_calibrated(run: Run, target: Target) -> tuple[float, Evaluation]:
     """Calibrate a run and evaluate it on the held-out worlds; return the bar and the results."""
     bar = calibrate(run, target)
-    return bar, operate(run, target, WORLDS["held-out"], "held-out")
+    return bar, operate(run, target, worlds=WORLDS["held-out"], stream="held-out")

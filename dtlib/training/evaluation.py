@@ -73,7 +73,9 @@ def evaluate(
         ConfigError: there are no worlds.
     """
     env = evaluation_env(run.config.env)
-    return evaluate_policy(run.policies, env, worlds, stream, progress=progress, threads=threads)
+    return evaluate_policy(
+        run.policies, env, worlds=worlds, stream=stream, progress=progress, threads=threads
+    )
 
 
 def evaluation_env(env: EnvConfig) -> EnvConfig:

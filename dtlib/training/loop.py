@@ -110,7 +110,7 @@ class Trainer:
         """Act, simulate and learn for one episode; return each run's row of the history."""
         number = len(self.rows[0])
         rollouts = [
-            Rollout(config, number, queue, self.device)
+            Rollout(config, number, queue=queue, device=self.device)
             for config, queue in zip(self.configs, self.queues, strict=True)
         ]
         learnt, update_s = self._play_and_learn(rollouts)

@@ -79,13 +79,13 @@ def train_together(
             if len(trainer.rows[index]) < furthest:
                 alone = Trainer([configs[index]], where)
                 take_up(folder, alone, 0)
-                _run_episodes(alone, furthest, [folder], progress)
+                _run_episodes(alone, furthest, folders=[folder], progress=progress)
                 take_up(folder, trainer, index)
-        _run_episodes(trainer, goal, folders, progress)
+        _run_episodes(trainer, goal, folders=folders, progress=progress)
     return [trainer.run_so_far(index) for index in range(len(configs))]
 
 
-def _run_episodes(trainer: Trainer, goal: int, folders: Sequence[Path], progress: bool) -> None:
+def _run_episodes(trainer: Trainer, goal: int, *, folders: Sequence[Path], progress: bool) -> None:
     """Run episodes until there are ``goal``, and save after each."""
     start, config = len(trainer.rows[0]), trainer.configs[0]
     runs = len(trainer.configs)

@@ -118,7 +118,7 @@ def test_a_price_makes_users_alike(run):
     spread = []
     for target in (Target(0.3), Target(0.3, gain=0.01)):
         calibrate(run, target, worlds=2)
-        users = operate(run, target, 2, "tuning").users
+        users = operate(run, target, worlds=2, stream="tuning").users
         assert users.failure_ratio_slots.max() <= 0.3
         spread.append(users.failure_ratio_slots.std())
     assert spread[1] < spread[0]

@@ -31,7 +31,7 @@ def test_a_game_played_in_stretches_is_one_episode(decision, length):
     """What its stretches join to is the outcome of all their actions in one expression."""
     config = TINY.replace(worlds=2, env={"deployment_decision": decision})
     queue = torch.arange(1, 9, dtype=torch.float64).view(2, 4) / 8
-    rollout = Rollout(config, 3, queue, torch.device("cpu"))
+    rollout = Rollout(config, 3, queue=queue, device=torch.device("cpu"))
     policies = Policies(config, torch.Generator().manual_seed(0))
     slots = config.env.slots
     edges = [*range(0, slots, length), slots]
@@ -47,7 +47,8 @@ def test_an_episode_of_several_worlds(tmp_path):
     """Each world of each episode is drawn once, and has a queue of its own that goes on."""
     config = TINY.replace(worlds=3, env={"queue_reset": False, "failure_threshold": 0.01})
     rollouts = [
-        Rollout(config, number, torch.zeros(3, 4), torch.device("cpu")) for number in range(2)
+        Rollout(config, number, queue=torch.zeros(3, 4), device=torch.device("cpu"))
+        for number in range(2)
     ]
     gains = [gain for rollout in rollouts for gain in rollout.world.gain]
     for number, gain in enumerate(gains):
