@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from dtlib.runtime.checkpoint import write_text
 from dtlib.runtime.errors import ConfigError, FileError
+from dtlib.runtime.files import write_text
 
 DATA, MANIFEST = "data.csv", "manifest.json"
 

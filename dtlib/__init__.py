@@ -10,7 +10,10 @@ from dtlib.model.world import World, sample_world
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
-from dtlib.training.loop import Run, evaluate, load_run, train
+from dtlib.training.evaluation import evaluate
+from dtlib.training.loop import Run
+from dtlib.training.run_folder import load_run
+from dtlib.training.train import train
 
 __version__ = "0.1.0"
 __all__ = [

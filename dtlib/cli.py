@@ -103,10 +103,10 @@ def train(
     """Train one run, or take it up where it was stopped."""
     config = settings(preset, assignments, network, algorithm=algorithm, seed=seed)
     from dtlib.runtime.devices import cores
-    from dtlib.training.loop import train as run_training
+    from dtlib.training.train import train as run_training
 
     threads = threads or cores()
-    run = run_training(config, out, not quiet, threads=threads, device=device)
+    run = run_training(config, out, progress=not quiet, threads=threads, device=device)
     last = run.history.iloc[-1]
     click.echo(
         f"{len(run.history)} episodes in {out}: "
@@ -122,12 +122,12 @@ def train(
 @_quiet
 def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
     """Evaluate the run in DIR with mean actions on held-out worlds of 50 frames."""
-    from dtlib.runtime.checkpoint import write_whole
-    from dtlib.training.loop import evaluate as run_evaluation
-    from dtlib.training.loop import load_run
+    from dtlib.runtime.files import write_whole
+    from dtlib.training.evaluation import evaluate as run_evaluation
+    from dtlib.training.run_folder import load_run
 
     run = load_run(folder)
-    found = run_evaluation(run, worlds, progress=not quiet)
+    found = run_evaluation(run, worlds=worlds, progress=not quiet)
     if csv is not None:
         write_whole(csv, lambda aside: found.worlds.to_csv(aside, index=False))
     columns = found.worlds.columns.drop("world")

@@ -6,7 +6,7 @@ import pytest
 
 from dtlib.experiments import grids
 from dtlib.runtime import paths
-from dtlib.training.loop import CHECKPOINT
+from dtlib.training.run_folder import CHECKPOINT
 
 CURVES, SWEEP = grids.find("fig05"), grids.find("fig10")
 SMALL = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 2}

@@ -1,1 +1,1 @@
-"""What learners are held against, and at which operating point."""
+"""What learners are held against."""

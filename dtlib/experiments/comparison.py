@@ -18,7 +18,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dtlib.baselines.admission import genie_under_threshold
-from dtlib.baselines.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
 from dtlib.baselines.informed import TRAINING_STEPS, train_informed
 from dtlib.baselines.rules import (
     DemandInversion,
@@ -39,7 +38,14 @@ from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS
 from dtlib.settings.train import TrainConfig
-from dtlib.training.evaluation import FRAMES, WORLDS, Evaluation, evaluate_policy
+from dtlib.training.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
+from dtlib.training.evaluation import (
+    EVALUATION_FRAMES,
+    WORLDS,
+    Evaluation,
+    evaluate_policy,
+    evaluation_env,
+)
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,7 @@ def baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]:
         env: the network, whatever the length of its episodes.
         worlds: how many.
     """
-    env = env.replace(frames=max(FRAMES, env.frames))
+    env = evaluation_env(env)
     if name == "genie":
         world = _strided(env, worlds, GENIE_STRIDE)
         bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
@@ -239,7 +245,7 @@ def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
     Returns:
         A row per level, ascending: ``level`` and the columns of :meth:`Evaluation.summary`.
     """
-    env = env.replace(frames=max(FRAMES, env.frames))
+    env = evaluation_env(env)
     make = families(env)["demand inversion"].make
     rows = [
         {"level": level} | evaluate_policy(make(level), env, worlds).summary()
@@ -301,7 +307,7 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
 
 def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
     """Return one kind's rows of a threshold: what is done is kept in the store."""
-    config = _config(preset).replace(env={"frames": FRAMES})
+    config = _config(preset).replace(env={"frames": EVALUATION_FRAMES})
 
     def compute() -> pd.DataFrame:
         return pd.DataFrame([*KINDS[kind](config, budget(preset), threshold)])

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from dtlib.baselines.calibration import Target
 from dtlib.experiments import store
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.presets import NETWORKS, merge
 from dtlib.settings.train import TrainConfig
+from dtlib.training.calibration import Target
 from dtlib.training.evaluation import WORLDS
 
 LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")

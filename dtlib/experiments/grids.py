@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dtlib.baselines.calibration import MARGIN, PRICED
 from dtlib.experiments.experiment import BASELINES, LEARNERS, Axis, Experiment
 from dtlib.experiments.search import FINALISTS, grid, label
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.presets import NETWORKS, merge
+from dtlib.training.calibration import MARGIN, PRICED
 
 VARIANTS: dict[str, dict[str, Any]] = {name: {"algorithm": name} for name in LEARNERS}
 CONTROL_FACTORS = (0.0003, 0.001, 0.01, 1.0)

@@ -25,7 +25,7 @@ from dtlib.model.world import World, sample_world
 from dtlib.runtime import paths
 from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
-from dtlib.training.evaluation import outcome_metrics
+from dtlib.training.metrics import outcome_metrics
 
 READINGS: dict[str, dict[str, Any]] = {
     "slices": {},

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from dtlib.experiments.store import provenance
-from dtlib.runtime.checkpoint import write_text
 from dtlib.runtime.errors import FileError
+from dtlib.runtime.files import write_text
 
 MANIFEST = "manifest.json"
 DIGITS = "%.7g"

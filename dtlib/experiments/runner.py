@@ -12,15 +12,15 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-from dtlib.baselines.calibration import BISECTIONS
 from dtlib.experiments import comparison, store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.runtime import paths
 from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.train import TrainConfig
-from dtlib.training.evaluation import FRAMES, WORLDS
-from dtlib.training.loop import alike
+from dtlib.training.calibration import BISECTIONS
+from dtlib.training.evaluation import EVALUATION_FRAMES, WORLDS
+from dtlib.training.side_by_side import alike
 
 ERROR = "error.txt"
 """In a run's folder: why it stopped, if it failed."""
@@ -174,7 +174,7 @@ def _costs(planned: PlannedRun) -> tuple[float, float]:
         "calibrated": WORLDS["held-out"] + BISECTIONS * WORLDS["tuning"],
     }
     streams = ("held-out",) if planned.baseline else planned.streams
-    frames = FRAMES * sum(worlds[stream] for stream in streams)
+    frames = EVALUATION_FRAMES * sum(worlds[stream] for stream in streams)
     passes = 30 if config.algorithm == "maddpg" else config.epochs
     training = passes * planned.episodes * config.worlds * env.frames  # 0 episodes of a baseline
     a_frame = env.frame_slots * env.num_users

@@ -18,15 +18,17 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from dtlib.baselines.calibration import Target, evaluate_calibrated
 from dtlib.runtime import paths
-from dtlib.runtime.checkpoint import write_text
 from dtlib.runtime.errors import FileError
+from dtlib.runtime.files import write_text
 from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
-from dtlib.training.evaluation import WORLDS, Evaluation
-from dtlib.training.loop import CHECKPOINT, HISTORY, Run, evaluate, load_run, train_together
+from dtlib.training.calibration import Target, evaluate_calibrated
+from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
+from dtlib.training.loop import Run
+from dtlib.training.run_folder import CHECKPOINT, HISTORY, load_run
+from dtlib.training.train import train_together
 
 ORIGIN = "origin.json"
 """In a run's folder: what trained it."""
@@ -153,7 +155,8 @@ def evaluation(
     names = _evaluation_files(config, episodes, stream, worlds)
     found = [read_table(name) for name in names]
     if any(table is None for table in found):
-        result = evaluate(get(config, episodes), worlds or WORLDS[stream], stream)
+        run = get(config, episodes)
+        result = evaluate(run, worlds=worlds or WORLDS[stream], stream=stream)
         found = [result.worlds, result.users]
         for name, table in zip(names, found, strict=True):
             write_table(name, table)

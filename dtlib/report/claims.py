@@ -19,9 +19,9 @@ from pandas.api.typing import SeriesGroupBy
 from dtlib.experiments import datasets
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.grids import find
+from dtlib.report.statistics import interval, interval_text
 from dtlib.runtime import paths
-from dtlib.runtime.checkpoint import write_text
-from dtlib.training.evaluation import interval, interval_text
+from dtlib.runtime.files import write_text
 
 Verdict = Literal["reproduced", "direction only", "not reproduced", "contradicted", "not testable"]
 PRESETS = ("companion", "quick")

@@ -18,8 +18,8 @@ from pandas.io.formats.style import Styler
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.report import claims
+from dtlib.report.statistics import interval
 from dtlib.report.style import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
-from dtlib.training.evaluation import interval
 
 ENERGY_LABEL = "energy per user and slot (mJ)"
 FAILED = "failed requests (%)"

@@ -1,11 +1,10 @@
-"""Files of a run, written whole or not at all: arrays as safetensors, the rest as JSON."""
+"""Checkpoints: one file with a checksum, arrays as safetensors, the rest as JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dtlib.runtime.errors import FileError
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call ``write`` with a temporary neighbour of ``path``, then rename it over ``path``.
-
-    Raises:
-        FileError: the folder cannot be written to.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(aside)
-        os.replace(aside, path)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        aside.unlink(missing_ok=True) if aside.parent.is_dir() else None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+from dtlib.runtime.files import write_whole
 
 
 def _digest(arrays: dict[str, Tensor], rest: str) -> str:

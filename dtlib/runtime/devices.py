@@ -1,4 +1,4 @@
-"""Where and with how many threads torch computes."""
+"""Where torch computes, with how many threads, and how long it takes."""
 
 from __future__ import annotations
 
@@ -44,6 +44,14 @@ def clock(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str, device: torch.device) -> Iterator[None]:
+    """Add the time that the block takes, in s, to the entry ``name`` of ``seconds``."""
+    begin = clock(device)
+    yield
+    seconds[name] = seconds.get(name, 0.0) + clock(device) - begin
 
 
 @contextmanager

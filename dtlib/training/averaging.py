@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from dtlib.agents.policies import Policies
-from dtlib.runtime.checkpoint import check_arrays
 from dtlib.runtime.seeds import seeded
 from dtlib.settings.train import TrainConfig
 
@@ -45,14 +43,3 @@ class Average:
     def state(self) -> dict[str, Tensor]:
         """Return the arrays that a checkpoint has to have, by name."""
         return {f"average.{kind}": stack.flat for kind, stack in self.policies.stacks.items()}
-
-    def load(self, arrays: Mapping[str, Tensor]) -> None:
-        """Copy arrays of :meth:`state` into place.
-
-        Raises:
-            ValueError: names, shapes or types differ; nothing is changed then.
-        """
-        own = self.state()
-        check_arrays(own, arrays)
-        for name, tensor in own.items():
-            tensor.copy_(arrays[name])

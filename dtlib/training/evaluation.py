@@ -1,55 +1,27 @@
-"""What a policy is worth: metrics of an outcome, held-out worlds, intervals over seeds."""
+"""What a policy is worth on worlds that no training run ever sees."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from tqdm import tqdm
 
-from dtlib.model.simulator import Actions, Carry, Outcome, initial_carry, simulate
+from dtlib.model.simulator import Actions, Carry, initial_carry, simulate
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.devices import torch_threads
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
+from dtlib.training.loop import Run
+from dtlib.training.metrics import outcome_metrics
 
 WORLDS = {"held-out": 20, "tuning": 10}
-"""Worlds of an evaluation, unless told otherwise: to report on, and to choose parameters on."""
-FRAMES = 50
-"""Frames of each, whatever the length of the training episodes: 5000 slots in Table I's units."""
-
-
-def outcome_metrics(outcome: Outcome, env: EnvConfig) -> dict[str, float]:
-    """Return an episode's results as numbers, means over replicas and users.
-
-    ``reward_global`` is minus the drift-plus-penalty objective (19).
-
-    Args:
-        outcome: of whole episodes.
-        env: their network.
-    """
-    served = outcome.request & ~outcome.failure
-    slot_ratio = outcome.failure_ratio_slots
-    return {
-        "reward_global": outcome.reward_global.mean().item(),
-        "reward_centre": outcome.reward_centre.mean().item(),
-        "energy_per_user_slot_j": outcome.energy_per_slot_j.mean().item(),
-        "energy_per_served_request_j": (
-            outcome.energy_j.double().sum() / served.sum().clamp_min(1)
-        ).item(),
-        "failure_ratio_slots": slot_ratio.mean().item(),
-        "failure_ratio_slots_worst_user": slot_ratio.max(-1).values.mean().item(),
-        "failure_ratio_requests": (
-            outcome.failure.sum() / outcome.request.sum().clamp_min(1)
-        ).item(),
-        "migrations_per_frame": (outcome.migrations.mean() / max(env.frames - 1, 1)).item(),
-        "queue_rate": (outcome.queue[:, -1].mean() / env.slots).item(),
-    }
+"""How many an evaluation has, unless told otherwise: to report on, and to choose parameters on."""
+EVALUATION_FRAMES = 50
+"""Of each, whatever the length of the training episodes: 5000 slots in Table I's units."""
 
 
 class Acts(Protocol):
@@ -64,7 +36,7 @@ class Evaluation:
     """A policy's results on worlds that it has never seen."""
 
     worlds: pd.DataFrame
-    """One row per world, the columns of :func:`outcome_metrics`."""
+    """One row per world, the columns of :func:`~dtlib.training.metrics.outcome_metrics`."""
     users: pd.DataFrame
     """One row per user, over all worlds: ``energy_per_slot_j``, ``failure_ratio_slots`` as (14b)
     counts it and ``failure_ratio_requests``."""
@@ -80,11 +52,43 @@ class Evaluation:
         return means | {"failure_ratio_slots_user_max": self.worst_user}
 
 
+def evaluate(
+    run: Run,
+    *,
+    worlds: int = WORLDS["held-out"],
+    stream: str = "held-out",
+    progress: bool = False,
+    threads: int = 1,
+) -> Evaluation:
+    """Evaluate a run's mean actions on worlds of Table I's length that no run is trained on.
+
+    Args:
+        run: trained policies.
+        worlds: how many; the first n are always the same.
+        stream: ``held-out``, or ``tuning`` to choose settings by.
+        progress: show a bar on standard error.
+        threads: torch threads.
+
+    Raises:
+        ConfigError: there are no worlds.
+    """
+    env = evaluation_env(run.config.env)
+    return evaluate_policy(
+        run.policies, env, worlds=worlds, stream=stream, progress=progress, threads=threads
+    )
+
+
+def evaluation_env(env: EnvConfig) -> EnvConfig:
+    """Return a network with worlds of Table I's length, or of its own if they are longer."""
+    return env.replace(frames=max(EVALUATION_FRAMES, env.frames))
+
+
 def evaluate_policy(
     policy: Acts,
     env: EnvConfig,
     worlds: int = WORLDS["held-out"],
     stream: str = "held-out",
+    *,
     progress: bool = False,
     threads: int = 1,
     carry_queue: bool = False,
@@ -99,6 +103,9 @@ def evaluate_policy(
         progress: show a bar on standard error.
         threads: torch threads.
         carry_queue: whether a world begins with the queue that the one before has left.
+
+    Raises:
+        ConfigError: there are no worlds.
     """
     if worlds < 1:
         raise ConfigError(f"worlds = {worlds}: must be at least 1")
@@ -121,36 +128,4 @@ def evaluate_policy(
         "failure_ratio_slots": failed / slots,
         "failure_ratio_requests": failed / np.maximum(asked, 1),
     }
-    return Evaluation(pd.DataFrame(rows), pd.DataFrame(users))
-
-
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean over seeds and its bootstrap interval (percentiles of 9999 resamples).
-
-    Args:
-        values: one per seed; the interval is the value itself if there is only one.
-        level: of the interval.
-    """
-    array = np.asarray(values, dtype=float)
-    mean = float(array.mean())
-    if len(array) < 2 or np.ptp(array) == 0:
-        return mean, mean, mean
-    found = stats.bootstrap(
-        (array,), np.mean, confidence_level=level, method="percentile", rng=np.random.default_rng(0)
-    ).confidence_interval
-    return mean, float(found.low), float(found.high)
-
-
-def interval_text(values: Sequence[float], form: str = ".3g") -> str:
-    """Return the mean over seeds and its 95 % interval as text; see :func:`interval`.
-
-    A single value stands alone. The space between the brackets does not break, so that narrow
-    tables stay readable.
-    """
-    mean, low, high = (format(one, form) for one in interval(values))
-    return mean if len(values) == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
-
-
-def interquartile_mean(values: Sequence[float]) -> float:
-    """Return the mean of the middle half (Agarwal et al. 2021); nan for fewer than 5 values."""
-    return float(stats.trim_mean(values, 0.25)) if len(values) >= 5 else float("nan")
+    return Evaluation(worlds=pd.DataFrame(rows), users=pd.DataFrame(users))

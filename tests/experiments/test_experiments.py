@@ -14,7 +14,7 @@ from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
 from dtlib.settings.presets import LEARNT_THERE, NETWORKS, PRESETS
-from dtlib.training.loop import CHECKPOINT
+from dtlib.training.run_folder import CHECKPOINT
 
 # --- grids --------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dtlib import TrainConfig
 from dtlib.experiments import datasets, store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.runtime.errors import FileError
-from dtlib.training.loop import CHECKPOINT
+from dtlib.training.run_folder import CHECKPOINT
 
 TINY = TrainConfig.from_preset("smoke", episodes=2, env={"num_users": 3, "num_bs": 2})
 

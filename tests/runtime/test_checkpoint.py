@@ -1,12 +1,10 @@
-"""Files are written whole, read back equal, and refused when damaged or forged."""
-
-import os
+"""Checkpoints are read back equal, and refused when damaged or forged."""
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint, write_text, write_whole
+from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
 
 ARRAYS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2])}
@@ -19,7 +17,7 @@ def test_round_trip(tmp_path):
     assert rest == {"rows": [1, 2.5]}
     assert arrays.keys() == ARRAYS.keys()
     assert all(torch.equal(arrays[name], ARRAYS[name]) for name in ARRAYS)
-    assert [one.name for one in path.parent.iterdir()] == ["c.safetensors"]
+    assert [file.name for file in path.parent.iterdir()] == ["c.safetensors"]
 
 
 @pytest.mark.parametrize("keep", [0, 5, 60, -1])
@@ -51,23 +49,3 @@ def test_forged(tmp_path):
         load_checkpoint(path)
     with pytest.raises(FileError, match="not a readable checkpoint"):
         load_checkpoint(tmp_path / "absent")
-
-
-def test_interrupted_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "history.csv"
-    write_text(path, "old")
-
-    def fail(aside):
-        aside.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_whole(path, fail)
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["history.csv"]
-
-
-def test_unwritable(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FileError, match="cannot be written"):
-        write_text(tmp_path / "file" / "x" / "history.csv", "")

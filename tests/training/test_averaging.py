@@ -11,7 +11,8 @@ from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
 from dtlib.settings.base import YOUNGER
 from dtlib.training.averaging import Average
-from dtlib.training.loop import CHECKPOINT, train_together
+from dtlib.training.run_folder import CHECKPOINT
+from dtlib.training.train import train_together
 
 TINY = TrainConfig.from_preset(
     "smoke", episodes=5, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 2}
@@ -33,16 +34,16 @@ def test_the_mean_of_the_last_episodes(tmp_path, algorithm):
         after.append(weights(plain.policies))
         first = max(0, 2 if episodes > 2 else episodes - 1)
         for kind, found in weights(run.policies).items():
-            mean = torch.stack([one[kind] for one in after[first:]]).mean(0)
+            mean = torch.stack([latest[kind] for latest in after[first:]]).mean(0)
             torch.testing.assert_close(found, mean, rtol=1e-5, atol=1e-7)
     whole, again = train(config), load_run(tmp_path / "averaged")
     for kind, found in weights(whole.policies).items():
         assert torch.equal(found, weights(again.policies)[kind]), "killed and resumed: same bits"
         assert not torch.equal(found, after[-1][kind])
-    latest = load_checkpoint(tmp_path / "plain" / CHECKPOINT)[0]
+    without = load_checkpoint(tmp_path / "plain" / CHECKPOINT)[0]
     learnt = load_checkpoint(tmp_path / "averaged" / CHECKPOINT)[0]
-    assert all(torch.equal(learnt[name], array) for name, array in latest.items())
-    assert not evaluate(whole, 1).worlds.equals(evaluate(plain, 1).worlds)
+    assert all(torch.equal(learnt[name], array) for name, array in without.items())
+    assert not evaluate(whole, worlds=1).worlds.equals(evaluate(plain, worlds=1).worlds)
 
 
 def test_runs_side_by_side_have_a_mean_each(tmp_path):

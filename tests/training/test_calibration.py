@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from dtlib import EnvConfig, TrainConfig, simulate, train
-from dtlib.baselines.calibration import (
+from dtlib.baselines.rules import EqualPower, Reference
+from dtlib.model.simulator import initial_carry
+from dtlib.model.world import sample_world
+from dtlib.runtime.seeds import stream_seed
+from dtlib.training.calibration import (
     BARS,
     BISECTIONS,
     Priced,
@@ -13,12 +17,7 @@ from dtlib.baselines.calibration import (
     evaluate_calibrated,
     operate,
 )
-from dtlib.baselines.rules import EqualPower, Reference
-from dtlib.model.simulator import initial_carry
-from dtlib.model.world import sample_world
-from dtlib.runtime.seeds import stream_seed
-from dtlib.training.evaluation import evaluate_policy
-from dtlib.training.loop import evaluation_env
+from dtlib.training.evaluation import evaluate_policy, evaluation_env
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +26,11 @@ def run():
 
 
 def worst(run):
-    return evaluate_policy(run.policies, evaluation_env(run.config), 2, "tuning").worst_user
+    return evaluate_policy(run.policies, evaluation_env(run.config.env), 2, "tuning").worst_user
 
 
 def test_a_higher_bar_silences_more_and_changes_no_level(run):
-    world = sample_world(evaluation_env(run.config), stream_seed("tuning", 0))
+    world = sample_world(evaluation_env(run.config.env), stream_seed("tuning", 0))
     powers = []
     for bar in torch.linspace(*BARS, 161).tolist():
         run.policies.bar = bar
@@ -66,17 +65,17 @@ def test_training_and_exploration_do_not_know_the_bar(run):
 def test_what_is_reported_is_at_the_bar(run):
     bar, found = evaluate_calibrated(run, Target(0.3))
     assert bar == run.policies.bar
-    again = evaluate_policy(run.policies, evaluation_env(run.config), 20)
+    again = evaluate_policy(run.policies, evaluation_env(run.config.env), 20)
     assert found.summary() == again.summary()
 
 
 def test_each_user_may_have_a_bar_of_its_own(run):
-    world = sample_world(evaluation_env(run.config), stream_seed("tuning", 0))
+    world = sample_world(evaluation_env(run.config.env), stream_seed("tuning", 0))
     run.policies.bar = 0.25
     shift = torch.linspace(-1, 1, run.config.env.num_users, dtype=torch.float64)[None]
     together = run.policies.at(shift).act(world).power
-    for user, one in enumerate(shift[0].tolist()):
-        run.policies.bar = 0.25 - one
+    for user, lower in enumerate(shift[0].tolist()):
+        run.policies.bar = 0.25 - lower
         assert torch.equal(together[..., user], run.policies.act(world).power[..., user])
 
 
@@ -108,7 +107,7 @@ def test_the_price_is_the_queue_at_each_frame():
     queue, expected = [3.0] * 4, []
     for slot in range(30):
         if slot % 5 == 0:
-            expected.append([GAIN * one for one in queue])
+            expected.append([GAIN * failures for failures in queue])
         queue = [max(y + float(x) - 0.2, 0) for y, x in zip(queue, failure[slot], strict=True)]
     assert torch.allclose(torch.cat(watched.told), torch.tensor(expected, dtype=torch.float64))
     assert failure.any() and max(map(max, expected)) > 3 * GAIN
@@ -119,7 +118,7 @@ def test_a_price_makes_users_alike(run):
     spread = []
     for target in (Target(0.3), Target(0.3, gain=0.01)):
         calibrate(run, target, worlds=2)
-        users = operate(run, target, 2, "tuning").users
+        users = operate(run, target, worlds=2, stream="tuning").users
         assert users.failure_ratio_slots.max() <= 0.3
         spread.append(users.failure_ratio_slots.std())
     assert spread[1] < spread[0]

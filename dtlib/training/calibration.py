@@ -19,8 +19,14 @@ from torch import Tensor
 from dtlib.model.simulator import Actions, Carry, simulate
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
-from dtlib.training.evaluation import WORLDS, Acts, Evaluation, evaluate_policy
-from dtlib.training.loop import Run, evaluation_env
+from dtlib.training.evaluation import (
+    WORLDS,
+    Acts,
+    Evaluation,
+    evaluate_policy,
+    evaluation_env,
+)
+from dtlib.training.loop import Run
 
 BARS, BISECTIONS = (-4.0, 12.0), 9
 """Logits that are considered, and how often the interval is halved: to 0.03."""
@@ -73,7 +79,9 @@ class Priced:
             carry = simulate(window, parts[-1], env, carry).carry
             start += left
         names = vars(parts[0])
-        return Actions(**{one: torch.cat([getattr(p, one) for p in parts], 1) for one in names})
+        return Actions(
+            **{name: torch.cat([getattr(part, name) for part in parts], 1) for name in names}
+        )
 
 
 def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: float) -> float:
@@ -91,11 +99,11 @@ def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: f
     return low
 
 
-def operate(run: Run, target: Target, worlds: int, stream: str) -> Evaluation:
+def operate(run: Run, target: Target, *, worlds: int, stream: str) -> Evaluation:
     """Return what a run achieves at its present bar, with or without a price."""
     policy = Priced(run.policies.at, target.gain) if target.gain else run.policies
-    env = evaluation_env(run.config)
-    return evaluate_policy(policy, env, worlds, stream, carry_queue=target.gain > 0)
+    env = evaluation_env(run.config.env)
+    return evaluate_policy(policy, env, worlds=worlds, stream=stream, carry_queue=target.gain > 0)
 
 
 def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float:
@@ -109,7 +117,7 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
 
     def at(bar: float) -> Evaluation:
         run.policies.bar = bar
-        return operate(run, target, worlds, "tuning")
+        return operate(run, target, worlds=worlds, stream="tuning")
 
     run.policies.bar = bisect(at, target.failures, *BARS)
     return run.policies.bar
@@ -118,4 +126,4 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
 def evaluate_calibrated(run: Run, target: Target) -> tuple[float, Evaluation]:
     """Calibrate a run and evaluate it on the held-out worlds; return the bar and the results."""
     bar = calibrate(run, target)
-    return bar, operate(run, target, WORLDS["held-out"], "held-out")
+    return bar, operate(run, target, worlds=WORLDS["held-out"], stream="held-out")

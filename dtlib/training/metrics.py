@@ -1,0 +1,34 @@
+"""An episode's results as numbers."""
+
+from __future__ import annotations
+
+from dtlib.model.simulator import Outcome
+from dtlib.settings.env import EnvConfig
+
+
+def outcome_metrics(outcome: Outcome, env: EnvConfig) -> dict[str, float]:
+    """Return an episode's results as numbers, means over replicas and users.
+
+    ``reward_global`` is minus the drift-plus-penalty objective (19).
+
+    Args:
+        outcome: of whole episodes.
+        env: their network.
+    """
+    served = outcome.request & ~outcome.failure
+    slot_ratio = outcome.failure_ratio_slots
+    return {
+        "reward_global": outcome.reward_global.mean().item(),
+        "reward_centre": outcome.reward_centre.mean().item(),
+        "energy_per_user_slot_j": outcome.energy_per_slot_j.mean().item(),
+        "energy_per_served_request_j": (
+            outcome.energy_j.double().sum() / served.sum().clamp_min(1)
+        ).item(),
+        "failure_ratio_slots": slot_ratio.mean().item(),
+        "failure_ratio_slots_worst_user": slot_ratio.max(-1).values.mean().item(),
+        "failure_ratio_requests": (
+            outcome.failure.sum() / outcome.request.sum().clamp_min(1)
+        ).item(),
+        "migrations_per_frame": (outcome.migrations.mean() / max(env.frames - 1, 1)).item(),
+        "queue_rate": (outcome.queue[:, -1].mean() / env.slots).item(),
+    }

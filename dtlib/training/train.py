@@ -1,0 +1,104 @@
+"""From settings to trained policies: runs that are begun, or taken up where they were stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dtlib.runtime.devices import resolve_device, torch_threads
+from dtlib.settings.train import TrainConfig
+from dtlib.training.loop import Run, Trainer
+from dtlib.training.run_folder import claim, save, take_up
+
+
+def train(
+    config: TrainConfig,
+    out: str | Path | None = None,
+    *,
+    progress: bool = False,
+    episodes: int | None = None,
+    threads: int = 1,
+    device: str = "auto",
+) -> Run:
+    """Train, or take up where an earlier call with the same settings and folder was stopped.
+
+    Args:
+        config: the run's settings.
+        out: folder for settings, checkpoint and history; nothing is written if absent.
+        progress: show a bar on standard error.
+        episodes: stop after so many in all, to be continued later; all if absent.
+        threads: torch threads; the bits of a result may depend on their number.
+        device: ``auto``, ``cpu`` or ``cuda``; a GPU draws other random actions than a CPU.
+
+    Raises:
+        ConfigError: no such device.
+        FileError: ``out`` cannot be used: not writable, in other use, or a damaged checkpoint.
+    """
+    outs = None if out is None else [out]
+    (run,) = train_together(
+        [config], outs, progress=progress, episodes=episodes, threads=threads, device=device
+    )
+    return run
+
+
+def train_together(
+    configs: Sequence[TrainConfig],
+    outs: Sequence[str | Path] | None = None,
+    *,
+    progress: bool = False,
+    episodes: int | None = None,
+    threads: int = 1,
+    device: str = "auto",
+) -> list[Run]:
+    """Train runs side by side, as one batch: what a GPU needs to be busy.
+
+    Each run gives what it gives alone, up to rounding. Runs that an earlier call has left behind
+    the others catch up first. What is not told here is as for :func:`train`.
+
+    Args:
+        configs: equal but for their seeds and what does not change the size of their networks.
+        outs: a folder for each run.
+
+    Raises:
+        ConfigError: the runs cannot learn side by side, or no such device.
+        FileError: see :func:`train`.
+    """
+    where = resolve_device(device)
+    folders = [Path(out) for out in outs or ()]
+    goal = configs[0].episodes if episodes is None else min(episodes, configs[0].episodes)
+    with torch_threads(threads):
+        trainer = Trainer(configs, where)
+        for folder, config in zip(folders, configs, strict=outs is not None):
+            claim(folder, config)
+        for index, folder in enumerate(folders):
+            take_up(folder, trainer, index)
+        furthest = min(goal, max(map(len, trainer.rows)))
+        for index, folder in enumerate(folders):
+            if len(trainer.rows[index]) < furthest:
+                alone = Trainer([configs[index]], where)
+                take_up(folder, alone, 0)
+                _run_episodes(alone, furthest, folders=[folder], progress=progress)
+                take_up(folder, trainer, index)
+        _run_episodes(trainer, goal, folders=folders, progress=progress)
+    return [trainer.run_so_far(index) for index in range(len(configs))]
+
+
+def _run_episodes(trainer: Trainer, goal: int, *, folders: Sequence[Path], progress: bool) -> None:
+    """Run episodes until there are ``goal``, and save after each."""
+    start, config = len(trainer.rows[0]), trainer.configs[0]
+    runs = len(trainer.configs)
+    which = f"seed {config.seed}" if runs == 1 else f"{runs} runs"
+    title = f"{config.algorithm} {config.preset} {which}"
+    with tqdm(total=goal, initial=start, unit="ep", disable=not progress, desc=title) as bar:
+        for _ in range(start, goal):
+            rows = trainer.episode()
+            for index, folder in enumerate(folders):
+                save(folder, trainer, index)
+            energy, failed = (
+                sum(row[name] for row in rows) / len(rows)
+                for name in ("energy_per_user_slot_j", "failure_ratio_requests")
+            )
+            bar.set_postfix_str(f"{1e3 * energy:.2f} mJ, {100 * failed:.1f} % failed", False)
+            bar.update()

@@ -1,0 +1,25 @@
+"""Which runs can learn side by side."""
+
+import pytest
+
+from dtlib import ConfigError, TrainConfig
+from dtlib.training.side_by_side import alike
+from dtlib.training.train import train_together
+
+TINY = TrainConfig.from_preset(
+    "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 7}, "epochs = 7: runs side by side must have the same, another has"),
+        ({"env": {"num_users": 5}}, r"env\.num_users = 5: runs side by side"),
+    ],
+)
+def test_runs_that_do_not_fit_together(changes, message):
+    other = TINY.replace(**changes)
+    with pytest.raises(ConfigError, match=message):
+        train_together([TINY, other])
+    assert alike([TINY, other, TINY.replace(seed=5)]) == [[TINY, TINY.replace(seed=5)], [other]]
