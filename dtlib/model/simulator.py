@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -258,6 +259,27 @@ def respond(
     )
 
 
+def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
+    """Raise ``ValueError``, one line, if actions do not fit the world or leave their bounds."""
+    lead, users, sites = world.request.shape[:2], env.num_users, env.num_bs
+    part = math.inf if env.cpu_sharing == "served" else 1
+    rules = {
+        "power": ((*lead, users), env.max_power_w),
+        "cpu_share": ((*lead, sites, users), part),
+        "wired_share": ((*lead, sites, users), math.inf),
+        "deployment": ((*lead, users), sites - 1),
+    }
+    for name, (shape, top) in rules.items():
+        array = getattr(actions, name)
+        if tuple(array.shape) != shape:
+            raise ValueError(f"actions.{name} has shape {tuple(array.shape)}: must be {shape}")
+        least, most = array.aminmax()  # nan if any is
+        if not (least >= 0 and most <= top and most < math.inf):
+            inside = (array >= 0) & (array <= top) & array.isfinite()
+            bad = array[~inside].flatten()[0].item()
+            raise ValueError(f"actions.{name} = {bad}: must be in [0, {top}]")
+
+
 def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None = None) -> Outcome:
     """Return the outcome of a policy's actions in a world, eqs. (6)–(28), with no loop over slots.
 
@@ -266,7 +288,11 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
         actions: the same N slots.
         env: the network.
         carry: the state before the first slot; the start of an episode if absent.
+
+    Raises:
+        ValueError: actions do not fit the world or leave their bounds.
     """
+    check_actions(actions, world, env)
     carry = initial_carry(world) if carry is None else carry
     deployment, migrating, after = deploy(actions.deployment, env, carry)
     found = respond(world, actions, deployment, migrating, env)
@@ -291,27 +317,3 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
         request=world.request,
         carry=replace(after, queue=queue[:, -1], frame_queue=held[:, -1]),
     )
-
-
-def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
-    """Raise ``ValueError``, one line, if actions do not fit the world or leave their bounds."""
-    lead = (world.replicas, world.slots)
-    users, sites = env.num_users, env.num_bs
-    shapes = {
-        "power": (*lead, users),
-        "cpu_share": (*lead, sites, users),
-        "wired_share": (*lead, sites, users),
-        "deployment": (*lead, users),
-    }
-    tops = {"power": env.max_power_w, "deployment": sites - 1}
-    if env.cpu_sharing != "served":
-        tops["cpu_share"] = 1
-    for name, shape in shapes.items():
-        array = getattr(actions, name)
-        if tuple(array.shape) != shape:
-            raise ValueError(f"actions.{name} has shape {tuple(array.shape)}: must be {shape}")
-        top = tops.get(name, float("inf"))
-        ok = (array >= 0) & (array <= top) & array.isfinite()
-        if not bool(ok.all()):
-            bad = array[~ok].flatten()[0].item()
-            raise ValueError(f"actions.{name} = {bad}: must be in [0, {top}]")

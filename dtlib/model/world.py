@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy.stats.qmc import Halton
 from torch import Tensor
 
 from dtlib.model.channel import rician_gain
@@ -93,22 +94,13 @@ def bs_positions(env: EnvConfig) -> np.ndarray:
     else:
         ticks = (np.arange(60) + 0.5) / 60
         grid = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
-        index = np.arange(1, env.num_bs + 1)
-        points = np.stack([_radical_inverse(index, 2), _radical_inverse(index, 3)], axis=-1)
+        points = Halton(d=2, scramble=False).random(env.num_bs + 1)[1:]
         for _ in range(100):
             owner = ((grid[:, None] - points) ** 2).sum(-1).argmin(1)
             points = np.stack([grid[owner == m].mean(0) for m in range(env.num_bs)])
     positions = points * env.area_m
     positions.setflags(write=False)
     return positions
-
-
-def _radical_inverse(index: np.ndarray, base: int) -> np.ndarray:
-    result, fraction, rest = np.zeros(len(index)), 1.0 / base, index.copy()
-    while rest.any():
-        result += fraction * (rest % base)
-        rest, fraction = rest // base, fraction / base
-    return result
 
 
 def sample_world(

@@ -287,7 +287,7 @@ def test_actions_without_effect_have_none():
     would = actions.deployment.unsqueeze(2) == sites
     sends = world.association.unsqueeze(2) == sites
     asks = world.request.unsqueeze(2)
-    cpu = torch.where((hosts | would) & asks, actions.cpu_share, 9.0)
+    cpu = torch.where((hosts | would) & asks, actions.cpu_share, 0.9)
     wired = torch.where(sends & asks, actions.wired_share, 9.0)
     assert not torch.equal(cpu, actions.cpu_share) and not torch.equal(wired, actions.wired_share)
     _assert_same(
@@ -373,7 +373,7 @@ def test_check_actions_names_what_is_wrong(name, value, rule, network):
     array = getattr(actions, name).clone()
     array.view(-1)[1] = value
     with pytest.raises(ValueError) as caught:
-        check_actions(replace(actions, **{name: array}), world, env)
+        simulate(world, replace(actions, **{name: array}), env)
     text = str(caught.value)
     assert f"actions.{name}" in text and rule in text and "\n" not in text
     short = replace(actions, **{name: array[:, :-1]})
