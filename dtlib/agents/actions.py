@@ -77,6 +77,9 @@ def power_watts(
         distance: [..., K], m, to the serving base station; only ``path-loss`` needs it.
         env: P_max, path loss and noise.
         train: the scale.
+
+    >>> power_watts(torch.tensor([0.0, 0.5, 1.0]), None, EnvConfig(max_power_w=0.2), TrainConfig())
+    tensor([0.0000, 0.1000, 0.2000])
     """
     silence, unit = unit == 0, unit.clamp(0, 1)
     if train.power_action == "watt":

@@ -130,6 +130,9 @@ def surrogate_slope(ratio: Tensor, factor: Tensor, clip: float) -> Tensor:
 
     min(r·M, clip(r)·M) grows with slope M in r until r has left the interval [1 − ϵ, 1 + ϵ] on the
     side that M favours, and is flat from there; dr / d log π is r.
+
+    >>> surrogate_slope(torch.tensor([0.5, 1.0, 1.5]), factor=torch.ones(3), clip=0.2)
+    tensor([0.5000, 1.0000, 0.0000])
     """
     flat = torch.where(factor > 0, ratio > 1 + clip, ratio < 1 - clip)
     return (ratio * factor).masked_fill_(flat, 0)

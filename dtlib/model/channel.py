@@ -64,5 +64,9 @@ def sinr(
 
 
 def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:
-    """Return the uplink rate, eq. (8): [..., K] in bit/s from the SINR [..., K], linear."""
+    """Return the uplink rate, eq. (8): [..., K] in bit/s from the SINR [..., K], linear.
+
+    >>> rate(torch.tensor([0.0, 1.0, 3.0]), bandwidth_hz=10e6)
+    tensor([       0., 10000000., 20000000.])
+    """
     return bandwidth_hz * torch.log1p(sinr) / 0.6931471805599453

@@ -31,7 +31,11 @@ class Field(NamedTuple):
 
 
 class Layout(tuple[Field, ...]):
-    """The fields of a vector, one after another."""
+    """The fields of a vector, one after another.
+
+    >>> user_layout(EnvConfig(num_bs=2)).split(torch.arange(10.0))["position"]
+    tensor([5., 6.])
+    """
 
     @property
     def size(self) -> int:

@@ -22,6 +22,10 @@ def virtual_queue(failure: Tensor, threshold: float, initial: Tensor | None = No
 
     Returns:
         [R, N+1, K], float64.
+
+    >>> failure = torch.tensor([True, False, False, True]).view(1, 4, 1)
+    >>> virtual_queue(failure, threshold=0.75).flatten().tolist()
+    [0.0, 0.25, 0.0, 0.0, 0.25]
     """
     threshold = round(threshold * 2**40) / 2**40
     count = failure.cumsum(dim=1, dtype=torch.float64)

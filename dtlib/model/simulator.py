@@ -291,6 +291,14 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
 
     Raises:
         ValueError: actions do not fit the world or leave their bounds.
+
+    >>> from dtlib import Policies, TrainConfig, sample_world
+    >>> env = EnvConfig(num_users=4, frames=2)
+    >>> world = sample_world(env, seed=0)
+    >>> actions = Policies(TrainConfig(env=env)).act(world)  # not trained yet
+    >>> outcome = simulate(world, actions, env)
+    >>> outcome.energy_j.shape, outcome.reward_global.shape, outcome.carry.slot
+    (torch.Size([1, 200, 4]), torch.Size([1, 200]), 200)
     """
     check_actions(actions, world, env)
     carry = initial_carry(world) if carry is None else carry

@@ -22,6 +22,10 @@ def shares(weight: Tensor, group: Tensor, member: Tensor, groups: int) -> Tensor
 
     Returns:
         [..., K], in [0, 1]; zero for non-members.
+
+    >>> weight, server = torch.tensor([1.0, 3.0, 5.0]), torch.tensor([0, 0, 1])
+    >>> shares(weight, server, torch.tensor([True, True, False]), groups=2)
+    tensor([0.2500, 0.7500, 0.0000])
     """
     asked = torch.where(member, weight, 0)
     count = member.to(weight.dtype)

@@ -123,6 +123,9 @@ def sample_world(
 
     Returns:
         A :class:`World` with leading axes [R, N].
+
+    >>> sample_world(EnvConfig(num_users=4, frames=1), seed=0, replicas=2).request.shape
+    torch.Size([2, 100, 4])
     """
     seeds = range(seed, seed + replicas) if isinstance(seed, int | np.integer) else seed
     drawn = [_draw(env, number, dtype) for number in seeds]

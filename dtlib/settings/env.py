@@ -19,7 +19,14 @@ from dtlib.settings.presets import NETWORKS, preset_of
 
 
 class EnvConfig(Settings):
-    """The network: Table I, and a field for each reading that the paper leaves open (SI units)."""
+    """The network: Table I, and a field for each reading that the paper leaves open (SI units).
+
+    >>> EnvConfig(num_users=10, deadline_s=(0.04, 0.05)).slots
+    5000
+    >>> EnvConfig(num_users=0)
+    Traceback (most recent call last):
+    dtlib.runtime.errors.ConfigError: num_users = 0: input should be greater than or equal to 1
+    """
 
     num_users: int = Field(30, ge=1, description="K, number of mobile users (Section V-A)")
     num_bs: int = Field(

@@ -206,6 +206,10 @@ class TrainConfig(Settings):
 
         Raises:
             ConfigError: unknown preset or field, or a value that is not allowed.
+
+        >>> config = TrainConfig.from_preset("quick", algorithm="maddpg", env={"num_users": 10})
+        >>> config.env.num_users, config.episodes, config.head
+        (10, 30, 'deterministic')
         """
         check_name("preset", preset, PRESETS)
         check_name("network", network, NETWORKS)

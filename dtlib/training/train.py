@@ -35,6 +35,10 @@ def train(
     Raises:
         ConfigError: no such device.
         FileError: ``out`` cannot be used: not writable, in other use, or a damaged checkpoint.
+
+    >>> run = train(TrainConfig.from_preset("smoke"), episodes=1)
+    >>> len(run.history), run.policies.users.count
+    (1, 1)
     """
     outs = None if out is None else [out]
     (run,) = train_together(
