@@ -41,7 +41,8 @@ class Critics:
         self.config, self.count, self.columns = config, count, columns
         sizes = (inputs, *config.hidden_sizes, outputs)
         self.runs = [
-            MLPStack(count, sizes, config.activation, 1.0, generator) for generator in generators
+            MLPStack(count, sizes, activation=config.activation, generator=generator)
+            for generator in generators
         ]
         """One stack per run, views of the joint one."""
         for stack in self.runs:

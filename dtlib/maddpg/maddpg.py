@@ -51,19 +51,33 @@ class MADDPG:
     def _team(
         self, policies: Policies, outputs: int, generator: Generator, device: torch.device | str
     ) -> Team:
-        env, seen = self.config.env, layouts(self.config)
-        users = 0 if self.config.shares_users else constant(seen["users"])
-        stations = constant(seen["stations"])
-        twins = env.num_users if self.config.twin_by_twin else 1
-        actors = {
-            "users": Actors(policies.users, self.config, env.num_users, constant=users),
-            "stations": Actors(policies.stations, self.config, env.num_bs, constant=stations),
-            "centre": Actors(policies.centre, self.config, twins, env.num_bs),
-        }
-        size = state_layout(env, self.config.critic_sees_queue).size
-        own = ["users"] * (self.config.credit == "difference")
-        apart = own + ["centre"] * (self.config.twin_by_twin and self.config.credit != "joint")
-        return Team(actors, size, outputs, self.config, generator, device, apart, own)
+        config, env, seen = self.config, self.config.env, layouts(self.config)
+        users = Actors(
+            policies.users,
+            config,
+            agents=env.num_users,
+            constant=0 if config.shares_users else constant(seen["users"]),
+            apart=config.credit == "difference",
+            shortsighted=config.credit == "difference",
+        )
+        stations = Actors(
+            policies.stations, config, agents=env.num_bs, constant=constant(seen["stations"])
+        )
+        centre = Actors(
+            policies.centre,
+            config,
+            agents=env.num_users if config.twin_by_twin else 1,
+            choices=env.num_bs,
+            apart=config.twin_by_twin and config.credit != "joint",
+        )
+        return Team(
+            {"users": users, "stations": stations, "centre": centre},
+            state=state_layout(env, config.critic_sees_queue).size,
+            outputs=outputs,
+            config=config,
+            generator=generator,
+            device=device,
+        )
 
     @staticmethod
     def stretch(env: EnvConfig) -> int:

@@ -162,12 +162,18 @@ def _world(rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig) -> Worl
     offset = position.unsqueeze(-2) - bs_position
     distance = torch.linalg.vector_norm(offset, dim=-1).clamp_min(env.min_distance_m)
     bits, cycles, deadline = rows["task"].unbind(-1)
-    seen = position, distance, rows["association"].long(), rows["request"], bits, cycles, deadline
-    position, distance, home, asks, bits, cycles, deadline = (array.unsqueeze(0) for array in seen)
-    unseen = position.new_empty(0)
-    return World(
-        position, unseen, unseen, distance, unseen, home, asks, bits, cycles, deadline, bs_position
-    )
+    seen = {
+        "position": position,
+        "distance": distance,
+        "association": rows["association"].long(),
+        "request": rows["request"],
+        "data_bits": bits,
+        "cycles_per_bit": cycles,
+        "deadline_s": deadline,
+    }
+    unseen = dict.fromkeys(("speed", "direction", "gain"), position.new_empty(0))
+    arrays = {name: array.unsqueeze(0) for name, array in seen.items()}
+    return World(**arrays, **unseen, bs_position=bs_position)
 
 
 class Replay:

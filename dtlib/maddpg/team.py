@@ -5,7 +5,7 @@ Nothing here knows of the twin network; :mod:`dtlib.maddpg.maddpg` adds it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import lru_cache
 
@@ -38,6 +38,8 @@ class Actors:
         agents: A.
         choices: how many values each of an agent's numbers has; 0 for all in [0, 1].
         constant: how many columns, the first ones, of a network's input never change.
+        apart: agent k has only part k of its kind's reward, not the sum of all.
+        shortsighted: their rewards are of their slot alone: γ is 0.
     """
 
     def __init__(
@@ -45,11 +47,15 @@ class Actors:
         stack: MLPStack,
         config: TrainConfig,
         agents: int,
+        *,
         choices: int = 0,
         constant: int = 0,
+        apart: bool = False,
+        shortsighted: bool = False,
     ) -> None:
         self.stack, self.target, self.config = stack, deepcopy(stack), config
         self.agents, self.choices, self.constant = agents, choices, constant
+        self.apart, self.shortsighted = apart, shortsighted
         self.train_state = TrainState(stack, 0, config, stack.count)
         self.width = stack.sizes[-1]
         """W, how many of a critic's inputs an agent's action takes."""
@@ -144,7 +150,7 @@ class ActionCritic:
         own = actors.stack.sizes[0] + self.width if self.shared else 0
         count = 1 if self.shared else self.agents
         sizes = (inputs + own, *config.hidden_sizes, outputs)
-        self.stack = MLPStack(count, sizes, config.activation, 1.0, generator)
+        self.stack = MLPStack(count, sizes, activation=config.activation, generator=generator)
         self.stack.to(device)
         self.target = deepcopy(self.stack)
         self.train_state = TrainState(self.stack, 0, config, count)
@@ -261,8 +267,6 @@ class Team:
         config: rates; whether all agents of a kind share a critic.
         generator: of the critics' initial weights.
         device: where they are.
-        apart: kinds whose agent k has only part k for a reward; others have the sum of all.
-        shortsighted: kinds whose rewards are of their slot alone: γ is 0.
     """
 
     def __init__(
@@ -273,15 +277,19 @@ class Team:
         config: TrainConfig,
         generator: Generator,
         device: torch.device | str = "cpu",
-        apart: Sequence[str] = (),
-        shortsighted: Sequence[str] = (),
     ) -> None:
-        self.config, self.actors, self.apart, self.critics = config, dict(actors), apart, {}
+        self.config, self.actors, self.critics = config, dict(actors), {}
         inputs = state + sum(actor.agents * actor.width for actor in actors.values())
         for kind, actor in actors.items():
-            parts = 1 if kind in apart else outputs
-            own = config.replace(discount=0.0) if kind in shortsighted else config
-            self.critics[kind] = ActionCritic(actor, inputs, state, parts, own, generator, device)
+            self.critics[kind] = ActionCritic(
+                actor,
+                inputs=inputs,
+                start=state,
+                outputs=1 if actor.apart else outputs,
+                config=config.replace(discount=0.0) if actor.shortsighted else config,
+                generator=generator,
+                device=device,
+            )
             state += actor.agents * actor.width
 
     @property
@@ -309,7 +317,7 @@ class Team:
         for (kind, critic), reward in zip(self.critics.items(), batch.reward, strict=True):
             rows[kind] = critic.rows(inputs, now.obs[kind], taken[kind])
             then = critic.rows(following, after.obs[kind], aims[kind])
-            reward = reward.unsqueeze(1 if kind in self.apart else 0)
+            reward = reward.unsqueeze(1 if self.actors[kind].apart else 0)
             stats[kind] = critic.learn(rows[kind], then, reward)
         for kind, actor in self.actors.items():
             critic = self.critics[kind]

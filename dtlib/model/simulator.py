@@ -63,7 +63,14 @@ def initial_carry(world: World, queue: Tensor | None = None) -> Carry:
     nearest = world.association[:, 0]
     start = torch.zeros(nearest.shape, dtype=torch.float64, device=nearest.device)
     start = start if queue is None else queue
-    return Carry(0, nearest, nearest, torch.zeros_like(nearest, dtype=torch.bool), start, start)
+    return Carry(
+        slot=0,
+        deployment=nearest,
+        pending=nearest,
+        migrated=torch.zeros_like(nearest, dtype=torch.bool),
+        queue=start,
+        frame_queue=start,
+    )
 
 
 @dataclass(frozen=True)
@@ -169,11 +176,8 @@ def deploy(choice: Tensor, env: EnvConfig, carry: Carry) -> tuple[Tensor, Tensor
     moved = deployment != known[:, before]
     moved = torch.where((start >= 0)[:, None], moved, carry.migrated[:, None])
     migrating = moved & (number % env.frame_slots < env.migration_slots)[:, None]
-    after = Carry(
-        carry.slot + slots, deployment[:, -1], choice[:, -1], moved[:, -1],
-        carry.queue, carry.frame_queue,
-    )  # fmt: skip
-    return deployment, migrating, after
+    last = {"deployment": deployment[:, -1], "pending": choice[:, -1], "migrated": moved[:, -1]}
+    return deployment, migrating, replace(carry, slot=carry.slot + slots, **last)
 
 
 def cpu_parts(weight: Tensor, server: Tensor, active: Tensor, env: EnvConfig) -> Tensor:

@@ -87,7 +87,7 @@ class Toy:
         self.reward, self.context, self.choices = reward, context, choices
         config = CONFIG.replace(critic="per-agent")
         stack = MLPStack(2, (1, 16, choices or 1), output_gain=0.01, generator=seeded(3))
-        self.actors = Actors(stack, config, 2, choices)
+        self.actors = Actors(stack, config, 2, choices=choices)
         self.team = Team({"all": self.actors}, 1, 1, config, seeded(4))
 
     def batch(self, count, generator):
