@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
 from dtlib.agents.actions import power_watts
@@ -23,49 +21,6 @@ CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), output_gain=1.0)
 
 def seeded(seed):
     return torch.Generator().manual_seed(seed)
-
-
-# --- from numbers to watts ----------------------------------------------------------------------
-
-
-def test_power_scales():
-    unit, far = torch.tensor([0.0, 0.5, 1.0]), torch.full((3,), 700.0)
-    watt = power_watts(unit, far, ENV, CONFIG)
-    assert watt.tolist() == pytest.approx([0, 0.25, 0.5])
-    decibel = CONFIG.replace(power_action="decibel", power_range_db=40.0)
-    assert power_watts(unit, far, ENV, decibel).tolist() == pytest.approx([0.5e-4, 0.5e-2, 0.5])
-
-
-def test_path_loss_powers_by_hand():
-    """The mean received power: 10 dB above the noise at 1, 20 dB less at ½, silence at 0."""
-    config = CONFIG.replace(power_action="path-loss", power_range_db=40.0, power_top_db=10.0)
-    unit = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
-    near = power_watts(unit, torch.full_like(unit, 100.0), ENV, config)
-    loss = 1e-3 * 100**-2.2
-    assert near.tolist() == pytest.approx([0, 1e-9 * 10 * (99 / 9999) / loss, 1e-9 * 10 / loss])
-    far = power_watts(unit, torch.full_like(unit, 1000.0), ENV, config)
-    assert far.tolist() == pytest.approx([0, 1e-8 * (99 / 9999) / (1e-3 * 1000**-2.2), 0.5])
-    high = config.replace(power_top_db=20.0, power_range_db=10.0)
-    close = power_watts(unit, torch.ones_like(unit), ENV, high)  # at 1 m the gain is ρ₀
-    assert close.tolist() == pytest.approx([0, 1e-4 * (10**0.5 - 1) / 9, 1e-4])
-
-
-@given(
-    st.floats(0, 1, width=32),
-    st.floats(1, 5000, width=32),
-    st.sampled_from(["watt", "decibel", "path-loss"]),
-    st.floats(5, 80),
-    st.floats(-30, 60),
-)
-def test_powers_are_never_above_the_largest(unit, distance, scale, reach, top):
-    config = CONFIG.replace(power_action=scale, power_range_db=reach, power_top_db=top)
-    units = torch.tensor([unit, 1.0, 0.0])
-    power = power_watts(units, torch.full((3,), distance), ENV, config)
-    assert (power <= ENV.max_power_w).all() and (power >= 0).all()
-    assert power[2] <= power[0] <= power[1]
-
-
-# --- acting in a world --------------------------------------------------------------------------
 
 
 def policies(config=CONFIG, seed=0):
@@ -190,27 +145,6 @@ def test_path_loss_looks_at_the_serving_base_station():
                 levels.add(round(received, 6))
             assert 0 < power <= 0.5 and received <= 10.001
     assert len(levels) > 50
-
-
-def loop_mask(association, deployment, served, env):
-    """Which CPU and wired weights have an effect, one at a time."""
-    replicas, slots, users = served.shape
-    mask = torch.zeros(replicas, slots, env.num_bs, 2 * users, dtype=bool)
-    for r, n, k in served.nonzero().tolist():
-        host, near = deployment[r, n, k].item(), association[r, n, k].item()
-        mask[r, n, host, k] = True
-        if host != near:
-            mask[r, n, near, users + k] = True
-    return mask
-
-
-def test_station_mask_against_a_loop():
-    generator = seeded(3)
-    association = torch.randint(3, (2, 8, 7), generator=generator)
-    deployment = torch.randint(3, (2, 8, 7), generator=generator)
-    served = torch.rand(2, 8, 7, generator=generator) < 0.5
-    found = station_mask(association, deployment, served, ENV)
-    assert torch.equal(found, loop_mask(association, deployment, served, ENV))
 
 
 def test_masked_actions_have_no_effect():
