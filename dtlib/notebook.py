@@ -19,7 +19,7 @@ def find(name: str) -> Path:
     place = paths.notebooks() / f"{given.name.removesuffix('.ipynb')}.ipynb"
     if place.is_file():
         return place
-    known = sorted(one.stem for one in paths.notebooks().glob("*.ipynb"))
+    known = sorted(path.stem for path in paths.notebooks().glob("*.ipynb"))
     raise ConfigError(f"notebook = {name!r}: must be one of {', '.join(known)}")
 
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dtlib.cli import main
-from dtlib.experiments import comparison, datasets, grids, runner
+from dtlib.experiments import datasets, grids, references, runner
 from dtlib.report import claims, figures
 from dtlib.runtime import paths
 
@@ -112,9 +112,14 @@ def reproduced(tmp_path, monkeypatch):
     """What ``dtlib reproduce`` would have made, in its order."""
     done = []
     monkeypatch.setattr(runner, "finish", lambda runs, effort: done.append(len(runs)))
-    monkeypatch.setattr(datasets, "write", lambda one, *rest: done.append(one.name) or tmp_path)
-    monkeypatch.setattr(comparison, "write", lambda *rest: done.append("references") or tmp_path)
-    monkeypatch.setattr(claims, "write", lambda: done.append("claims") or tmp_path)
+
+    def writes(name):
+        done.append(name)
+        return tmp_path
+
+    monkeypatch.setattr(datasets, "write_experiment", lambda one, *_, **__: writes(one.name))
+    monkeypatch.setattr(references, "write_references", lambda *_: writes("references"))
+    monkeypatch.setattr(claims, "write_verdicts", lambda: writes("claims"))
     monkeypatch.setattr(figures, "save", lambda *rest: [])
     return done
 

@@ -19,11 +19,10 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference, tune_failures
-from dtlib.experiments import results, store
+from dtlib.experiments import results
+from dtlib.experiments.keys import digest, env_key
+from dtlib.experiments.streams import sample_stream
 from dtlib.model.simulator import simulate
-from dtlib.model.world import World, sample_world
-from dtlib.runtime import paths
-from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
 from dtlib.training.evaluation import outcome_metrics
 
@@ -130,6 +129,11 @@ SAMPLINGS = {"smoke": Sampling(1, 1, 0), "quick": Sampling(5, 1, 1)}
 """Presets for which less is measured."""
 
 
+def sampling_of(preset: str) -> Sampling:
+    """Return how much is measured for a preset."""
+    return SAMPLINGS.get(preset, Sampling())
+
+
 def measure_point(
     reading: str, rule: str, axis: str, number: int, sampling: Sampling
 ) -> dict[str, Any]:
@@ -147,15 +151,12 @@ def measure_point(
     settings = {"frames": sampling.frames} | point | change
     env = EnvConfig(**settings)
 
-    def worlds(stream: str, count: int) -> World:
-        return sample_world(env, [stream_seed(stream, one) for one in range(count)])
-
     policies = RULES[rule](env)
     policy = policies[len(policies) // 2]
     if len(policies) > 1 and sampling.tuning:
-        levels, tuning = range(len(policies)), worlds("tuning", sampling.tuning)
+        levels, tuning = range(len(policies)), sample_stream(env, "tuning", sampling.tuning)
         policy = tune_failures(lambda level: policies[int(level)], tuning, levels).policy
-    world = worlds("held-out", sampling.worlds)
+    world = sample_stream(env, "held-out", sampling.worlds)
     found = outcome_metrics(simulate(world, policy.act(world), env), env)
     if everybody:
         found[_ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
@@ -165,7 +166,7 @@ def measure_point(
     return {"reading": reading, "rule": rule, "axis": axis, "x": x} | keep
 
 
-def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
+def measure_readings(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
     """Return a row per reading, rule and point.
 
     Args:
@@ -173,7 +174,7 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
         jobs: processes.
         progress: show a bar on standard error.
     """
-    sampling = SAMPLINGS.get(preset, Sampling())
+    sampling = sampling_of(preset)
     tasks = [
         (reading, rule, axis, number, sampling)
         for reading in READINGS
@@ -182,7 +183,7 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
         for number in range(len(points))
     ]
     found = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(measure_point)(*one) for one in tasks
+        delayed(measure_point)(*task) for task in tasks
     )
     return pd.DataFrame(tqdm(found, total=len(tasks), disable=not progress, desc="readings"))
 
@@ -192,8 +193,8 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     table = {}
     for (reading, rule), part in rows.groupby(["reading", "rule"], sort=False):
         by_axis: Mapping[Any, pd.DataFrame] = dict(iter(part.groupby("axis", sort=False)))
-        table[reading, rule] = [one.holds(by_axis[one.axis]) for one in SENTENCES]
-    index = [f"{one.figure}: {one.text}" for one in SENTENCES]
+        table[reading, rule] = [sentence.holds(by_axis[sentence.axis]) for sentence in SENTENCES]
+    index = [f"{sentence.figure}: {sentence.text}" for sentence in SENTENCES]
     return pd.DataFrame(table, index=index).rename_axis(columns=["reading", "rule"])
 
 
@@ -213,27 +214,25 @@ def thresholds(env: EnvConfig) -> tuple[float, float]:
     return first, last
 
 
-def place(preset: str) -> Path:
-    """Return the folder of the committed table."""
-    return paths.results() / preset / "readings"
-
-
-def key(preset: str) -> str:
+def table_key(preset: str) -> str:
     """Return the sha256 of what a preset's table is of."""
-    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, store.env_key(EnvConfig())]
-    return store.digest([*what, list(vars(SAMPLINGS.get(preset, Sampling())).values())])
+    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, env_key(EnvConfig())]
+    return digest([*what, list(vars(sampling_of(preset)).values())])
 
 
-def write(preset: str, jobs: int = 2, progress: bool = False) -> Path:
+def write_readings(preset: str, jobs: int = 2, progress: bool = False) -> Path:
     """Measure and write ``results/<preset>/readings``, unless that has been done."""
-    if results.read(place(preset), "data.csv", key(preset)) is None:
-        facts = {"preset": preset, **vars(SAMPLINGS.get(preset, Sampling()))}
-        tables = {"data.csv": measure(preset, jobs, progress)}
-        results.write(place(preset), key(preset), tables, facts)
-    return place(preset)
+    return results.write_once(
+        results.folder_of(preset, "readings"),
+        table_key(preset),
+        lambda: measure_readings(preset, jobs, progress),
+        facts={"preset": preset, **vars(sampling_of(preset))},
+    )
 
 
-def data(preset: str, jobs: int = 2) -> pd.DataFrame:
+def reading_table(preset: str, jobs: int = 2) -> pd.DataFrame:
     """Return the committed table if it is of these settings, else measure it anew."""
-    known = results.read(place(preset), "data.csv", key(preset))
-    return measure(preset, jobs) if known is None else known
+    folder = results.folder_of(preset, "readings")
+    return results.read_or_measure(
+        folder, table_key(preset), lambda: measure_readings(preset, jobs)
+    )

@@ -8,8 +8,10 @@ import pytest
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError, TrainConfig
-from dtlib.experiments import datasets, grids, results, runner, store
+from dtlib.experiments import committed, datasets, grids, keys, results, runner, store
+from dtlib.experiments.committed import EVALUATION, TUNING, USERS
 from dtlib.experiments.experiment import BASELINES, LEARNERS
+from dtlib.experiments.keys import config_key
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
@@ -161,30 +163,30 @@ def test_settings_of_a_network_hold_but_for_the_smallest_preset():
 
 
 def test_learning_curves_are_written_and_read(tmp_path):
-    place = datasets.write(CURVES, "smoke", effort=Effort(jobs=2))
+    place = datasets.write_experiment(CURVES, "smoke", effort=Effort(jobs=2))
     assert place == tmp_path / "results" / "smoke" / "fig04_06"
     table = pd.read_csv(place / "data.csv")
     runs = CURVES.runs("smoke")
     episodes = runs[0].config.episodes
     assert set(table.groupby(["variant", "seed"]).size()) == {episodes}
     assert {"figure", "algorithm", "x", "seed", "energy_per_user_slot_j"} <= set(table.columns)
-    worlds, users, tuning = (pd.read_csv(place / name) for name in datasets.MEASURED)
+    worlds, users, tuning = (pd.read_csv(place / name) for name in (EVALUATION, USERS, TUNING))
     users_each = runs[0].config.env.num_users
     for found, size in ((worlds, 20), (users, users_each), (tuning, users_each)):
         assert set(found.groupby(["algorithm", "seed"]).size()) == {size}
     assert not users.equals(tuning)
     manifest = json.loads((place / "manifest.json").read_text())
-    assert [one["sha256"] for one in manifest["runs"]] == [store.key(r.config) for r in runs]
+    assert [one["sha256"] for one in manifest["runs"]] == [config_key(r.config) for r in runs]
     pd.testing.assert_frame_equal(datasets.data("fig04", "smoke"), table)
 
     stamps = {one.name: one.stat().st_mtime_ns for one in place.iterdir()}
-    assert stamps.keys() == {datasets.DATA, *datasets.MEASURED, "manifest.json"}
-    datasets.write(CURVES, "smoke")
+    assert stamps.keys() == {results.DATA, EVALUATION, USERS, TUNING, "manifest.json"}
+    datasets.write_experiment(CURVES, "smoke")
     assert {one.name: one.stat().st_mtime_ns for one in place.iterdir()} == stamps
 
 
 def test_a_sweep_has_a_row_per_run_and_baseline():
-    place = datasets.write(SWEEP, "smoke")
+    place = datasets.write_experiment(SWEEP, "smoke")
     table = pd.read_csv(place / "data.csv")
     assert [one.name for one in sorted(place.iterdir())] == ["data.csv", "manifest.json"]
     assert len(table) == len(SWEEP.runs("smoke")) == 2 * (4 + 2)
@@ -196,7 +198,7 @@ def test_a_sweep_has_a_row_per_run_and_baseline():
 
 
 def test_a_changed_value_recomputes_only_what_is_new():
-    datasets.write(ONE, "smoke")
+    datasets.write_experiment(ONE, "smoke")
     before = trained()
     values = {"request_prob": (0.3, 0.45)}
     table = datasets.data("one", "smoke", values=values)
@@ -213,28 +215,28 @@ def test_a_changed_value_recomputes_only_what_is_new():
 
 def test_finished_rows_are_written_and_kept(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="one: no run of preset 'smoke' is finished"):
-        datasets.write(ONE, "smoke", finished=True)
+        datasets.write_experiment(ONE, "smoke", finished=True)
     runs = ONE.runs("smoke")
     runner.finish(runs[:1])
-    place = datasets.write(ONE, "smoke", finished=True)
+    place = datasets.write_experiment(ONE, "smoke", finished=True)
     first = pd.read_csv(place / "data.csv")
     assert list(first["x"]) == [0.3] and len(trained()) == 1
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "another machine"))
-    datasets.write(ONE, "smoke", keep=True)
+    datasets.write_experiment(ONE, "smoke", keep=True)
     table = pd.read_csv(place / "data.csv")
     assert list(table["x"]) == [0.3, 0.6] and len(trained()) == 1
     pd.testing.assert_frame_equal(table[:1], first, check_dtype=False)
     made = [one["run"] for one in json.loads((place / "manifest.json").read_text())["runs"]]
     assert made == list(table["run"])
     text = (place / "data.csv").read_text()
-    datasets.write(ONE, "smoke")
+    datasets.write_experiment(ONE, "smoke")
     assert (place / "data.csv").read_text() == text and len(trained()) == 2
 
 
 def test_seeds_beyond_those_asked_for_are_kept_and_shown():
     """A grid need not be even: the finest committed data are drawn, and never thrown away."""
-    place = datasets.write(ONE, "smoke", 2)
-    datasets.write(ONE, "smoke", 1, keep=True)
+    place = datasets.write_experiment(ONE, "smoke", 2)
+    datasets.write_experiment(ONE, "smoke", 1, keep=True)
     table = pd.read_csv(place / "data.csv")
     assert list(zip(table["x"], table["seed"], strict=True)) == [
         (0.3, 0),
@@ -248,38 +250,38 @@ def test_seeds_beyond_those_asked_for_are_kept_and_shown():
     for one in list(paths.store().glob("*-smoke/*")):
         if one.name == store.folder(ONE.runs("smoke", 2)[3].config).name:
             one.rename(one.with_name("away"))
-    datasets.results.write(place, "none", {}, {"runs": []})
-    datasets.write(ONE, "smoke", 2, finished=True)
+    results.write(place, "none", {}, {"runs": []})
+    datasets.write_experiment(ONE, "smoke", 2, finished=True)
     assert list(datasets.data("one", "smoke")["seed"]) == [0, 1, 0]
-    assert [one.key for one in datasets.kept(ONE, "smoke")] == [one.key for one in uneven]
+    assert [one.key for one in committed.runs_of(ONE, "smoke")] == [one.key for one in uneven]
     before = trained()
-    assert datasets.chosen(ONE, "smoke", 2) == ONE.runs("smoke", 2) and trained() == before
+    assert committed.shown(ONE, "smoke", 2) == ONE.runs("smoke", 2) and trained() == before
 
 
 def test_rows_follow_a_variant_to_its_new_name(monkeypatch):
-    datasets.write(ONE, "smoke", seeds=1)
+    datasets.write_experiment(ONE, "smoke", seeds=1)
     renamed = replace(ONE, variants={"Beta": SMALL})
     monkeypatch.setitem(grids.EXPERIMENTS, "one", renamed)
     monkeypatch.setattr(runner, "finish", lambda *_: pytest.fail("nothing is missing"))
     assert set(datasets.data("one", "smoke", 1)["variant"]) == {"Beta"}
-    place = datasets.write(renamed, "smoke", seeds=1, keep=True)
+    place = datasets.write_experiment(renamed, "smoke", seeds=1, keep=True)
     assert {one["variant"] for one in results.manifest(place)["runs"]} == {"Beta"}
 
 
 def test_other_code_means_other_rows(monkeypatch):
-    datasets.write(ONE, "smoke")
-    assert len(datasets.committed(ONE, ONE.runs("smoke"), "smoke")) == 2
-    monkeypatch.setattr(store, "RESULTS_VERSION", -1)
-    assert datasets.committed(ONE, ONE.runs("smoke"), "smoke") is None
+    datasets.write_experiment(ONE, "smoke")
+    assert len(committed.rows_of(ONE, ONE.runs("smoke"), "smoke")) == 2
+    monkeypatch.setattr(keys, "RESULTS_VERSION", -1)
+    assert committed.rows_of(ONE, ONE.runs("smoke"), "smoke") is None
 
 
 def test_altered_data_are_refused():
-    place = datasets.write(ONE, "smoke")
+    place = datasets.write_experiment(ONE, "smoke")
     text = (place / "data.csv").read_text()
     (place / "data.csv").write_text(text.replace("0.0", "0.1", 1))
     with pytest.raises(FileError, match="differs from its manifest"):
         datasets.data("one", "smoke")
-    datasets.write(ONE, "smoke")
+    datasets.write_experiment(ONE, "smoke")
     assert (place / "data.csv").read_text() == text
 
 

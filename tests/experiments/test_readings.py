@@ -188,15 +188,18 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     place = tmp_path / "smoke" / "readings"
     assert {one.name for one in place.iterdir()} == {"data.csv", "manifest.json"}
     before = (place / "data.csv").stat().st_mtime_ns
-    monkeypatch.setattr(readings, "measure", lambda *_: pytest.fail("was measured again"))
-    assert readings.write("smoke") == place and (place / "data.csv").stat().st_mtime_ns == before
-    found = readings.data("smoke")
+    monkeypatch.setattr(readings, "measure_readings", lambda *_: pytest.fail("was measured again"))
+    assert (
+        readings.write_readings("smoke") == place
+        and (place / "data.csv").stat().st_mtime_ns == before
+    )
+    found = readings.reading_table("smoke")
     pairs = list(zip(found["reading"], found["rule"], strict=True))
     assert pairs == [(one, rule) for one in ("slices", "served") for rule in readings.RULES]
     assert set(found["x"]) == {2}
     monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
     with pytest.raises(pytest.fail.Exception):
-        readings.data("smoke")
+        readings.reading_table("smoke")
 
 
 # --- rules --------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from dtlib import ConfigError, TrainConfig
-from dtlib.experiments import datasets, grids, results, store
+from dtlib.experiments import committed, grids, results
+from dtlib.experiments.keys import config_key
 from dtlib.report import claims, figures
+from dtlib.report.checks import source
 from dtlib.runtime import paths
 
 MANIFESTS = sorted(
@@ -35,12 +37,12 @@ def test_manifest(path):
     runs = experiment.runs(preset, max(seeds, experiment.seeds[preset]))
     planned = {one.key: one for one in runs}
     for run in manifest["runs"]:
-        assert store.key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
+        assert config_key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
         assert run["run"] in planned, "results of other settings"
         assert run["episodes"] == planned[run["run"]].episodes
         assert run["variant"] == planned[run["run"]].variant
     assert preset != "quick" or len(manifest["runs"]) == len(experiment.runs(preset))
-    assert set(manifest["files_sha256"]) == set(datasets.tables_of(experiment))
+    assert set(manifest["files_sha256"]) == set(committed.tables_of(experiment))
     learnt = {one["run"]: one["episodes"] for one in manifest["runs"] if one["episodes"]}
     for file in manifest["files_sha256"]:
         table = pd.read_csv(path.parent / file)
@@ -63,7 +65,7 @@ SWEPT = [one for one in claims.CLAIMS if one.figure >= "fig07" and "Beyond K" no
 @pytest.mark.parametrize("claim", SWEPT, ids=lambda claim: claim.sentence)
 def test_quick_runs_have_the_trends_of_full_ones(claim):
     """Wherever the full results leave no doubt about a sign."""
-    known = [claims.source(claim.figure, [preset]) for preset in ("companion", "quick")]
+    known = [source(claim.figure, [preset]) for preset in ("companion", "quick")]
     if known[0] is None:
         pytest.skip("no full results of this figure are committed yet")
     full, quick = map(claim.check, known)
@@ -129,9 +131,9 @@ def test_every_benchmark_has_results():
 
 
 def test_the_fullest_rows_are_those_of_the_first_preset_that_has_any():
-    found = datasets.fullest("fig07", "smoke", "quick", "companion")
+    found = committed.fullest("fig07", "smoke", "quick", "companion")
     pd.testing.assert_frame_equal(
         found, results.read(paths.results() / "quick" / "fig07_08", "data.csv"), check_exact=True
     )
     with pytest.raises(ConfigError, match="published: no rows are committed for smoke or quick"):
-        datasets.fullest("published", "smoke", "quick")
+        committed.fullest("published", "smoke", "quick")

@@ -11,7 +11,7 @@ import pytest
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError
-from dtlib.experiments import datasets, grids, runner, status, store
+from dtlib.experiments import datasets, grids, measurements, progress, runner, status, store
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
@@ -31,7 +31,7 @@ def test_the_longest_runs_come_first():
     runs = [one for figure in figures for one in figure.runs("companion")]
     tasks = runner._one_by_one(runs)
     assert sorted(one.key for task in tasks for (one,) in task) == sorted(one.key for one in runs)
-    most = [max(runner.cost(one) for (one,) in task) for task in tasks]
+    most = [max(progress.cost(one) for (one,) in task) for task in tasks]
     assert most == sorted(most, reverse=True) and most[0] > 10 * most[-1]
     first = tasks[0][0][0].config
     assert (first.algorithm, first.episodes) == ("maddpg", 300)
@@ -60,22 +60,8 @@ def test_experiments_that_take_shares_of_one_run_train_it_once():
         (task,) = runner._one_by_one(order)
         assert [one.episodes for (one,) in task] == [1, 2]
     runner.finish(order, Effort(jobs=1))
-    assert all(runner.done(one) for one in order) and len(trained()) == 1
+    assert all(measurements.done(one) for one in order) and len(trained()) == 1
     assert not list(paths.store().rglob("first-*"))
-
-
-def test_a_bar_tells_how_much_of_the_work_is_done():
-    runs = [*ONE.runs("smoke"), *SWEEP.runs("smoke")[-2:]]
-    bar = runner._Bar(runs, show=False)
-    assert bar._done() == 0
-    store.get(runs[0].config, 1)
-    training, measuring = runner._costs(runs[0])
-    whole = sum(runner.cost(one) for one in runs)
-    assert bar._done() == pytest.approx(100 * training / 2 / whole)
-    store.get(runs[0].config)
-    assert bar._done() == pytest.approx(100 * training / whole) and measuring > 0
-    runner.finish(runs, Effort(jobs=1))
-    assert bar._done() == pytest.approx(100)
 
 
 COMMAND = """
@@ -87,7 +73,7 @@ paths.results = lambda: Path(sys.argv[1])
 small = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 40}
 axes = grids.find("fig10").axes
 one = grids.Experiment("one", "", {"beta": small}, {"smoke": 2}, axes=axes)
-datasets.write(one, "smoke")
+datasets.write_experiment(one, "smoke")
 """
 
 
@@ -164,5 +150,5 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
     assert counts() == [4, 0, 0, 0, 4, 0]
     lines = list(status.failures([ONE], "smoke", 2))
     assert lines[1] == "one: beta at request_prob = 0.3, seed 1: FileError: no room for seed 1"
-    datasets.write(ONE, "smoke", 2)
+    datasets.write_experiment(ONE, "smoke", 2)
     assert counts() == [4, 4, 0, 0, 0, 4]

@@ -24,8 +24,8 @@ def test_every_learner_tries_as_many_settings_and_its_own_is_among_them():
 
 def test_the_companion_has_what_the_second_round_chose():
     """By the rule, from the committed tables of both rounds."""
-    last = datasets.committed(FINAL, FINAL.runs("companion"), "companion", "tuning.csv")
-    first = datasets.committed(SEARCH, SEARCH.runs("companion"), "companion", "tuning.csv")
+    last = committed.rows_of(FINAL, FINAL.runs("companion"), "companion", "tuning.csv")
+    first = committed.rows_of(SEARCH, SEARCH.runs("companion"), "companion", "tuning.csv")
     for table, names in ((first, search.FINALISTS), (last, search.FINALISTS)):
         ranked = search.ranked(table)
         chosen = [variant for _, variant in ranked.index[ranked["chosen"]]]

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from dtlib import TrainConfig
-from dtlib.experiments import datasets, store
+from dtlib.experiments import datasets, keys, provenance, store
 from dtlib.experiments.experiment import PlannedRun
+from dtlib.experiments.keys import config_key
 from dtlib.runtime.errors import FileError
 from dtlib.training.loop import CHECKPOINT
 
@@ -19,15 +20,15 @@ def own_store(tmp_path, monkeypatch):
 
 
 def test_key_is_content():
-    assert store.key(TINY) == store.key(TINY.replace())
+    assert config_key(TINY) == config_key(TINY.replace())
     others = [TINY.replace(seed=1), TINY.replace(env={"request_prob": 0.4}), TINY.replace(clip=0.1)]
-    assert len({store.key(one) for one in [TINY, *others]}) == 4
+    assert len({config_key(one) for one in [TINY, *others]}) == 4
 
 
 def test_key_changes_with_the_code(monkeypatch):
-    before = store.key(TINY)
-    monkeypatch.setattr(store, "RESULTS_VERSION", -1)
-    assert store.key(TINY) != before
+    before = config_key(TINY)
+    monkeypatch.setattr(keys, "RESULTS_VERSION", -1)
+    assert config_key(TINY) != before
 
 
 def test_finished_runs_are_not_trained_again():
@@ -75,12 +76,13 @@ def test_damaged_run_is_set_aside():
 
 def test_where_a_run_was_trained(monkeypatch):
     """It says so itself: what trained it, not what reads it later."""
-    assert store.origin().keys() == {"commit", "torch", "processor"} and store.made_by(TINY) == {}
+    assert provenance.origin().keys() == {"commit", "torch", "processor"}
+    assert store.made_by(TINY) == {}
     here = {"commit": "abc", "torch": "2.0", "processor": "one"}
-    monkeypatch.setattr(store, "origin", lambda: here)
+    monkeypatch.setattr(provenance, "origin", lambda: here)
     store.get(TINY, 1)
     assert store.made_by(TINY) == here and store.made_by(TINY.replace(seed=1)) == {}
-    monkeypatch.setattr(store, "origin", lambda: here | {"commit": "def"})
+    monkeypatch.setattr(provenance, "origin", lambda: here | {"commit": "def"})
     store.get(TINY)
     store.get(TINY)
     assert store.made_by(TINY) == here, "by whom it was begun"
@@ -98,13 +100,13 @@ def test_where_a_run_was_trained(monkeypatch):
 
 
 def test_a_manifest_says_where_each_run_was_trained(monkeypatch):
-    (planned,) = [PlannedRun("tiny", TINY, 2)]
+    (planned,) = [PlannedRun(variant="tiny", config=TINY, episodes=2)]
     store.get(TINY)
     place = store.folder(TINY) / store.ORIGIN
     place.write_text(json.dumps({"commit": "abc", "torch": "2.0", "processor": "one"}))
     facts = datasets._facts(planned)
     assert (facts["commit"], facts["torch"], facts["processor"]) == ("abc", "2.0", "one")
-    assert facts["sha256"] == store.key(TINY)
+    assert facts["sha256"] == config_key(TINY)
     place.unlink()
     assert not {"commit", "torch", "processor"} & datasets._facts(planned).keys()
 
