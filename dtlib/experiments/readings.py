@@ -21,6 +21,7 @@ from tqdm import tqdm
 from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference, tune_failures
 from dtlib.experiments import results
 from dtlib.experiments.keys import digest, env_key
+from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
 from dtlib.model.simulator import simulate
 from dtlib.settings.env import EnvConfig
@@ -94,23 +95,22 @@ def _within(
     return lambda rows: check(rows[(rows["x"] >= low) & (rows["x"] <= high)])
 
 
-_ENERGY, _FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 NONE, ALL = 0.01, 0.99
 """Parts of requests that count as none and as all."""
 SENTENCES = (
-    Sentence("Fig. 7", "energy rises with K, 10 to 40", "K", _within(_steps(_ENERGY, 1), 10, 40)),
+    Sentence("Fig. 7", "energy rises with K, 10 to 40", "K", _within(_steps(ENERGY, 1), 10, 40)),
     Sentence("Fig. 8", "no failure up to K = 25", "K",
-             _within(lambda rows: bool((rows[_FAILED] <= NONE).all()), 10, 25)),
-    Sentence("Fig. 8", "failures rise beyond K = 30", "K", _within(_steps(_FAILED, 1), 30, 40)),
-    Sentence("Fig. 9", "energy falls with M", "M", _steps(_ENERGY, -1)),
-    Sentence("Fig. 10", "energy rises with λ", "λ", _steps(_ENERGY, 1)),
-    Sentence("Fig. 11", "energy rises with D (20 to 30 Kb)", "D (Kb)", _steps(_ENERGY, 1)),
-    Sentence("Fig. 11", "energy rises with D (0.2 to 0.3 Mb)", "D (Mb)", _steps(_ENERGY, 1)),
-    Sentence("Fig. 11", "energy falls with B", "B", _steps(_ENERGY, -1)),
-    Sentence("Fig. 13", "energy rises with K, 50 to 60", "K", _within(_steps(_ENERGY, 1), 50, 60)),
+             _within(lambda rows: bool((rows[FAILED] <= NONE).all()), 10, 25)),
+    Sentence("Fig. 8", "failures rise beyond K = 30", "K", _within(_steps(FAILED, 1), 30, 40)),
+    Sentence("Fig. 9", "energy falls with M", "M", _steps(ENERGY, -1)),
+    Sentence("Fig. 10", "energy rises with λ", "λ", _steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (20 to 30 Kb)", "D (Kb)", _steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (0.2 to 0.3 Mb)", "D (Mb)", _steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy falls with B", "B", _steps(ENERGY, -1)),
+    Sentence("Fig. 13", "energy rises with K, 50 to 60", "K", _within(_steps(ENERGY, 1), 50, 60)),
     Sentence("Fig. 14", "all requests fail at K = 58, not all at 50", "K",
-             lambda rows: bool(rows.set_index("x")[_FAILED][50] < ALL
-                               <= rows.set_index("x")[_FAILED][58])),
+             lambda rows: bool(rows.set_index("x")[FAILED][50] < ALL
+                               <= rows.set_index("x")[FAILED][58])),
 )  # fmt: skip
 """On physics: what does not need a learner to be judged."""
 
@@ -159,10 +159,10 @@ def measure_point(
     world = sample_stream(env, "held-out", sampling.worlds)
     found = outcome_metrics(simulate(world, policy.act(world), env), env)
     if everybody:
-        found[_ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
+        found[ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
     value = next(iter(point.values()))
     x = value[1] if isinstance(value, tuple) else value
-    keep = {name: found[name] for name in (_ENERGY, _FAILED, "failure_ratio_slots")}
+    keep = {name: found[name] for name in (ENERGY, FAILED, "failure_ratio_slots")}
     return {"reading": reading, "rule": rule, "axis": axis, "x": x} | keep
 
 
@@ -212,6 +212,18 @@ def thresholds(env: EnvConfig) -> tuple[float, float]:
         )
     )
     return first, last
+
+
+def best_centre_reward(env: EnvConfig, parts: float) -> float:
+    """Return about the largest r_c (27): nothing but the mean request's computation takes time.
+
+    Args:
+        env: the network.
+        parts: into how many parts a server's CPU is divided, of which a request has one.
+    """
+    mean_cycles = sum(env.data_bits) / 2 * sum(env.cycles_per_bit) / 2
+    delay_s = min(mean_cycles * parts / env.cpu_hz, env.slot_s)
+    return -env.reward_scale * env.request_prob * delay_s
 
 
 def table_key(preset: str) -> str:

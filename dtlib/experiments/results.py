@@ -18,6 +18,8 @@ from dtlib.runtime.errors import FileError
 
 DATA = "data.csv"
 """Learning curves, a row per run and episode; of a sweep, a row per run."""
+ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
+"""Columns that every such table has."""
 MANIFEST = "manifest.json"
 DIGITS = "%.7g"
 """Of every number in a table: what float32 knows."""

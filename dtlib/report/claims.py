@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.checks import (
     Check,
     ends_above,
@@ -25,7 +26,6 @@ from dtlib.report.checks import (
     untestable,
 )
 from dtlib.report.judgement import Finding
-from dtlib.report.quantities import ENERGY, FAILED
 from dtlib.runtime import paths
 from dtlib.runtime.checkpoint import write_text
 

@@ -7,10 +7,10 @@ import pandas as pd
 from pandas.api.typing import SeriesGroupBy
 
 from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.results import ENERGY
 
 OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
 """The paper's learner, and those that it is compared with."""
-ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 
 
 def saving(data: pd.DataFrame, other: str, metric: str = ENERGY) -> list[float]:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dtlib import TrainConfig
-from dtlib.experiments import datasets, grids, search
+from dtlib.experiments import committed, grids, search
 from dtlib.experiments.experiment import LEARNERS
 
 SEARCH, FINAL = grids.find("search"), grids.find("finalists")
@@ -39,7 +39,7 @@ def test_the_companion_has_what_the_second_round_chose():
 
 def test_it_looks_at_tuning_worlds_alone():
     assert {one.streams for one in SEARCH.runs("smoke", 1)} == {("tuning",)}
-    assert datasets.tables_of(SEARCH) == ("data.csv", "tuning.csv")
+    assert committed.tables_of(SEARCH) == ("data.csv", "tuning.csv")
 
 
 def table(rows):

@@ -6,8 +6,9 @@ import pytest
 
 from dtlib.experiments import committed
 from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import checks
-from dtlib.report.quantities import ENERGY, FAILED, below, settled, tenths, trend, unrest
+from dtlib.report.quantities import below, settled, tenths, trend, unrest
 
 
 def sweep(energy):

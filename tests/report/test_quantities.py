@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from dtlib.report.quantities import ENERGY, saving, trend
+from dtlib.experiments.results import ENERGY
+from dtlib.report.quantities import saving, trend
 
 
 def test_trend_along_another_axis():
