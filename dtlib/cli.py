@@ -164,18 +164,18 @@ def figure(
     from dtlib.report import figures
 
     if name == "readings":  # of rules: nothing is trained
-        place = readings.write_readings(preset, jobs, not quiet)
-        click.echo(f"{paths.relative(place)}: table and manifest are written")
+        folder = readings.write_readings(preset, jobs, not quiet)
+        click.echo(f"{paths.relative(folder)}: table and manifest are written")
         return
     experiment = grids.find(name)
     effort = Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
-    place = datasets.write_experiment(
+    folder = datasets.write_experiment(
         experiment, preset, seeds, effort=effort, keep=keep, finished=finished
     )
-    click.echo(f"{paths.relative(place)}: tables and manifest are written")
+    click.echo(f"{paths.relative(folder)}: tables and manifest are written")
     if experiment.name not in figures.DRAW:
         return
-    data = results.read(place, results.DATA)
+    data = results.read(folder, results.DATA)
     for file in figures.save(experiment.name, data, paths.pictures() / preset):
         click.echo(f"{paths.relative(file)} is drawn")
 
@@ -202,8 +202,8 @@ def references(preset: str, jobs: int, quiet: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
     from dtlib.experiments.references import write_references
 
-    place = write_references(preset, jobs, not quiet)
-    click.echo(f"{paths.relative(place)}: table and manifest are written")
+    folder = write_references(preset, jobs, not quiet)
+    click.echo(f"{paths.relative(folder)}: table and manifest are written")
 
 
 @main.command()
@@ -277,8 +277,8 @@ def notebook(
     """Execute notebook NAME with other parameters into a copy."""
     from dtlib.notebook import execute
 
-    place = execute(name, dict(parameters), out, progress=not quiet)
-    click.echo(f"{paths.relative(place)} is written")
+    copy = execute(name, dict(parameters), out, progress=not quiet)
+    click.echo(f"{paths.relative(copy)} is written")
 
 
 @main.command(context_settings={"allow_interspersed_args": False})

@@ -114,9 +114,9 @@ def _side_by_side(missing: Sequence[PlannedRun]) -> list[Task]:
     return tasks
 
 
-def _work(task: Task, device: str, place: str, wait: bool) -> str:
+def _work(task: Task, device: str, store_folder: str, wait: bool) -> str:
     """Finish a task in this process; return an error's line, ``busy``, or nothing."""
-    os.environ["DTLIB_STORE"] = place  # a cluster's worker has an environment of its own
+    os.environ["DTLIB_STORE"] = store_folder  # a cluster's worker has an environment of its own
     for batch in task:
         if said := _finish_batch(batch, device, wait):
             return said

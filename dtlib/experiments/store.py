@@ -40,7 +40,7 @@ def episodes_done(config: TrainConfig) -> int:
         return 0
 
 
-def _place(config: TrainConfig, episodes: int | None) -> Path:
+def _run_folder(config: TrainConfig, episodes: int | None) -> Path:
     """Return where a run of so many episodes is kept: apart, if the store's has gone further."""
     whole = folder(config)
     further = episodes is not None and episodes_done(config) > episodes
@@ -98,20 +98,20 @@ def get_together(
         Busy: another process is at work on one of them, and ``wait`` is false.
     """
     with locked([folder(config) for config in configs], wait):
-        places = [_place(config, episodes) for config in configs]
-        before = [_stamp(place) for place in places]
+        folders = [_run_folder(config, episodes) for config in configs]
+        before = [_stamp(path) for path in folders]
         try:
-            runs = train_together(configs, places, episodes=episodes, device=device)
+            runs = train_together(configs, folders, episodes=episodes, device=device)
         except FileError:
-            damaged = [place for place in places if (place / CHECKPOINT).exists() and _bad(place)]
+            damaged = [path for path in folders if (path / CHECKPOINT).exists() and _bad(path)]
             if not damaged:
                 raise
-            for place in damaged:
-                _set_aside(place)
-            runs = train_together(configs, places, episodes=episodes, device=device)
-        for place, stamp in zip(places, before, strict=True):
-            if _stamp(place) != stamp and not (place / ORIGIN).exists():  # not what was only read
-                write_text(place / ORIGIN, json.dumps(provenance.origin(), indent=1) + "\n")
+            for path in damaged:
+                _set_aside(path)
+            runs = train_together(configs, folders, episodes=episodes, device=device)
+        for path, stamp in zip(folders, before, strict=True):
+            if _stamp(path) != stamp and not (path / ORIGIN).exists():  # not what was only read
+                write_text(path / ORIGIN, json.dumps(provenance.origin(), indent=1) + "\n")
         return runs
 
 
@@ -209,28 +209,28 @@ def read_table(path: Path) -> pd.DataFrame | None:
     return pd.read_csv(io.StringIO(text))
 
 
-def _stamp(place: Path) -> int:
+def _stamp(path: Path) -> int:
     """Return when a run was last at work; 0 if it has not been."""
     try:
-        return (place / CHECKPOINT).stat().st_mtime_ns
+        return (path / CHECKPOINT).stat().st_mtime_ns
     except OSError:
         return 0
 
 
-def _bad(place: Path) -> bool:
+def _bad(path: Path) -> bool:
     try:
-        load_run(place)
+        load_run(path)
     except FileError:
         return True
     return False
 
 
-def _set_aside(place: Path) -> None:
+def _set_aside(path: Path) -> None:
     number = 0
-    while (aside := place.with_name(f"{place.name}.damaged{number}")).exists():
+    while (aside := path.with_name(f"{path.name}.damaged{number}")).exists():
         number += 1
-    place.rename(aside)
-    print(f"dtlib: {place}: damaged; kept as {aside.name}, computed anew", file=sys.stderr)
+    path.rename(aside)
+    print(f"dtlib: {path}: damaged; kept as {aside.name}, computed anew", file=sys.stderr)
 
 
 def made_by(config: TrainConfig) -> dict[str, Any]:

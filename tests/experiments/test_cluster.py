@@ -26,9 +26,9 @@ def own_results(tmp_path, monkeypatch):
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
 def start(*arguments) -> subprocess.Popen:

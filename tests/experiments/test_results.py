@@ -21,8 +21,8 @@ MANIFESTS = sorted(
 
 def test_there_are_results():
     """The quick preset of every figure, which notebooks and book draw."""
-    known = {(one.parts[-3], one.parts[-2]) for one in MANIFESTS}
-    quick = {name for name, one in grids.EXPERIMENTS.items() if "quick" in one.seeds}
+    known = {(path.parts[-3], path.parts[-2]) for path in MANIFESTS}
+    quick = {name for name, experiment in grids.EXPERIMENTS.items() if "quick" in experiment.seeds}
     assert known >= {("quick", name) for name in quick}
 
 
@@ -35,7 +35,7 @@ def test_manifest(path):
     seeds = len({run["seed"] for run in manifest["runs"]})
     experiment = grids.find(name)
     runs = experiment.runs(preset, max(seeds, experiment.seeds[preset]))
-    planned = {one.key: one for one in runs}
+    planned = {run.key: run for run in runs}
     for run in manifest["runs"]:
         assert config_key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
         assert run["run"] in planned, "results of other settings"
@@ -43,11 +43,11 @@ def test_manifest(path):
         assert run["variant"] == planned[run["run"]].variant
     assert preset != "quick" or len(manifest["runs"]) == len(experiment.runs(preset))
     assert set(manifest["files_sha256"]) == set(committed.tables_of(experiment))
-    learnt = {one["run"]: one["episodes"] for one in manifest["runs"] if one["episodes"]}
+    learnt = {run["run"]: run["episodes"] for run in manifest["runs"] if run["episodes"]}
     for file in manifest["files_sha256"]:
         table = pd.read_csv(path.parent / file)
-        assert set(table["run"]) == {one["run"] for one in manifest["runs"]}
-        assert (table["variant"] == [planned[one].variant for one in table["run"]]).all(), file
+        assert set(table["run"]) == {run["run"] for run in manifest["runs"]}
+        assert (table["variant"] == [planned[key].variant for key in table["run"]]).all(), file
         for key, size in table.groupby("run").size().items():
             users = planned[key].config.env.num_users
             sizes = {"evaluation.csv": 20, "users.csv": users, "tuning.csv": users}
@@ -58,7 +58,9 @@ def test_manifest(path):
     assert table[table["run"].isin(learnt)][metrics].notna().all().all()
 
 
-SWEPT = [one for one in claims.CLAIMS if one.figure >= "fig07" and "Beyond K" not in one.sentence]
+SWEPT = [
+    claim for claim in claims.CLAIMS if claim.figure >= "fig07" and "Beyond K" not in claim.sentence
+]
 """Of Figs. 7-14; beyond K = 30, quick sweeps have but one point."""
 
 
@@ -87,7 +89,7 @@ def test_the_books_pictures_are_of_these_results(path, tmp_path):
     """Drawn again from the committed table, the picture is the committed one, byte for byte."""
     preset, name = path.parts[-3:-1]
     data = results.read(path.parent, "data.csv")
-    drawn = {one.suffix: one for one in figures.save(name, data, tmp_path)}
+    drawn = {path.suffix: path for path in figures.save(name, data, tmp_path)}
     known = paths.pictures() / preset / f"{name}.svg"
     same = drawn[".svg"].read_bytes() == known.read_bytes()  # no diff of ten thousand lines
     assert same, f"{known.name} is not drawn from these data: run `dtlib figure`"
@@ -127,7 +129,7 @@ def test_benchmark(path):
 
 
 def test_every_benchmark_has_results():
-    assert {one.parent.name for one in BENCHMARKS} == {"critics", "episode", "peer", "training"}
+    assert {path.parent.name for path in BENCHMARKS} == {"critics", "episode", "peer", "training"}
 
 
 def test_the_fullest_rows_are_those_of_the_first_preset_that_has_any():

@@ -27,11 +27,13 @@ def test_parallel_runs_equal_serial_ones(tmp_path, monkeypatch):
 
 def test_the_longest_runs_come_first():
     """What is long and begins last would leave the other process idle at the end."""
-    figures = [one for one in grids.EXPERIMENTS.values() if "companion" in one.seeds]
-    runs = [one for figure in figures for one in figure.runs("companion")]
+    figures = [
+        experiment for experiment in grids.EXPERIMENTS.values() if "companion" in experiment.seeds
+    ]
+    runs = [run for figure in figures for run in figure.runs("companion")]
     tasks = runner._one_by_one(runs)
-    assert sorted(one.key for task in tasks for (one,) in task) == sorted(one.key for one in runs)
-    most = [max(progress.cost(one) for (one,) in task) for task in tasks]
+    assert sorted(run.key for task in tasks for (run,) in task) == sorted(run.key for run in runs)
+    most = [max(progress.cost(run) for (run,) in task) for task in tasks]
     assert most == sorted(most, reverse=True) and most[0] > 10 * most[-1]
     first = tasks[0][0][0].config
     assert (first.algorithm, first.episodes) == ("maddpg", 300)
@@ -41,13 +43,13 @@ def test_the_longest_runs_come_first():
 def test_batches_of_a_gpu_are_bounded_and_have_every_run_once():
     runs = [*ONE.runs("smoke", 40), *CURVES.runs("smoke"), *SWEEP.runs("smoke")]
     batches = [batch for task in runner._side_by_side([*runs, runs[0]]) for batch in task]
-    found = [one for batch in batches for one in batch]
-    assert sorted(one.key for one in found) == sorted(one.key for one in [*runs, runs[0]])
-    sizes = [len({one.config for one in batch}) for batch in batches]
+    found = [run for batch in batches for run in batch]
+    assert sorted(run.key for run in found) == sorted(run.key for run in [*runs, runs[0]])
+    sizes = [len({run.config for run in batch}) for batch in batches]
     assert max(sizes) == runner.TOGETHER and sizes.count(runner.TOGETHER) == 2
     for batch in batches:
-        assert len({(one.episodes, one.config.algorithm) for one in batch}) == 1
-        assert len(batch) == 1 or not any(one.baseline for one in batch)
+        assert len({(run.episodes, run.config.algorithm) for run in batch}) == 1
+        assert len(batch) == 1 or not any(run.baseline for run in batch)
     shares = [batch[0].episodes for batch in batches]
     assert shares == sorted(shares)
 
@@ -58,9 +60,9 @@ def test_experiments_that_take_shares_of_one_run_train_it_once():
     both = [*whole.runs("smoke"), *share.runs("smoke")]
     for order in (both[::-1], both):
         (task,) = runner._one_by_one(order)
-        assert [one.episodes for (one,) in task] == [1, 2]
+        assert [run.episodes for (run,) in task] == [1, 2]
     runner.finish(order, Effort(jobs=1))
-    assert all(measurements.done(one) for one in order) and len(trained()) == 1
+    assert all(measurements.done(run) for run in order) and len(trained()) == 1
     assert not list(paths.store().rglob("first-*"))
 
 
@@ -96,14 +98,14 @@ def test_killed_and_restarted_gives_the_same_bytes(tmp_path):
     assert survived < 5
     assert start(tmp_path / "stormy", tmp_path / "b").wait() == 0
     calm, stormy = (
-        (tmp_path / one / "smoke/one/data.csv").read_bytes() for one in ("calm", "stormy")
+        (tmp_path / name / "smoke/one/data.csv").read_bytes() for name in ("calm", "stormy")
     )
     assert calm == stormy
 
 
 def test_two_runners_share_the_work(tmp_path):
     processes = [start(tmp_path / f"results{n}", tmp_path / "both") for n in range(2)]
-    assert [one.wait() for one in processes] == [0, 0]
+    assert [process.wait() for process in processes] == [0, 0]
     one, two = ((tmp_path / f"results{n}/smoke/one/data.csv").read_bytes() for n in range(2))
     assert one == two
     assert not [path for path in (tmp_path / "both").rglob("*") if "damaged" in path.name]
