@@ -164,16 +164,18 @@ def figure(
     from dtlib.report import figures
 
     if name == "readings":  # of rules: nothing is trained
-        place = readings.write(preset, jobs, not quiet)
-        click.echo(f"{paths.relative(place)}: table and manifest are written")
+        folder = readings.write_readings(preset, jobs, not quiet)
+        click.echo(f"{paths.relative(folder)}: table and manifest are written")
         return
     experiment = grids.find(name)
-    effort = Effort(jobs, device, scheduler, not quiet)
-    place = datasets.write(experiment, preset, seeds, effort, keep, finished)
-    click.echo(f"{paths.relative(place)}: tables and manifest are written")
+    effort = Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
+    folder = datasets.write_experiment(
+        experiment, preset, seeds, effort=effort, keep=keep, finished=finished
+    )
+    click.echo(f"{paths.relative(folder)}: tables and manifest are written")
     if experiment.name not in figures.DRAW:
         return
-    data = results.read(place, datasets.DATA)
+    data = results.read(folder, results.DATA)
     for file in figures.save(experiment.name, data, paths.pictures() / preset):
         click.echo(f"{paths.relative(file)} is drawn")
 
@@ -198,10 +200,10 @@ def status(preset: str, seeds: int | None) -> None:
 @_quiet
 def references(preset: str, jobs: int, quiet: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
-    from dtlib.experiments import comparison
+    from dtlib.experiments.references import write_references
 
-    place = comparison.write(preset, jobs, not quiet)
-    click.echo(f"{paths.relative(place)}: table and manifest are written")
+    folder = write_references(preset, jobs, not quiet)
+    click.echo(f"{paths.relative(folder)}: table and manifest are written")
 
 
 @main.command()
@@ -215,9 +217,9 @@ def claims(check: bool) -> None:
     click.echo(found[columns].to_string(index=False))
     click.echo(found["verdict"].value_counts().to_string())
     if not check:
-        click.echo(f"{paths.relative(judge.write())} is written")
-    elif judge.kept() != judge.text(found):
-        raise FileError(f"{paths.relative(judge.place())}: is not what the results say")
+        click.echo(f"{paths.relative(judge.write_verdicts())} is written")
+    elif judge.kept_text() != judge.as_text(found):
+        raise FileError(f"{paths.relative(judge.verdicts_file())}: is not what the results say")
 
 
 @main.command()
@@ -239,13 +241,17 @@ def reproduce(
     from dtlib.experiments import runner
     from dtlib.experiments.grids import EXPERIMENTS
 
-    wanted = [one for one in EXPERIMENTS.values() if beyond or one.of_the_paper]
-    wanted = [one for one in wanted if preset in one.seeds]
-    runs = [planned for one in wanted for planned in one.runs(preset)]
-    runner.finish(runs, runner.Effort(jobs, device, scheduler, not quiet))
-    for one in wanted:
+    wanted = [
+        experiment
+        for experiment in EXPERIMENTS.values()
+        if preset in experiment.seeds and (beyond or experiment.of_the_paper)
+    ]
+    runs = [planned for experiment in wanted for planned in experiment.runs(preset)]
+    effort = runner.Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
+    runner.finish(runs, effort)
+    for experiment in wanted:
         ctx.invoke(
-            figure, name=one.name, preset=preset, seeds=None, jobs=jobs, device=device,
+            figure, name=experiment.name, preset=preset, seeds=None, jobs=jobs, device=device,
             scheduler=scheduler, keep=False, finished=False, quiet=quiet,
         )  # fmt: skip
     if beyond and preset != "paper":
@@ -271,8 +277,8 @@ def notebook(
     """Execute notebook NAME with other parameters into a copy."""
     from dtlib.notebook import execute
 
-    place = execute(name, dict(parameters), out, progress=not quiet)
-    click.echo(f"{paths.relative(place)} is written")
+    copy = execute(name, dict(parameters), out, progress=not quiet)
+    click.echo(f"{paths.relative(copy)} is written")
 
 
 @main.command(context_settings={"allow_interspersed_args": False})

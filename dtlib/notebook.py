@@ -16,14 +16,14 @@ def find(name: str) -> Path:
     given = Path(name)
     if given.suffix == ".ipynb" and given.is_file():
         return given
-    place = paths.notebooks() / f"{given.name.removesuffix('.ipynb')}.ipynb"
-    if place.is_file():
-        return place
-    known = sorted(one.stem for one in paths.notebooks().glob("*.ipynb"))
+    path = paths.notebooks() / f"{given.name.removesuffix('.ipynb')}.ipynb"
+    if path.is_file():
+        return path
+    known = sorted(path.stem for path in paths.notebooks().glob("*.ipynb"))
     raise ConfigError(f"notebook = {name!r}: must be one of {', '.join(known)}")
 
 
-def defaults(place: Path) -> dict[str, Any]:
+def defaults(path: Path) -> dict[str, Any]:
     """Return the names and default values in the cell tagged ``parameters``.
 
     Raises:
@@ -31,7 +31,7 @@ def defaults(place: Path) -> dict[str, Any]:
     """
     import nbformat
 
-    for cell in nbformat.read(place, as_version=4).cells:
+    for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
             return {
                 target.id: ast.literal_eval(line.value)
@@ -40,7 +40,7 @@ def defaults(place: Path) -> dict[str, Any]:
                 for target in line.targets
                 if isinstance(target, ast.Name)
             }
-    raise ConfigError(f"{place.name}: has no cell tagged 'parameters'")
+    raise ConfigError(f"{path.name}: has no cell tagged 'parameters'")
 
 
 def parse(name: str, text: str, known: dict[str, Any]) -> Any:
@@ -91,12 +91,12 @@ def execute(
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    place = find(name)
-    known = defaults(place)
+    path = find(name)
+    known = defaults(path)
     values = {key: parse(key, text, known) for key, text in parameters.items()}
-    target = paths.executed() / place.name if out is None else out
+    target = paths.executed() / path.name if out is None else out
     if target.is_dir():
-        target = target / place.name
+        target = target / path.name
     if target.resolve().parent == paths.notebooks().resolve():
         raise FileError(f"{target}: is in the notebooks' own folder; choose another")
     try:
@@ -106,7 +106,7 @@ def execute(
         raise FileError(f"{target}: cannot be written ({error.strerror})") from None
     try:
         papermill.execute_notebook(
-            place, target, values, progress_bar=progress, kernel_name="python3", language="python",
+            path, target, values, progress_bar=progress, kernel_name="python3", language="python",
             cwd=str(paths.root()), log_output=False,
         )  # fmt: skip
     except PapermillExecutionError as error:

@@ -311,3 +311,15 @@ def powers_by_users(target, gain, association, noise_w, reading):
     if max(abs(np.linalg.eigvals(matrix))) >= 1:
         return None
     return np.linalg.solve(np.eye(len(target)) - matrix, right)
+
+
+def loop_mask(association, deployment, served, env):
+    """Which CPU and wired weights have an effect, one at a time."""
+    replicas, slots, users = served.shape
+    mask = torch.zeros(replicas, slots, env.num_bs, 2 * users, dtype=bool)
+    for r, n, k in served.nonzero().tolist():
+        host, near = deployment[r, n, k].item(), association[r, n, k].item()
+        mask[r, n, host, k] = True
+        if host != near:
+            mask[r, n, near, users + k] = True
+    return mask

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dtlib.cli import main
-from dtlib.experiments import comparison, datasets, grids, runner
+from dtlib.experiments import datasets, grids, references, runner
 from dtlib.report import claims, figures
 from dtlib.runtime import paths
 
@@ -94,7 +94,7 @@ def test_figure_status_and_claims(tmp_path, monkeypatch):
     missing = call("figure", "fig12", "--preset", "smoke", "--finished")
     assert missing.exit_code == 2 and "no run of preset 'smoke' is finished" in missing.output
     assert call("figure", "fig12", "--preset", "smoke", "--quiet").exit_code == 0
-    drawn = {one.name for one in (tmp_path / "pictures" / "smoke").iterdir()}
+    drawn = {path.name for path in (tmp_path / "pictures" / "smoke").iterdir()}
     assert drawn == {"fig12.png", "fig12.svg"}
     lines = call("status", "--preset", "smoke").output.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines}
@@ -112,9 +112,16 @@ def reproduced(tmp_path, monkeypatch):
     """What ``dtlib reproduce`` would have made, in its order."""
     done = []
     monkeypatch.setattr(runner, "finish", lambda runs, effort: done.append(len(runs)))
-    monkeypatch.setattr(datasets, "write", lambda one, *rest: done.append(one.name) or tmp_path)
-    monkeypatch.setattr(comparison, "write", lambda *rest: done.append("references") or tmp_path)
-    monkeypatch.setattr(claims, "write", lambda: done.append("claims") or tmp_path)
+
+    def writes(name):
+        done.append(name)
+        return tmp_path
+
+    monkeypatch.setattr(
+        datasets, "write_experiment", lambda experiment, *_, **__: writes(experiment.name)
+    )
+    monkeypatch.setattr(references, "write_references", lambda *_: writes("references"))
+    monkeypatch.setattr(claims, "write_verdicts", lambda: writes("claims"))
     monkeypatch.setattr(figures, "save", lambda *rest: [])
     return done
 

@@ -10,30 +10,21 @@ from typing import Any
 
 import pandas as pd
 
-from dtlib.experiments import results, runner, store
+from dtlib.experiments import committed, measurements, results, runner, store
+from dtlib.experiments.committed import EVALUATION, TUNING, USERS, tables_of
 from dtlib.experiments.experiment import Experiment, PlannedRun
 from dtlib.experiments.grids import find
+from dtlib.experiments.keys import config_key, digest
+from dtlib.experiments.results import DATA
 from dtlib.experiments.runner import LOCALLY, Effort
-from dtlib.runtime import paths
 from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError
 from dtlib.training.loop import TIMINGS
 
-DATA = "data.csv"
-"""Learning curves, a row per run and episode; of a sweep, a row per run."""
-MEASURED = ("evaluation.csv", "users.csv", "tuning.csv")
-"""Results by held-out world; by user there; by user on tuning worlds. Not of sweeps."""
 
-
-def tables_of(experiment: Experiment) -> tuple[str, ...]:
-    """Return the names of an experiment's tables."""
-    if experiment.axes or experiment.target:
-        return (DATA,)
-    return (DATA, "tuning.csv") if experiment.chooses else (DATA, *MEASURED)
-
-
-def _labelled(table: pd.DataFrame, planned: PlannedRun, experiment: Experiment) -> pd.DataFrame:
-    """Put in front of a run's table whose it is."""
+def _rows(planned: PlannedRun, experiment: Experiment, name: str) -> pd.DataFrame:
+    """Return one run's rows of a table, with whose they are in front."""
+    table = _measured(planned, experiment, name)
     head: dict[str, Any] = {
         "figure": experiment.name,
         "algorithm": planned.algorithm,
@@ -44,32 +35,32 @@ def _labelled(table: pd.DataFrame, planned: PlannedRun, experiment: Experiment) 
     }
     if planned.at:
         head |= {"x": next(iter(planned.at.values()))} | dict(planned.at)
-    head |= {name: table[name] for name in ("x",) if name in table}
-    rest = table.drop(columns=[name for name in head if name in table])
+    if "x" in table:
+        head["x"] = table["x"]
+    rest = table.drop(columns=[column for column in head if column in table])
     return pd.concat([pd.DataFrame(head, index=table.index), rest], axis=1)
 
 
-def _rows(planned: PlannedRun, experiment: Experiment, name: str) -> pd.DataFrame:
+def _measured(planned: PlannedRun, experiment: Experiment, name: str) -> pd.DataFrame:
     """Return one run's rows of a table, from the store."""
     if planned.baseline:
-        return _labelled(runner.baseline(planned), planned, experiment)
+        return measurements.baseline(planned)
     if planned.target:
-        found = store.calibrated(planned.config, planned.episodes, planned.target)
-        return _labelled(found, planned, experiment)
+        return measurements.calibrated(planned, planned.target)
     if name == DATA and not experiment.axes:
         history = store.history(planned.config, planned.episodes)
-        history = history.drop(columns=["episode", *TIMINGS]).rename(columns={"slots": "x"})
-        return _labelled(history, planned, experiment)
-    stream = "tuning" if name == "tuning.csv" else "held-out"
-    worlds = planned.worlds if stream == "held-out" else None
-    found = store.evaluation(planned.config, planned.episodes, stream, worlds)
+        return history.drop(columns=["episode", *TIMINGS]).rename(columns={"slots": "x"})
+    found = measurements.evaluation(planned, "tuning" if name == TUNING else "held-out")
     if name == DATA:
-        return _labelled(pd.DataFrame([found.summary()]), planned, experiment)
-    return _labelled(found.worlds if name == "evaluation.csv" else found.users, planned, experiment)
+        return pd.DataFrame([found.summary()])
+    return found.worlds if name == EVALUATION else found.users
 
 
 def collect(
-    experiment: Experiment, runs: Sequence[PlannedRun], effort: Effort = LOCALLY, names: Any = None
+    experiment: Experiment,
+    runs: Sequence[PlannedRun],
+    effort: Effort = LOCALLY,
+    names: Sequence[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Finish what the store lacks and return tidy tables by name.
 
@@ -81,14 +72,15 @@ def collect(
     """
     names = tables_of(experiment) if names is None else names
     only_curves = tuple(names) == (DATA,) and len(tables_of(experiment)) > 1
-    runner.finish([replace(one, streams=()) for one in runs] if only_curves else runs, effort)
+    trained = [replace(planned, streams=()) for planned in runs]
+    runner.finish(trained if only_curves else runs, effort)
     return {
-        name: pd.concat([_rows(one, experiment, name) for one in runs], ignore_index=True)
+        name: pd.concat([_rows(planned, experiment, name) for planned in runs], ignore_index=True)
         for name in names
     }
 
 
-def write(
+def write_experiment(
     experiment: Experiment,
     preset: str,
     seeds: int | None = None,
@@ -109,20 +101,23 @@ def write(
             missing.
         finished: run nothing, and write what the store has.
     """
-    runs, place = experiment.runs(preset, seeds), paths.results() / preset / experiment.name
+    runs, folder = experiment.runs(preset, seeds), results.folder_of(preset, experiment.name)
     known = {}
     if keep:
-        known = {one["run"]: one for one in results.manifest(place).get("runs", ())}
-        runs = [*runs, *kept(experiment, preset)]
-        wanted, most = {one.key for one in runs}, 1 + max(one.config.seed for one in runs)
-        runs = [one for one in experiment.runs(preset, most) if one.key in wanted]
+        known = {run["run"]: run for run in results.manifest(folder).get("runs", ())}
+        runs = [*runs, *committed.runs_of(experiment, preset)]
+        wanted = {planned.key for planned in runs}
+        most = 1 + max(planned.config.seed for planned in runs)
+        runs = [planned for planned in experiment.runs(preset, most) if planned.key in wanted]
     if finished:
-        runs = [one for one in runs if one.key in known or runner.done(one)]
+        runs = [run for run in runs if run.key in known or measurements.done(run)]
         if not runs:
             raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is finished")
     names = tables_of(experiment)
-    made = _merged(experiment, runs, preset, names, effort) if keep else None
-    made = collect(experiment, runs, effort, names) if made is None else made
+    if keep:
+        found = _merged(experiment, runs, preset, names, effort)
+    else:
+        found = collect(experiment, runs, effort, names)
     facts = {
         "experiment": experiment.name,
         "preset": preset,
@@ -133,8 +128,8 @@ def write(
             for planned in runs
         ],
     }
-    results.write(place, key(runs), made, facts)
-    return place
+    results.write(folder, runs_key(runs), found, facts)
+    return folder
 
 
 def _facts(planned: PlannedRun) -> dict[str, Any]:
@@ -146,78 +141,12 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
         facts["seconds_of_training"] = round(float(spent.to_numpy().sum()), 1)
     config = json.loads(planned.config.canonical_json())
     facts |= store.made_by(planned.config)
-    return facts | {"sha256": store.key(planned.config), "config": config}
+    return facts | {"sha256": config_key(planned.config), "config": config}
 
 
-def key(runs: Sequence[PlannedRun]) -> str:
+def runs_key(runs: Sequence[PlannedRun]) -> str:
     """Return the sha256 of a list of runs: their variants, settings and version of the results."""
-    return store.digest([[planned.variant, planned.key] for planned in runs])
-
-
-def kept(
-    experiment: Experiment,
-    preset: str,
-    changes: Mapping[str, Any] | None = None,
-    values: Mapping[str, Sequence[float]] | None = None,
-) -> list[PlannedRun]:
-    """Return the runs of a preset whose rows are committed, of whatever seeds."""
-    place = paths.results() / preset / experiment.name
-    known = {one["run"]: one["seed"] for one in results.manifest(place).get("runs", ())}
-    runs = experiment.runs(preset, 1 + max(known.values(), default=0), changes, values)
-    return [planned for planned in runs if planned.key in known]
-
-
-def chosen(
-    experiment: Experiment,
-    preset: str,
-    seeds: int | None = None,
-    changes: Mapping[str, Any] | None = None,
-    values: Mapping[str, Sequence[float]] | None = None,
-) -> list[PlannedRun]:
-    """Return the runs that are shown: those asked for.
-
-    Where no number of seeds is asked for and every variant and point has a committed run, these are
-    the committed ones, even if some have more seeds than others.
-    """
-    runs = experiment.runs(preset, seeds, changes, values)
-    if seeds is None:
-        known = kept(experiment, preset, changes, values)
-        if {one.spot for one in known} == {one.spot for one in runs}:
-            return known
-    return runs
-
-
-def committed(
-    experiment: Experiment, runs: Sequence[PlannedRun], preset: str, name: str = DATA
-) -> pd.DataFrame | None:
-    """Return the committed rows of these runs, of those that there are; None without any.
-
-    Variants have the names that they have now, whatever they were called when a row was made.
-
-    Raises:
-        FileError: the table does not have the checksum that its manifest states.
-    """
-    table = results.read(paths.results() / preset / experiment.name, name)
-    if table is None or "run" not in table:
-        return None
-    names = {planned.key: planned.variant for planned in runs}
-    found = table[table["run"].isin(names)]
-    found = found.assign(variant=found["run"].map(names))
-    return found.reset_index(drop=True) if len(found) else None
-
-
-def fullest(name: str, *presets: str) -> pd.DataFrame:
-    """Return an experiment's committed data from the first of these presets that has any.
-
-    Raises:
-        ConfigError: none has.
-        FileError: the table does not have the checksum that its manifest states.
-    """
-    place = paths.results()
-    for preset in presets:
-        if (table := results.read(place / preset / find(name).name, DATA)) is not None:
-            return table
-    raise ConfigError(f"{name}: no rows are committed for {' or '.join(presets)}")
+    return digest([[planned.variant, planned.key] for planned in runs])
 
 
 def tables(
@@ -235,14 +164,14 @@ def tables(
     Args:
         name: of the experiment or the figure.
         preset: budget and size.
-        seeds: how many; see :func:`chosen` if absent.
+        seeds: how many; see :func:`.committed.shown` if absent.
         changes: settings that differ from the preset's.
         values: other values of what is swept.
         effort: where and how runs that are missing are made.
         names: of the tables; all if absent.
     """
     experiment = find(name)
-    runs = chosen(experiment, preset, seeds, changes, values)
+    runs = committed.shown(experiment, preset, seeds, changes, values)
     names = tables_of(experiment) if names is None else names
     return list(_merged(experiment, runs, preset, names, effort).values())
 
@@ -255,22 +184,37 @@ def _merged(
     effort: Effort,
 ) -> dict[str, pd.DataFrame]:
     """Return tables of committed rows, where there are any, and of rows made now."""
-    known = [committed(experiment, runs, preset, table) for table in names]
-    have = set.intersection(*(set() if one is None else set(one["run"]) for one in known))
+    known = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
+    have = set.intersection(
+        *(set() if table is None else set(table["run"]) for table in known.values())
+    )
     missing = [planned for planned in runs if planned.key not in have]
     made = collect(experiment, missing, effort, names) if missing else {}
-    order = {planned.key: place for place, planned in enumerate(runs)}
+    order = {planned.key: position for position, planned in enumerate(runs)}
     found = {}
-    for table, one in zip(names, known, strict=True):
-        parts = [] if one is None else [one[one["run"].isin(have)]]
-        parts += [made[table]] if made else []
+    for name, table in known.items():
+        parts = [] if table is None else [table[table["run"].isin(have)]]
+        parts += [made[name]] if made else []
         whole = pd.concat(parts, ignore_index=True)
-        place = whole["run"].map(order)
-        found[table] = whole.iloc[place.argsort(kind="stable")].reset_index(drop=True)
+        positions = whole["run"].map(order)
+        found[name] = whole.iloc[positions.argsort(kind="stable")].reset_index(drop=True)
     return found
 
 
-def per_run(worlds: pd.DataFrame, users: pd.DataFrame, who: list[str]) -> pd.DataFrame:
+def data(name: str, preset: str = "quick", *others: Any, **more: Any) -> pd.DataFrame:
+    """Return only an experiment's first table, its data; see :func:`tables`."""
+    return tables(name, preset, *others, names=(DATA,), **more)[0]
+
+
+def run_means(
+    name: str, preset: str, *others: Any, who: Sequence[str], **more: Any
+) -> pd.DataFrame:
+    """Return an experiment's runs on held-out worlds; see :func:`per_run` and :func:`tables`."""
+    worlds, users = tables(name, preset, *others, names=(EVALUATION, USERS), **more)
+    return per_run(worlds, users, who)
+
+
+def per_run(worlds: pd.DataFrame, users: pd.DataFrame, who: Sequence[str]) -> pd.DataFrame:
     """Return each run's means over worlds, and its worst user's failures.
 
     Args:
@@ -281,11 +225,6 @@ def per_run(worlds: pd.DataFrame, users: pd.DataFrame, who: list[str]) -> pd.Dat
     Returns:
         One row per run; ``failure_ratio_slots_user_max`` is the largest of a user over all worlds.
     """
-    runs = worlds.groupby(who, sort=False).mean(numeric_only=True)
-    worst = users.groupby(who)["failure_ratio_slots"].max()
+    runs = worlds.groupby(list(who), sort=False).mean(numeric_only=True)
+    worst = users.groupby(list(who))["failure_ratio_slots"].max()
     return runs.assign(failure_ratio_slots_user_max=worst)
-
-
-def data(name: str, preset: str = "quick", *others: Any, **more: Any) -> pd.DataFrame:
-    """Return only an experiment's first table, its data; see :func:`tables`."""
-    return tables(name, preset, *others, names=(DATA,), **more)[0]

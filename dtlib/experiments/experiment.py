@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from dtlib.experiments import store
+from dtlib.experiments.keys import config_key, digest, env_key
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.presets import NETWORKS, merge
 from dtlib.settings.train import TrainConfig
@@ -51,15 +51,19 @@ class PlannedRun:
         return (self.variant, *self.at.values())
 
     @property
-    def key(self) -> str:
-        """A digest of everything that its numbers depend on."""
+    def digest(self) -> str:
+        """The sha256 of everything that its numbers depend on."""
         if self.baseline:
-            what = [self.baseline, store.env_key(self.config.env), self.worlds]
-        else:
-            what = [store.key(self.config), self.episodes, self.worlds]
-            if self.target:
-                what += [self.target.failures] + [self.target.gain] * bool(self.target.gain)
-        return store.digest(what)[:16]
+            return digest([self.baseline, env_key(self.config.env), self.worlds])
+        what = [config_key(self.config), self.episodes, self.worlds]
+        if self.target:
+            what += [self.target.failures] + [self.target.gain] * bool(self.target.gain)
+        return digest(what)
+
+    @property
+    def key(self) -> str:
+        """The first 16 digits of it, by which tables tell runs apart."""
+        return self.digest[:16]
 
 
 @dataclass(frozen=True)
@@ -140,29 +144,42 @@ class Experiment:
         if seeds < 1:
             raise ConfigError(f"seeds = {seeds}: must be at least 1")
         base = {"env": {} if preset == "smoke" else dict(self.env)}
-        fixed, found = merge(base, dict(changes or {})), []
+        fixed, planned = merge(base, dict(changes or {})), []
         for at in self._points(preset, values or {}):
             env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
             here = merge(fixed, {"env": env})
             worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
-            for name, variant in self.variants.items():
+            for variant in self.variants:
                 for seed in range(seeds):
-                    given = merge(dict(variant), here) | {"seed": seed}
-                    config = TrainConfig.from_preset(preset, self.network, **given)
-                    share = self._share(preset, name, config.episodes)
-                    if share > config.episodes and "episodes" not in given:
-                        config = config.replace(episodes=share)
-                    share = min(share, config.episodes)
-                    what = (name, config, share, at, worlds)
-                    found.append(PlannedRun(*what, target=self.target, streams=self.streams))
-            if self.baselines:
+                    config, episodes = self._learner(preset, variant, here, seed)
+                    run = PlannedRun(
+                        variant=variant, config=config, episodes=episodes, at=at, worlds=worlds,
+                        target=self.target, streams=self.streams,
+                    )  # fmt: skip
+                    planned.append(run)
+            for baseline in self.baselines:
                 config = TrainConfig.from_preset(preset, self.network, **here)
-                found += [PlannedRun(one, config, 0, at, worlds, one) for one in self.baselines]
-        return found
+                run = PlannedRun(
+                    variant=baseline, config=config, episodes=0, at=at, worlds=worlds,
+                    baseline=baseline,
+                )  # fmt: skip
+                planned.append(run)
+        return planned
 
-    def _share(self, preset: str, variant: str, whole: int) -> int:
-        share = self.episodes.get(preset, whole)
-        return share.get(variant, whole) if isinstance(share, Mapping) else share
+    def _learner(
+        self, preset: str, variant: str, here: dict[str, Any], seed: int
+    ) -> tuple[TrainConfig, int]:
+        """Return a learner's settings, and how many of their episodes are run."""
+        given = merge(dict(self.variants[variant]), here) | {"seed": seed}
+        config = TrainConfig.from_preset(preset, self.network, **given)
+        episodes = self._episodes(preset, variant, config.episodes)
+        if episodes > config.episodes and "episodes" not in given:
+            config = config.replace(episodes=episodes)
+        return config, min(episodes, config.episodes)
+
+    def _episodes(self, preset: str, variant: str, whole: int) -> int:
+        stated = self.episodes.get(preset, whole)
+        return stated.get(variant, whole) if isinstance(stated, Mapping) else stated
 
     def _points(self, preset: str, values: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
         if unknown := values.keys() - self.axes.keys():

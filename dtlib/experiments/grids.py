@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS, Axis, Experiment
-from dtlib.experiments.search import FINALISTS, grid, label
+from dtlib.experiments.search import FINALISTS, episodes_of, grid, label
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.presets import NETWORKS, merge
 from dtlib.training.calibration import MARGIN, PRICED
@@ -97,7 +97,7 @@ FORWARD = (
     "+ derived observations", "+ one network for all MUs",
 )  # fmt: skip
 
-TRIED = {label(one): one for name in LEARNERS for one in grid(name)}
+TRIED = {label(setting): setting for name in LEARNERS for setting in grid(name)}
 """What each learner tries in the search for the companion's settings."""
 ENDS: dict[str, dict[str, Any]] = {
     "lambda 0.3": {"request_prob": 0.3},
@@ -122,21 +122,21 @@ def forward() -> dict[str, dict[str, Any]]:
 
 
 EXPERIMENTS = {
-    one.name: one
-    for one in [
+    experiment.name: experiment
+    for experiment in [
         Experiment(
             "fig04_06",
             "Convergence: rewards and energy against time slots",
-            VARIANTS,
-            {"smoke": 1, "quick": 2, "companion": 3, "paper": 1},
-            {"quick": 50, "companion": {"maddpg": 50}, "paper": SO_FAR},
-            ("fig04", "fig05", "fig06"),
+            variants=VARIANTS,
+            seeds={"smoke": 1, "quick": 2, "companion": 3, "paper": 1},
+            episodes={"quick": 50, "companion": {"maddpg": 50}, "paper": SO_FAR},
+            aliases=("fig04", "fig05", "fig06"),
         ),
         Experiment(
             "fig07_08",
             "Energy and failures against the number of users",
-            VARIANTS,
-            ONCE,
+            variants=VARIANTS,
+            seeds=ONCE,
             aliases=("fig07", "fig08"),
             axes={"num_users": Axis((10, 15, 20, 25, 30, 35, 40), (10, 25, 40), (4, 6))},
             baselines=HERE,
@@ -144,9 +144,9 @@ EXPERIMENTS = {
         Experiment(
             "fig09",
             "Energy against the number of base stations",
-            VARIANTS,
-            ONCE,
-            HALF,
+            variants=VARIANTS,
+            seeds=ONCE,
+            episodes=HALF,
             axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
             env={"num_users": 25},
             baselines=HERE,
@@ -154,18 +154,18 @@ EXPERIMENTS = {
         Experiment(
             "fig10",
             "Energy against the request probability",
-            VARIANTS,
-            ONCE,
-            HALF,
+            variants=VARIANTS,
+            seeds=ONCE,
+            episodes=HALF,
             axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
             baselines=HERE,
         ),
         Experiment(
             "fig11",
             "Energy against data size and bandwidth",
-            {"beta-happo": {}},
-            ONCE,
-            HALF,
+            variants={"beta-happo": {}},
+            seeds=ONCE,
+            episodes=HALF,
             axes={
                 "data_bits_max": Axis(
                     (20e3, 25e3, 30e3, 200e3, 250e3, 300e3), (20e3, 30e3, 200e3, 300e3), (20e3, 2e5)
@@ -177,9 +177,9 @@ EXPERIMENTS = {
         Experiment(
             "fig12",
             "Energy and failures against the control factor",
-            {"beta-happo": {}},
-            ONCE | {"quick": 3},
-            HALF | {"quick": 50},
+            variants={"beta-happo": {}},
+            seeds=ONCE | {"quick": 3},
+            episodes=HALF | {"quick": 50},
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
             },
@@ -188,9 +188,9 @@ EXPERIMENTS = {
         Experiment(
             "fig13_14",
             "Energy and failures with many users",
-            {"beta-happo": {}},
-            ONCE | {"quick": 3},
-            HALF,
+            variants={"beta-happo": {}},
+            seeds=ONCE | {"quick": 3},
+            episodes=HALF,
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
             baselines=HERE,
@@ -198,17 +198,17 @@ EXPERIMENTS = {
         Experiment(
             "outage",
             "Failures of trained Beta-HAPPO against the number of users: where the knee lies",
-            {"beta-happo": {}},
-            BEYOND,
+            variants={"beta-happo": {}},
+            seeds=BEYOND,
             axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
             baselines=HERE[:1],
         ),
         Experiment(
             "steps",
             "From Table I to the companion, one setting at a time, and each taken back by itself",
-            {"companion": {}} | TAKEN_BACK | forward(),
-            BEYOND,
-            HALF
+            variants={"companion": {}} | TAKEN_BACK | forward(),
+            seeds=BEYOND,
+            episodes=HALF
             | {
                 preset: dict.fromkeys(("long episodes", *FORWARD), count)
                 for preset, count in (("quick", 6), ("smoke", 1))
@@ -217,39 +217,39 @@ EXPERIMENTS = {
         Experiment(
             "search",
             "Learning settings: as many tries for each algorithm, on tuning worlds",
-            TRIED,
-            {"smoke": 1, "companion": 2},
-            {"companion": {name: 20 if "maddpg" in name else 40 for name in TRIED}},
+            variants=TRIED,
+            seeds={"smoke": 1, "companion": 2},
+            episodes={"companion": episodes_of(TRIED, maddpg=20, others=40)},
             chooses=True,
         ),
         Experiment(
             "finalists",
             "Learning settings, second round: what was there against what the search chose",
-            {name: TRIED[name] for name in FINALISTS},
-            {"smoke": 1, "companion": 2},
-            {"companion": {name: 25 if "maddpg" in name else 150 for name in FINALISTS}},
+            variants={name: TRIED[name] for name in FINALISTS},
+            seeds={"smoke": 1, "companion": 2},
+            episodes={"companion": episodes_of(FINALISTS, maddpg=25, others=150)},
             chooses=True,
         ),
         Experiment(
             "strict",
             "Failures of trained Beta-HAPPO where (14b) allows hardly any",
-            {"beta-happo": {"env": {"failure_threshold": 0.01}}},
-            TRAINED,
+            variants={"beta-happo": {"env": {"failure_threshold": 0.01}}},
+            seeds=TRAINED,
             axes={"num_users": Axis((10, 20), (10, 20), (4,))},
         ),
         Experiment(
             "trends",
             "Energy of trained Beta-HAPPO at the ends of what Figs. 9 to 11 sweep",
-            {name: {"env": env} for name, env in ENDS.items()},
-            TRAINED,
-            SHORTER,
+            variants={name: {"env": env} for name, env in ENDS.items()},
+            seeds=TRAINED,
+            episodes=SHORTER,
         ),
         Experiment(
             "partition",
             "Energy and failures against the number of users where servers divide their CPU",
-            {"beta-happo": {}},
-            BEYOND,
-            SHORTER,
+            variants={"beta-happo": {}},
+            seeds=BEYOND,
+            episodes=SHORTER,
             axes={
                 "num_users": Axis(
                     (10, 15, 20, 25, 30, 35, 40, 50, 52, 54, 56, 58, 60),
@@ -263,54 +263,56 @@ EXPERIMENTS = {
         Experiment(
             "published",
             "Table I and Fig. 3 to the letter in the work-conserving network",
-            VARIANTS,
-            {"paper": 3},
-            {"paper": {"maddpg": 20}},
+            variants=VARIANTS,
+            seeds={"paper": 3},
+            episodes={"paper": {"maddpg": 20}},
             network=NETWORKS[1],
         ),
         Experiment(
             "tradeoff",
             "Energy against failures: every learner at several control factors",
-            {
+            variants={
                 f"{name} eta={eta:g}": VARIANTS[name] | {"env": {"control_factor": eta}}
                 for name in LEARNERS
                 for eta in CONTROL_FACTORS
             },
-            BEYOND,
+            seeds=BEYOND,
             network=NETWORKS[1],
         ),
         Experiment(
             "constrained",
             "(14b) held by every user: learners calibrated as reference policies are",
-            CONSTRAINED,
-            {"smoke": 1, "quick": 1, "companion": 5},
-            LONGER,
+            variants=CONSTRAINED,
+            seeds={"smoke": 1, "quick": 1, "companion": 5},
+            episodes=LONGER,
             target=MARGIN,
             network=NETWORKS[1],
         ),
         Experiment(
             "priced",
             "The same where users see their virtual queues",
-            {"beta-happo": CONSTRAINED["beta-happo"]},
-            {"smoke": 1, "quick": 1, "companion": 5},
-            LONGER,
+            variants={"beta-happo": CONSTRAINED["beta-happo"]},
+            seeds={"smoke": 1, "quick": 1, "companion": 5},
+            episodes=LONGER,
             target=PRICED,
             network=NETWORKS[1],
         ),
         Experiment(
             "ablations",
             "What each of the companion's settings buys Beta-HAPPO",
-            ABLATIONS,
-            BEYOND,
-            SHORTEST,
+            variants=ABLATIONS,
+            seeds=BEYOND,
+            episodes=SHORTEST,
             network=NETWORKS[1],
         ),
         Experiment(
             "maddpg",
             "What was tried to make MADDPG learn",
-            {name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()},
-            BEYOND,
-            SHORTEST,
+            variants={
+                name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()
+            },
+            seeds=BEYOND,
+            episodes=SHORTEST,
             network=NETWORKS[1],
         ),
     ]
@@ -322,5 +324,7 @@ def find(name: str) -> Experiment:
     for experiment in EXPERIMENTS.values():
         if name in (experiment.name, *experiment.aliases):
             return experiment
-    known = sorted(n for one in EXPERIMENTS.values() for n in (one.name, *one.aliases))
-    raise ConfigError(f"figure = {name!r}: must be one of {', '.join(known)}")
+    known: list[str] = []
+    for experiment in EXPERIMENTS.values():
+        known += (experiment.name, *experiment.aliases)
+    raise ConfigError(f"figure = {name!r}: must be one of {', '.join(sorted(known))}")

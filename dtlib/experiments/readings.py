@@ -19,11 +19,11 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference, tune_failures
-from dtlib.experiments import results, store
+from dtlib.experiments import results
+from dtlib.experiments.keys import digest, env_key
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.experiments.streams import sample_stream
 from dtlib.model.simulator import simulate
-from dtlib.model.world import World, sample_world
-from dtlib.runtime import paths
-from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
 from dtlib.training.metrics import outcome_metrics
 
@@ -95,23 +95,22 @@ def _within(
     return lambda rows: check(rows[(rows["x"] >= low) & (rows["x"] <= high)])
 
 
-_ENERGY, _FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 NONE, ALL = 0.01, 0.99
 """Parts of requests that count as none and as all."""
 SENTENCES = (
-    Sentence("Fig. 7", "energy rises with K, 10 to 40", "K", _within(_steps(_ENERGY, 1), 10, 40)),
+    Sentence("Fig. 7", "energy rises with K, 10 to 40", "K", _within(_steps(ENERGY, 1), 10, 40)),
     Sentence("Fig. 8", "no failure up to K = 25", "K",
-             _within(lambda rows: bool((rows[_FAILED] <= NONE).all()), 10, 25)),
-    Sentence("Fig. 8", "failures rise beyond K = 30", "K", _within(_steps(_FAILED, 1), 30, 40)),
-    Sentence("Fig. 9", "energy falls with M", "M", _steps(_ENERGY, -1)),
-    Sentence("Fig. 10", "energy rises with λ", "λ", _steps(_ENERGY, 1)),
-    Sentence("Fig. 11", "energy rises with D (20 to 30 Kb)", "D (Kb)", _steps(_ENERGY, 1)),
-    Sentence("Fig. 11", "energy rises with D (0.2 to 0.3 Mb)", "D (Mb)", _steps(_ENERGY, 1)),
-    Sentence("Fig. 11", "energy falls with B", "B", _steps(_ENERGY, -1)),
-    Sentence("Fig. 13", "energy rises with K, 50 to 60", "K", _within(_steps(_ENERGY, 1), 50, 60)),
+             _within(lambda rows: bool((rows[FAILED] <= NONE).all()), 10, 25)),
+    Sentence("Fig. 8", "failures rise beyond K = 30", "K", _within(_steps(FAILED, 1), 30, 40)),
+    Sentence("Fig. 9", "energy falls with M", "M", _steps(ENERGY, -1)),
+    Sentence("Fig. 10", "energy rises with λ", "λ", _steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (20 to 30 Kb)", "D (Kb)", _steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (0.2 to 0.3 Mb)", "D (Mb)", _steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy falls with B", "B", _steps(ENERGY, -1)),
+    Sentence("Fig. 13", "energy rises with K, 50 to 60", "K", _within(_steps(ENERGY, 1), 50, 60)),
     Sentence("Fig. 14", "all requests fail at K = 58, not all at 50", "K",
-             lambda rows: bool(rows.set_index("x")[_FAILED][50] < ALL
-                               <= rows.set_index("x")[_FAILED][58])),
+             lambda rows: bool(rows.set_index("x")[FAILED][50] < ALL
+                               <= rows.set_index("x")[FAILED][58])),
 )  # fmt: skip
 """On physics: what does not need a learner to be judged."""
 
@@ -128,6 +127,11 @@ class Sampling:
 
 SAMPLINGS = {"smoke": Sampling(1, 1, 0), "quick": Sampling(5, 1, 1)}
 """Presets for which less is measured."""
+
+
+def sampling_of(preset: str) -> Sampling:
+    """Return how much is measured for a preset."""
+    return SAMPLINGS.get(preset, Sampling())
 
 
 def measure_point(
@@ -147,25 +151,22 @@ def measure_point(
     settings = {"frames": sampling.frames} | point | change
     env = EnvConfig(**settings)
 
-    def worlds(stream: str, count: int) -> World:
-        return sample_world(env, [stream_seed(stream, one) for one in range(count)])
-
     policies = RULES[rule](env)
     policy = policies[len(policies) // 2]
     if len(policies) > 1 and sampling.tuning:
-        levels, tuning = range(len(policies)), worlds("tuning", sampling.tuning)
+        levels, tuning = range(len(policies)), sample_stream(env, "tuning", sampling.tuning)
         policy = tune_failures(lambda level: policies[int(level)], tuning, levels).policy
-    world = worlds("held-out", sampling.worlds)
+    world = sample_stream(env, "held-out", sampling.worlds)
     found = outcome_metrics(simulate(world, policy.act(world), env), env)
     if everybody:
-        found[_ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
+        found[ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
     value = next(iter(point.values()))
     x = value[1] if isinstance(value, tuple) else value
-    keep = {name: found[name] for name in (_ENERGY, _FAILED, "failure_ratio_slots")}
+    keep = {name: found[name] for name in (ENERGY, FAILED, "failure_ratio_slots")}
     return {"reading": reading, "rule": rule, "axis": axis, "x": x} | keep
 
 
-def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
+def measure_readings(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
     """Return a row per reading, rule and point.
 
     Args:
@@ -173,7 +174,7 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
         jobs: processes.
         progress: show a bar on standard error.
     """
-    sampling = SAMPLINGS.get(preset, Sampling())
+    sampling = sampling_of(preset)
     tasks = [
         (reading, rule, axis, number, sampling)
         for reading in READINGS
@@ -182,7 +183,7 @@ def measure(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
         for number in range(len(points))
     ]
     found = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(measure_point)(*one) for one in tasks
+        delayed(measure_point)(*task) for task in tasks
     )
     return pd.DataFrame(tqdm(found, total=len(tasks), disable=not progress, desc="readings"))
 
@@ -192,8 +193,8 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     table = {}
     for (reading, rule), part in rows.groupby(["reading", "rule"], sort=False):
         by_axis: Mapping[Any, pd.DataFrame] = dict(iter(part.groupby("axis", sort=False)))
-        table[reading, rule] = [one.holds(by_axis[one.axis]) for one in SENTENCES]
-    index = [f"{one.figure}: {one.text}" for one in SENTENCES]
+        table[reading, rule] = [sentence.holds(by_axis[sentence.axis]) for sentence in SENTENCES]
+    index = [f"{sentence.figure}: {sentence.text}" for sentence in SENTENCES]
     return pd.DataFrame(table, index=index).rename_axis(columns=["reading", "rule"])
 
 
@@ -213,27 +214,37 @@ def thresholds(env: EnvConfig) -> tuple[float, float]:
     return first, last
 
 
-def place(preset: str) -> Path:
-    """Return the folder of the committed table."""
-    return paths.results() / preset / "readings"
+def best_centre_reward(env: EnvConfig, parts: float) -> float:
+    """Return about the largest r_c (27): nothing but the mean request's computation takes time.
+
+    Args:
+        env: the network.
+        parts: into how many parts a server's CPU is divided, of which a request has one.
+    """
+    mean_cycles = sum(env.data_bits) / 2 * sum(env.cycles_per_bit) / 2
+    delay_s = min(mean_cycles * parts / env.cpu_hz, env.slot_s)
+    return -env.reward_scale * env.request_prob * delay_s
 
 
-def key(preset: str) -> str:
+def table_key(preset: str) -> str:
     """Return the sha256 of what a preset's table is of."""
-    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, store.env_key(EnvConfig())]
-    return store.digest([*what, list(vars(SAMPLINGS.get(preset, Sampling())).values())])
+    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, env_key(EnvConfig())]
+    return digest([*what, list(vars(sampling_of(preset)).values())])
 
 
-def write(preset: str, jobs: int = 2, progress: bool = False) -> Path:
+def write_readings(preset: str, jobs: int = 2, progress: bool = False) -> Path:
     """Measure and write ``results/<preset>/readings``, unless that has been done."""
-    if results.read(place(preset), "data.csv", key(preset)) is None:
-        facts = {"preset": preset, **vars(SAMPLINGS.get(preset, Sampling()))}
-        tables = {"data.csv": measure(preset, jobs, progress)}
-        results.write(place(preset), key(preset), tables, facts)
-    return place(preset)
+    return results.write_once(
+        results.folder_of(preset, "readings"),
+        table_key(preset),
+        lambda: measure_readings(preset, jobs, progress),
+        facts={"preset": preset, **vars(sampling_of(preset))},
+    )
 
 
-def data(preset: str, jobs: int = 2) -> pd.DataFrame:
+def reading_table(preset: str, jobs: int = 2) -> pd.DataFrame:
     """Return the committed table if it is of these settings, else measure it anew."""
-    known = results.read(place(preset), "data.csv", key(preset))
-    return measure(preset, jobs) if known is None else known
+    folder = results.folder_of(preset, "readings")
+    return results.read_or_measure(
+        folder, table_key(preset), lambda: measure_readings(preset, jobs)
+    )

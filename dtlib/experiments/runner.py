@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
-import pandas as pd
 from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
 
-from dtlib.experiments import comparison, store
+from dtlib.experiments import store
 from dtlib.experiments.experiment import PlannedRun
+from dtlib.experiments.keys import config_key
+from dtlib.experiments.measurements import done, measure
+from dtlib.experiments.progress import bar, cost
 from dtlib.runtime import paths
 from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.train import TrainConfig
-from dtlib.training.calibration import BISECTIONS
-from dtlib.training.evaluation import EVALUATION_FRAMES, WORLDS
 from dtlib.training.side_by_side import alike
 
 ERROR = "error.txt"
@@ -66,40 +65,16 @@ def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
         return
     cuda = resolve_device(effort.device).type == "cuda" and not effort.scheduler
     tasks = _side_by_side(missing) if cuda else _one_by_one(missing)
-    with _Bar(missing, effort.progress), _backend(effort) as jobs:
+    with bar(missing, effort.progress), _backend(effort) as jobs:
         busy, errors = tasks, []
         for wait in (False, True):
             work = (delayed(_work)(task, effort.device, str(paths.store()), wait) for task in busy)
             jobs_now = 1 if cuda else max(1, min(jobs, len(busy)))
             results = list(Parallel(n_jobs=jobs_now, batch_size=1)(work))
             errors += [result for result in results if result not in ("", "busy")]
-            busy = [one for one, result in zip(busy, results, strict=True) if result == "busy"]
+            busy = [task for task, result in zip(busy, results, strict=True) if result == "busy"]
     if errors:
         raise ConfigError(f"{len(errors)} of {len(tasks)} runs failed, the first with: {errors[0]}")
-
-
-def done(planned: PlannedRun) -> bool:
-    """Return whether the store has a run and its measurements."""
-    if planned.baseline:
-        return (paths.store() / "baselines" / f"{_baseline_key(planned)[:24]}.csv").is_file()
-    return store.episodes_done(planned.config) >= planned.episodes and all(
-        _measured(planned, stream) for stream in planned.streams
-    )
-
-
-def _measured(planned: PlannedRun, stream: str) -> bool:
-    config, episodes = planned.config, planned.episodes
-    if planned.target and stream == "calibrated":
-        return store.calibrated_file(config, episodes, planned.target).is_file()
-    return store.evaluated(config, episodes, stream, _worlds(planned, stream))
-
-
-def _measure(planned: PlannedRun, stream: str) -> None:
-    config, episodes = planned.config, planned.episodes
-    if planned.target and stream == "calibrated":
-        store.calibrated(config, episodes, planned.target)
-    else:
-        store.evaluation(config, episodes, stream, _worlds(planned, stream))
 
 
 def failed(planned: PlannedRun) -> str:
@@ -110,80 +85,38 @@ def failed(planned: PlannedRun) -> str:
         return ""
 
 
-def baseline(planned: PlannedRun) -> pd.DataFrame:
-    """Return a baseline's only row: read if the store has it, measured otherwise."""
-
-    def compute() -> pd.DataFrame:
-        env = planned.config.env
-        return pd.DataFrame([comparison.baseline(planned.baseline, env, planned.worlds)])
-
-    return store.table("baselines", _baseline_key(planned), compute)
-
-
-def _baseline_key(planned: PlannedRun) -> str:
-    what = [planned.baseline, store.env_key(planned.config.env), planned.worlds]
-    return store.digest(what)
-
-
-def _worlds(planned: PlannedRun, stream: str) -> int | None:
-    return planned.worlds if stream == "held-out" else None
-
-
 def _one_by_one(missing: Sequence[PlannedRun]) -> list[Task]:
     """Return a task for each run, the longest first, so that no process idles at the end.
 
     Where experiments take different shares of one run, the shorter comes first and is resumed.
     """
     tasks: dict[str, Task] = {}
-    for planned in sorted(missing, key=lambda one: one.episodes):
-        own = planned.key if planned.baseline else store.key(planned.config)
+    for planned in sorted(missing, key=lambda planned: planned.episodes):
+        own = planned.key if planned.baseline else config_key(planned.config)
         tasks.setdefault(own, []).append([planned])
-    return sorted(tasks.values(), key=lambda task: -max(cost(one) for (one,) in task))
+    return sorted(tasks.values(), key=lambda task: -max(cost(planned) for (planned,) in task))
 
 
 def _side_by_side(missing: Sequence[PlannedRun]) -> list[Task]:
     """Return a task for each batch of runs that can train together, the shorter ones first."""
-    tasks = []
-    for share in sorted({planned.episodes for planned in missing}):
-        some = [planned for planned in missing if planned.episodes == share]
+    tasks: list[Task] = []
+    for episodes in sorted({planned.episodes for planned in missing}):
+        equal = [planned for planned in missing if planned.episodes == episodes]
         learnt: dict[TrainConfig, list[PlannedRun]] = {}
-        for one in some:
-            if not one.baseline:
-                learnt.setdefault(one.config, []).append(one)
-        for batch in alike(list(learnt)):
-            parts = [batch[start : start + TOGETHER] for start in range(0, len(batch), TOGETHER)]
-            tasks += [[[one for config in part for one in learnt[config]]] for part in parts]
-        tasks += [[[planned]] for planned in some if planned.baseline]
+        for planned in equal:
+            if not planned.baseline:
+                learnt.setdefault(planned.config, []).append(planned)
+        for configs in alike(list(learnt)):
+            for start in range(0, len(configs), TOGETHER):
+                batch = [learnt[config] for config in configs[start : start + TOGETHER]]
+                tasks.append([list(chain.from_iterable(batch))])
+        tasks += [[[planned]] for planned in equal if planned.baseline]
     return tasks
 
 
-def cost(planned: PlannedRun) -> float:
-    """Return roughly how long a run takes, in passes of one epoch over one slot of one user."""
-    return sum(_costs(planned))
-
-
-def _costs(planned: PlannedRun) -> tuple[float, float]:
-    """Return the costs of training and of measuring.
-
-    To act in a world and to simulate it takes about two passes; MADDPG trains as long as 30 epochs.
-    """
-    env, config = planned.config.env, planned.config
-    worlds = {
-        "held-out": planned.worlds,
-        "tuning": WORLDS["tuning"],
-        "calibrated": WORLDS["held-out"] + BISECTIONS * WORLDS["tuning"],
-    }
-    streams = ("held-out",) if planned.baseline else planned.streams
-    frames = EVALUATION_FRAMES * sum(worlds[stream] for stream in streams)
-    passes = 30 if config.algorithm == "maddpg" else config.epochs
-    training = passes * planned.episodes * config.worlds * env.frames  # 0 episodes of a baseline
-    a_frame = env.frame_slots * env.num_users
-    return training * a_frame, 2 * frames * a_frame
-
-
-def _work(task: Task, device: str, place: str, wait: bool) -> str:
+def _work(task: Task, device: str, store_folder: str, wait: bool) -> str:
     """Finish a task in this process; return an error's line, ``busy``, or nothing."""
-    os.environ["DTLIB_STORE"] = place  # a cluster's worker has an environment of its own
+    os.environ["DTLIB_STORE"] = store_folder  # a cluster's worker has an environment of its own
     for batch in task:
         if said := _finish_batch(batch, device, wait):
             return said
@@ -192,15 +125,14 @@ def _work(task: Task, device: str, place: str, wait: bool) -> str:
 
 def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
     if batch[0].baseline:
-        baseline(batch[0])
+        measure(batch[0])
         return ""
     try:
         configs = list(dict.fromkeys(planned.config for planned in batch))
         store.get_together(configs, batch[0].episodes, device, wait)
         for planned in batch:
             (store.folder(planned.config) / ERROR).unlink(missing_ok=True)
-            for stream in planned.streams:
-                _measure(planned, stream)
+            measure(planned)
     except store.Busy:
         return "busy"
     except Exception as error:  # whatever it is, the other runs go on
@@ -234,49 +166,3 @@ def _backend(effort: Effort) -> Iterator[int]:
         ) from None
     with closing(client), parallel_config(backend="dask", wait_for_workers_timeout=60):
         yield max(1, sum(client.nthreads().values()))
-
-
-class _Bar:
-    """A bar over several runs by what they cost, read off their histories while they grow."""
-
-    def __init__(self, runs: Sequence[PlannedRun], show: bool) -> None:
-        self._open, self._stop = list(runs), threading.Event()
-        self._total = sum(cost(planned) for planned in runs)
-        self._bar = tqdm(
-            total=100,
-            initial=self._done(),
-            smoothing=0,
-            desc=f"{len(runs)} runs",
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-            disable=not (show and runs),
-        )
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def _done(self) -> float:
-        """Return how much is done, in percent; what is finished is not looked at again."""
-        self._open = [one for one in self._open if not done(one)]
-        return 100 * (1 - sum(_left(one) for one in self._open) / (self._total or 1))
-
-    def _watch(self) -> None:
-        while not self._stop.wait(1.0):
-            self._bar.update(self._done() - self._bar.n)
-
-    def __enter__(self) -> None:
-        if not self._bar.disable:
-            self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if not self._bar.disable:
-            self._thread.join()
-            self._bar.update(self._done() - self._bar.n)
-        self._bar.close()
-
-
-def _left(planned: PlannedRun) -> float:
-    """Return how much of an unfinished run's cost is still to be paid."""
-    training, measuring = _costs(planned)
-    if planned.baseline:
-        return measuring
-    known = store.episodes_done(planned.config) / planned.episodes
-    return training * max(1 - known, 0.0) + measuring

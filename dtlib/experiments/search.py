@@ -10,6 +10,7 @@ decides between the two.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -54,6 +55,11 @@ def label(tried: dict[str, Any]) -> str:
     """Return the name of a tried setting, such as ``maddpg, learning_rate 0.001``."""
     changes = [f"{name} {value:g}" for name, value in tried.items() if name != "algorithm"]
     return ", ".join([tried["algorithm"], *changes])
+
+
+def episodes_of(tried: Iterable[str], maddpg: int, others: int) -> dict[str, int]:
+    """Return how many episodes each tried setting is run; those of MADDPG take far longer."""
+    return {name: maddpg if name.startswith("maddpg") else others for name in tried}
 
 
 def ranked(tuning: pd.DataFrame) -> pd.DataFrame:

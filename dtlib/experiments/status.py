@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from dtlib.experiments import datasets, runner, store
+from dtlib.experiments import committed, runner, store
 from dtlib.experiments.experiment import Experiment, PlannedRun
+from dtlib.experiments.measurements import done
 
 
 def _runs(
@@ -33,7 +34,7 @@ def status(
         counts = dict.fromkeys(("done", "begun", "missing", "failed"), 0)
         for planned in runs:
             counts[_state(planned)] += 1
-        known = datasets.committed(experiment, runs, preset)
+        known = committed.rows_of(experiment, runs, preset)
         rows.append(
             {"figure": experiment.name, "runs": len(runs)}
             | counts
@@ -56,7 +57,7 @@ def failures(
 
 
 def _state(planned: PlannedRun) -> str:
-    if runner.done(planned):
+    if done(planned):
         return "done"
     if planned.baseline:
         return "missing"

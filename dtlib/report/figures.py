@@ -14,15 +14,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-from pandas.io.formats.style import Styler
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS
-from dtlib.report import claims
 from dtlib.report.statistics import interval
 from dtlib.report.style import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
 
 ENERGY_LABEL = "energy per user and slot (mJ)"
-FAILED = "failed requests (%)"
+FAILED_LABEL = "failed requests (%)"
 
 REFERENCES: dict[str, dict[str, Any]] = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
@@ -140,7 +138,7 @@ SWEEPS = {
 
 SWEPT_METRICS = {
     "energy_per_user_slot_mj": (ENERGY_LABEL, 1),
-    "failure_ratio_requests": (FAILED, 100),
+    "failure_ratio_requests": (FAILED_LABEL, 100),
 }
 """Columns that sweeps show, with their names and the factor to the unit."""
 
@@ -193,7 +191,7 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     ax.plot(
         *zip(*REPORTED.items(), strict=True), "*", color=ALARM, markersize=14, label="the paper"
     )
-    ax.set(xlabel="mobile users K", ylabel=FAILED, ylim=(-3, 106))
+    ax.set(xlabel="mobile users K", ylabel=FAILED_LABEL, ylim=(-3, 106))
     legend_below(figure, ax)
     return figure
 
@@ -280,48 +278,6 @@ DRAW = dict.fromkeys(SWEEPS, sweep) | {
     "published": convergence,
 }
 """How each experiment is drawn, from its data."""
-
-
-def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
-    """Return a sweep's means over seeds: energy in mJ and failed requests in %, by algorithm.
-
-    Args:
-        data: of a sweep.
-        swept: columns of what is swept.
-    """
-    label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
-    table = data.assign(
-        algorithm=data["algorithm"].map(lambda name: ALGORITHMS[name]["label"]),
-        energy=1e3 * data["energy_per_user_slot_j"],
-        failed=100 * data["failure_ratio_requests"],
-    ).rename(columns={"energy": "energy (mJ)", "failed": FAILED})
-    values = ["energy (mJ)", FAILED]
-    means = table.pivot_table(index="algorithm", columns=list(swept), sort=False, values=values)
-    means = means.map("{:.3g}".format).replace("nan", "").T
-    return means.rename_axis(index={"x": label}, columns=None)
-
-
-VERDICTS = {
-    "reproduced": PALETTE[2], "direction only": PALETTE[9], "not reproduced": PALETTE[1],
-    "contradicted": ALARM, "not testable": FAINT,
-}  # fmt: skip
-"""Colours of verdicts."""
-
-
-def scoreboard(*figures: str, only: str = "") -> Styler:
-    """Return the claims of these figures, such as ``Fig. 7``, with verdicts in colour.
-
-    Args:
-        figures: all if none is named.
-        only: a verdict; all if empty.
-    """
-    table = claims.verdicts()
-    shown = table["figure"].isin(figures) if figures else table["figure"] != ""
-    shown &= (table["verdict"] == only) | (not only)
-    bold = "color: {}; font-weight: bold".format
-    left = {"text-align": "left", "white-space": "normal"}
-    styled = table[shown].style.hide().set_uuid("claims").set_properties(**left)
-    return styled.map(lambda verdict: bold(VERDICTS[verdict]), ["verdict"])
 
 
 def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:

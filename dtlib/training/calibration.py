@@ -19,13 +19,7 @@ from torch import Tensor
 from dtlib.model.simulator import Actions, Carry, simulate
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
-from dtlib.training.evaluation import (
-    WORLDS,
-    Acts,
-    Evaluation,
-    evaluate_policy,
-    evaluation_env,
-)
+from dtlib.training.evaluation import WORLDS, Acts, Evaluation, evaluate_policy, evaluation_env
 from dtlib.training.loop import Run
 
 BARS, BISECTIONS = (-4.0, 12.0), 9

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from reference import loop_mask
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
 from dtlib.agents.actions import power_watts

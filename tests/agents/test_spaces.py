@@ -2,23 +2,12 @@
 
 import pytest
 import torch
+from reference import loop_mask
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
 from dtlib.agents.spaces import layouts, outputs, station_mask
 
 ENV = EnvConfig(num_users=7, num_bs=3, frame_slots=10, frames=6, migration_slots=3)
-
-
-def loop_mask(association, deployment, served, env):
-    """Which CPU and wired weights have an effect, one at a time."""
-    replicas, slots, users = served.shape
-    mask = torch.zeros(replicas, slots, env.num_bs, 2 * users, dtype=bool)
-    for r, n, k in served.nonzero().tolist():
-        host, near = deployment[r, n, k].item(), association[r, n, k].item()
-        mask[r, n, host, k] = True
-        if host != near:
-            mask[r, n, near, users + k] = True
-    return mask
 
 
 def test_station_mask_against_a_loop():

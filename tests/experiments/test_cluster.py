@@ -26,9 +26,9 @@ def own_results(tmp_path, monkeypatch):
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
 def start(*arguments) -> subprocess.Popen:
@@ -64,13 +64,13 @@ def test_a_worker_dies_and_results_are_the_same(cluster, tmp_path, monkeypatch):
     reaper = subprocess.Popen(
         [sys.executable, "-c", REAPER, str(workers[0].pid), str(tmp_path / "shared")]
     )
-    place = datasets.write(GRID, "smoke", effort=Effort(scheduler=address))
+    place = datasets.write_experiment(GRID, "smoke", effort=Effort(scheduler=address))
     assert reaper.wait() == 0 and workers[0].wait() == -signal.SIGKILL
     assert workers[1].poll() is None
     far = (place / "data.csv").read_bytes()
     (place / "data.csv").unlink()
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "own"))
-    assert (datasets.write(GRID, "smoke") / "data.csv").read_bytes() == far
+    assert (datasets.write_experiment(GRID, "smoke") / "data.csv").read_bytes() == far
     assert len(pd.read_csv(place / "data.csv")) == 6
 
 

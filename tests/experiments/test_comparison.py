@@ -1,14 +1,12 @@
-"""What learners are held against: interpolation by hand, what is impossible, and the price."""
+"""Learners against what is not learnt: interpolation and shares by hand."""
 
 import math
 
 import pandas as pd
 import pytest
 
-from dtlib import TrainConfig
 from dtlib.experiments import comparison
-from dtlib.experiments.comparison import Budget
-from dtlib.experiments.experiment import BASELINES
+from dtlib.experiments.results import ENERGY
 
 
 def rows(*pairs):
@@ -31,60 +29,58 @@ def test_share_closed():
     assert comparison.closed(1e-3, 1e-2, 1e-4) == pytest.approx(0.5)
 
 
-SMALL = Budget(worlds=1, tuning=2, thresholds=(0.175,), steps=1, stride=10)
+POLICIES = ("equal power", "channel inversion", comparison.BEST, f"{comparison.BEST}, priced")
 
 
-def test_where_not_all_can_be_served_the_bound_is_infinite_and_nothing_is_achieved():
-    config = TrainConfig.from_preset("smoke", env={"data_bits": (400e3, 500e3)})
-    (row,) = comparison.genies(config, SMALL, 0.0)
-    assert row["policy"] == "genie bound" and math.isinf(row["energy_per_user_slot_j"])
-    bound, achieved = comparison.genies(TrainConfig.from_preset("smoke"), SMALL, 0.2)
-    assert 0 < bound["energy_per_user_slot_j"] <= achieved["energy_per_user_slot_j"] < math.inf
-    assert achieved["failure_ratio_slots_user_max"] <= 0.2
+def references():
+    """Rules at three thresholds, of which energy falls with failures; genie; what has no level."""
+    known = [
+        {"policy": policy, "threshold": threshold, ENERGY: (place + 1) * 0.1 / threshold,
+         comparison.WORST: threshold, comparison.ALL: threshold / 2}
+        for place, policy in enumerate(POLICIES) for threshold in (0.1, 0.175, 0.195, 0.2)
+    ]  # fmt: skip
+    known += [{"policy": "genie bound", "threshold": ratio} for ratio in (0.1, 0.2)]
+    return pd.DataFrame([*known, {"policy": "random power"}])
 
 
-def test_a_priced_rule_holds_on_tuning_worlds(monkeypatch, tmp_path):
-    """The policy whose row is reported fails nobody too often where it was tuned."""
-    monkeypatch.setenv("DTLIB_STORE", str(tmp_path))
-    config = TrainConfig.from_preset("smoke")
-    monkeypatch.setattr(comparison, "budget", lambda preset: SMALL)
-    seen = []
-    measured = comparison.evaluate_policy
+def test_each_policy_as_14b_asks():
+    asked = comparison.as_asked(references(), limit=0.2)["threshold"].fillna(0).to_dict()
+    tuned = dict.fromkeys(POLICIES[:3], 0.175) | {POLICIES[3]: 0.195}
+    assert asked == tuned | {"genie bound": 0.2, "random power": 0}
 
-    def spy(policy, env, worlds, stream="held-out", **more):
-        seen.append((stream, more, measured(policy, env, worlds, stream, **more)))
-        return seen[-1][-1]
 
-    monkeypatch.setattr(comparison, "evaluate_policy", spy)
-    (row,) = comparison.priced(config, SMALL, 0.195)
-    tuning = [
-        found for stream, more, found in seen if more.get("carry_queue") and stream == "tuning"
+def runs(energies, *others):
+    """Two seeds of each algorithm, the second with twice the energy, with more columns."""
+    rows = [
+        {"algorithm": name, "seed": seed, ENERGY: energy * (1 + seed),
+         comparison.WORST: 0.1 + 0.1 * seed, comparison.ALL: 0.05 + 0.05 * seed, **dict(others)}
+        for name, energy in energies.items() for seed in range(2)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_energy_over_that_of_others():
+    held = runs({"beta-happo": 0.1, "beta-mappo": 0.4}).set_index(["algorithm", "seed"])
+    priced = runs({"beta-happo": 0.05}).set_index(["algorithm", "seed"])
+    energies = {"beta-happo": 1.0, "beta-mappo": 2.0, "maddpg": 4.0}
+    parts = [
+        runs(energies, ("control_factor", eta)) for eta in (*comparison.CONTROL_FACTORS[:2], 1.0)
     ]
-    assert min(one.worst_user for one in tuning) <= 0.195 and len(tuning) > 5
-    held = seen[-1]
-    assert held[0] == "held-out" and row["energy_per_user_slot_j"] == pytest.approx(
-        held[-1].summary()["energy_per_user_slot_j"]
+    trained = pd.concat(parts).set_index(["algorithm", "control_factor", "seed"])
+    trained = trained.drop(("maddpg", 1.0, 1))
+    found = comparison.energy_ratios(
+        held, priced, trained, references(), algorithms=["beta-mappo", "maddpg"]
     )
-
-
-@pytest.mark.parametrize("network", ["section-v", "work-conserving"])
-def test_baselines_of_a_network(network):
-    """Power on demand fails least, the genie needs the least energy, however long episodes are."""
-    env = TrainConfig.from_preset("smoke", network).env
-    demand, inversion, genie = (comparison.baseline(one, env, 1) for one in BASELINES)
-    assert demand["failure_ratio_requests"] < 0.05
-    assert demand["failure_ratio_requests"] <= inversion["failure_ratio_requests"]
-    assert genie.keys() == {"energy_per_user_slot_j"}
-    for one in (demand, inversion):
-        assert 0 < genie["energy_per_user_slot_j"] < one["energy_per_user_slot_j"]
-    assert comparison.baseline(BASELINES[0], env.replace(frames=1), 1) == demand
-
-
-def test_a_curve_of_energy_against_failures_ends_where_fewest_fail():
-    env = TrainConfig.from_preset("smoke").env
-    curve = comparison.demand_curve(env, 1)
-    failed, energy = curve["failure_ratio_requests"], curve["energy_per_user_slot_j"]
-    assert failed.iloc[-1] == failed.min() < failed.iloc[:-1].min() < failed.iloc[0]
-    assert energy.is_monotonic_increasing and 1 < len(curve) <= len(comparison.DEMAND_LEVELS)
-    half = comparison.at_failures(curve, failed.iloc[3], "failure_ratio_requests")
-    assert half == pytest.approx(energy.iloc[3])
+    best = comparison.BEST
+    ratios = {key: [round(ratio, 9) for ratio in values] for key, values in found.items()}
+    assert ratios["(14b) held", "equal power"] == pytest.approx([0.175, 0.35])
+    assert ratios["(14b) held", best] == pytest.approx([0.175 / 3, 0.35 / 3])
+    for where, energy in (("(14b) held", 0.1), ("η = 0.0003, as trained", 1.0)):
+        for who in ("its worst user", "all users together"):  # the rule needs 3, and 1.5
+            own = ratios[where, f"{best}, {who} failing as often"]
+            assert own == pytest.approx([energy / 3, 2 * energy / 1.5])
+    assert ratios["priced", f"{best}, priced"] == pytest.approx([0.195 / 8, 0.195 / 4])
+    assert ratios["priced", "Beta-HAPPO without a price"] == [0.5, 0.5]
+    assert ratios["(14b) held", "beta-mappo"] == [0.25, 0.25]
+    assert ("(14b) held", "maddpg") not in ratios, "it is not calibrated"
+    assert (ratios["η = 1", "beta-mappo"], ratios["η = 1", "maddpg"]) == ([0.5, 0.5], [0.25])

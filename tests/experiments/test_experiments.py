@@ -8,8 +8,10 @@ import pytest
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError, TrainConfig
-from dtlib.experiments import datasets, grids, results, runner, store
+from dtlib.experiments import committed, datasets, grids, keys, results, runner, store
+from dtlib.experiments.committed import EVALUATION, TUNING, USERS
 from dtlib.experiments.experiment import BASELINES, LEARNERS
+from dtlib.experiments.keys import config_key
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
@@ -39,7 +41,11 @@ def test_every_figure_of_the_paper_is_there():
         assert grids.find(f"fig{number:02}").variants
 
 
-GRIDS = [(one.name, preset) for one in grids.EXPERIMENTS.values() for preset in one.seeds]
+GRIDS = [
+    (experiment.name, preset)
+    for experiment in grids.EXPERIMENTS.values()
+    for preset in experiment.seeds
+]
 
 
 @pytest.mark.parametrize(("name", "preset"), GRIDS)
@@ -51,8 +57,8 @@ def test_a_grid_is_a_product(name, preset):
         points *= len(axis.of(preset))
         assert set(axis.quick) <= set(axis.values)
     each = len(experiment.variants) * experiment.seeds[preset] + len(experiment.baselines)
-    assert len(runs) == points * each == len({one.key for one in runs})
-    baselines = [one.baseline for one in runs if one.baseline]
+    assert len(runs) == points * each == len({run.key for run in runs})
+    baselines = [run.baseline for run in runs if run.baseline]
     assert baselines == points * [*experiment.baselines] and {*baselines} <= {*BASELINES}
 
 
@@ -80,11 +86,11 @@ def test_changes_of_variant_and_caller_are_both_kept():
 
 def test_maddpg_has_the_noise_of_table_i_but_in_the_work_conserving_network():
     for preset in CURVES.seeds:
-        assert {one.config.noise_variance for one in CURVES.runs(preset, 1)} == {0.5}
-    there = [one.config for one in grids.find("tradeoff").runs("quick", 1)]
-    assert {one.noise_variance for one in there if one.algorithm == "maddpg"} == {0.05}
+        assert {run.config.noise_variance for run in CURVES.runs(preset, 1)} == {0.5}
+    there = [run.config for run in grids.find("tradeoff").runs("quick", 1)]
+    assert {config.noise_variance for config in there if config.algorithm == "maddpg"} == {0.05}
     given = CURVES.runs("paper", 1, {"noise_variance": 0.1})
-    assert {one.config.noise_variance for one in given} == {0.1}
+    assert {run.config.noise_variance for run in given} == {0.1}
 
 
 # --- tables -------------------------------------------------------------------------------------
@@ -104,7 +110,10 @@ def test_each_setting_learnt_there_is_taken_back_by_an_ablation():
     companion = flat(LEARNT_THERE)
     ablations = grids.ABLATIONS.values()
     changed = {
-        name for one in ablations for name in flat(one) if flat(one)[name] != companion.get(name)
+        name
+        for changes in ablations
+        for name in flat(changes)
+        if flat(changes)[name] != companion.get(name)
     }
     assert companion.keys() - SCALES - BUDGET <= changed
     others = {"clip", "entropy_coef", "critic_passes", "value_norm", "anneal"}
@@ -114,24 +123,24 @@ def test_each_setting_learnt_there_is_taken_back_by_an_ablation():
 def test_each_setting_of_the_companion_is_taken_back_and_won_again():
     """By itself, to what the paper has; and from what is printed, one more at a time."""
     companion, printed = flat(PRESETS["companion"]), TrainConfig()
-    taken_back = [flat(one) for one in grids.TAKEN_BACK.values()]
-    names = [name for one in taken_back for name in one]
+    taken_back = [flat(changes) for changes in grids.TAKEN_BACK.values()]
+    names = [name for changes in taken_back for name in changes]
     assert {*names} == companion.keys() and len(names) == len({*names})
-    values = {name: value for one in taken_back for name, value in one.items()}
+    values = {name: value for changes in taken_back for name, value in changes.items()}
     assert values.pop("episodes") == 30, "of 50 frames, as many slots as 150 of 10"
     for name, value in values.items():
         default = printed.env if name.startswith("env.") else printed
         assert value == getattr(default, name.removeprefix("env.")) != companion[name], name
-    steps = [flat(one) for one in grids.forward().values()]
+    steps = [flat(changes) for changes in grids.forward().values()]
     assert {*steps[0]} == {*names} and len(steps) == len(taken_back) - 1
     for kept, step in enumerate(steps):
-        assert step == {k: v for one in taken_back[kept:] for k, v in one.items()}
+        assert step == {k: v for changes in taken_back[kept:] for k, v in changes.items()}
 
 
 @pytest.mark.parametrize("preset", ["quick", "companion"])
 def test_each_step_of_the_companion_plays_as_many_slots(preset):
     runs = grids.find("steps").runs(preset)
-    assert len({one.episodes * one.config.env.slots for one in runs}) == 1
+    assert len({run.episodes * run.config.env.slots for run in runs}) == 1
 
 
 OURS = ("outage", "steps", "search", "finalists", "strict", "trends")
@@ -139,11 +148,11 @@ OURS = ("outage", "steps", "search", "finalists", "strict", "trends")
 
 def test_networks_of_experiments():
     """The paper's figures are of its own network; what was made before is where it was."""
-    for one in map(grids.find, {name for name, _ in GRIDS}):
-        own = one.of_the_paper or one.name in OURS
-        assert one.network == NETWORKS[0 if own else 1], one.name
-        env = TrainConfig.from_preset("smoke", one.network).env
-        for planned in one.runs(next(iter(one.seeds)), 1):
+    for experiment in map(grids.find, {name for name, _ in GRIDS}):
+        own = experiment.of_the_paper or experiment.name in OURS
+        assert experiment.network == NETWORKS[0 if own else 1], experiment.name
+        env = TrainConfig.from_preset("smoke", experiment.network).env
+        for planned in experiment.runs(next(iter(experiment.seeds)), 1):
             assert planned.config.env.cpu_sharing == env.cpu_sharing
             assert planned.config.env.energy_of_failed == env.energy_of_failed
 
@@ -153,40 +162,40 @@ def test_settings_of_a_network_hold_but_for_the_smallest_preset():
     grid = replace(ONE, env={"num_users": 25, "request_prob": 0.9, "num_bs": 4}, variants={"b": {}})
     grid = replace(grid, seeds={"smoke": 1, "quick": 1}, network=NETWORKS[1])
     quick = grid.runs("quick", changes={"env": {"num_bs": 2}})
-    assert {one.config.env.num_users for one in quick} == {25}
-    assert {one.config.env.num_bs for one in quick} == {2}
-    assert {one.config.env.request_prob for one in quick} == {*SWEEP.axes["request_prob"].quick}
-    assert {one.config.env.cpu_sharing for one in quick} == {"served"}
-    assert {one.config.env.num_users for one in grid.runs("smoke")} == {6}
+    assert {run.config.env.num_users for run in quick} == {25}
+    assert {run.config.env.num_bs for run in quick} == {2}
+    assert {run.config.env.request_prob for run in quick} == {*SWEEP.axes["request_prob"].quick}
+    assert {run.config.env.cpu_sharing for run in quick} == {"served"}
+    assert {run.config.env.num_users for run in grid.runs("smoke")} == {6}
 
 
 def test_learning_curves_are_written_and_read(tmp_path):
-    place = datasets.write(CURVES, "smoke", effort=Effort(jobs=2))
+    place = datasets.write_experiment(CURVES, "smoke", effort=Effort(jobs=2))
     assert place == tmp_path / "results" / "smoke" / "fig04_06"
     table = pd.read_csv(place / "data.csv")
     runs = CURVES.runs("smoke")
     episodes = runs[0].config.episodes
     assert set(table.groupby(["variant", "seed"]).size()) == {episodes}
     assert {"figure", "algorithm", "x", "seed", "energy_per_user_slot_j"} <= set(table.columns)
-    worlds, users, tuning = (pd.read_csv(place / name) for name in datasets.MEASURED)
+    worlds, users, tuning = (pd.read_csv(place / name) for name in (EVALUATION, USERS, TUNING))
     users_each = runs[0].config.env.num_users
     for found, size in ((worlds, 20), (users, users_each), (tuning, users_each)):
         assert set(found.groupby(["algorithm", "seed"]).size()) == {size}
     assert not users.equals(tuning)
     manifest = json.loads((place / "manifest.json").read_text())
-    assert [one["sha256"] for one in manifest["runs"]] == [store.key(r.config) for r in runs]
+    assert [run["sha256"] for run in manifest["runs"]] == [config_key(r.config) for r in runs]
     pd.testing.assert_frame_equal(datasets.data("fig04", "smoke"), table)
 
-    stamps = {one.name: one.stat().st_mtime_ns for one in place.iterdir()}
-    assert stamps.keys() == {datasets.DATA, *datasets.MEASURED, "manifest.json"}
-    datasets.write(CURVES, "smoke")
-    assert {one.name: one.stat().st_mtime_ns for one in place.iterdir()} == stamps
+    stamps = {path.name: path.stat().st_mtime_ns for path in place.iterdir()}
+    assert stamps.keys() == {results.DATA, EVALUATION, USERS, TUNING, "manifest.json"}
+    datasets.write_experiment(CURVES, "smoke")
+    assert {path.name: path.stat().st_mtime_ns for path in place.iterdir()} == stamps
 
 
 def test_a_sweep_has_a_row_per_run_and_baseline():
-    place = datasets.write(SWEEP, "smoke")
+    place = datasets.write_experiment(SWEEP, "smoke")
     table = pd.read_csv(place / "data.csv")
-    assert [one.name for one in sorted(place.iterdir())] == ["data.csv", "manifest.json"]
+    assert [path.name for path in sorted(place.iterdir())] == ["data.csv", "manifest.json"]
     assert len(table) == len(SWEEP.runs("smoke")) == 2 * (4 + 2)
     assert set(table["algorithm"]) == {*LEARNERS, *SWEEP.baselines}
     assert (table["x"] == table["request_prob"]).all() and set(table["x"]) == {0.3, 0.6}
@@ -196,15 +205,15 @@ def test_a_sweep_has_a_row_per_run_and_baseline():
 
 
 def test_a_changed_value_recomputes_only_what_is_new():
-    datasets.write(ONE, "smoke")
+    datasets.write_experiment(ONE, "smoke")
     before = trained()
     values = {"request_prob": (0.3, 0.45)}
     table = datasets.data("one", "smoke", values=values)
     assert list(table["x"]) == [0.3, 0.45]
     after = trained()
     assert len(after) == len(before) + 1 and after.items() >= before.items()
-    for one in list(paths.store().iterdir()):  # what is committed needs no store
-        one.rename(one.with_name(f"{one.name}-away"))
+    for path in list(paths.store().iterdir()):  # what is committed needs no store
+        path.rename(path.with_name(f"{path.name}-away"))
     again = datasets.data("one", "smoke", values={"request_prob": (0.6, 0.3)})
     assert list(again["x"]) == [0.6, 0.3] and not list(
         paths.store().glob(f"*-smoke/*/{CHECKPOINT}")
@@ -213,28 +222,28 @@ def test_a_changed_value_recomputes_only_what_is_new():
 
 def test_finished_rows_are_written_and_kept(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="one: no run of preset 'smoke' is finished"):
-        datasets.write(ONE, "smoke", finished=True)
+        datasets.write_experiment(ONE, "smoke", finished=True)
     runs = ONE.runs("smoke")
     runner.finish(runs[:1])
-    place = datasets.write(ONE, "smoke", finished=True)
+    place = datasets.write_experiment(ONE, "smoke", finished=True)
     first = pd.read_csv(place / "data.csv")
     assert list(first["x"]) == [0.3] and len(trained()) == 1
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "another machine"))
-    datasets.write(ONE, "smoke", keep=True)
+    datasets.write_experiment(ONE, "smoke", keep=True)
     table = pd.read_csv(place / "data.csv")
     assert list(table["x"]) == [0.3, 0.6] and len(trained()) == 1
     pd.testing.assert_frame_equal(table[:1], first, check_dtype=False)
-    made = [one["run"] for one in json.loads((place / "manifest.json").read_text())["runs"]]
+    made = [run["run"] for run in json.loads((place / "manifest.json").read_text())["runs"]]
     assert made == list(table["run"])
     text = (place / "data.csv").read_text()
-    datasets.write(ONE, "smoke")
+    datasets.write_experiment(ONE, "smoke")
     assert (place / "data.csv").read_text() == text and len(trained()) == 2
 
 
 def test_seeds_beyond_those_asked_for_are_kept_and_shown():
     """A grid need not be even: the finest committed data are drawn, and never thrown away."""
-    place = datasets.write(ONE, "smoke", 2)
-    datasets.write(ONE, "smoke", 1, keep=True)
+    place = datasets.write_experiment(ONE, "smoke", 2)
+    datasets.write_experiment(ONE, "smoke", 1, keep=True)
     table = pd.read_csv(place / "data.csv")
     assert list(zip(table["x"], table["seed"], strict=True)) == [
         (0.3, 0),
@@ -244,42 +253,42 @@ def test_seeds_beyond_those_asked_for_are_kept_and_shown():
     ]
     assert len(datasets.data("one", "smoke")) == 4 and len(datasets.data("one", "smoke", 1)) == 2
     uneven = ONE.runs("smoke", 2)[:3]
-    assert [one.config.seed for one in uneven] == [0, 1, 0]
-    for one in list(paths.store().glob("*-smoke/*")):
-        if one.name == store.folder(ONE.runs("smoke", 2)[3].config).name:
-            one.rename(one.with_name("away"))
-    datasets.results.write(place, "none", {}, {"runs": []})
-    datasets.write(ONE, "smoke", 2, finished=True)
+    assert [run.config.seed for run in uneven] == [0, 1, 0]
+    for path in list(paths.store().glob("*-smoke/*")):
+        if path.name == store.folder(ONE.runs("smoke", 2)[3].config).name:
+            path.rename(path.with_name("away"))
+    results.write(place, "none", {}, {"runs": []})
+    datasets.write_experiment(ONE, "smoke", 2, finished=True)
     assert list(datasets.data("one", "smoke")["seed"]) == [0, 1, 0]
-    assert [one.key for one in datasets.kept(ONE, "smoke")] == [one.key for one in uneven]
+    assert [run.key for run in committed.runs_of(ONE, "smoke")] == [run.key for run in uneven]
     before = trained()
-    assert datasets.chosen(ONE, "smoke", 2) == ONE.runs("smoke", 2) and trained() == before
+    assert committed.shown(ONE, "smoke", 2) == ONE.runs("smoke", 2) and trained() == before
 
 
 def test_rows_follow_a_variant_to_its_new_name(monkeypatch):
-    datasets.write(ONE, "smoke", seeds=1)
+    datasets.write_experiment(ONE, "smoke", seeds=1)
     renamed = replace(ONE, variants={"Beta": SMALL})
     monkeypatch.setitem(grids.EXPERIMENTS, "one", renamed)
     monkeypatch.setattr(runner, "finish", lambda *_: pytest.fail("nothing is missing"))
     assert set(datasets.data("one", "smoke", 1)["variant"]) == {"Beta"}
-    place = datasets.write(renamed, "smoke", seeds=1, keep=True)
-    assert {one["variant"] for one in results.manifest(place)["runs"]} == {"Beta"}
+    place = datasets.write_experiment(renamed, "smoke", seeds=1, keep=True)
+    assert {run["variant"] for run in results.manifest(place)["runs"]} == {"Beta"}
 
 
 def test_other_code_means_other_rows(monkeypatch):
-    datasets.write(ONE, "smoke")
-    assert len(datasets.committed(ONE, ONE.runs("smoke"), "smoke")) == 2
-    monkeypatch.setattr(store, "RESULTS_VERSION", -1)
-    assert datasets.committed(ONE, ONE.runs("smoke"), "smoke") is None
+    datasets.write_experiment(ONE, "smoke")
+    assert len(committed.rows_of(ONE, ONE.runs("smoke"), "smoke")) == 2
+    monkeypatch.setattr(keys, "RESULTS_VERSION", -1)
+    assert committed.rows_of(ONE, ONE.runs("smoke"), "smoke") is None
 
 
 def test_altered_data_are_refused():
-    place = datasets.write(ONE, "smoke")
+    place = datasets.write_experiment(ONE, "smoke")
     text = (place / "data.csv").read_text()
     (place / "data.csv").write_text(text.replace("0.0", "0.1", 1))
     with pytest.raises(FileError, match="differs from its manifest"):
         datasets.data("one", "smoke")
-    datasets.write(ONE, "smoke")
+    datasets.write_experiment(ONE, "smoke")
     assert (place / "data.csv").read_text() == text
 
 

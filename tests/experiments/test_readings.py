@@ -82,10 +82,10 @@ def test_all_sentences_of_a_table_that_agrees():
 
 
 @pytest.mark.parametrize(
-    ("number", "changes"), [(number, one) for number, ways in BREAKS.items() for one in ways]
+    ("number", "changes"), [(number, way) for number, ways in BREAKS.items() for way in ways]
 )
 def test_a_sentence_is_false_by_itself(number, changes):
-    expected = [one != number for one in range(len(BREAKS))]
+    expected = [other != number for other in range(len(BREAKS))]
     assert held(changes) == expected, readings.SENTENCES[number].text
 
 
@@ -114,10 +114,19 @@ def test_each_reading_and_rule_is_judged_by_itself():
 
 
 def test_sentences_are_of_what_is_measured():
-    assert {one.axis for one in readings.SENTENCES} == {*readings.POINTS} == {*SWEPT}
+    assert {sentence.axis for sentence in readings.SENTENCES} == {*readings.POINTS} == {*SWEPT}
     for reading in readings.READINGS.values():
         EnvConfig(**reading)
     assert readings.READINGS["slices"] == {}, "the first is the default network"
+
+
+def test_the_best_reward_of_the_centre_by_hand():
+    """Half of the users compute a mean of 3e4 · 1500 cycles, but no longer than a slot."""
+    env = EnvConfig(data_bits=(2e4, 4e4), cycles_per_bit=(1e3, 2e3), cpu_hz=9e9, request_prob=0.5)
+    one, four = (readings.best_centre_reward(env, parts) for parts in (1, 4))
+    assert one == pytest.approx(-env.reward_scale * 0.5 * 0.005)
+    assert four == pytest.approx(4 * one)
+    assert readings.best_centre_reward(env, 1e3) == -env.reward_scale * 0.5 * env.slot_s
 
 
 # --- measured -----------------------------------------------------------------------------------
@@ -170,8 +179,8 @@ def test_a_rule_is_tuned_on_worlds_of_its_own(monkeypatch):
     tuning = sample_world(EnvConfig(frames=2, num_users=10), [stream_seed("tuning", 0)])
     assert torch.equal(world.gain, tuning.gain)
     powers = [family(level).power for level in levels]
-    assert [one.margin for one in powers] == list(readings.POWER_LEVELS)
-    assert {one.cutoff_w for one in powers} == {0.5}
+    assert [power.margin for power in powers] == list(readings.POWER_LEVELS)
+    assert {power.cutoff_w for power in powers} == {0.5}
     readings.measure_point("slices", "knows the channels", "K", 0, LITTLE)
     assert len(seen) == 1, "what has no level is not tuned"
 
@@ -186,17 +195,20 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     )
     assert result.exit_code == 0, result.output
     place = tmp_path / "smoke" / "readings"
-    assert {one.name for one in place.iterdir()} == {"data.csv", "manifest.json"}
+    assert {path.name for path in place.iterdir()} == {"data.csv", "manifest.json"}
     before = (place / "data.csv").stat().st_mtime_ns
-    monkeypatch.setattr(readings, "measure", lambda *_: pytest.fail("was measured again"))
-    assert readings.write("smoke") == place and (place / "data.csv").stat().st_mtime_ns == before
-    found = readings.data("smoke")
+    monkeypatch.setattr(readings, "measure_readings", lambda *_: pytest.fail("was measured again"))
+    assert (
+        readings.write_readings("smoke") == place
+        and (place / "data.csv").stat().st_mtime_ns == before
+    )
+    found = readings.reading_table("smoke")
     pairs = list(zip(found["reading"], found["rule"], strict=True))
-    assert pairs == [(one, rule) for one in ("slices", "served") for rule in readings.RULES]
+    assert pairs == [(reading, rule) for reading in ("slices", "served") for rule in readings.RULES]
     assert set(found["x"]) == {2}
     monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
     with pytest.raises(pytest.fail.Exception):
-        readings.data("smoke")
+        readings.reading_table("smoke")
 
 
 # --- rules --------------------------------------------------------------------------------------
@@ -233,10 +245,10 @@ def test_tuned_to_fail_least(network):
 
     best = tune_failures(family, world, readings.POWER_LEVELS)
     found = sweep(map(family, readings.POWER_LEVELS), world)
-    least = min(one.failed_requests for one in found)
-    good = [one for one in found if one.failed_requests <= least + 0.002]
+    least = min(run.failed_requests for run in found)
+    good = [run for run in found if run.failed_requests <= least + 0.002]
     assert best.failed_requests <= least + 0.002 and len(good) < len(found)
-    assert best.energy_j == min(one.energy_j for one in good)
+    assert best.energy_j == min(rule.energy_j for rule in good)
     assert measure(best.policy, world).energy_j == best.energy_j
 
 

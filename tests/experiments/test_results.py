@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from dtlib import ConfigError, TrainConfig
-from dtlib.experiments import datasets, grids, results, store
+from dtlib.experiments import committed, grids, results
+from dtlib.experiments.keys import config_key
 from dtlib.report import claims, figures
+from dtlib.report.checks import source
 from dtlib.runtime import paths
 
 MANIFESTS = sorted(
@@ -19,8 +21,8 @@ MANIFESTS = sorted(
 
 def test_there_are_results():
     """The quick preset of every figure, which notebooks and book draw."""
-    known = {(one.parts[-3], one.parts[-2]) for one in MANIFESTS}
-    quick = {name for name, one in grids.EXPERIMENTS.items() if "quick" in one.seeds}
+    known = {(path.parts[-3], path.parts[-2]) for path in MANIFESTS}
+    quick = {name for name, experiment in grids.EXPERIMENTS.items() if "quick" in experiment.seeds}
     assert known >= {("quick", name) for name in quick}
 
 
@@ -33,19 +35,19 @@ def test_manifest(path):
     seeds = len({run["seed"] for run in manifest["runs"]})
     experiment = grids.find(name)
     runs = experiment.runs(preset, max(seeds, experiment.seeds[preset]))
-    planned = {one.key: one for one in runs}
+    planned = {run.key: run for run in runs}
     for run in manifest["runs"]:
-        assert store.key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
+        assert config_key(TrainConfig.from_dict(run["config"])) == run["sha256"], "stale results"
         assert run["run"] in planned, "results of other settings"
         assert run["episodes"] == planned[run["run"]].episodes
         assert run["variant"] == planned[run["run"]].variant
     assert preset != "quick" or len(manifest["runs"]) == len(experiment.runs(preset))
-    assert set(manifest["files_sha256"]) == set(datasets.tables_of(experiment))
-    learnt = {one["run"]: one["episodes"] for one in manifest["runs"] if one["episodes"]}
+    assert set(manifest["files_sha256"]) == set(committed.tables_of(experiment))
+    learnt = {run["run"]: run["episodes"] for run in manifest["runs"] if run["episodes"]}
     for file in manifest["files_sha256"]:
         table = pd.read_csv(path.parent / file)
-        assert set(table["run"]) == {one["run"] for one in manifest["runs"]}
-        assert (table["variant"] == [planned[one].variant for one in table["run"]]).all(), file
+        assert set(table["run"]) == {run["run"] for run in manifest["runs"]}
+        assert (table["variant"] == [planned[key].variant for key in table["run"]]).all(), file
         for key, size in table.groupby("run").size().items():
             users = planned[key].config.env.num_users
             sizes = {"evaluation.csv": 20, "users.csv": users, "tuning.csv": users}
@@ -56,14 +58,16 @@ def test_manifest(path):
     assert table[table["run"].isin(learnt)][metrics].notna().all().all()
 
 
-SWEPT = [one for one in claims.CLAIMS if one.figure >= "fig07" and "Beyond K" not in one.sentence]
+SWEPT = [
+    claim for claim in claims.CLAIMS if claim.figure >= "fig07" and "Beyond K" not in claim.sentence
+]
 """Of Figs. 7-14; beyond K = 30, quick sweeps have but one point."""
 
 
 @pytest.mark.parametrize("claim", SWEPT, ids=lambda claim: claim.sentence)
 def test_quick_runs_have_the_trends_of_full_ones(claim):
     """Wherever the full results leave no doubt about a sign."""
-    known = [claims.source(claim.figure, [preset]) for preset in ("companion", "quick")]
+    known = [source(claim.figure, [preset]) for preset in ("companion", "quick")]
     if known[0] is None:
         pytest.skip("no full results of this figure are committed yet")
     full, quick = map(claim.check, known)
@@ -85,7 +89,7 @@ def test_the_books_pictures_are_of_these_results(path, tmp_path):
     """Drawn again from the committed table, the picture is the committed one, byte for byte."""
     preset, name = path.parts[-3:-1]
     data = results.read(path.parent, "data.csv")
-    drawn = {one.suffix: one for one in figures.save(name, data, tmp_path)}
+    drawn = {path.suffix: path for path in figures.save(name, data, tmp_path)}
     known = paths.pictures() / preset / f"{name}.svg"
     same = drawn[".svg"].read_bytes() == known.read_bytes()  # no diff of ten thousand lines
     assert same, f"{known.name} is not drawn from these data: run `dtlib figure`"
@@ -125,13 +129,13 @@ def test_benchmark(path):
 
 
 def test_every_benchmark_has_results():
-    assert {one.parent.name for one in BENCHMARKS} == {"critics", "episode", "peer", "training"}
+    assert {path.parent.name for path in BENCHMARKS} == {"critics", "episode", "peer", "training"}
 
 
 def test_the_fullest_rows_are_those_of_the_first_preset_that_has_any():
-    found = datasets.fullest("fig07", "smoke", "quick", "companion")
+    found = committed.fullest("fig07", "smoke", "quick", "companion")
     pd.testing.assert_frame_equal(
         found, results.read(paths.results() / "quick" / "fig07_08", "data.csv"), check_exact=True
     )
     with pytest.raises(ConfigError, match="published: no rows are committed for smoke or quick"):
-        datasets.fullest("published", "smoke", "quick")
+        committed.fullest("published", "smoke", "quick")

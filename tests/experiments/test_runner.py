@@ -11,7 +11,7 @@ import pytest
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError
-from dtlib.experiments import datasets, grids, runner, status, store
+from dtlib.experiments import datasets, grids, measurements, progress, runner, status, store
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
@@ -27,11 +27,13 @@ def test_parallel_runs_equal_serial_ones(tmp_path, monkeypatch):
 
 def test_the_longest_runs_come_first():
     """What is long and begins last would leave the other process idle at the end."""
-    figures = [one for one in grids.EXPERIMENTS.values() if "companion" in one.seeds]
-    runs = [one for figure in figures for one in figure.runs("companion")]
+    figures = [
+        experiment for experiment in grids.EXPERIMENTS.values() if "companion" in experiment.seeds
+    ]
+    runs = [run for figure in figures for run in figure.runs("companion")]
     tasks = runner._one_by_one(runs)
-    assert sorted(one.key for task in tasks for (one,) in task) == sorted(one.key for one in runs)
-    most = [max(runner.cost(one) for (one,) in task) for task in tasks]
+    assert sorted(run.key for task in tasks for (run,) in task) == sorted(run.key for run in runs)
+    most = [max(progress.cost(run) for (run,) in task) for task in tasks]
     assert most == sorted(most, reverse=True) and most[0] > 10 * most[-1]
     first = tasks[0][0][0].config
     assert (first.algorithm, first.episodes) == ("maddpg", 300)
@@ -41,13 +43,13 @@ def test_the_longest_runs_come_first():
 def test_batches_of_a_gpu_are_bounded_and_have_every_run_once():
     runs = [*ONE.runs("smoke", 40), *CURVES.runs("smoke"), *SWEEP.runs("smoke")]
     batches = [batch for task in runner._side_by_side([*runs, runs[0]]) for batch in task]
-    found = [one for batch in batches for one in batch]
-    assert sorted(one.key for one in found) == sorted(one.key for one in [*runs, runs[0]])
-    sizes = [len({one.config for one in batch}) for batch in batches]
+    found = [run for batch in batches for run in batch]
+    assert sorted(run.key for run in found) == sorted(run.key for run in [*runs, runs[0]])
+    sizes = [len({run.config for run in batch}) for batch in batches]
     assert max(sizes) == runner.TOGETHER and sizes.count(runner.TOGETHER) == 2
     for batch in batches:
-        assert len({(one.episodes, one.config.algorithm) for one in batch}) == 1
-        assert len(batch) == 1 or not any(one.baseline for one in batch)
+        assert len({(run.episodes, run.config.algorithm) for run in batch}) == 1
+        assert len(batch) == 1 or not any(run.baseline for run in batch)
     shares = [batch[0].episodes for batch in batches]
     assert shares == sorted(shares)
 
@@ -58,24 +60,10 @@ def test_experiments_that_take_shares_of_one_run_train_it_once():
     both = [*whole.runs("smoke"), *share.runs("smoke")]
     for order in (both[::-1], both):
         (task,) = runner._one_by_one(order)
-        assert [one.episodes for (one,) in task] == [1, 2]
+        assert [run.episodes for (run,) in task] == [1, 2]
     runner.finish(order, Effort(jobs=1))
-    assert all(runner.done(one) for one in order) and len(trained()) == 1
+    assert all(measurements.done(run) for run in order) and len(trained()) == 1
     assert not list(paths.store().rglob("first-*"))
-
-
-def test_a_bar_tells_how_much_of_the_work_is_done():
-    runs = [*ONE.runs("smoke"), *SWEEP.runs("smoke")[-2:]]
-    bar = runner._Bar(runs, show=False)
-    assert bar._done() == 0
-    store.get(runs[0].config, 1)
-    training, measuring = runner._costs(runs[0])
-    whole = sum(runner.cost(one) for one in runs)
-    assert bar._done() == pytest.approx(100 * training / 2 / whole)
-    store.get(runs[0].config)
-    assert bar._done() == pytest.approx(100 * training / whole) and measuring > 0
-    runner.finish(runs, Effort(jobs=1))
-    assert bar._done() == pytest.approx(100)
 
 
 COMMAND = """
@@ -87,7 +75,7 @@ paths.results = lambda: Path(sys.argv[1])
 small = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 40}
 axes = grids.find("fig10").axes
 one = grids.Experiment("one", "", {"beta": small}, {"smoke": 2}, axes=axes)
-datasets.write(one, "smoke")
+datasets.write_experiment(one, "smoke")
 """
 
 
@@ -110,14 +98,14 @@ def test_killed_and_restarted_gives_the_same_bytes(tmp_path):
     assert survived < 5
     assert start(tmp_path / "stormy", tmp_path / "b").wait() == 0
     calm, stormy = (
-        (tmp_path / one / "smoke/one/data.csv").read_bytes() for one in ("calm", "stormy")
+        (tmp_path / name / "smoke/one/data.csv").read_bytes() for name in ("calm", "stormy")
     )
     assert calm == stormy
 
 
 def test_two_runners_share_the_work(tmp_path):
     processes = [start(tmp_path / f"results{n}", tmp_path / "both") for n in range(2)]
-    assert [one.wait() for one in processes] == [0, 0]
+    assert [process.wait() for process in processes] == [0, 0]
     one, two = ((tmp_path / f"results{n}/smoke/one/data.csv").read_bytes() for n in range(2))
     assert one == two
     assert not [path for path in (tmp_path / "both").rglob("*") if "damaged" in path.name]
@@ -164,5 +152,5 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
     assert counts() == [4, 0, 0, 0, 4, 0]
     lines = list(status.failures([ONE], "smoke", 2))
     assert lines[1] == "one: beta at request_prob = 0.3, seed 1: FileError: no room for seed 1"
-    datasets.write(ONE, "smoke", 2)
+    datasets.write_experiment(ONE, "smoke", 2)
     assert counts() == [4, 4, 0, 0, 0, 4]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dtlib import TrainConfig
-from dtlib.experiments import datasets, grids, search
+from dtlib.experiments import committed, grids, search
 from dtlib.experiments.experiment import LEARNERS
 
 SEARCH, FINAL = grids.find("search"), grids.find("finalists")
@@ -14,18 +14,18 @@ SEARCH, FINAL = grids.find("search"), grids.find("finalists")
 
 def test_every_learner_tries_as_many_settings_and_its_own_is_among_them():
     runs = SEARCH.runs("companion", 1)
-    tries = Counter(one.algorithm for one in runs)
+    tries = Counter(run.algorithm for run in runs)
     assert set(tries) == set(LEARNERS) and len(set(tries.values())) == 1
     for name in LEARNERS:
-        mine = [one.config for one in runs if one.algorithm == name]
+        mine = [run.config for run in runs if run.algorithm == name]
         assert TrainConfig.from_preset("companion", algorithm=name) in mine
-        assert len({search.label(one) for one in search.grid(name)}) == len(mine)
+        assert len({search.label(setting) for setting in search.grid(name)}) == len(mine)
 
 
 def test_the_companion_has_what_the_second_round_chose():
     """By the rule, from the committed tables of both rounds."""
-    last = datasets.committed(FINAL, FINAL.runs("companion"), "companion", "tuning.csv")
-    first = datasets.committed(SEARCH, SEARCH.runs("companion"), "companion", "tuning.csv")
+    last = committed.rows_of(FINAL, FINAL.runs("companion"), "companion", "tuning.csv")
+    first = committed.rows_of(SEARCH, SEARCH.runs("companion"), "companion", "tuning.csv")
     for table, names in ((first, search.FINALISTS), (last, search.FINALISTS)):
         ranked = search.ranked(table)
         chosen = [variant for _, variant in ranked.index[ranked["chosen"]]]
@@ -38,8 +38,8 @@ def test_the_companion_has_what_the_second_round_chose():
 
 
 def test_it_looks_at_tuning_worlds_alone():
-    assert {one.streams for one in SEARCH.runs("smoke", 1)} == {("tuning",)}
-    assert datasets.tables_of(SEARCH) == ("data.csv", "tuning.csv")
+    assert {run.streams for run in SEARCH.runs("smoke", 1)} == {("tuning",)}
+    assert committed.tables_of(SEARCH) == ("data.csv", "tuning.csv")
 
 
 def table(rows):

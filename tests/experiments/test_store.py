@@ -5,8 +5,9 @@ import json
 import pytest
 
 from dtlib import TrainConfig
-from dtlib.experiments import datasets, store
+from dtlib.experiments import datasets, provenance, store
 from dtlib.experiments.experiment import PlannedRun
+from dtlib.experiments.keys import config_key
 from dtlib.runtime.errors import FileError
 from dtlib.training.run_folder import CHECKPOINT
 
@@ -16,18 +17,6 @@ TINY = TrainConfig.from_preset("smoke", episodes=2, env={"num_users": 3, "num_bs
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
-
-
-def test_key_is_content():
-    assert store.key(TINY) == store.key(TINY.replace())
-    others = [TINY.replace(seed=1), TINY.replace(env={"request_prob": 0.4}), TINY.replace(clip=0.1)]
-    assert len({store.key(one) for one in [TINY, *others]}) == 4
-
-
-def test_key_changes_with_the_code(monkeypatch):
-    before = store.key(TINY)
-    monkeypatch.setattr(store, "RESULTS_VERSION", -1)
-    assert store.key(TINY) != before
 
 
 def test_finished_runs_are_not_trained_again():
@@ -47,8 +36,8 @@ def test_a_run_that_went_further_is_not_taken_for_a_shorter_one():
     whole = store.get(longer)
     assert not whole.policies.users.flat.equal(short)
 
-    for one in store.folder(longer).glob("1-*"):
-        one.unlink()
+    for path in store.folder(longer).glob("1-*"):
+        path.unlink()
     again = store.get(longer, 1)
     assert len(again.history) == 1 and again.policies.users.flat.equal(short)
     assert store.evaluation(longer, 1, worlds=1).worlds.equals(first)
@@ -69,18 +58,19 @@ def test_damaged_run_is_set_aside():
     checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
     again = store.get(TINY)
     assert again.history["reward_global"].equals(run.history["reward_global"])
-    names = {one.name for one in store.folder(TINY).parent.iterdir() if one.is_dir()}
+    names = {path.name for path in store.folder(TINY).parent.iterdir() if path.is_dir()}
     assert names == {store.folder(TINY).name, f"{store.folder(TINY).name}.damaged0"}
 
 
 def test_where_a_run_was_trained(monkeypatch):
     """It says so itself: what trained it, not what reads it later."""
-    assert store.origin().keys() == {"commit", "torch", "processor"} and store.made_by(TINY) == {}
+    assert provenance.origin().keys() == {"commit", "torch", "processor"}
+    assert store.made_by(TINY) == {}
     here = {"commit": "abc", "torch": "2.0", "processor": "one"}
-    monkeypatch.setattr(store, "origin", lambda: here)
+    monkeypatch.setattr(provenance, "origin", lambda: here)
     store.get(TINY, 1)
     assert store.made_by(TINY) == here and store.made_by(TINY.replace(seed=1)) == {}
-    monkeypatch.setattr(store, "origin", lambda: here | {"commit": "def"})
+    monkeypatch.setattr(provenance, "origin", lambda: here | {"commit": "def"})
     store.get(TINY)
     store.get(TINY)
     assert store.made_by(TINY) == here, "by whom it was begun"
@@ -98,13 +88,13 @@ def test_where_a_run_was_trained(monkeypatch):
 
 
 def test_a_manifest_says_where_each_run_was_trained(monkeypatch):
-    (planned,) = [PlannedRun("tiny", TINY, 2)]
+    (planned,) = [PlannedRun(variant="tiny", config=TINY, episodes=2)]
     store.get(TINY)
     place = store.folder(TINY) / store.ORIGIN
     place.write_text(json.dumps({"commit": "abc", "torch": "2.0", "processor": "one"}))
     facts = datasets._facts(planned)
     assert (facts["commit"], facts["torch"], facts["processor"]) == ("abc", "2.0", "one")
-    assert facts["sha256"] == store.key(TINY)
+    assert facts["sha256"] == config_key(TINY)
     place.unlink()
     assert not {"commit", "torch", "processor"} & datasets._facts(planned).keys()
 

@@ -29,7 +29,7 @@ SPECIAL = {
 }  # fmt: skip
 TABLES = ("scoreboard",)
 """Pages without a picture."""
-NAMES = sorted(one.stem for one in paths.notebooks().glob("*.ipynb"))
+NAMES = sorted(path.stem for path in paths.notebooks().glob("*.ipynb"))
 
 
 @pytest.fixture(autouse=True)

@@ -109,27 +109,6 @@ def test_data_size_has_a_column_for_each_reading():
     plt.close(alone)
 
 
-def test_numbers_are_means_over_seeds():
-    table = figures.numbers(swept("fig10", [{"request_prob": p} for p in (0.2, 0.4)]))
-    assert table.loc[("energy (mJ)", 0.4), "Beta-HAPPO"] == "0.8"
-    assert table.loc[(figures.FAILED, 0.2), "genie bound"] == ""
-    assert set(table.loc[figures.FAILED, 0.2]) == {"25", ""}
-    assert table.index.names == [None, "request probability λ"]
-
-
-def test_scoreboard_shows_whole_sentences():
-    text = figures.scoreboard("Fig. 7").to_html()
-    assert (
-        "Energy rises with the number of users." in text and "…" not in text and "..." not in text
-    )
-    assert "Fig. 8" not in text and "(n = " in text
-    assert text == figures.scoreboard("Fig. 7").to_html(), "the same page at each build"
-    counts = figures.claims.verdicts()["verdict"].value_counts()
-    for verdict, count in counts.items():
-        assert figures.scoreboard(only=verdict).to_html().count(f"{verdict}</td>") == count
-    assert set(figures.VERDICTS) >= set(counts.index)
-
-
 def test_a_bound_is_drawn_at_its_threshold():
     others = pd.DataFrame(
         {"policy": "genie bound", "threshold": [0.0, 0.1, 0.2],
@@ -140,7 +119,7 @@ def test_a_bound_is_drawn_at_its_threshold():
          "energy_per_user_slot_j": [1e-4]}
     )  # fmt: skip
     figure = figures.tradeoff(learners, others)
-    (bound,) = [one for one in figure.axes[0].lines if one.get_label() == "genie bound"]
+    (bound,) = [line for line in figure.axes[0].lines if line.get_label() == "genie bound"]
     assert np.allclose(bound.get_xdata()[1:], [10, 20])
     assert np.allclose(bound.get_ydata()[1:], [0.05, 0.02])
     assert np.isfinite(figure.axes[0].get_ylim()).all()

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.cli import main
-from dtlib.experiments import comparison, grids, store
+from dtlib.experiments import grids, references
+from dtlib.experiments.keys import config_key, digest
 from dtlib.settings.base import YOUNGER
 from dtlib.settings.presets import (
     FOUND,
@@ -199,12 +200,12 @@ MANIFESTS = {
 @pytest.mark.parametrize("name", [name for name, one in MANIFESTS.items() if one.get("runs")])
 def test_committed_settings_still_have_their_key(name):
     for one in MANIFESTS[name]["runs"]:
-        assert store.key(TrainConfig.from_dict(one["config"])) == one["sha256"]
+        assert config_key(TrainConfig.from_dict(one["config"])) == one["sha256"]
 
 
 @pytest.mark.parametrize("preset", ["quick", "companion"])
 def test_committed_references_are_of_these_settings(preset):
-    assert comparison.key(preset) == MANIFESTS[f"{preset}/references"]["key"]
+    assert references.table_key(preset) == MANIFESTS[f"{preset}/references"]["key"]
 
 
 PLANNED = {
@@ -223,15 +224,15 @@ but one network. Its Figs. 7, 8, 13 and 14 held those of ``partition``."""
 def test_what_is_beyond_the_paper_plans_the_same_runs_as_before(name):
     experiment = grids.find(name)
     assert experiment.network == OLD
-    for preset, digest in zip(("smoke", "quick", "companion"), PLANNED[name], strict=True):
+    for preset, expected in zip(("smoke", "quick", "companion"), PLANNED[name], strict=True):
         keys = sorted(one.key for one in experiment.runs(preset))
-        assert store.digest(keys)[:12] == digest, preset
+        assert digest(keys)[:12] == expected, preset
 
 
 def test_what_was_published_is_still_planned():
     """Its Figs. 4 to 6 of the preset ``paper``."""
     runs = grids.find("published").runs("paper")
-    assert store.digest(sorted(one.key for one in runs))[:12] == "77dfe805dd16"
+    assert digest(sorted(one.key for one in runs))[:12] == "77dfe805dd16"
 
 
 @pytest.mark.parametrize("name", PLANNED)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dtlib import TrainConfig, evaluate, load_run, train
-from dtlib.experiments import store
+from dtlib.experiments.keys import config_key
 from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
 from dtlib.settings.base import YOUNGER
@@ -84,6 +84,6 @@ def test_a_younger_field_leaves_keys_as_they_were():
     """Committed rows are found by keys that were made before the field was there."""
     assert "averaged" in YOUNGER and "averaged" not in json.loads(TINY.canonical_json())
     assert TrainConfig.model_fields["averaged"].default == YOUNGER["averaged"]
-    assert store.key(AVERAGED) != store.key(TINY) == store.key(TINY.replace(averaged=0))
+    assert config_key(AVERAGED) != config_key(TINY) == config_key(TINY.replace(averaged=0))
     assert TrainConfig.from_dict(json.loads(TINY.canonical_json())) == TINY
     assert TrainConfig.from_dict(json.loads(AVERAGED.canonical_json())) == AVERAGED

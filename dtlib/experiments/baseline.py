@@ -1,0 +1,64 @@
+"""What is measured at a point of a sweep without being learnt: two rules and the genie's bound."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dtlib.baselines.admission import genie_under_threshold
+from dtlib.baselines.rules import tune_failures, tune_reward
+from dtlib.experiments.families import families
+from dtlib.experiments.streams import sample_stream, sample_strided
+from dtlib.settings.env import EnvConfig
+from dtlib.training.evaluation import evaluate_policy, evaluation_env
+
+TUNED_ON, GENIE_STRIDE = 2, 50
+"""Worlds that a rule's level is tuned on, and every how many slots the genie is asked."""
+INVERSION_LEVELS = tuple(10 ** (db / 10) for db in range(-20, 21, 2))
+"""Received over noise, linear, among which channel inversion is tuned."""
+DEMAND_LEVELS = tuple(10 ** (db / 10) for db in range(-4, 31, 2))
+"""The same in multiples of what a request needs, for power on demand."""
+
+
+def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]:
+    """Return what a baseline achieves on held-out worlds of a network.
+
+    Args:
+        name: on tuning worlds, ``power-on-demand`` is at the level of fewest failures, and
+            ``channel-inversion`` at that of the largest mean r_g; ``genie`` is the bound under
+            (14b).
+        env: the network, whatever the length of its episodes.
+        worlds: how many.
+    """
+    env = evaluation_env(env)
+    if name == "genie":
+        world = sample_strided(env, worlds, GENIE_STRIDE)
+        bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
+        return {"energy_per_user_slot_j": bound}
+    known, tuning = families(env), sample_stream(env, "tuning", TUNED_ON)
+    if name == "power-on-demand":
+        found = tune_failures(known["demand inversion"].make, tuning, DEMAND_LEVELS)
+    else:
+        found = tune_reward(known["channel inversion"].make, tuning, INVERSION_LEVELS)
+    return evaluate_policy(found.policy, env, worlds).summary()
+
+
+def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
+    """Return energy against failures of *power on demand* on held-out worlds, level by level.
+
+    Levels end at the one of fewest failures: beyond it, users drown in each other's interference.
+
+    Args:
+        env: the network, whatever the length of its episodes.
+        worlds: how many.
+
+    Returns:
+        A row per level, ascending: ``level`` and the columns of :meth:`Evaluation.summary`.
+    """
+    env = evaluation_env(env)
+    make = families(env)["demand inversion"].make
+    rows = [
+        {"level": level} | evaluate_policy(make(level), env, worlds).summary()
+        for level in DEMAND_LEVELS
+    ]
+    table = pd.DataFrame(rows)
+    return table.iloc[: 1 + table["failure_ratio_requests"].argmin()]

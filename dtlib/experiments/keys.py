@@ -1,0 +1,31 @@
+"""Names by content: the sha256 of settings, of plans and of texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from dtlib.settings.base import RESULTS_VERSION
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+
+
+def sha256(text: str) -> str:
+    """Return a text's checksum."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(what: Any) -> str:
+    """Return the sha256 of anything that JSON holds, its names sorted."""
+    return sha256(json.dumps(what, sort_keys=True, separators=(",", ":")))
+
+
+def config_key(config: TrainConfig) -> str:
+    """Return the sha256 of a run's settings and of the version of the code's results."""
+    return sha256(f"{RESULTS_VERSION}\n{config.canonical_json()}")
+
+
+def env_key(env: EnvConfig) -> str:
+    """Return the sha256 of a network's settings and of the version of the code's results."""
+    return digest([RESULTS_VERSION, env.canonical_json()])

@@ -1,0 +1,51 @@
+"""Where numbers come from: versions of the software, the commit, the processor."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dtlib.runtime import paths
+from dtlib.settings.base import RESULTS_VERSION
+
+PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
+
+
+def origin() -> dict[str, Any]:
+    """Return what a single run's entry says of where it was trained."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    processor = found[1] if found else platform.machine()
+    return {"commit": _commit(), "torch": version("torch"), "processor": processor}
+
+
+def software() -> dict[str, Any]:
+    """Return what a manifest says of the software; no host names, no paths."""
+    return {
+        "results_version": RESULTS_VERSION,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """Return the checkout's commit, marked if the library differs from it."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + "-dirty" * bool(_git("status", "--porcelain", "--", "dtlib"))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(paths.root()), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()

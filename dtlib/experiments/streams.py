@@ -1,0 +1,18 @@
+"""Worlds of the streams ``tuning``, to choose parameters on, and ``held-out``, to report on."""
+
+from __future__ import annotations
+
+from dtlib.model.world import World, sample_world
+from dtlib.runtime.seeds import stream_seed
+from dtlib.settings.env import EnvConfig
+
+
+def sample_stream(env: EnvConfig, stream: str, count: int) -> World:
+    """Return the first worlds of a stream side by side."""
+    return sample_world(env, [stream_seed(stream, number) for number in range(count)])
+
+
+def sample_strided(env: EnvConfig, count: int, stride: int) -> World:
+    """Return every so many slots of the first held-out worlds, for what decides slot by slot."""
+    worlds = (sample_world(env, stream_seed("held-out", number)) for number in range(count))
+    return World.join([world.every(stride) for world in worlds])
