@@ -52,7 +52,8 @@ def test_difference_is_that_of_two_simulations(changes, factor):
     for user in range(env.num_users):
         power = actions.power.clone()
         power[..., user] = instead[..., user]
-        other = simulate(world, replace(actions, power=power), env)
+        louder = env.replace(max_power_w=5 * env.max_power_w)  # for powers of five times as much
+        other = simulate(world, replace(actions, power=power), louder)
         # The queue of later slots differs: take the reward under the queue as it was.
         pressure = env.control_factor * outcome.frame_queue
         users, nu = env.num_users, env.reward_scale

@@ -6,6 +6,15 @@ import pandas as pd
 import pytest
 
 from dtlib.report import figures
+from dtlib.report.style import use_style
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    """The house style, as where figures are drawn."""
+    with plt.rc_context():
+        use_style()
+        yield
 
 
 @pytest.fixture
