@@ -27,11 +27,8 @@ from dtlib.baselines.rules import (
     RandomPower,
     Reference,
     Shares,
-    tune,
-    tune_failures,
-    tune_reward,
-    tune_truncated,
 )
+from dtlib.baselines.tuning import tune, tune_failures, tune_reward, tune_truncated
 from dtlib.experiments import results, store
 from dtlib.model.world import World, sample_world
 from dtlib.runtime import paths

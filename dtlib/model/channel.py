@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -65,4 +66,19 @@ def sinr(
 
 def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:
     """Return the uplink rate, eq. (8): [..., K] in bit/s from the SINR [..., K], linear."""
-    return bandwidth_hz * torch.log1p(sinr) / 0.6931471805599453
+    return bandwidth_hz * torch.log1p(sinr) / math.log(2)
+
+
+def needed_sinr(bits: Tensor, seconds: Tensor, bandwidth_hz: float) -> Tensor:
+    """Return the SINR that sends ``bits`` in ``seconds``, 2^(D/(Bu)) − 1 by (8).
+
+    Args:
+        bits: [...], D.
+        seconds: [...], u, s; may be negative.
+        bandwidth_hz: B.
+
+    Returns:
+        [...], linear; infinite where no time is left.
+    """
+    needed = torch.expm1(math.log(2) / bandwidth_hz * bits / seconds)
+    return torch.where(seconds > 0, needed, torch.inf)
