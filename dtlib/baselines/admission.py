@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from dtlib.baselines.genie import _coupling, _evaluate, _fit, _Slots, alone, genie
+from dtlib.baselines.genie import alone, genie
+from dtlib.baselines.least_powers import signal_part
+from dtlib.baselines.share_search import least_stretch
+from dtlib.baselines.slot_problem import Slots, evaluate
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
@@ -21,15 +23,17 @@ def admit(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> T
     its interference and the rent of its shares, at the least stretch of deadlines that lets all
     stay. To leave out as few as possible is NP-hard in general; this is a heuristic.
     """
-    lead, kept = served.shape[:2], served.flatten(0, 1).clone(memory_format=torch.contiguous_format)
-    kept &= _Slots.of(world, served, deployment, env).deadline_s > 0
+    lead = served.shape[:2]
+    kept = served.flatten(0, 1).clone(memory_format=torch.contiguous_format)
+    kept &= Slots.of(world, served, deployment, env).deadline_s > 0
     index = torch.arange(len(kept), device=kept.device)
     while len(index):
-        slots = _Slots.of(world, kept.unflatten(0, lead), deployment, env).pick(index)
-        shares, stretch = _fit(slots)
+        slots = Slots.of(world, kept.unflatten(0, lead), deployment, env).pick(index)
+        shares, stretch = least_stretch(slots)
         full = stretch[:, 0] > 1
         slots, index = slots.pick(full), index[full]
-        point = _evaluate(slots, tuple(share[full] for share in shares), 0.0, 1.1 * stretch[full])
+        shares = tuple(share[full] for share in shares)
+        point = evaluate(slots, shares, stretch=1.1 * stretch[full])
         burden = torch.where(slots.served, point.burden.nan_to_num(), -math.inf)
         kept[index, burden.argmax(-1)] = False
     return kept.unflatten(0, lead)
@@ -68,7 +72,7 @@ def genie_under_threshold(
         rounds: of thresholds.
     """
     threshold = env.failure_threshold if threshold is None else threshold
-    slots = _Slots.of(world, world.request, world.association, alone(env))
+    slots = Slots.of(world, world.request, world.association, alone(env))
     spare = math.floor(threshold * len(slots.served) + 1e-9)
     kept = wanted = chosen = torch.zeros_like(slots.served)
     first, bound, best = _marginal(slots, kept)[1], 0.0, math.inf
@@ -85,7 +89,9 @@ def genie_under_threshold(
             total = genie(world, served, world.association, env).energy_j.sum().item()
             best, chosen = min((best, chosen), (total, kept), key=lambda pair: pair[0])
     count = world.request.numel()
-    return Threshold(bound / count, best / count, chosen.view_as(world.request))
+    return Threshold(
+        bound_j=bound / count, energy_j=best / count, served=chosen.view_as(world.request)
+    )
 
 
 def _cheapest(cost: Tensor, request: Tensor, spare: int) -> Tensor:
@@ -94,7 +100,7 @@ def _cheapest(cost: Tensor, request: Tensor, spare: int) -> Tensor:
     return request & (order.argsort(0) >= spare)
 
 
-def _marginal(slots: _Slots, kept: Tensor) -> tuple[Tensor, Tensor]:
+def _marginal(slots: Slots, kept: Tensor) -> tuple[Tensor, Tensor]:
     """Least energy of those kept, with a whole server for each and no wires, and marginal costs.
 
     Sherman and Morrison's formula gives T and its adjoint with one request more or less: both
@@ -104,19 +110,21 @@ def _marginal(slots: _Slots, kept: Tensor) -> tuple[Tensor, Tensor]:
         [S], J; and [S, K], J: what the slot saves without a request that is kept, or what one that
         is not would add, infinite if it does not fit.
     """
+    receivers = slots.receivers
     uplink = slots.deadline_s - slots.resources[0].load_s
-    some = torch.where(uplink > 0, uplink, 1)
-    part = -torch.expm1(-math.log(2) * slots.bits / (slots.env.bandwidth_hz * some))
-    coupling = _coupling(torch.where(kept, part, 0), slots.relative, slots.station)
+    time_s = torch.where(uplink > 0, uplink, 1)
+    part = signal_part(slots.efficiency(time_s))
+    coupling = receivers.coupling(torch.where(kept, part, 0))
     eye = torch.eye(coupling.shape[-1], dtype=part.dtype, device=part.device)
     inverse = torch.linalg.inv(eye - coupling)
-    heard = (slots.env.noise_w * inverse.sum(-1)).gather(-1, slots.station)
-    members = one_hot(slots.station, eye.shape[-1]).to(part.dtype)
-    own_j = part * heard * some / slots.own
-    harm = inverse.mT @ (members.mT @ torch.where(kept, own_j / heard, 0).unsqueeze(-1))
-    effect = own_j + part * heard * (slots.relative @ harm).squeeze(-1)
-    back = part * ((members @ inverse) * slots.relative).sum(-1)
-    power = own_j / some / (1 - back)
-    fits = (uplink > 0) & (back < 1) & (power <= slots.env.max_power_w)
-    added = torch.where(fits, effect / (1 - back), math.inf)
+    received = (receivers.noise_w * inverse.sum(-1)).gather(-1, receivers.station)
+    own_j = part * received * time_s / receivers.own_gain
+    members, relative_gain = receivers.members, receivers.relative_gain
+    slope = members.mT @ torch.where(kept, own_j / received, 0).unsqueeze(-1)
+    harm = (relative_gain @ (inverse.mT @ slope)).squeeze(-1)
+    effect = own_j + part * received * harm
+    back = part * ((members @ inverse) * relative_gain).sum(-1)
+    power = own_j / time_s / (1 - back)
+    fit = (uplink > 0) & (back < 1) & (power <= slots.env.max_power_w)
+    added = torch.where(fit, effect / (1 - back), math.inf)
     return torch.where(kept, own_j, 0).sum(-1), torch.where(kept, effect / (1 + back), added)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -74,7 +74,7 @@ class Informed:
         carry: Carry | None = None,
         env: EnvConfig | None = None,
     ) -> Actions:
-        """Return the actions in every slot; nothing is drawn from ``generators``."""
+        """Return the actions in every slot; nothing is drawn, else as :meth:`Policies.decide`."""
         env = self.policies.config.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
         deployment = deploy(world.association, env, carry)[0]
@@ -82,10 +82,10 @@ class Informed:
         flats, pieces = [stack.flat for stack in stacks], []
         for start in range(0, world.slots, WINDOW):
             part = slice(start, start + WINDOW)
-            some = world.window(part.start, part.stop)
-            pieces.append(decide(self.policies, flats, some, deployment[:, part], env))
+            window = world.window(part.start, part.stop)
+            pieces.append(decide(self.policies, flats, window, deployment[:, part], env))
         power, cpu, wired = (torch.cat(arrays, dim=1) for arrays in zip(*pieces, strict=True))
-        return Actions(power, cpu, wired, world.association)
+        return Actions(power=power, cpu_share=cpu, wired_share=wired, deployment=world.association)
 
 
 def soft_failures(
@@ -169,8 +169,8 @@ def _batches(env: EnvConfig, seed: int) -> Iterator[tuple[World, Tensor, Tensor]
         )
         deployment, migrating, _ = deploy(world.association, env, initial_carry(world))
         for index in torch.randperm(env.slots, generator=order).split(TRAINING_SLOTS):
-            some = {name: array[:, index] for name, array in vars(world).items() if array.dim() > 2}
-            picked = World(**some, bs_position=world.bs_position)
+            arrays = {name: array for name, array in vars(world).items() if array.dim() > 2}
+            picked = replace(world, **{name: array[:, index] for name, array in arrays.items()})
             yield picked, deployment[:, index], migrating[:, index]
         number += TRAINING_WORLDS
 
@@ -235,7 +235,7 @@ def train_informed(
         )
     for stack, leaf in zip(stacks, leaves, strict=True):
         stack.flat.copy_(leaf.detach())
-    return Informed(policies, target, price, pd.DataFrame(history))
+    return Informed(policies=policies, target=target, price=price, history=pd.DataFrame(history))
 
 
 def _temperature(done: float) -> float:

@@ -1,4 +1,4 @@
-"""Reference policies: they learn nothing; their one or two parameters are tuned.
+"""Reference policies: they learn nothing, and have one or two parameters.
 
 A user knows the network's settings and what it observes by (20), its own position and request:
 never the fading, nor what the others do. So the channel is inverted on average only, unlike in
@@ -8,24 +8,19 @@ Goldsmith and Varaiya (1997), whose truncated inversion this is otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import torch
 from torch import Generator, Tensor
 
-from dtlib.model.channel import own_gain, sinr
-from dtlib.model.simulator import Actions, Carry, deploy, edge, initial_carry, simulate
+from dtlib.model.channel import needed_sinr, own_gain, sinr
+from dtlib.model.simulator import Actions, Carry, deploy, edge, initial_carry
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
 Shares = Literal["equal", "demand"]
-LEVELS: tuple[float, ...] = tuple(10 ** (db / 10) for db in range(-50, 31, 2))
-"""Where :func:`tune` looks first: −50 to 30 dB, linear."""
-TOLERANCE = 1.01
-"""Ratio within which tuned parameters are found: 1 %, or 0.04 dB."""
 
 
 def own_distance(world: World) -> Tensor:
@@ -51,8 +46,8 @@ def demanded_sinr(world: World, env: EnvConfig) -> Tensor:
     """Return the SINR with which a request is just in time, as far as its user can tell.
 
     With n − 1 = λ (K − 1) / M others expected at its server, shared equally, and its twin at the
-    serving base station, u = τ − n D C / f_max is left of the deadline. D bits in u s need
-    2^(D / (B u)) − 1 by (8). Where each user owns a part of the CPU, n is the number of owners.
+    serving base station, u = τ − n D C / f_max is left of the deadline. Where each user owns a part
+    of the CPU, n is the number of owners.
 
     Returns:
         [R, N, K], linear; infinite where nothing is left.
@@ -63,13 +58,7 @@ def demanded_sinr(world: World, env: EnvConfig) -> Tensor:
         "served": 1 + env.request_prob * (env.num_users - 1) / env.num_bs,
     }[env.cpu_sharing]
     left = world.deadline_s - world.data_bits * world.cycles_per_bit * (sharing / env.cpu_hz)
-    return needed_sinr(world.data_bits, left, env)
-
-
-def needed_sinr(bits: Tensor, left_s: Tensor, env: EnvConfig) -> Tensor:
-    """Return the SINR that sends ``bits`` in ``left_s``, by (8); infinite where nothing is left."""
-    needed = torch.expm1(math.log(2) / env.bandwidth_hz * bits / left_s)
-    return torch.where(left_s > 0, needed, torch.inf)
+    return needed_sinr(world.data_bits, left, env.bandwidth_hz)
 
 
 class Power(Protocol):
@@ -150,14 +139,11 @@ class Reference:
         carry: Carry | None = None,
         env: EnvConfig | None = None,
     ) -> Actions:
-        """Return the actions in every slot of ``world``.
+        """Return the actions in every slot.
 
-        Args:
-            world: leading axes [R, N].
-            generators: one per replica, for what is random. Without them ``seed`` decides, and a
-                slot's draws are the same in every replica: they depend on its number alone.
-            carry: the state before the first slot; the start of an episode if absent.
-            env: the network that ``world`` is of, if it is another than the policy's.
+        Arguments are those of :meth:`dtlib.agents.policies.Policies.decide`. Without generators
+        ``seed`` decides what is random, and a slot's draws are the same in every replica: they
+        depend on its number alone.
         """
         env = self.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
@@ -175,7 +161,7 @@ class Reference:
             cycles = torch.ones_like(cycles)
         every_site = (-1, -1, env.num_bs, -1)
         cpu, wired = (weight.unsqueeze(2).expand(every_site) for weight in (cycles, bits))
-        return Actions(power, cpu, wired, choice)
+        return Actions(power=power, cpu_share=cpu, wired_share=wired, deployment=choice)
 
     def _draw(self, world: World, generators: Sequence[Generator] | None, start: int) -> Tensor:
         """Numbers in [0, 1), [R, N, 2, K], in the order of slots so that windows do not show."""
@@ -186,8 +172,10 @@ class Reference:
             draw = torch.rand(stop, *shape, generator=seeded, dtype=torch.float64)[start:]
             return draw.to(device).expand(world.replicas, -1, -1, -1)
         draws = [
-            torch.rand(world.slots, *shape, generator=one, dtype=torch.float64, device=one.device)
-            for one in generators
+            torch.rand(
+                world.slots, *shape, generator=source, dtype=torch.float64, device=source.device
+            )
+            for source in generators
         ]
         return torch.stack(draws).to(device)
 
@@ -211,180 +199,18 @@ class Clairvoyant:
         carry: Carry | None = None,
         env: EnvConfig | None = None,
     ) -> Actions:
-        """See :meth:`Reference.act`."""
+        """See :meth:`Reference.act`; nothing is drawn."""
         env = self.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
         loud = Reference(env, EqualPower(env.max_power_w), shares="demand").act(world, carry=carry)
         deployment, migrating, _ = deploy(loud.deployment, env, carry)
         served = world.request & ~migrating
         left = world.deadline_s - edge(world, loud, env, deployment, served)[2]
-        target = needed_sinr(world.data_bits, left, env)
+        target = needed_sinr(world.data_bits, left, env.bandwidth_hz)
         target = torch.where(served & target.isfinite(), 1.0001 * target, 0)
         own, power = own_gain(world.gain, world.association), torch.zeros_like(target)
         for _ in range(self.rounds):
             found = sinr(power, world.gain, world.association, env.noise_w, env.interference)
             noise = torch.where(power > 0, power * own / found.clamp_min(1e-30), env.noise_w)
             power = (target * noise / own).clamp_max(env.max_power_w)
-        return Actions(power, loud.cpu_share, loud.wired_share, loud.deployment)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a reference policy achieves over all slots of all given worlds."""
-
-    policy: Reference
-    energy_j: float
-    """Mean energy per user and slot, J."""
-    failure_ratio: Tensor
-    """[K], each user's failures per slot, as (14b) counts them."""
-    failed_requests: float
-    """Failures per request of all users."""
-    reward: float
-    """Mean r_g, minus the objective (19)."""
-
-    @property
-    def worst_user(self) -> float:
-        """Largest failure ratio of a user."""
-        return self.failure_ratio.max().item()
-
-    @property
-    def holds(self) -> bool:
-        """Whether (14b) holds for every user."""
-        return self.worst_user <= self.policy.env.failure_threshold
-
-
-def measure(policy: Reference, world: World) -> Result:
-    """Return a policy's energy and failures; each replica is a whole episode, played by itself."""
-    energy, asked, reward = 0.0, 0.0, 0.0
-    failed = world.request.new_zeros(world.request.shape[-1], dtype=torch.int64)
-    for replica in range(world.replicas):
-        one = world.replica(replica)  # smaller arrays stay in the cache: faster than all at once
-        outcome = simulate(one, policy.act(one), policy.env)
-        energy += outcome.energy_per_slot_j.mean().item() / world.replicas
-        reward += outcome.reward_global.mean().item() / world.replicas
-        failed += outcome.failure.sum((0, 1))
-        asked += outcome.request.sum().item()
-    ratio = failed.double() / (world.replicas * world.slots)
-    return Result(policy, energy, ratio, failed.sum().item() / max(asked, 1), reward)
-
-
-def sweep(policies: Iterable[Reference], world: World) -> list[Result]:
-    """Return energy against failures, policy by policy; see :func:`measure`."""
-    return [measure(policy, world) for policy in policies]
-
-
-def tune(
-    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
-) -> Result:
-    """Return the policy of least energy for which (14b) holds, by its level of power.
-
-    Where failed transmissions cost energy too, more power for all costs every user more: the least
-    level that holds is the best. Failures need not fall with the level for ever (users at P_max
-    drown in the others' interference), so the least one is searched upwards, then bisected.
-
-    Args:
-        family: gives a policy for a level, as ``lambda level: Reference(env, Inversion(level))``.
-        world: worlds to tune on, never those that results are reported of.
-        levels: where to look first, ascending.
-
-    Returns:
-        The result on these worlds. Where no level holds, that of the least worst user.
-    """
-    return _least_level(lambda level: measure(family(level), world), levels)[1]
-
-
-def tune_reward(
-    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
-) -> Result:
-    """Return the policy of the largest mean r_g (28), by its level of power.
-
-    Args:
-        family: see :func:`tune`.
-        world: worlds to tune on.
-        levels: where to look first, ascending; between the best one's neighbours, the best of
-            eight steps is taken.
-    """
-
-    def at(level: float) -> Result:
-        return measure(family(level), world)
-
-    coarse = [at(level) for level in levels]
-    place = max(range(len(levels)), key=lambda number: coarse[number].reward)
-    low, high = levels[max(place - 1, 0)], levels[min(place + 1, len(levels) - 1)]
-    fine = [at(low * (high / low) ** (step / 8)) for step in range(1, 8)]
-    return max([coarse[place], *fine], key=lambda result: result.reward)
-
-
-def tune_failures(
-    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
-) -> Result:
-    """Return the policy under which fewest requests fail, by its level of power.
-
-    Of levels that are within a fifth of a point of the best, the least is taken.
-
-    Args:
-        family: see :func:`tune`.
-        world: worlds to tune on.
-        levels: ascending.
-    """
-    found = [measure(family(level), world) for level in levels]
-    best = min(result.failed_requests for result in found)
-    return next(result for result in found if result.failed_requests <= best + 0.002)
-
-
-def tune_truncated(
-    family: Callable[[float, float], Reference],
-    world: World,
-    cutoffs: tuple[float, float],
-    levels: Sequence[float] = LEVELS,
-) -> Result:
-    """Return the policy of least energy for which (14b) holds, by level and cut-off.
-
-    Silence saves energy and interference, and (14b) permits some. For each level, from the one that
-    holds without silence in steps of 0.5 dB, the least cut-off that holds is bisected, until energy
-    is a tenth above its minimum.
-
-    Args:
-        family: gives a policy for a level and a cut-off; nobody is silent where that is infinite.
-        world: worlds to tune on, never those that results are reported of.
-        cutoffs: the least and the largest cut-off to consider.
-        levels: see :func:`tune`; none above the last is tried.
-
-    Returns:
-        The result on these worlds, no dearer than that of :func:`tune`.
-    """
-
-    def at(level: float, cutoff: float = math.inf) -> Result:
-        return measure(family(level, cutoff), world)
-
-    level, best = _least_level(at, levels)
-    result = best
-    while result.holds and 0 < result.energy_j <= 1.1 * best.energy_j and level <= levels[-1]:
-        result = _bisect(partial(at, level), *cutoffs)[1]
-        best = result if result.holds and result.energy_j < best.energy_j else best
-        level *= 10**0.05
-    return best
-
-
-def _least_level(at: Callable[[float], Result], levels: Sequence[float]) -> tuple[float, Result]:
-    tried = []
-    for number, level in enumerate(levels):
-        tried.append(at(level))
-        if tried[-1].holds:
-            return _bisect(at, levels[number - 1], level) if number else (level, tried[0])
-    worst = [result.worst_user for result in tried]
-    least = worst.index(min(worst))
-    return levels[least], tried[least]
-
-
-def _bisect(at: Callable[[float], Result], low: float, high: float) -> tuple[float, Result]:
-    """Return the least value that holds, at most ``high``, and what is measured there."""
-    best = at(high)
-    while best.holds and high / low > TOLERANCE:
-        middle = (low * high) ** 0.5
-        result = at(middle)
-        if result.holds:
-            high, best = middle, result
-        else:
-            low = middle
-    return high, best
+        return replace(loud, power=power)

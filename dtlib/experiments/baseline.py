@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dtlib.baselines.admission import genie_under_threshold
-from dtlib.baselines.rules import tune_failures, tune_reward
+from dtlib.baselines.tuning import tune_failures, tune_reward
 from dtlib.experiments.families import families
 from dtlib.experiments.streams import sample_stream, sample_strided
 from dtlib.settings.env import EnvConfig

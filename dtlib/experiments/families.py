@@ -13,9 +13,8 @@ from dtlib.baselines.rules import (
     RandomPower,
     Reference,
     Shares,
-    tune,
-    tune_truncated,
 )
+from dtlib.baselines.tuning import tune, tune_truncated
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 

@@ -18,7 +18,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference, tune_failures
+from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference
+from dtlib.baselines.tuning import tune_failures
 from dtlib.experiments import results
 from dtlib.experiments.keys import digest, env_key
 from dtlib.experiments.results import ENERGY, FAILED

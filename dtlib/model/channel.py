@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -69,4 +70,19 @@ def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:
     >>> rate(torch.tensor([0.0, 1.0, 3.0]), bandwidth_hz=10e6)
     tensor([       0., 10000000., 20000000.])
     """
-    return bandwidth_hz * torch.log1p(sinr) / 0.6931471805599453
+    return bandwidth_hz * torch.log1p(sinr) / math.log(2)
+
+
+def needed_sinr(bits: Tensor, seconds: Tensor, bandwidth_hz: float) -> Tensor:
+    """Return the SINR that sends ``bits`` in ``seconds``, 2^(D/(Bu)) − 1 by (8).
+
+    Args:
+        bits: [...], D.
+        seconds: [...], u, s; may be negative.
+        bandwidth_hz: B.
+
+    Returns:
+        [...], linear; infinite where no time is left.
+    """
+    needed = torch.expm1(math.log(2) / bandwidth_hz * bits / seconds)
+    return torch.where(seconds > 0, needed, torch.inf)

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from free_twins import READINGS, free
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import networks, powers_by_users, random_actions
 from scipy.optimize import minimize
 
 from dtlib import Actions, EnvConfig, World, sample_world, simulate
-from dtlib.baselines.admission import admit, genie_under_threshold
-from dtlib.baselines.genie import bound_energy, floor, genie, least_powers, sinr_target
-from dtlib.model.channel import rate, sinr
-from dtlib.settings.presets import NETWORKS
-
-READINGS = ["receiver", "eq7"]
-
-
-def double(values) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def free(**values) -> EnvConfig:
-    """A network whose twins move in every slot, so that any deployment can be simulated.
-
-    Servers divide their CPU among those they serve: only there are shares of it to be found.
-    """
-    fixed = {"frame_slots": 1, "migration_slots": 0, "deployment_decision": "frame-start"}
-    small = {"num_users": 3, "num_bs": 2, "request_prob": 1.0}
-    return EnvConfig.named("work-conserving", **fixed | small | values)
+from dtlib.baselines.genie import bound_energy, floor, genie
 
 
 def deployed(world: World, env: EnvConfig, seed: int = 0) -> torch.Tensor:
@@ -88,65 +69,6 @@ def solved(world, n, home, env, limit=None):
     return math.exp(got.fun)
 
 
-@st.composite
-def radios(draw):
-    """Gains of a few users at a few stations over four decades, and targets from idle to absurd."""
-    users, sites = draw(st.integers(1, 5)), draw(st.integers(1, 3))
-    exponent = st.floats(-11, -7)
-    gain = [[10 ** draw(exponent) for _ in range(sites)] for _ in range(users)]
-    near = [draw(st.integers(0, sites - 1)) for _ in range(users)]
-    target = [draw(st.sampled_from([0.0, 0.01, 0.1, 0.3, 1.0, 5.0])) for _ in range(users)]
-    return target, gain, near
-
-
-@pytest.mark.parametrize("reading", READINGS)
-@given(radio=radios())
-def test_least_powers_solve_the_equations_of_all_users(reading, radio):
-    target, gain, near = radio
-    tensors = double(target), double(gain), torch.tensor(near)
-    got = least_powers(*tensors, 1e-9, reading)
-    expected = powers_by_users(tensors[0].tolist(), gain, near, 1e-9, reading)
-    if expected is None:
-        assert (got[tensors[0] > 0] == math.inf).all() and (got[tensors[0] == 0] == 0).all()
-    else:
-        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-9, atol=1e-15)
-        reached = sinr(got, *tensors[1:], 1e-9, reading)
-        torch.testing.assert_close(reached, tensors[0], rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("reading", READINGS)
-def test_powers_end_where_the_spectral_radius_is_one(reading):
-    """Both sides of the limit, found by bisection in the equations of all users."""
-    generator = torch.Generator().manual_seed(4)
-    gain = 10 ** (-10 + 3 * torch.rand(40, 6, 3, generator=generator, dtype=torch.float64))
-    near = torch.randint(0, 3, (40, 6), generator=generator)
-    shape = torch.rand(40, 6, generator=generator, dtype=torch.float64) + 0.1
-    limit = []
-    for n in range(40):
-        low, high = 0.0, 100.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            target = (middle * shape[n]).tolist()
-            found = powers_by_users(target, gain[n].tolist(), near[n].tolist(), 1e-9, reading)
-            low, high = (low, middle) if found is None else (middle, high)
-        limit.append(low)
-    limit = double(limit)[:, None]
-    for factor, exist in ((1 - 1e-6, True), (1 + 1e-6, False)):
-        powers = least_powers(factor * limit * shape, gain, near, 1e-9, reading)
-        assert (powers.isfinite() == exist).all() and (powers > 0).all()
-
-
-@given(st.floats(1e3, 1e6), st.floats(1e-4, 1e-1))
-def test_target_is_the_sinr_that_is_in_time(bits, seconds):
-    target = sinr_target(double(bits), double(seconds), 10e6)
-    assert float(rate(target, 10e6)) * seconds == pytest.approx(bits, rel=1e-9)
-
-
-def test_targets_without_data_and_without_time():
-    bits, seconds = torch.tensor([0.0, 0.0, 9.0, 9.0]), torch.tensor([1.0, -1.0, 0.0, -1.0])
-    assert sinr_target(bits, seconds, 1.0).tolist() == [0, 0, math.inf, math.inf]
-
-
 @pytest.mark.parametrize("reading", READINGS)
 def test_shares_are_those_of_a_general_solver(reading):
     values = {"num_users": 4, "frames": 12, "cpu_hz": 3e9, "wired_rate_bps": 5e6}
@@ -167,9 +89,9 @@ def test_shares_respect_the_largest_power():
     home = deployed(world, env)
     wide = genie(world, world.request, home, env)
     for n in range(env.slots):
-        one, limit = world.window(n, n + 1), 0.97 * wide.power[0, n].max().item()
+        slot, limit = world.window(n, n + 1), 0.97 * wide.power[0, n].max().item()
         tight = env.replace(max_power_w=limit)
-        got = genie(one, one.request, home[:, n : n + 1], tight)
+        got = genie(slot, slot.request, home[:, n : n + 1], tight)
         best = solved(world, n, home[0, n].tolist(), tight, limit=limit)
         assert got.feasible.all() and (got.power <= limit).all()
         assert got.energy_j.sum().item() == pytest.approx(best, rel=1e-5)
@@ -277,81 +199,6 @@ def test_slots_do_not_depend_on_each_other():
     env, world = on_one_server(6, "receiver")
     whole = genie(world, world.request, world.association, env).energy_j
     for n in (0, 70, 149):
-        one = world.window(n, n + 1)
-        alone = genie(one, one.request, one.association, env).energy_j
+        slot = world.window(n, n + 1)
+        alone = genie(slot, slot.request, slot.association, env).energy_j
         torch.testing.assert_close(alone[:, 0], whole[:, n], rtol=1e-6, atol=0)
-
-
-CROWDED = {
-    "interference": {"bandwidth_hz": 1.2e6},
-    "one receiver": {"bandwidth_hz": 2e6, "interference": "eq7"},
-    "servers": {"cpu_hz": 0.8e9},
-}
-
-
-@pytest.mark.parametrize("name", CROWDED)
-def test_admission_against_all_subsets(name):
-    """Never more than the largest set that can be served; that many in nine slots of ten."""
-    env = free(num_users=6, num_bs=3, frames=60, **CROWDED[name])
-    world = sample_world(env, 3, dtype=torch.float64)
-    subsets = torch.tensor(list(product([False, True], repeat=6)))
-    copies = sample_world(env, [3] * len(subsets), dtype=torch.float64)
-    served = subsets[:, None].expand_as(copies.request)
-    fits = genie(copies, served, copies.association, env).feasible
-    best = (fits * subsets.sum(-1, keepdim=True)).amax(0)
-    kept = admit(world, world.request, world.association, env)
-    assert genie(world, kept, world.association, env).feasible.all()
-    number = kept[0].sum(-1)
-    hard = best < 6
-    assert hard.sum() > 20 and (number <= best).all()
-    assert (number == best)[~hard].all()
-    assert (number == best)[hard].float().mean() >= 0.9
-
-
-def test_admission_keeps_what_fits_and_only_what_was_wanted():
-    env = free(num_users=6, num_bs=3, frames=40, request_prob=0.5)
-    world = sample_world(env, 3, replicas=2, dtype=torch.float64)
-    assert torch.equal(admit(world, world.request, world.association, env), world.request)
-    for cpu_hz in (1e8, 1.0):
-        hopeless = env.replace(cpu_hz=cpu_hz)
-        assert not admit(world, world.request, world.association, hopeless).any()
-
-
-@pytest.mark.parametrize("reading", READINGS)
-def test_threshold_against_all_ways_to_drop(reading):
-    """Three users, three slots, each may miss one: the bounds enclose the best of all choices."""
-    gaps, choices = [], torch.tensor(list(product(range(3), repeat=3)))
-    missed = choices[:, None] == torch.arange(3)[:, None]
-    for seed in range(6):
-        env = free(frames=3, bandwidth_hz=2e6, area_m=300.0, interference=reading)
-        copies = sample_world(env, [seed] * len(choices), dtype=torch.float64)
-        best = genie(copies, ~missed, copies.association, env).energy_j.mean((1, 2)).min().item()
-        got = genie_under_threshold(copies.replica(0), env, threshold=1 / 3)
-        assert got.bound_j <= best * (1 + 1e-9) and best <= got.energy_j * (1 + 1e-9)
-        gaps.append(got.energy_j / got.bound_j - 1)
-    assert np.median(gaps) < 0.25
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("reading", READINGS)
-def test_threshold_uses_the_allowance_of_each_user(reading, network):
-    env = EnvConfig.named(network, num_users=8, num_bs=3, frames=2, interference=reading)
-    world = sample_world(env, 1, replicas=2, dtype=torch.float64)
-    everything = genie(world, world.request, world.association, env).energy_j.mean().item()
-    last = everything
-    for threshold, spare in ((0.001, 0), (0.1, 40), (0.25, 100)):
-        got = genie_under_threshold(world, env, threshold)
-        dropped = (world.request & ~got.served).sum((0, 1))
-        assert (dropped == spare).all()
-        energy = genie(world, got.served, world.association, env).energy_j.mean().item()
-        assert got.energy_j == pytest.approx(energy, rel=1e-12)
-        assert 0.8 * got.energy_j < got.bound_j <= got.energy_j <= last * (1 + 1e-9)
-        last = got.energy_j
-    nothing = genie_under_threshold(world, env, 0.99)
-    assert nothing.energy_j == nothing.bound_j == 0 and not nothing.served.any()
-
-
-def test_threshold_that_cannot_be_kept():
-    env = free(num_users=2, frames=4, cpu_hz=1e8)
-    got = genie_under_threshold(sample_world(env, 0, dtype=torch.float64), env, 0.25)
-    assert got.energy_j == got.bound_j == math.inf and not got.served.any()

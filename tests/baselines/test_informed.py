@@ -56,10 +56,9 @@ def test_slope_against_finite_differences():
 
 
 def test_it_learns_and_repeats():
-    one = train_informed(CONFIG, 0.1, steps=300)
-    two = train_informed(CONFIG, 0.1, steps=300)
-    assert torch.equal(one.policies.users.flat, two.policies.users.flat)
-    ends = {0.1: one, 0.02: train_informed(CONFIG, 0.02, steps=300)}
+    first, again = (train_informed(CONFIG, 0.1, steps=300) for _ in range(2))
+    assert torch.equal(first.policies.users.flat, again.policies.users.flat)
+    ends = {0.1: first, 0.02: train_informed(CONFIG, 0.02, steps=300)}
     last = {target: found.history.iloc[-50:].mean() for target, found in ends.items()}
     energy = {target: found["energy_per_user_slot_j"] for target, found in last.items()}
     assert energy[0.1] < 0.95 * energy[0.02]  # steps are few: the target itself is not met

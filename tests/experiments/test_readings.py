@@ -9,17 +9,8 @@ import torch
 from click.testing import CliRunner
 
 from dtlib import EnvConfig, sample_world, simulate
-from dtlib.baselines.rules import (
-    Clairvoyant,
-    DemandInversion,
-    EqualPower,
-    Reference,
-    Result,
-    measure,
-    needed_sinr,
-    sweep,
-    tune_failures,
-)
+from dtlib.baselines.rules import Clairvoyant, DemandInversion, EqualPower, Reference
+from dtlib.baselines.tuning import Result, measure, tune_failures
 from dtlib.cli import main
 from dtlib.experiments import readings
 from dtlib.model.simulator import check_actions, initial_carry
@@ -228,7 +219,7 @@ SMALL = {"num_users": 10, "num_bs": 3, "frame_slots": 20, "frames": 5, "migratio
 )
 def test_fewest_failures_then_the_least_level(monkeypatch, failed, chosen):
     monkeypatch.setattr(
-        "dtlib.baselines.rules.measure",
+        "dtlib.baselines.tuning.measure",
         lambda level, world: Result(level, level, torch.zeros(1), failed[level], 0.0),
     )
     assert tune_failures(lambda level: level, None, range(4)).policy == chosen
@@ -244,18 +235,12 @@ def test_tuned_to_fail_least(network):
         return Reference(env, DemandInversion(level, env.max_power_w), shares="demand")
 
     best = tune_failures(family, world, readings.POWER_LEVELS)
-    found = sweep(map(family, readings.POWER_LEVELS), world)
+    found = [measure(family(level), world) for level in readings.POWER_LEVELS]
     least = min(run.failed_requests for run in found)
     good = [run for run in found if run.failed_requests <= least + 0.002]
     assert best.failed_requests <= least + 0.002 and len(good) < len(found)
     assert best.energy_j == min(rule.energy_j for rule in good)
     assert measure(best.policy, world).energy_j == best.energy_j
-
-
-def test_needed_sinr_by_hand():
-    env = EnvConfig(bandwidth_hz=10e6)
-    bits, left = torch.tensor([2e4, 2e4, 2e4, 2e4]), torch.tensor([0.002, 0.001, 0.0, -1.0])
-    assert needed_sinr(bits, left, env).tolist() == pytest.approx([1.0, 3.0, math.inf, math.inf])
 
 
 NETWORKS = {

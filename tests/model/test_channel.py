@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import power_gain
 
-from dtlib.model.channel import own_gain, rate, rician_gain, sinr
+from dtlib.model.channel import needed_sinr, own_gain, rate, rician_gain, sinr
 
 
 @given(
@@ -114,3 +114,16 @@ def test_rate_is_shannon(ratio):
     assert got == pytest.approx(10e6 * math.log2(1 + ratio), rel=1e-12, abs=1e-7)
     tiny = rate(torch.tensor(ratio * 1e-20, dtype=torch.float64), 1.0).item()
     assert tiny == pytest.approx(ratio * 1e-20 / math.log(2), rel=1e-12)
+
+
+@given(st.floats(1e3, 1e6), st.floats(1e-4, 1e-1))
+def test_needed_sinr_is_just_in_time(bits, seconds):
+    tensors = (torch.tensor(value, dtype=torch.float64) for value in (bits, seconds))
+    needed = needed_sinr(*tensors, 10e6)
+    assert float(rate(needed, 10e6)) * seconds == pytest.approx(bits, rel=1e-9)
+
+
+def test_needed_sinr_by_hand():
+    bits, seconds = torch.tensor([2e4, 2e4, 2e4, 2e4, 0.0]), torch.tensor([2e-3, 1e-3, 0, -1, 1])
+    expected = [1.0, 3.0, math.inf, math.inf, 0.0]
+    assert needed_sinr(bits, seconds, 10e6).tolist() == pytest.approx(expected)

@@ -1,0 +1,131 @@
+"""The genie's shares: descent to those of least energy, and to some that fit at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dtlib.baselines.slot_problem import Point, Slots, evaluate, fits
+
+GAP = 1e-10
+"""Shares are final once what is still to be gained is below this part of the slot's energy."""
+DESCENT_ROUNDS = 100
+CENTRES = 60
+"""Most steps of a descent, and of the method of centres."""
+
+
+def optimal_shares(slots: Slots) -> tuple[Tensor, ...]:
+    """Return shares of least energy, [S, K] each; where none fit, some that almost do."""
+    shares = descend(slots, slots.even())
+    hard = ~fits(slots, shares)
+    if not hard.any():
+        return shares
+    subset = slots.pick(hard)
+    found = least_stretch(subset)[0]
+    for decade in range(7):
+        found = descend(subset, found, barrier=10.0**-decade)
+    return _put(shares, hard, found)
+
+
+def descend(
+    slots: Slots,
+    shares: tuple[Tensor, ...],
+    barrier: float = 0.0,
+    stretch: Tensor | None = None,
+    rounds: int = DESCENT_ROUNDS,
+) -> tuple[Tensor, ...]:
+    """Improve shares until nothing is to be gained; those that do not fit stay as they are.
+
+    Args:
+        slots: S of them.
+        shares: of each resource, [S, K], to start from.
+        barrier: see :func:`dtlib.baselines.slot_problem.evaluate`.
+        stretch: [S, 1], factor on all deadlines; 1 if absent.
+        rounds: most steps.
+    """
+    stretch = torch.ones_like(slots.deadline_s[:, :1]) if stretch is None else stretch
+    point, size = evaluate(slots, shares, barrier, stretch), torch.ones_like(stretch)
+    for done in range(rounds):
+        more = (point.gap(slots) > GAP * point.cost_j) & point.cost_j.isfinite()
+        if not more.any():
+            break
+        if 2 * more.sum() < len(more):  # the rest alone, which is faster
+            start = tuple(share[more] for share in point.shares)
+            rest = descend(slots.pick(more), start, barrier, stretch[more], rounds - done)
+            return _put(point.shares, more, rest)
+        trial = evaluate(slots, _step(slots, point, size), barrier, stretch)
+        better = (trial.cost_j < point.cost_j)[:, None]
+        size = torch.where(better, (2 * size).clamp_max(1), size / 2)
+        point = _choose(better, trial, point)
+    return point.shares
+
+
+def least_stretch(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Return shares for which deadlines must be stretched little, and that stretch [S, 1].
+
+    The method of centres (Huard 1967): shares that keep all users away from their limits at one
+    stretch s allow a smaller one. It ends at 1, or where 1 is proved impossible: shares that do at
+    stretch 1 need at most power P_max/s at s, hence cost at most P_max Σ τ s/(s − 1).
+    """
+    shares = slots.even()
+    longest = torch.full_like(slots.deadline_s[:, :1], 20)
+    log = torch.where(fits(slots, shares)[:, None], 0.0, longest)
+    cut = torch.full_like(log, 0.1)
+    index = (log > 0)[:, 0].nonzero()[:, 0]
+    for _ in range(CENTRES):
+        if not len(index):
+            break
+        subset, now = slots.pick(index), log[index]
+        start = tuple(share[index] for share in shares)
+        found = descend(subset, start, barrier=1.0, stretch=2**now, rounds=4)
+        shares = _put(shares, index, found)
+        point = evaluate(subset, found, barrier=1.0, stretch=2**now)
+        time_s = (subset.deadline_s * subset.served).sum(-1)
+        most = slots.env.max_power_w * time_s / (1 - 2 ** -now[:, 0])
+        lower = now * cut[index]
+        fit = fits(subset, found, 2**lower)[:, None]
+        done = fits(subset, found)[:, None]
+        log[index] = torch.where(done, 0, torch.where(fit, lower, now))
+        cut[index] = torch.where(fit, cut[index], cut[index].sqrt())
+        hopeless = point.cost_j - point.gap(subset) > most
+        index = index[(log[index, 0] > 0) & ~hopeless]
+    return shares, 2**log
+
+
+def _step(slots: Slots, point: Point, size: Tensor) -> tuple[Tensor, ...]:
+    """Move shares towards rents, [S, K] each: for small steps always downhill.
+
+    A user's step is that of Newton's method if only its own delay counted; no delay grows by more
+    than a third of the time for the uplink at once.
+    """
+    slope = 2 + (2 + slots.efficiency(point.uplink_s)) * sum(point.delays) / point.uplink_s
+    moved = []
+    for resource, rent, share, delay in zip(
+        slots.resources, point.rents(slots), point.shares, point.delays, strict=True
+    ):
+        used = delay > 0
+        factor = (rent / torch.where(used, share, 1)) ** (size / slope)
+        least = 1 / (1 + point.uplink_s / torch.where(used, 3 * delay, 1))
+        moved.append(resource.divide(share * torch.maximum(factor, least)))
+    return tuple(moved)
+
+
+def _choose(mask: Tensor, new: Point, old: Point) -> Point:
+    """Slots of the new point where the mask [S, 1] is set, of the old one elsewhere."""
+
+    def pick(a: Any, b: Any) -> Any:
+        if isinstance(a, tuple):
+            return tuple(map(pick, a, b))
+        return torch.where(mask if a.dim() == 2 else mask[:, 0], a, b)
+
+    return Point(**{name: pick(value, vars(old)[name]) for name, value in vars(new).items()})
+
+
+def _put(
+    shares: tuple[Tensor, ...], index: Tensor, found: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """Replace the shares of some slots, by their numbers or by a mask [S]."""
+    pairs = zip(shares, found, strict=True)
+    return tuple(share.index_put((index,), new) for share, new in pairs)

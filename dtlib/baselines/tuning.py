@@ -1,0 +1,183 @@
+"""How reference policies are tuned: the least energy for which (14b) holds, or other aims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from dtlib.baselines.rules import Reference
+from dtlib.model.simulator import simulate
+from dtlib.model.world import World
+
+LEVELS: tuple[float, ...] = tuple(10 ** (db / 10) for db in range(-50, 31, 2))
+"""Where :func:`tune` looks first: −50 to 30 dB, linear."""
+TOLERANCE = 1.01
+"""Ratio within which tuned parameters are found: 1 %, or 0.04 dB."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a reference policy achieves over all slots of all given worlds."""
+
+    policy: Reference
+    energy_j: float
+    """Mean energy per user and slot, J."""
+    failure_ratio: Tensor
+    """[K], each user's failures per slot, as (14b) counts them."""
+    failed_requests: float
+    """Failures per request of all users."""
+    reward: float
+    """Mean r_g, minus the objective (19)."""
+
+    @property
+    def worst_user(self) -> float:
+        """Largest failure ratio of a user."""
+        return self.failure_ratio.max().item()
+
+    @property
+    def holds(self) -> bool:
+        """Whether (14b) holds for every user."""
+        return self.worst_user <= self.policy.env.failure_threshold
+
+
+def measure(policy: Reference, world: World) -> Result:
+    """Return a policy's energy and failures; each replica is a whole episode, played by itself."""
+    energy, asked, reward = 0.0, 0.0, 0.0
+    failed = world.request.new_zeros(world.request.shape[-1], dtype=torch.int64)
+    for replica in range(world.replicas):
+        episode = world.replica(replica)  # its arrays stay in the cache: faster than all at once
+        outcome = simulate(episode, policy.act(episode), policy.env)
+        energy += outcome.energy_per_slot_j.mean().item() / world.replicas
+        reward += outcome.reward_global.mean().item() / world.replicas
+        failed += outcome.failure.sum((0, 1))
+        asked += outcome.request.sum().item()
+    ratio = failed.double() / (world.replicas * world.slots)
+    return Result(
+        policy=policy,
+        energy_j=energy,
+        failure_ratio=ratio,
+        failed_requests=failed.sum().item() / max(asked, 1),
+        reward=reward,
+    )
+
+
+def tune(
+    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
+) -> Result:
+    """Return the policy of least energy for which (14b) holds, by its level of power.
+
+    Where failed transmissions cost energy too, more power for all costs every user more: the least
+    level that holds is the best. Failures need not fall with the level for ever (users at P_max
+    drown in the others' interference), so the least one is searched upwards, then bisected.
+
+    Args:
+        family: gives a policy for a level, as ``lambda level: Reference(env, Inversion(level))``.
+        world: worlds to tune on, never those that results are reported of.
+        levels: where to look first, ascending.
+
+    Returns:
+        The result on these worlds. Where no level holds, that of the least worst user.
+    """
+    return _least_level(lambda level: measure(family(level), world), levels)[1]
+
+
+def tune_reward(
+    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
+) -> Result:
+    """Return the policy of the largest mean r_g (28), by its level of power.
+
+    Args:
+        family: see :func:`tune`.
+        world: worlds to tune on.
+        levels: where to look first, ascending; between the best one's neighbours, the best of
+            eight steps is taken.
+    """
+
+    def at(level: float) -> Result:
+        return measure(family(level), world)
+
+    coarse = [at(level) for level in levels]
+    place = max(range(len(levels)), key=lambda number: coarse[number].reward)
+    low, high = levels[max(place - 1, 0)], levels[min(place + 1, len(levels) - 1)]
+    fine = [at(low * (high / low) ** (step / 8)) for step in range(1, 8)]
+    return max([coarse[place], *fine], key=lambda result: result.reward)
+
+
+def tune_failures(
+    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
+) -> Result:
+    """Return the policy under which fewest requests fail, by its level of power.
+
+    Of levels that are within a fifth of a point of the best, the least is taken.
+
+    Args:
+        family: see :func:`tune`.
+        world: worlds to tune on.
+        levels: ascending.
+    """
+    found = [measure(family(level), world) for level in levels]
+    best = min(result.failed_requests for result in found)
+    return next(result for result in found if result.failed_requests <= best + 0.002)
+
+
+def tune_truncated(
+    family: Callable[[float, float], Reference],
+    world: World,
+    cutoffs: tuple[float, float],
+    levels: Sequence[float] = LEVELS,
+) -> Result:
+    """Return the policy of least energy for which (14b) holds, by level and cut-off.
+
+    Silence saves energy and interference, and (14b) permits some. For each level, from the one that
+    holds without silence in steps of 0.5 dB, the least cut-off that holds is bisected, until energy
+    is a tenth above its minimum.
+
+    Args:
+        family: gives a policy for a level and a cut-off; nobody is silent where that is infinite.
+        world: worlds to tune on, never those that results are reported of.
+        cutoffs: the least and the largest cut-off to consider.
+        levels: see :func:`tune`; none above the last is tried.
+
+    Returns:
+        The result on these worlds, no dearer than that of :func:`tune`.
+    """
+
+    def at(level: float, cutoff: float = math.inf) -> Result:
+        return measure(family(level, cutoff), world)
+
+    level, best = _least_level(at, levels)
+    result = best
+    while result.holds and 0 < result.energy_j <= 1.1 * best.energy_j and level <= levels[-1]:
+        result = _bisect(partial(at, level), *cutoffs)[1]
+        best = result if result.holds and result.energy_j < best.energy_j else best
+        level *= 10**0.05
+    return best
+
+
+def _least_level(at: Callable[[float], Result], levels: Sequence[float]) -> tuple[float, Result]:
+    tried = []
+    for number, level in enumerate(levels):
+        tried.append(at(level))
+        if tried[-1].holds:
+            return _bisect(at, levels[number - 1], level) if number else (level, tried[0])
+    worst = [result.worst_user for result in tried]
+    least = worst.index(min(worst))
+    return levels[least], tried[least]
+
+
+def _bisect(at: Callable[[float], Result], low: float, high: float) -> tuple[float, Result]:
+    """Return the least value that holds, at most ``high``, and what is measured there."""
+    best = at(high)
+    while best.holds and high / low > TOLERANCE:
+        middle = (low * high) ** 0.5
+        result = at(middle)
+        if result.holds:
+            high, best = middle, result
+        else:
+            low = middle
+    return high, best
