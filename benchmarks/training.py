@@ -204,7 +204,7 @@ def _count(trainer: Trainer) -> dict[str, float]:
     config, learner = trainer.configs[0], trainer.learner
     played = _play(trainer)
     experience = Experience(config, learner.critic_of, [played] * len(trainer.configs))
-    layout = experience.batches(torch.zeros_like(experience.rewards), learner.actors)
+    layout = experience.batches(torch.zeros_like(experience.rewards))
     rows = [one.rows.shape[1] for one in layout]
     learner.config = config.replace(epochs=1)
     state = {name: array.clone() for name, array in learner.state().items()}

@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 from dtlib.agents.actions import mean_action, power_watts
 from dtlib.agents.policies import WINDOW, Policies
-from dtlib.kernels.networks import MLPStack
 from dtlib.model.observations import observe_stations, observe_users
 from dtlib.model.simulator import Actions, Carry, deploy, initial_carry, respond
 from dtlib.model.world import World, sample_world
@@ -108,23 +107,6 @@ def soft_failures(
     return torch.where(served, sigmoid(late / temperature), request.to(late.dtype))
 
 
-def forward(stack: MLPStack, flat: Tensor, inputs: Tensor) -> Tensor:
-    """Run every network of a stack with other parameters, on the tape.
-
-    Args:
-        stack: gives the shapes.
-        flat: [A, P].
-        inputs: [A, n, in].
-
-    Returns:
-        [A, n, out].
-    """
-    activate = {"relu": torch.relu, "tanh": torch.tanh}[stack.activation]
-    for layer, (weight, bias) in enumerate(zip(*stack.split(flat), strict=True)):
-        inputs = torch.baddbmm(bias, inputs if layer == 0 else activate(inputs), weight)
-    return inputs
-
-
 def decide(
     policies: Policies, flats: Sequence[Tensor], world: World, deployment: Tensor, env: EnvConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,7 +131,7 @@ def decide(
     units = []
     for stack, flat, obs in zip((policies.users, policies.stations), flats, seen, strict=True):
         rows = obs.permute(2, 0, 1, 3).reshape(stack.count, -1, obs.shape[-1])
-        unit = mean_action(config.head, [forward(stack, flat, rows)]).clamp_min(LEAST_UNIT)
+        unit = mean_action(config.head, [stack(rows, flat)]).clamp_min(LEAST_UNIT)
         units.append(unit.view(obs.shape[2], *obs.shape[:2], -1).permute(1, 2, 0, 3))
     power = power_watts(units[0].squeeze(-1), world.distance.amin(-1), env, config)
     cpu, wired = units[1].chunk(2, dim=-1)

@@ -255,21 +255,25 @@ class MLPStack:
         """Move the storage."""
         self._bind(self.flat.to(device))
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Run every network on its own rows: [A, n, in] → [A, n, out]."""
-        return self._run(slice(None), inputs)
+    def __call__(self, inputs: Tensor, flat: Tensor | None = None) -> Tensor:
+        """Run every network on its own rows: [A, n, in] → [A, n, out].
+
+        With other parameters than the stack's if ``flat`` [A, parameters] is given; a tape sees it.
+        """
+        weights, biases = (self.weights, self.biases) if flat is None else self.split(flat)
+        return self._run(weights, biases, inputs)
 
     def single(self, index: int, inputs: Tensor) -> Tensor:
         """Run one network: [n, in] → [n, out]."""
-        return self._run(slice(index, index + 1), inputs.unsqueeze(0))[0]
+        weights, biases = (
+            [array[index : index + 1] for array in arrays] for arrays in (self.weights, self.biases)
+        )
+        return self._run(weights, biases, inputs.unsqueeze(0))[0]
 
-    def _run(self, which: slice, inputs: Tensor) -> Tensor:
-        hidden = inputs
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            hidden = torch.baddbmm(bias[which], hidden, weight[which])
-            if layer < len(self.weights) - 1:
-                hidden = self._activate(hidden)
-        return hidden
+    def _run(self, weights: list[Tensor], biases: list[Tensor], inputs: Tensor) -> Tensor:
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            inputs = self._activate(torch.baddbmm(bias, inputs, weight))
+        return torch.baddbmm(biases[-1], inputs, weights[-1])
 
     def trace(self, rows: Rows) -> Trace:
         """Return an unwritten trace for ``rows``."""
