@@ -31,10 +31,17 @@ def gap(other: pd.Series, own: pd.Series) -> pd.Series:
 
 
 def tenths(data: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the means of the first and the last tenth of each run, by algorithm and seed."""
-    count = max(1, data["x"].nunique() // 10)
+    """Return the means of the first and the last tenth of each run, by algorithm and seed.
+
+    Runs may be of different lengths: MADDPG's are shorter.
+    """
+
+    def tenth(run: pd.Series) -> int:
+        return max(1, len(run) // 10)
+
     return curves(data, metric).agg(
-        first=lambda run: run.iloc[:count].mean(), last=lambda run: run.iloc[-count:].mean()
+        first=lambda run: run.iloc[: tenth(run)].mean(),
+        last=lambda run: run.iloc[-tenth(run) :].mean(),
     )
 
 

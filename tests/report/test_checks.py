@@ -63,6 +63,17 @@ def test_learning_is_seen_in_tenths():
     assert checks.ends_above("maddpg")(found).measured.startswith("lead over maddpg, r_g: 55.5")
 
 
+def test_a_tenth_is_one_of_the_runs_own():
+    """Shorter runs beside longer ones: 20 and 100 episodes, their ends are 2 and 10 of them."""
+    runs = [
+        pd.DataFrame({"algorithm": name, "seed": 0, "x": np.arange(n), "reward_global": np.arange(n)})
+        for name, n in (("maddpg", 20), ("beta-happo", 100))
+    ]
+    ends = tenths(pd.concat(runs), "reward_global")
+    assert ends.loc[("maddpg", 0)].tolist() == [0.5, 18.5]
+    assert ends.loc[("beta-happo", 0)].tolist() == [4.5, 94.5]
+
+
 def curves(by_algorithm):
     """Both rewards of three seeds, which differ by a constant; rows in disorder."""
     runs = [
