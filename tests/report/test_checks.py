@@ -66,8 +66,8 @@ def test_learning_is_seen_in_tenths():
 def test_a_tenth_is_one_of_the_runs_own():
     """Shorter runs beside longer ones: 20 and 100 episodes, their ends are 2 and 10 of them."""
     runs = [
-        pd.DataFrame({"algorithm": name, "seed": 0, "x": np.arange(n), "reward_global": np.arange(n)})
-        for name, n in (("maddpg", 20), ("beta-happo", 100))
+        pd.DataFrame({"algorithm": name, "seed": 0, "x": slots, "reward_global": slots})
+        for name, slots in (("maddpg", np.arange(20)), ("beta-happo", np.arange(100)))
     ]
     ends = tenths(pd.concat(runs), "reward_global")
     assert ends.loc[("maddpg", 0)].tolist() == [0.5, 18.5]
