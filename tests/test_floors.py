@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 from pathlib import Path
 from xml.etree import ElementTree
@@ -38,6 +39,21 @@ def test_imports_lead_down(floors):
 def test_the_front_leads_nowhere_else(floors):
     for name in floors.FRONT:
         assert floors.imports(name) <= {*floors.FRONT, "kernels", "runtime"}, name
+
+
+def test_the_front_is_thin():
+    """Settings, model and HAPPO are an evening's reading; examples in docstrings come on top."""
+    lines, examples = 0, 0
+    for name in ("settings", "model", "happo"):
+        for path in (ROOT / "dtlib" / name).glob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            lines += text.count("\n")
+            found = doctest.DocTestParser().get_examples(text)
+            examples += sum((part.source + part.want).count("\n") for part in found)
+    assert lines - examples <= 2500
+    page = (ROOT / "dtlib" / "happo" / "algorithm.py").read_text(encoding="utf-8")
+    plain = (ROOT / "dtlib" / "happo" / "plain.py").read_text(encoding="utf-8")
+    assert page.count("\n") <= 150 and plain.count("\n") <= 150
 
 
 def test_the_picture_shows_every_import(floors):

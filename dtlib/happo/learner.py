@@ -15,7 +15,7 @@ from dtlib.happo.experience import Experience, columns
 from dtlib.kernels.networks import MLPStack
 from dtlib.kernels.train_state import TrainState
 from dtlib.model.layouts import state_layout
-from dtlib.runtime.checkpoint import check_arrays
+from dtlib.runtime.checkpoint import overwrite
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
@@ -117,7 +117,4 @@ class Learner:
         Raises:
             ValueError: names, shapes or types differ; nothing is changed then.
         """
-        own = self.state(run)
-        check_arrays(own, state)
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
+        overwrite(self.state(run), state)

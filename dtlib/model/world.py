@@ -65,13 +65,6 @@ class World:
         """Return every ``stride``-th slot: a sample of slots, not an episode."""
         return self._map(lambda array: array[:, ::stride])
 
-    @staticmethod
-    def join(worlds: Sequence[World]) -> World:
-        """Return worlds of one network as replicas."""
-        names = [field.name for field in fields(World)[:-1]]
-        arrays = {name: torch.cat([getattr(world, name) for world in worlds]) for name in names}
-        return World(**arrays, bs_position=worlds[0].bs_position)
-
     def replica(self, index: int) -> World:
         """Return one replica, with R = 1, as views."""
         return self._map(lambda array: array[index : index + 1])

@@ -68,3 +68,10 @@ def check_arrays(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None
                 f"array {name!r} is {given[name].dtype} {tuple(given[name].shape)}: "
                 f"must be {tensor.dtype} {tuple(tensor.shape)}"
             )
+
+
+def overwrite(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """Copy arrays into place, all or, where :func:`check_arrays` raises, none."""
+    check_arrays(own, given)
+    for name, tensor in own.items():
+        tensor.copy_(given[name])

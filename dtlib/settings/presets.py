@@ -12,6 +12,14 @@ from typing import Any
 
 NETWORKS = ("section-v", "work-conserving")
 
+
+def merge(*parts: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of all parts, those of the network as well; the last ones win."""
+    env = {name: value for part in parts for name, value in part.get("env", {}).items()}
+    whole = {name: value for part in parts for name, value in part.items()}
+    return whole | ({"env": env} if env else {})
+
+
 COMPANION: dict[str, Any] = {
     "env": {"frames": 10},
     "critic": "shared",
@@ -44,34 +52,23 @@ WORK_CONSERVING: dict[str, Any] = {
 }
 """The network in which a server's CPU serves whoever it serves; all presets have it there."""
 
-LEARNT_THERE: dict[str, Any] = {
-    "env": {"queue_reset": False, "frames": 2},
-    "critic": "shared",
-    "credit": "difference",
-    "actors": "shared",
-    "observation": "derived",
-    "power_action": "path-loss",
-    "power_range_db": 20.0,
-    "power_top_db": 5.0,
-    "silent_below": 0.3,
-    "silence": "choice",
-    "factor": "by-reward",
-    "max_log_factor": 1.0,
-    "gae_lambda": 0.0,
-    "critic_target": "gae",
-    "learning_rate": 3e-3,
-    "epochs": 10,
-    "episodes": 150,
-    "worlds": 5,
-}
+LEARNT_THERE = merge(
+    COMPANION,
+    {
+        "env": {"queue_reset": False, "frames": 2},
+        "power_action": "path-loss",
+        "power_range_db": 20.0,
+        "power_top_db": 5.0,
+        "silent_below": 0.3,
+        "silence": "choice",
+        "factor": "by-reward",
+        "max_log_factor": 1.0,
+        "critic_target": "gae",
+        "episodes": 150,
+        "worlds": 5,
+    },
+)
 """What learners have in the work-conserving network, but for the preset ``paper``."""
-
-
-def merge(*parts: dict[str, Any]) -> dict[str, Any]:
-    """Return all settings of all parts, those of the network as well; the last ones win."""
-    env = {name: value for part in parts for name, value in part.get("env", {}).items()}
-    whole = {name: value for part in parts for name, value in part.items()}
-    return whole | ({"env": env} if env else {})
 
 
 PRESETS: dict[str, dict[str, Any]] = {
