@@ -181,6 +181,39 @@ def figure(
 
 
 @main.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@_preset
+@click.option(
+    "--runs", default=1, show_default=True, type=click.IntRange(min=0),
+    help="Runs of each figure that are made again, the cheapest of each algorithm; 0 for all.",
+)  # fmt: skip
+@_jobs
+@_quiet
+def verify(names: tuple[str, ...], preset: str, runs: int, jobs: int, quiet: bool) -> None:
+    """Make committed runs of figures NAME again, from nothing, and compare every byte.
+
+    All of the paper's figures are verified if none is named. Exit code 1 if any byte differs.
+    """
+    import pandas as pd
+
+    from dtlib.experiments import grids
+    from dtlib.experiments.runner import Effort
+    from dtlib.experiments.verify import verify as run_verification
+
+    wanted = [grids.find(name) for name in names] or [
+        experiment
+        for experiment in grids.EXPERIMENTS.values()
+        if experiment.of_the_paper and preset in experiment.seeds
+    ]
+    effort = Effort(jobs=jobs, device="cpu", progress=not quiet)
+    found = pd.concat([run_verification(experiment, preset, runs, effort) for experiment in wanted])
+    differ = int((found["differs"] != "").sum())
+    click.echo(found.replace({"differs": {"": "-"}}).to_string(index=False))
+    click.echo(f"{len(found) - differ} of {len(found)} runs are the same in every byte")
+    sys.exit(1 if differ else 0)
+
+
+@main.command()
 @_preset
 @_seeds
 def status(preset: str, seeds: int | None) -> None:

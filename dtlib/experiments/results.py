@@ -41,10 +41,7 @@ def write(
         tables: by file name.
         facts: for the manifest, beside provenance and checksums.
     """
-    texts = {
-        name: table.to_csv(index=False, lineterminator="\n", float_format=DIGITS)
-        for name, table in tables.items()
-    }
+    texts = {name: _csv(table) for name, table in tables.items()}
     same = all(_text(folder / name) == text for name, text in texts.items())
     if same and manifest(folder).get("key") == key:
         return
@@ -97,6 +94,15 @@ def manifest(folder: Path) -> dict[str, Any]:
         return json.loads(_text(folder / MANIFEST) or "{}")
     except json.JSONDecodeError:
         return {}
+
+
+def as_committed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as it reads once it has been written."""
+    return pd.read_csv(io.StringIO(_csv(table)))
+
+
+def _csv(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n", float_format=DIGITS)
 
 
 def _text(path: Path) -> str | None:

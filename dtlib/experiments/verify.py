@@ -1,0 +1,106 @@
+"""Committed rows made again: the same runs, from nothing, compared byte for byte."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pandas as pd
+
+from dtlib.experiments import committed, datasets, results
+from dtlib.experiments.experiment import Experiment, PlannedRun
+from dtlib.experiments.progress import cost
+from dtlib.experiments.runner import LOCALLY, Effort
+from dtlib.runtime.errors import ConfigError
+
+
+def verify(
+    experiment: Experiment, preset: str, count: int = 1, effort: Effort = LOCALLY
+) -> pd.DataFrame:
+    """Make some of an experiment's committed runs again and compare their rows.
+
+    Args:
+        experiment: which.
+        preset: budget and size.
+        count: how many runs: the cheapest of each algorithm first; all if 0.
+        effort: where and how.
+
+    Returns:
+        A row per run: ``figure``, ``variant``, ``seed``, ``rows`` compared, and ``differs``: the
+        first table and column with another text, empty if every byte is the same.
+
+    Raises:
+        ConfigError: no run of the preset is committed.
+        FileError: a table does not have the checksum that its manifest states.
+    """
+    runs = chosen(committed.runs_of(experiment, preset), count)
+    if not runs:
+        raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is committed")
+    names = committed.tables_of(experiment)
+    known = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
+    with _empty_store():
+        made = datasets.collect(experiment, runs, effort, names)
+    rows = []
+    for planned in runs:
+        parts = {
+            name: (_of(known[name], planned), _of(made[name], planned, rounded=True))
+            for name in names
+        }
+        differs = (f"{name}: {found}" for name, pair in parts.items() if (found := _differs(*pair)))
+        rows.append(
+            {
+                "figure": experiment.name,
+                "variant": planned.variant,
+                "seed": planned.config.seed,
+                "rows": sum(len(kept) for kept, _ in parts.values()),
+                "differs": next(differs, ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def chosen(runs: Sequence[PlannedRun], count: int) -> list[PlannedRun]:
+    """Return so many runs, the cheapest of each algorithm, then the second of each, and so on."""
+    before: dict[str, int] = {}
+    ranked = []
+    for planned in sorted(runs, key=cost):
+        rank = before[planned.algorithm] = before.get(planned.algorithm, -1) + 1
+        ranked.append((rank, cost(planned), planned))
+    ranked.sort(key=lambda entry: entry[:2])
+    return [planned for *_, planned in ranked[: count or None]]
+
+
+def _of(table: pd.DataFrame | None, planned: PlannedRun, rounded: bool = False) -> pd.DataFrame:
+    """Return one run's rows as text, as they are committed."""
+    assert table is not None
+    own = table[table["run"] == planned.key].reset_index(drop=True)
+    return results.as_committed(own) if rounded else own
+
+
+def _differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
+    """Return the first column in which two tables differ, and where; empty if in none."""
+    if list(kept.columns) != list(made.columns):
+        return "other columns"
+    if len(kept) != len(made):
+        return f"{len(made)} rows, not {len(kept)}"
+    same = (kept == made) | (kept.isna() & made.isna())
+    for column in kept.columns[~same.all()]:
+        row = int((~same[column]).to_numpy().argmax())
+        return f"{column} is {made[column][row]}, not {kept[column][row]} (row {row})"
+    return ""
+
+
+@contextmanager
+def _empty_store() -> Iterator[None]:
+    """Keep single runs in a folder of their own while inside; it is gone afterwards."""
+    before = os.environ.get("DTLIB_STORE")
+    with tempfile.TemporaryDirectory(prefix="dtlib-verify-") as folder:
+        os.environ["DTLIB_STORE"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("DTLIB_STORE")
+            if before is not None:
+                os.environ["DTLIB_STORE"] = before

@@ -1,0 +1,63 @@
+"""Committed rows made again: what is the same is said to be, what is not is named."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tiny import ONE, own_folders  # noqa: F401
+
+from dtlib import ConfigError
+from dtlib.cli import main
+from dtlib.experiments import datasets, results
+from dtlib.experiments.keys import sha256
+from dtlib.experiments.runner import Effort
+from dtlib.experiments.verify import chosen, verify
+from dtlib.runtime import paths
+
+ALONE = Effort(jobs=1)
+
+
+def forge(folder: Path, name: str, old: str, new: str) -> None:
+    """Change a committed table, and its checksum with it."""
+    text = (folder / name).read_text()
+    assert old in text
+    text = text.replace(old, new, 1)
+    (folder / name).write_text(text)
+    manifest = json.loads((folder / results.MANIFEST).read_text())
+    manifest["files_sha256"][name] = sha256(text)
+    (folder / results.MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_the_same_bytes_and_another_digit(monkeypatch):
+    folder = datasets.write_experiment(ONE, "smoke", effort=ALONE)
+    store = list(paths.store().rglob("*.csv"))
+    found = verify(ONE, "smoke", count=0, effort=ALONE)
+    assert len(found) == len(ONE.runs("smoke")) and set(found["differs"]) == {""}
+    assert list(paths.store().rglob("*.csv")) == store, "it has a store of its own"
+
+    energy = results.read(folder, "data.csv")[results.ENERGY][0]
+    forge(folder, "data.csv", f"{energy:.7g}", f"{energy * 1.00001:.7g}")
+    found = verify(ONE, "smoke", count=1, effort=ALONE)
+    assert found["differs"][0].startswith(f"data.csv: {results.ENERGY} is ")
+
+    command = ["verify", "one", "--preset", "smoke", "--jobs", "1", "--quiet"]
+    answer = CliRunner().invoke(main, command)
+    assert answer.exit_code == 1 and "0 of 1 runs are the same in every byte" in answer.output
+    forge(folder, "data.csv", f"{energy * 1.00001:.7g}", f"{energy:.7g}")
+    answer = CliRunner().invoke(main, command)
+    assert answer.exit_code == 0 and "1 of 1 runs are the same in every byte" in answer.output
+
+
+def test_nothing_committed_is_said():
+    with pytest.raises(ConfigError, match="one: no run of preset 'smoke' is committed"):
+        verify(ONE, "smoke", effort=ALONE)
+
+
+def test_each_algorithm_comes_before_any_comes_twice():
+    runs = ONE.runs("smoke", 3)
+    others = [replace(run, baseline="genie", episodes=0) for run in runs[:2]]
+    first = chosen([*runs, *others], 2)
+    assert {run.algorithm for run in first} == {"beta-happo", "genie"}
+    assert len(chosen([*runs, *others], 0)) == len(runs) + 2
