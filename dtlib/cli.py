@@ -185,7 +185,7 @@ def figure(
 @_preset
 @click.option(
     "--runs", default=1, show_default=True, type=click.IntRange(min=0),
-    help="Runs of each figure that are made again, the cheapest of each algorithm; 0 for all.",
+    help="Runs of each figure that are made again, the cheapest of each learner first; 0 for all.",
 )  # fmt: skip
 @_jobs
 @_quiet

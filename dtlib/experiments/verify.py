@@ -24,7 +24,7 @@ def verify(
     Args:
         experiment: which.
         preset: budget and size.
-        count: how many runs: the cheapest of each algorithm first; all if 0.
+        count: how many runs, see :func:`chosen`; all if 0.
         effort: where and how.
 
     Returns:
@@ -62,13 +62,13 @@ def verify(
 
 
 def chosen(runs: Sequence[PlannedRun], count: int) -> list[PlannedRun]:
-    """Return so many runs, the cheapest of each algorithm, then the second of each, and so on."""
+    """Return so many runs: each algorithm's cheapest, learners first, then each one's second."""
     before: dict[str, int] = {}
     ranked = []
     for planned in sorted(runs, key=cost):
         rank = before[planned.algorithm] = before.get(planned.algorithm, -1) + 1
-        ranked.append((rank, cost(planned), planned))
-    ranked.sort(key=lambda entry: entry[:2])
+        ranked.append((rank, bool(planned.baseline), cost(planned), planned))
+    ranked.sort(key=lambda entry: entry[:3])
     return [planned for *_, planned in ranked[: count or None]]
 
 
