@@ -15,6 +15,7 @@ from dtlib.runtime.errors import ConfigError
 
 LOOK_S = 0.5
 """How often a worker looks whether its parent is still there."""
+HUSHED = "ignore:resource_tracker"
 
 
 def in_parallel(
@@ -31,6 +32,7 @@ def in_parallel(
     Raises:
         ConfigError: a process was killed from outside.
     """
+    _hush()
     watched = {"initializer": end_with, "initargs": (os.getpid(),)} if local and jobs > 1 else {}
     work = Parallel(
         n_jobs=jobs, batch_size=1, return_as="generator" if local else "list", **watched
@@ -42,6 +44,13 @@ def in_parallel(
             f"jobs = {jobs}: a process was killed from outside, perhaps for want of memory; "
             "what is finished is kept: run the same command again, or with fewer jobs"
         ) from None
+
+
+def _hush() -> None:
+    """Keep Python's helpers from telling, after a kill, of semaphores that they clean up."""
+    known = os.environ.get("PYTHONWARNINGS", "")
+    if HUSHED not in known:
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (known, HUSHED)))
 
 
 def end_with(parent: int) -> None:
