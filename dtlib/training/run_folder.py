@@ -44,7 +44,7 @@ def claim(folder: Path, config: TrainConfig) -> None:
         found, lost = None, str(error)
     if found is None:
         if lost or _occupied(folder):
-            if _checkpointed(folder) != _values(config):
+            if settings.is_dir() or _checkpointed(folder) != _values(config):
                 raise Damaged(
                     lost or f"{folder}: is not empty and holds no run; choose a new folder"
                 )
