@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
+from dtlib.runtime.reading import sha256
 from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
-
-
-def sha256(text: str) -> str:
-    """Return a text's checksum."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(what: Any) -> str:

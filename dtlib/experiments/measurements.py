@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd
 
 from dtlib.experiments import store
@@ -15,7 +17,7 @@ from dtlib.training.loop import Run
 def done(planned: PlannedRun) -> bool:
     """Return whether the store has a run and its measurements."""
     if planned.baseline:
-        return store.table_file("baselines", planned.digest).is_file()
+        return os.path.isfile(store.table_file("baselines", planned.digest))
     trained = store.episodes_done(planned.config) >= planned.episodes
     return trained and all(_has(planned, stream) for stream in planned.streams)
 
@@ -64,7 +66,8 @@ def evaluation(planned: PlannedRun, stream: str) -> Evaluation:
 def _has(planned: PlannedRun, stream: str) -> bool:
     config, episodes = planned.config, planned.episodes
     if planned.target and stream == "calibrated":
-        return store.run_table_file(config, episodes, f"calibrated-{planned.target}").is_file()
+        name = f"calibrated-{planned.target}"
+        return os.path.isfile(store.run_table_file(config, episodes, name))
     return store.evaluated(config, episodes, stream, _worlds(planned, stream))
 
 

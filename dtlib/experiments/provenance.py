@@ -13,17 +13,19 @@ from dtlib.runtime import paths
 from dtlib.settings.base import RESULTS_VERSION
 
 PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
+FACTS = ("commit", "torch", "processor")
+"""What is noted of where a single run was trained."""
 
 
 def origin() -> dict[str, Any]:
     """Return what a single run's entry says of where it was trained."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         text = ""
     found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     processor = found[1] if found else platform.machine()
-    return {"commit": _commit(), "torch": version("torch"), "processor": processor}
+    return dict(zip(FACTS, (_commit(), version("torch"), processor), strict=True))
 
 
 def software() -> dict[str, Any]:

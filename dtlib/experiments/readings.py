@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference
@@ -25,6 +24,7 @@ from dtlib.experiments.keys import digest, env_key
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
 from dtlib.model.simulator import simulate
+from dtlib.runtime.workers import in_parallel
 from dtlib.settings.env import EnvConfig
 from dtlib.training.metrics import outcome_metrics
 
@@ -183,9 +183,7 @@ def measure_readings(preset: str, jobs: int = 2, progress: bool = False) -> pd.D
         for axis, points in POINTS.items()
         for number in range(len(points))
     ]
-    found = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(measure_point)(*task) for task in tasks
-    )
+    found = in_parallel(measure_point, tasks, jobs)
     return pd.DataFrame(tqdm(found, total=len(tasks), disable=not progress, desc="readings"))
 
 

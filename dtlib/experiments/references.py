@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed
 from torch import Tensor
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from dtlib.experiments import results, store
 from dtlib.experiments.families import families, tuned, untuned
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.streams import sample_stream, sample_strided
+from dtlib.runtime.workers import in_parallel
 from dtlib.settings.presets import NETWORKS
 from dtlib.settings.train import TrainConfig
 from dtlib.training.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
@@ -166,8 +166,7 @@ def measure_references(preset: str, jobs: int = 2, progress: bool = False) -> pd
     pieces += [(kind, threshold) for kind in ("simple", "informed") for threshold in thresholds]
     pieces += [("genies", threshold) for threshold in (0.0, *thresholds)]
     pieces += [("priced", PRICED.failures)]
-    tasks = (delayed(_piece)(preset, *piece) for piece in pieces)
-    found = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    found = in_parallel(_piece, ((preset, *piece) for piece in pieces), jobs)
     bar = tqdm(found, total=len(pieces), disable=not progress, desc="references")
     return pd.concat(bar, ignore_index=True)
 

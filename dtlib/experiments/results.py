@@ -5,22 +5,27 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dtlib.experiments import provenance
-from dtlib.experiments.keys import sha256
+from dtlib.experiments.keys import digest
 from dtlib.runtime import paths
-from dtlib.runtime.errors import FileError
 from dtlib.runtime.files import write_text
+from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, sha256
 
 DATA = "data.csv"
 """Learning curves, a row per run and episode; of a sweep, a row per run."""
 ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 """Columns that every such table has."""
 MANIFEST = "manifest.json"
+SEAL = "sha256"
+"""In a manifest: the checksum of all else in it."""
+MOST_SEEDS = 10_000
+"""More are no grid's; a manifest that says so is not believed."""
 DIGITS = "%.7g"
 """Of every number in a table: what float32 knows."""
 
@@ -42,13 +47,14 @@ def write(
         facts: for the manifest, beside provenance and checksums.
     """
     texts = {name: _csv(table) for name, table in tables.items()}
-    same = all(_text(folder / name) == text for name, text in texts.items())
-    if same and manifest(folder).get("key") == key:
+    digests, known = {name: sha256(text) for name, text in texts.items()}, manifest(folder)
+    same = all(_bytes(folder / name) == text.encode() for name, text in texts.items())
+    if same and known.get("key") == key and known["files_sha256"] == digests:
         return
     for name, text in texts.items():
         write_text(folder / name, text)
-    digests = {name: sha256(text) for name, text in texts.items()}
     found = {"key": key, "files_sha256": digests, **provenance.software(), **facts}
+    found |= {SEAL: _seal(found)}
     write_text(folder / MANIFEST, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -56,14 +62,21 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     """Return a committed table, if its manifest has this key where one is given; else None.
 
     Raises:
-        FileError: the table does not have the checksum that its manifest states.
+        Damaged: the table does not have the checksum that its manifest states.
+        FileError: it cannot be read.
     """
     known = manifest(folder)
-    if key not in (None, known.get("key")) or (text := _text(folder / name)) is None:
+    if key not in (None, known.get("key")) or (content := _bytes(folder / name)) is None:
         return None
-    if sha256(text) != known.get("files_sha256", {}).get(name):
-        raise FileError(f"{folder / name}: differs from its manifest; run `dtlib figure` again")
-    return pd.read_csv(io.StringIO(text))
+    try:
+        text = content.decode()
+        if sha256(text) == known.get("files_sha256", {}).get(name):
+            return pd.read_csv(io.StringIO(text))
+    except ValueError:  # not UTF-8, or no table
+        pass
+    command = "references" if folder.name == "references" else f"figure {folder.name}"
+    command = f"dtlib {command} --preset {folder.parent.name}"
+    raise Damaged(f"{folder / name}: differs from its manifest; run `{command}` again")
 
 
 def write_once(
@@ -77,7 +90,10 @@ def write_once(
         measure: makes the table.
         facts: see :func:`write`.
     """
-    if read(folder, DATA, key) is None:
+    known = None
+    with suppress(Damaged):
+        known = read(folder, DATA, key)
+    if known is None:
         write(folder, key, {DATA: measure()}, facts)
     return folder
 
@@ -89,10 +105,16 @@ def read_or_measure(folder: Path, key: str, measure: Callable[[], pd.DataFrame])
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """Return a folder's manifest; empty if there is none."""
+    """Return a folder's manifest; empty if there is none that is sound and of this folder.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    path = folder / MANIFEST
     try:
-        return json.loads(_text(folder / MANIFEST) or "{}")
-    except json.JSONDecodeError:
+        found = parse_json(path, read_text(path) or "{}")
+        return found if _sound(found) and _at_home(found, folder) else {}
+    except (Damaged, RecursionError):
         return {}
 
 
@@ -105,8 +127,37 @@ def _csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, lineterminator="\n", float_format=DIGITS)
 
 
-def _text(path: Path) -> str | None:
+def _sound(found: dict[str, Any]) -> bool:
+    """Return whether a manifest has what every manifest has; earlier ones have no seal."""
+    digests, runs = found.get("files_sha256"), found.get("runs", [])
+    return (
+        isinstance(found.get("key"), str)
+        and isinstance(digests, dict)
+        and isinstance(runs, list)
+        and all(map(_is_run, runs))
+        and found.get(SEAL) in (None, _seal(found))
+    )
+
+
+def _is_run(run: Any) -> bool:
+    """Return whether this can be what a manifest says of a run."""
+    if not isinstance(run, dict) or not isinstance(run.get("run"), str):
+        return False
+    return type(run.get("seed")) is int and 0 <= run["seed"] < MOST_SEEDS
+
+
+def _at_home(found: dict[str, Any], folder: Path) -> bool:
+    """Return whether a manifest is of the experiment and the preset that its folder is of."""
+    of = {"experiment": folder.name, "preset": folder.parent.name}
+    return all(found.get(what, name) == name for what, name in of.items())
+
+
+def _seal(found: Mapping[str, Any]) -> str:
+    return digest({name: value for name, value in found.items() if name != SEAL})
+
+
+def _bytes(path: Path) -> bytes | None:
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return None
+        return read_bytes(path)
+    except Damaged:  # no file at all
+        return b""

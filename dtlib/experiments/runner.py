@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import parallel_config
 
 from dtlib.experiments import store
 from dtlib.experiments.experiment import PlannedRun
@@ -17,8 +17,13 @@ from dtlib.experiments.measurements import done, measure
 from dtlib.experiments.progress import bar, cost
 from dtlib.runtime import paths
 from dtlib.runtime.devices import resolve_device
-from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.errors import ConfigError, FileError
+from dtlib.runtime.files import write_text
+from dtlib.runtime.messages import show
+from dtlib.runtime.reading import Damaged, read_text
+from dtlib.runtime.workers import in_parallel
 from dtlib.settings.train import TrainConfig
+from dtlib.training.run_folder import CONFIG
 from dtlib.training.side_by_side import alike
 
 ERROR = "error.txt"
@@ -68,9 +73,9 @@ def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
     with bar(missing, effort.progress), _backend(effort) as jobs:
         busy, errors = tasks, []
         for wait in (False, True):
-            work = (delayed(_work)(task, effort.device, str(paths.store()), wait) for task in busy)
+            work = ((task, effort.device, str(paths.store()), wait) for task in busy)
             jobs_now = 1 if cuda else max(1, min(jobs, len(busy)))
-            results = list(Parallel(n_jobs=jobs_now, batch_size=1)(work))
+            results = list(in_parallel(_work, work, jobs_now, local=not effort.scheduler))
             errors += [result for result in results if result not in ("", "busy")]
             busy = [task for task, result in zip(busy, results, strict=True) if result == "busy"]
     if errors:
@@ -80,9 +85,10 @@ def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
 def failed(planned: PlannedRun) -> str:
     """Return why a run failed when it was last tried; empty if it did not."""
     try:
-        return (store.folder(planned.config) / ERROR).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+        text = read_text(store.folder(planned.config) / ERROR) or ""
+    except Damaged:
+        return f"{ERROR} cannot be read"
+    return show(text, str, length=500)
 
 
 def _one_by_one(missing: Sequence[PlannedRun]) -> list[Task]:
@@ -124,14 +130,15 @@ def _work(task: Task, device: str, store_folder: str, wait: bool) -> str:
 
 
 def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
-    if batch[0].baseline:
-        measure(batch[0])
-        return ""
     try:
+        if batch[0].baseline:
+            measure(batch[0])
+            return ""
         configs = list(dict.fromkeys(planned.config for planned in batch))
         store.get_together(configs, batch[0].episodes, device, wait)
         for planned in batch:
-            (store.folder(planned.config) / ERROR).unlink(missing_ok=True)
+            with suppress(OSError):  # there is none, or it lies where nothing can be changed
+                (store.folder(planned.config) / ERROR).unlink()
             measure(planned)
     except store.Busy:
         return "busy"
@@ -139,10 +146,17 @@ def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
         line = (str(error).splitlines() or [""])[0]
         text = f"{type(error).__name__}: {line}"
         for planned in batch:
-            if (folder := store.folder(planned.config)).is_dir():
-                (folder / ERROR).write_text(text + "\n", encoding="utf-8")
+            _note(planned, text)
         return text
     return ""
+
+
+def _note(planned: PlannedRun, text: str) -> None:
+    """Leave an error in a run's folder, if it is one already and can be written to."""
+    folder = store.folder(planned.config)
+    if not planned.baseline and os.path.isfile(folder / CONFIG):
+        with suppress(FileError):
+            write_text(folder / ERROR, text + "\n")
 
 
 @contextmanager

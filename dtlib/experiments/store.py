@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import sys
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from dtlib.experiments import provenance
-from dtlib.experiments.keys import config_key, sha256
+from dtlib.experiments.keys import config_key
 from dtlib.runtime import paths
-from dtlib.runtime.errors import FileError
-from dtlib.runtime.files import write_text
+from dtlib.runtime.checkpoint import load_rest
+from dtlib.runtime.errors import ConfigError, FileError
+from dtlib.runtime.files import reason, write_text
+from dtlib.runtime.reading import Damaged, parse_json, read_text, say, sealed, unsealed
 from dtlib.settings.train import TrainConfig
 from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
 from dtlib.training.loop import Run
-from dtlib.training.run_folder import CHECKPOINT, HISTORY, load_run
+from dtlib.training.run_folder import CHECKPOINT, check, episodes_in
 from dtlib.training.train import train_together
 
 ORIGIN = "origin.json"
@@ -35,11 +37,7 @@ def folder(config: TrainConfig) -> Path:
 
 def episodes_done(config: TrainConfig) -> int:
     """Return how many episodes of a run are in the store."""
-    try:
-        with open(folder(config) / HISTORY, encoding="utf-8") as file:
-            return max(sum(1 for _ in file) - 1, 0)
-    except OSError:
-        return 0
+    return episodes_in(folder(config))
 
 
 def _run_folder(config: TrainConfig, episodes: int | None) -> Path:
@@ -70,15 +68,15 @@ def locked(places: Sequence[Path], wait: bool = True) -> Iterator[None]:
             except Timeout:
                 raise Busy(str(place)) from None
             except OSError as error:
-                raise FileError(f"{place}: cannot be written ({error.strerror})") from None
+                raise FileError(f"{place}: cannot be written ({reason(error)})") from None
         yield
 
 
 def get(config: TrainConfig, episodes: int | None = None, device: str = "auto") -> Run:
     """Return a finished run: loaded if the store has it, trained or taken up otherwise.
 
-    A damaged checkpoint is named, set aside and its run begun anew. Where the store's run has gone
-    further than is asked for, its first episodes are run once more, and kept beside it.
+    A damaged run is named, set aside and begun anew. Where the store's run has gone further than is
+    asked for, its first episodes are run once more, and kept beside it.
 
     Args:
         config: the run's settings.
@@ -96,21 +94,33 @@ def get_together(
 ) -> list[Run]:
     """Return finished runs, those that are missing trained side by side; see :func:`get`.
 
+    What is finished is read without a lock, so that it may lie where nothing can be written.
+
     Raises:
         Busy: another process is at work on one of them, and ``wait`` is false.
+        FileError: a file cannot be read or written.
     """
+
+    def attempt() -> list[Run]:
+        return train_together(configs, folders, episodes=episodes, device=device)
+
+    folders = [_run_folder(config, episodes) for config in configs]
+    if all(
+        episodes_in(path) == (config.episodes if episodes is None else episodes)
+        for path, config in zip(folders, configs, strict=True)
+    ):
+        with suppress(Damaged):
+            return attempt()
     with locked([folder(config) for config in configs], wait):
         folders = [_run_folder(config, episodes) for config in configs]
         before = [_stamp(path) for path in folders]
         try:
-            runs = train_together(configs, folders, episodes=episodes, device=device)
-        except FileError:
-            damaged = [path for path in folders if (path / CHECKPOINT).exists() and _bad(path)]
-            if not damaged:
-                raise
-            for path in damaged:
-                _set_aside(path)
-            runs = train_together(configs, folders, episodes=episodes, device=device)
+            runs = attempt()
+        except Damaged:
+            for path, config in zip(folders, configs, strict=True):
+                if _bad(path, config):
+                    _set_aside(path)
+            runs = attempt()
         for path, stamp in zip(folders, before, strict=True):
             if _stamp(path) != stamp and not (path / ORIGIN).exists():  # not what was only read
                 write_text(path / ORIGIN, json.dumps(provenance.origin(), indent=1) + "\n")
@@ -130,19 +140,19 @@ def evaluation(
 ) -> Evaluation:
     """Return a finished run's results on held-out or tuning worlds: read if the store has them."""
     files = _evaluation_files(config, episodes, stream, worlds)
-    found = [read_table(file) for file in files]
+    found = [read_table(file, config_key(config)) for file in files]
     if any(table is None for table in found):
         run = get(config, episodes)
         result = evaluate(run, worlds=worlds or WORLDS[stream], stream=stream)
         found = [result.worlds, result.users]
         for file, table in zip(files, found, strict=True):
-            write_table(file, table)
+            write_table(file, config_key(config), table)
     return Evaluation(*found)
 
 
 def evaluated(config: TrainConfig, episodes: int, stream: str, worlds: int | None = None) -> bool:
     """Return whether the store has an :func:`evaluation`."""
-    return all(file.is_file() for file in _evaluation_files(config, episodes, stream, worlds))
+    return all(os.path.isfile(file) for file in _evaluation_files(config, episodes, stream, worlds))
 
 
 def _evaluation_files(
@@ -166,9 +176,9 @@ def run_table(
         measure: of the run.
     """
     path = run_table_file(config, episodes, name)
-    if (found := read_table(path)) is None:
+    if (found := read_table(path, config_key(config))) is None:
         found = measure(get(config, episodes))
-        write_table(path, found)
+        write_table(path, config_key(config), found)
     return found
 
 
@@ -180,10 +190,12 @@ def run_table_file(config: TrainConfig, episodes: int, name: str) -> Path:
 def table(kind: str, key: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """Return a table that the store has under this kind and key, or compute and keep it."""
     path = table_file(kind, key)
-    with locked([path]):
-        if (found := read_table(path)) is None:
-            write_table(path, compute())
-            found = read_table(path)
+    found = read_table(path, key)
+    while found is None:
+        with locked([path]):
+            if not os.path.lexists(path):
+                write_table(path, key, compute())
+        found = read_table(path, key)
     return found
 
 
@@ -192,24 +204,71 @@ def table_file(kind: str, key: str) -> Path:
     return paths.store() / kind / f"{key[:24]}.csv"
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table with its checksum in the last line."""
+def write_table(path: Path, key: str, table: pd.DataFrame) -> None:
+    """Write a table, in its last line a checksum that is bound to what it is of.
+
+    Args:
+        path: where to; its name says what is told.
+        key: sha256 of whose table it is.
+        table: what is told.
+    """
     text = table.to_csv(index=False, lineterminator="\n")
-    write_text(path, f"{text}# sha256 {sha256(text)}\n")
+    write_text(path, sealed(text, _of(path, key)))
 
 
-def read_table(path: Path) -> pd.DataFrame | None:
-    """Return what :func:`write_table` wrote; a file that is damaged is named and set aside."""
+def read_table(path: Path, key: str) -> pd.DataFrame | None:
+    """Return what :func:`write_table` wrote; a file that is damaged is named and set aside.
+
+    Raises:
+        FileError: it cannot be read.
+    """
     try:
-        text, _, seal = path.read_text(encoding="utf-8").rpartition("# sha256 ")
-    except FileNotFoundError:
+        return _checked_table(path, key)
+    except Damaged:
+        pass
+    with locked([path]):  # of two processes that see it, one sets it aside
+        try:
+            return _checked_table(path, key)
+        except Damaged:
+            _set_aside(path)
+            return None
+
+
+def _of(path: Path, key: str) -> str:
+    return f"{key}\n{path.name}\n"
+
+
+def _checked_table(path: Path, key: str) -> pd.DataFrame | None:
+    """Return a table if it is whole and of what it should be; None if there is none.
+
+    Earlier versions bound no seal to a key. Measuring everything of an older store again would take
+    hours: such a table is said to be as old, and sealed again.
+    """
+    if (content := read_text(path)) is None:
         return None
-    except (OSError, UnicodeDecodeError):
-        text, seal = "", "unreadable"
-    if sha256(text) != seal.strip():
-        _set_aside(path)
-        return None
-    return pd.read_csv(io.StringIO(text))
+    text, bound = unsealed(path, content, _of(path, key))
+    try:
+        table = pd.read_csv(io.StringIO(text))
+    except ValueError as error:
+        raise Damaged(f"{path}: holds no table ({error})") from None
+    if not bound:
+        _check_home(path, key)
+        say(f"{path}: its seal is of an earlier version, which did not say whose it is; renewed")
+        with suppress(FileError):  # where nothing can be written
+            write_text(path, sealed(text, _of(path, key)))
+    return table
+
+
+def _check_home(path: Path, key: str) -> None:
+    """Raise :class:`Damaged` if a table lies in the folder of another run than its own."""
+    if (rest := load_rest(path.parent / CHECKPOINT)) is None:
+        return
+    try:
+        there = config_key(TrainConfig.from_dict(rest["config"]))
+    except (ConfigError, KeyError, TypeError):
+        there = ""
+    if there != key:
+        raise Damaged(f"{path}: lies in the folder of another run")
 
 
 def _stamp(path: Path) -> int:
@@ -220,25 +279,36 @@ def _stamp(path: Path) -> int:
         return 0
 
 
-def _bad(path: Path) -> bool:
+def _bad(path: Path, config: TrainConfig) -> bool:
     try:
-        load_run(path)
-    except FileError:
+        check(path, config)
+    except Damaged:
         return True
     return False
 
 
 def _set_aside(path: Path) -> None:
+    """Rename what is damaged, while its place is locked.
+
+    Raises:
+        FileError: its folder cannot be written to.
+    """
     number = 0
-    while (aside := path.with_name(f"{path.name}.damaged{number}")).exists():
+    while os.path.lexists(aside := path.with_name(f"{path.name}.damaged{number}")):
         number += 1
-    path.rename(aside)
-    print(f"dtlib: {path}: damaged; kept as {aside.name}, computed anew", file=sys.stderr)
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise FileError(f"{path}: damaged, and cannot be set aside ({reason(error)})") from None
+    say(f"{path}: damaged; kept as {aside.name}, computed anew")
 
 
 def made_by(config: TrainConfig) -> dict[str, Any]:
     """Return what trained a run in the store; empty if it is not known."""
+    path = folder(config) / ORIGIN
     try:
-        return json.loads((folder(config) / ORIGIN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = parse_json(path, read_text(path) or "{}")
+    except FileError:
         return {}
+    known = {name: found[name] for name in provenance.FACTS if name in found}
+    return known if all(isinstance(value, str | None) for value in known.values()) else {}

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dtlib.runtime.errors import FileError
 from dtlib.runtime.files import write_whole
+from dtlib.runtime.messages import show
+from dtlib.runtime.reading import Damaged, parse_json, read_bytes
+
+TYPES = (torch.float32, torch.float64, torch.int16, torch.int32, torch.int64, torch.bool)
+"""Of arrays that a checkpoint may hold."""
+_MOST_HEADER_BYTES = 100_000_000
 
 
 def _digest(arrays: dict[str, Tensor], rest: str) -> str:
@@ -32,30 +39,71 @@ def save_checkpoint(path: Path, arrays: dict[str, Tensor], rest: dict[str, Any])
         path: where to.
         arrays: by name.
         rest: anything that JSON holds.
+
+    Raises:
+        FileError: it cannot be written; what was there stays.
     """
     text = json.dumps(rest)
     arrays = {name: array.detach().contiguous() for name, array in arrays.items()}
     metadata = {"rest": text, "sha256": _digest(arrays, text)}
-    write_whole(path, lambda aside: save_file(arrays, aside, metadata))
+
+    def write(aside: Path) -> None:
+        try:
+            save_file(arrays, aside, metadata)
+        except SafetensorError as error:  # a full disk, for one
+            raise OSError(str(error)) from None
+
+    write_whole(path, write)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`save_checkpoint` wrote.
 
     Raises:
-        FileError: missing, truncated, altered, or not a checkpoint.
+        Damaged: missing, truncated, altered, with numbers that are not finite, or no checkpoint.
+        FileError: it cannot be read.
     """
+    if read_bytes(path, most=1) is None:
+        raise Damaged(f"{path}: not a readable checkpoint (missing)")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise FileError(f"{path}: not a readable checkpoint ({error})") from None
+    except Exception as error:  # of safetensors or torch, whose types are not all known
+        line = " ".join(str(error).split())
+        raise Damaged(f"{path}: not a readable checkpoint ({line})") from None
     if not {"rest", "sha256"} <= metadata.keys():
-        raise FileError(f"{path}: not a checkpoint of dtlib (its metadata are missing)")
+        raise Damaged(f"{path}: not a checkpoint of dtlib (its metadata are missing)")
+    for name, array in arrays.items():
+        if array.dtype not in TYPES:
+            raise Damaged(f"{path}: array {show(name)} is {array.dtype}, which no run has")
     if _digest(arrays, metadata["rest"]) != metadata["sha256"]:
-        raise FileError(f"{path}: its checksum does not match: it was altered or damaged")
-    return arrays, json.loads(metadata["rest"])
+        raise Damaged(f"{path}: its checksum does not match: it was altered or damaged")
+    for name, array in arrays.items():
+        if array.is_floating_point() and not array.isfinite().all():
+            raise Damaged(f"{path}: array {show(name)} has numbers that are not finite")
+    return arrays, parse_json(path, metadata["rest"])
+
+
+def load_rest(path: Path) -> dict[str, Any] | None:
+    """Return the JSON values of a checkpoint without reading its arrays; None if there is none.
+
+    Raises:
+        Damaged: see :func:`load_checkpoint`; the checksum is not looked at.
+        FileError: it cannot be read.
+    """
+    if not os.path.lexists(path):
+        return None
+    size = int.from_bytes(read_bytes(path, most=8) or b"", "little")
+    content = read_bytes(path, most=8 + size) if size <= _MOST_HEADER_BYTES else None
+    try:
+        header = (content or b"")[8:].decode()
+    except UnicodeDecodeError:
+        header = ""
+    metadata = parse_json(path, header).get("__metadata__")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("rest"), str):
+        raise Damaged(f"{path}: not a checkpoint of dtlib (its metadata are missing)")
+    return parse_json(path, metadata["rest"])
 
 
 def check_arrays(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:

@@ -2,32 +2,98 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
+import secrets
+import stat
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dtlib.runtime.errors import FileError
 
+DAY_S = 86400
+"""After so long nobody is still writing, whatever became of another machine's process."""
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_PART = re.compile(r"\.dtlib-(?P<host>[0-9a-f]{8})-(?P<process>\d{1,9})-[0-9a-f]{16}\.part")
+
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call ``write`` with a temporary neighbour of ``path``, then rename it over ``path``.
+    """Call ``write`` with a new neighbour, flush it to the disk and rename it over ``path``.
+
+    The neighbour has a name that nobody can foresee, so that no link lies in wait there.
 
     Raises:
-        FileError: the folder cannot be written to.
+        FileError: it cannot be written; what was there stays.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.parent / f".dtlib-{_HOST}-{os.getpid()}-{secrets.token_hex(8)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
+        new = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        mode = stat.S_IMODE(os.fstat(new).st_mode)  # what the umask allows
+        os.close(new)
         write(aside)
+        _flush(aside, mode)
         os.replace(aside, path)
     except OSError as error:
-        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise FileError(f"{path}: cannot be written ({reason(error)})") from None
     finally:
-        if aside.parent.is_dir():
+        with suppress(OSError):  # its folder is gone, or never was one
             aside.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+def _flush(path: Path, mode: int) -> None:
+    """Have a file's bytes on the disk, and its mode as it should be, before it gets its name."""
+    opened = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fchmod(opened, mode)
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have a folder's names on the disk, where its file system can."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder."""
+    for path in folder.glob(".dtlib-*.part"):
+        if not (named := _PART.fullmatch(path.name)):
+            continue
+        with suppress(OSError):  # another process was faster, or nothing can be removed here
+            gone = named["host"] == _HOST and not _alive(int(named["process"]))
+            if gone or time.time() - path.lstat().st_mtime > DAY_S:
+                path.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda aside: aside.write_bytes(text.encode()))
+
+
+def reason(error: OSError) -> str:
+    """Return why the operating system refused."""
+    return error.strerror or str(error)

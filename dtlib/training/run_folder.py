@@ -1,66 +1,147 @@
-"""The folder of a run: its settings, its checkpoint, its history."""
+"""The folder of a run: its settings, its checkpoint, its history.
+
+What counts is the checkpoint. The history is for readers: it is never read, and written anew from
+the checkpoint where it differs.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
+from dtlib.runtime.checkpoint import load_checkpoint, load_rest, save_checkpoint
 from dtlib.runtime.errors import ConfigError, FileError
-from dtlib.runtime.files import write_text, write_whole
+from dtlib.runtime.files import reason, remove_leftovers, write_text
+from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, say
 from dtlib.settings.base import Settings
 from dtlib.settings.train import TrainConfig
-from dtlib.training.loop import Run, Trainer
+from dtlib.training.loop import TIMINGS, Run, Trainer
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.safetensors", "history.csv"
+COLUMNS = (
+    "episode", "slots", "reward_global", "reward_centre", "energy_per_user_slot_j",
+    "energy_per_served_request_j", "failure_ratio_slots", "failure_ratio_slots_worst_user",
+    "failure_ratio_requests", "migrations_per_frame", "queue_rate", *TIMINGS,
+)  # fmt: skip
+"""That every history has; the others are the learner's."""
 
 
 def claim(folder: Path, config: TrainConfig) -> None:
     """Make a folder this run's, unless it is already.
 
     Raises:
-        FileError: it is anybody else's, or not writable.
+        Damaged: it is anybody else's, or its settings cannot be read.
+        FileError: it cannot be read or written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder}: is a file; the output must be a folder")
-    settings = folder / CONFIG
-    if settings.exists():
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise Damaged(f"{folder}: is a file; the output must be a folder")
+    settings, lost = folder / CONFIG, ""
+    try:
         found = _read_config(settings)
-        if found != config:
-            raise FileError(
-                f"{folder}: holds a run with another {_first_difference(found, config)}"
-            )
-        return
-    if folder.exists() and any(not path.name.endswith(".part") for path in folder.iterdir()):
-        raise FileError(f"{folder}: is not empty and holds no run; choose a new folder")
-    write_text(settings, json.dumps(_values(config), indent=2) + "\n")
+    except Damaged as error:
+        found, lost = None, str(error)
+    if found is None:
+        if lost or _occupied(folder):
+            if settings.is_dir() or _checkpointed(folder) != _values(config):
+                raise Damaged(
+                    lost or f"{folder}: is not empty and holds no run; choose a new folder"
+                )
+            say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
+        write_text(settings, json.dumps(_values(config), indent=2) + "\n")
+    elif found != config:
+        raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
+    remove_leftovers(folder)
+
+
+def _occupied(folder: Path) -> bool:
+    """Return whether a folder has anything but what killed processes have left there."""
+    try:
+        return any(not path.name.endswith(".part") for path in folder.iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be read ({reason(error)})") from None
+
+
+def _checkpointed(folder: Path) -> Any:
+    """Return the settings that a folder's checkpoint names; None if it does not."""
+    try:
+        return (load_rest(folder / CHECKPOINT) or {}).get("config")
+    except Damaged:
+        return None
+
+
+def episodes_in(folder: Path) -> int:
+    """Return how many episodes a folder's checkpoint has; 0 if there is none, or a damaged one.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    try:
+        rows = (load_rest(folder / CHECKPOINT) or {}).get("rows")
+    except Damaged:
+        return 0
+    return len(rows) if isinstance(rows, list) else 0
 
 
 def save(folder: Path, trainer: Trainer, index: int) -> None:
     """Write the checkpoint and the history of one of a trainer's runs."""
     rest = {"config": _values(trainer.configs[index]), "rows": trainer.rows[index]}
     save_checkpoint(folder / CHECKPOINT, trainer.state(index), rest)
-    history = trainer.run_so_far(index).history
-    write_whole(folder / HISTORY, lambda aside: history.to_csv(aside, index=False))
+    write_text(folder / HISTORY, _history(trainer, index))
+
+
+def _history(trainer: Trainer, index: int) -> str:
+    return trainer.run_so_far(index).history.to_csv(index=False, lineterminator="\n")
 
 
 def take_up(folder: Path, trainer: Trainer, index: int) -> None:
     """Load a folder's checkpoint, if it has one, into one of a trainer's runs.
 
+    A history that is not the checkpoint's is named, and written anew where that is possible.
+
     Raises:
-        FileError: the checkpoint is damaged, or does not belong to this run.
+        Damaged: the checkpoint is damaged, or does not belong to this run.
+        FileError: it cannot be read.
     """
-    path = folder / CHECKPOINT
-    if not path.exists():
+    path, config = folder / CHECKPOINT, trainer.configs[index]
+    if not os.path.lexists(path):
         return
     arrays, rest = load_checkpoint(path)
-    if rest.get("config") != _values(trainer.configs[index]):
-        raise FileError(f"{path}: its settings are not those of {CONFIG} beside it")
+    if rest.get("config") != _values(config):
+        raise Damaged(f"{path}: its settings are not those of {CONFIG} beside it")
+    _check_rows(path, rest.get("rows"), config)
     try:
         trainer.load(index, arrays, rest["rows"])
-    except ValueError as error:
-        raise FileError(f"{path}: {error}") from None
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise Damaged(f"{path}: {' '.join(str(error).split())}") from None
+    _mend_history(folder / HISTORY, _history(trainer, index))
+
+
+def _check_rows(path: Path, rows: Any, config: TrainConfig) -> None:
+    """Raise :class:`Damaged` unless these can be the rows of a run's first episodes."""
+    if not isinstance(rows, list) or not 1 <= len(rows) <= config.episodes:
+        raise Damaged(f"{path}: must have the rows of 1 to {config.episodes} episodes")
+    for number, row in enumerate(rows):
+        whole = isinstance(row, dict) and all(column in row for column in COLUMNS)
+        if not whole or any(type(value) not in (int, float) for value in row.values()):
+            raise Damaged(f"{path}: row {number} is not an episode's")
+        if row["episode"] != number:
+            raise Damaged(f"{path}: row {number} is of episode {row['episode']}")
+
+
+def _mend_history(path: Path, text: str) -> None:
+    try:
+        found = read_bytes(path)
+        if found == text.encode():
+            return
+        if found is not None:
+            say(f"{path}: is not what {CHECKPOINT} has; written anew")
+        write_text(path, text)
+    except FileError as error:  # of a folder that is only read, or no file at all
+        say(f"{error}; not used, {CHECKPOINT} has it all")
 
 
 def load_run(folder: str | Path) -> Run:
@@ -70,13 +151,19 @@ def load_run(folder: str | Path) -> Run:
         FileError: no run there, or a damaged one.
     """
     folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise FileError(f"{folder}: holds no run ({CONFIG} is missing)")
-    trainer = Trainer([_read_config(folder / CONFIG)])
-    if not (folder / CHECKPOINT).is_file():
-        raise FileError(f"{folder}: holds no checkpoint yet")
+    if (config := _read_config(folder / CONFIG)) is None:
+        raise Damaged(f"{folder}: holds no run ({CONFIG} is missing)")
+    trainer = Trainer([config])
+    if not os.path.lexists(folder / CHECKPOINT):
+        raise Damaged(f"{folder}: holds no checkpoint yet")
     take_up(folder, trainer, 0)
     return trainer.run_so_far(0)
+
+
+def check(folder: Path, config: TrainConfig) -> None:
+    """Raise :class:`Damaged` unless a folder can be taken up by this run."""
+    claim(folder, config)
+    take_up(folder, Trainer([config]), 0)
 
 
 def _values(config: TrainConfig) -> dict[str, Any]:
@@ -84,11 +171,15 @@ def _values(config: TrainConfig) -> dict[str, Any]:
     return json.loads(config.canonical_json())
 
 
-def _read_config(path: Path) -> TrainConfig:
+def _read_config(path: Path) -> TrainConfig | None:
+    """Return a run's settings; None if there are none."""
+    if (text := read_text(path)) is None:
+        return None
     try:
-        return TrainConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ConfigError, TypeError) as error:
-        raise FileError(f"{path}: not a run's settings ({str(error).splitlines()[0]})") from None
+        return TrainConfig.from_dict(parse_json(path, text))
+    except (Damaged, ConfigError, TypeError) as error:
+        line = str(error).splitlines()[0].removeprefix(f"{path}: ")
+        raise Damaged(f"{path}: not a run's settings ({line})") from None
 
 
 def _first_difference(found: Settings, wanted: Settings) -> str:

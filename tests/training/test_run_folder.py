@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ import torch
 from dtlib import TrainConfig, load_run, sample_world, train
 from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
-from dtlib.training.run_folder import CHECKPOINT
+from dtlib.runtime.reading import Damaged
+from dtlib.training.run_folder import CHECKPOINT, HISTORY, episodes_in
 
 TINY = TrainConfig.from_preset(
     "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
@@ -75,3 +77,127 @@ def test_settings_file_that_is_not_ours(tmp_path):
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(FileError, match="not a run's settings"):
         load_run(tmp_path)
+
+
+# --- what is harmed -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A folder of two episodes."""
+    folder = tmp_path_factory.mktemp("sound") / "run"
+    train(TINY, folder, episodes=2)
+    return folder
+
+
+@pytest.fixture
+def folder(sound, tmp_path):
+    return shutil.copytree(sound, tmp_path / "run")
+
+
+HISTORIES = {
+    "cut": lambda content: content[:-30],
+    "emptied": lambda content: b"",
+    "a flipped bit": lambda content: content.replace(b"0", b"1", 1),
+    "a row less": lambda content: b"".join(content.splitlines(True)[:-1]),
+    "a row more": lambda content: content + content.splitlines(True)[-1],
+    "not UTF-8": lambda content: b"\xff" + content,
+}
+
+
+@pytest.mark.parametrize("harm", HISTORIES.values(), ids=HISTORIES)
+def test_a_history_that_is_not_the_checkpoints_is_written_anew(folder, harm, capsys):
+    path = folder / HISTORY
+    content = path.read_bytes()
+    path.write_bytes(harm(content))
+    assert len(load_run(folder).history) == 2 == episodes_in(folder)
+    assert path.read_bytes() == content
+    assert capsys.readouterr().err.splitlines() == [
+        f"dtlib: {path}: is not what {CHECKPOINT} has; written anew"
+    ]
+
+
+def test_a_history_that_is_missing_is_written_and_one_that_cannot_be_is_named(folder, capsys):
+    path = folder / HISTORY
+    content = path.read_bytes()
+    path.unlink()
+    load_run(folder)
+    assert path.read_bytes() == content and not capsys.readouterr().err
+    path.unlink()
+    path.mkdir()
+    assert len(load_run(folder).history) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def row(**changes):
+    return lambda rows: [rows[0], rows[1] | changes]
+
+
+ROWS = {
+    "none": lambda rows: [],
+    "no list": lambda rows: 3,
+    "too many": lambda rows: [rows[0] | {"episode": number} for number in range(5)],
+    "of other columns": lambda rows: [{"episode": 0}, {"episode": 1}],
+    "no numbers": row(reward_global="0"),
+    "truths": row(reward_global=True),
+    "a list in a row": row(reward_global=[1.0]),
+    "twice": lambda rows: [rows[0], rows[0]],
+    "lists": lambda rows: [[1], [2]],
+}
+
+
+@pytest.mark.parametrize("harm", ROWS.values(), ids=ROWS)
+def test_a_checkpoint_with_rows_that_are_none(folder, harm):
+    path = folder / CHECKPOINT
+    arrays, rest = load_checkpoint(path)
+    save_checkpoint(path, arrays, rest | {"rows": harm(rest["rows"])})
+    with pytest.raises(Damaged, match=f"^{path}: [^\n]*$"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"extra": torch.zeros(3)},
+        {"queue": torch.zeros(1, dtype=torch.float64)},
+        {"queue": torch.zeros(1, 4)},
+        {"actors.stations.weight0": torch.tensor(float("nan"))},
+    ],
+)
+def test_a_checkpoint_with_arrays_that_are_none(folder, more):
+    path = folder / CHECKPOINT
+    arrays, rest = load_checkpoint(path)
+    save_checkpoint(path, arrays | more, rest)
+    with pytest.raises(Damaged, match=f"^{path}: array '{min(more)}' [^\n]*$"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("harm", ["missing", "emptied", "cut", "of another run"])
+def test_settings_that_are_lost_are_taken_from_the_checkpoint(folder, harm, capsys):
+    path = folder / "config.json"
+    content = path.read_bytes()
+    if harm == "of another run":
+        path.write_text(json.dumps(TINY.replace(seed=1).model_dump(mode="json")))
+        with pytest.raises(Damaged, match="holds a run with another seed: 1, not 0"):
+            train(TINY, folder)
+        return
+    path.write_bytes(content[: len(content) // 2 if harm == "cut" else 0])
+    if harm == "missing":
+        path.unlink()
+    assert len(train(TINY, folder).history) == 4
+    assert path.read_bytes() == content
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"dtlib: {path}: ") and "written anew" in line
+    path.write_bytes(b"")
+    with pytest.raises(Damaged, match="not a run's settings"):
+        train(TINY.replace(seed=1), folder)
+
+
+def test_episodes_are_counted_in_the_checkpoint(folder):
+    assert episodes_in(folder) == 2
+    (folder / HISTORY).write_text("")
+    assert episodes_in(folder) == 2
+    (folder / CHECKPOINT).write_bytes(b"")
+    assert episodes_in(folder) == 0
+    (folder / CHECKPOINT).unlink()
+    assert episodes_in(folder) == 0

@@ -1,0 +1,114 @@
+"""Files that are read only if they are what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+from dtlib.runtime.errors import FileError
+from dtlib.runtime.files import reason
+
+
+class Damaged(FileError):
+    """A file or folder that is not what it should be: altered, cut, foreign.
+
+    Unlike one that cannot be read or written, it may be set aside and made anew.
+    """
+
+
+def say(line: str) -> None:
+    """Print a line on standard error."""
+    print(f"dtlib: {line}", file=sys.stderr)
+
+
+def _open_regular(path: Path) -> int | None:
+    """Open a file to read; None if there is none. A pipe is never waited for."""
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISREG(os.fstat(opened).st_mode):
+            return opened
+        os.close(opened)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+    raise Damaged(f"{path}: is no regular file")
+
+
+def read_bytes(path: Path, most: int = -1) -> bytes | None:
+    """Return a file's bytes, all or the first ones; None if there is none.
+
+    Raises:
+        Damaged: a folder, a pipe or a device lies there.
+        FileError: it cannot be read.
+    """
+    if (opened := _open_regular(path)) is None:
+        return None
+    try:
+        with os.fdopen(opened, "rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+
+
+def read_text(path: Path) -> str | None:
+    """Return a file's text; None if there is none.
+
+    Raises:
+        Damaged: it is not UTF-8.
+        FileError: it cannot be read.
+    """
+    content = read_bytes(path)
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError:
+        raise Damaged(f"{path}: is not UTF-8") from None
+
+
+def parse_json(path: Path, text: str) -> dict[str, Any]:
+    """Return the object that JSON holds.
+
+    Raises:
+        Damaged: it is no JSON, is nested too deep, or holds no object.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise Damaged(f"{path}: is no JSON ({why})") from None
+    if not isinstance(found, dict):
+        raise Damaged(f"{path}: holds a {type(found).__name__} where an object should be")
+    return found
+
+
+SEAL = "# sha256 "
+
+
+def sha256(text: str) -> str:
+    """Return a text's checksum."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(text: str, of: str) -> str:
+    """Return a text with a last line that holds its checksum, bound to what it is of."""
+    return f"{text}{SEAL}{sha256(of + text)}\n"
+
+
+def unsealed(path: Path, content: str, of: str) -> tuple[str, bool]:
+    """Return the text of :func:`sealed`, and whether its seal is bound to what it is of.
+
+    Seals of earlier versions covered the text alone.
+
+    Raises:
+        Damaged: it was altered, cut, or is of something else.
+    """
+    text, _, seal = content.rpartition(SEAL)
+    bound = seal == sha256(of + text) + "\n"
+    if not bound and seal != sha256(text) + "\n":
+        raise Damaged(f"{path}: its seal does not fit: it was altered, or is of something else")
+    return text, bound

@@ -1,0 +1,64 @@
+"""Local processes that work for this one, and end with it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from joblib import Parallel, delayed
+
+from dtlib.runtime.errors import ConfigError
+
+LOOK_S = 0.5
+"""How often a worker looks whether its parent is still there."""
+HUSHED = "ignore:resource_tracker"
+
+
+def in_parallel(
+    function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], jobs: int, local: bool = True
+) -> Iterator[Any]:
+    """Yield what a function makes of each task, in their order, made by several processes.
+
+    Args:
+        function: called with each task's arguments.
+        tasks: arguments.
+        jobs: processes; with one, all is done in this one.
+        local: whether they are this machine's and not what ``parallel_config`` names.
+
+    Raises:
+        ConfigError: a process was killed from outside.
+    """
+    _hush()
+    watched = {"initializer": end_with, "initargs": (os.getpid(),)} if local and jobs > 1 else {}
+    work = Parallel(
+        n_jobs=jobs, batch_size=1, return_as="generator" if local else "list", **watched
+    )
+    try:
+        yield from work(delayed(function)(*task) for task in tasks)
+    except BrokenProcessPool:
+        raise ConfigError(
+            f"jobs = {jobs}: a process was killed from outside, perhaps for want of memory; "
+            "what is finished is kept: run the same command again, or with fewer jobs"
+        ) from None
+
+
+def _hush() -> None:
+    """Keep Python's helpers from telling, after a kill, of semaphores that they clean up."""
+    known = os.environ.get("PYTHONWARNINGS", "")
+    if HUSHED not in known:
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (known, HUSHED)))
+
+
+def end_with(parent: int) -> None:
+    """Have this process end as soon as its parent has, whatever it is doing."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
