@@ -58,7 +58,7 @@ class Layout(tuple[Field, ...]):
         return {field.name: part for field, part in zip(self, parts, strict=True)}
 
     def join(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """Return [..., size] from parts [..., *shape] by name."""
+        """Return [..., size] from parts by name, each with its field's shape at the end."""
         flat = [parts[field.name].flatten(-len(field.shape)) for field in self]
         return torch.cat(flat, dim=-1)
 
