@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,10 @@ import click
 
 from dtlib.runtime import paths
 from dtlib.runtime.errors import ConfigError, FileError
-from dtlib.settings.presets import NETWORKS
+from dtlib.runtime.kinds import read
+from dtlib.runtime.messages import check_name, show
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.presets import NETWORKS, PRESETS
 from dtlib.settings.train import TrainConfig
 
 
@@ -36,15 +38,17 @@ def main() -> None:
     """Two-timescale synchronisation and migration of digital twins: train, evaluate, reproduce."""
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Split ``name=value``; the value is read as JSON, or else taken as text."""
+def parse_setting(text: str) -> tuple[list[str], Any]:
+    """Split ``name=value`` or ``env.name=value`` into names and the value, read as its field's."""
     name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise ConfigError(f"--set {text}: must be name=value, such as env.num_users=12")
-    try:
-        return name.strip(), json.loads(value)
-    except json.JSONDecodeError:
-        return name.strip(), value
+    if not equals or not name.strip():
+        raise ConfigError(f"--set {show(text, str)}: must be name=value, such as env.num_users=12")
+    name, fields = name.strip(), TrainConfig.model_fields
+    if name in ("preset", "network"):
+        raise ConfigError(f"--set {show(text, str)}: is chosen by --{name}")
+    inside, leaf = name.startswith("env."), name.removeprefix("env.")
+    field = (EnvConfig.model_fields if inside else fields).get(leaf)
+    return ["env"] * inside + [leaf], read(value, field.annotation if field else None)
 
 
 def settings(
@@ -52,20 +56,22 @@ def settings(
 ) -> TrainConfig:
     """Return a preset's settings, with ``name=value`` and ``env.name=value`` assignments."""
     values: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
-    for name, value in map(parse_setting, assignments):
-        target, leaf = values, name
-        if name.startswith("env."):
-            target, leaf = values.setdefault("env", {}), name.removeprefix("env.")
-        target[leaf] = value
-    for name in ("preset", "network"):
-        if name in values:
-            raise ConfigError(f"--set {name}={values[name]}: is chosen by --{name}")
+    for (*inside, leaf), value in map(parse_setting, assignments):
+        if inside and not isinstance(values.setdefault("env", {}), dict):
+            raise ConfigError(f"env = {show(values['env'])}: must be a mapping of fields to values")
+        (values["env"] if inside else values)[leaf] = value
     return TrainConfig.from_preset(preset, network, **values)
 
 
+def _known_preset(ctx: click.Context, option: click.Parameter, name: str) -> str:
+    check_name("preset", name, PRESETS)
+    return name
+
+
 _preset = click.option(
-    "--preset", default="quick", show_default=True, help="smoke, quick, companion or paper."
-)
+    "--preset", default="quick", show_default=True, callback=_known_preset,
+    help="smoke, quick, companion or paper.",
+)  # fmt: skip
 _network = click.option(
     "--network", default=NETWORKS[0], show_default=True, help=f"{' or '.join(NETWORKS)}."
 )
@@ -90,7 +96,7 @@ _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's
 @click.option("--seed", type=int, help="Seed of the run [default: 0].")
 @click.option(
     "--set", "assignments", multiple=True, metavar="NAME=VALUE",
-    help="Change a setting, e.g. --set epochs=5 --set env.num_users=12; may be repeated.",
+    help="Change a setting, e.g. --set epochs=5 --set env.speed_mps=2,10; may be repeated.",
 )  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--threads", type=click.IntRange(1), help="Torch threads [default: all cores].")

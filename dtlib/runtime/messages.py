@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from numbers import Integral
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from dtlib.runtime.errors import ConfigError
 
 
-def explain(error: ValidationError, fields: Iterable[str]) -> str:
+def explain(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
     """Return one line for the first problem of a pydantic ``ValidationError``.
 
     Args:
         error: what pydantic raised.
-        fields: the names that are allowed, to say so when one is unknown.
+        fields: those that are allowed, to say so when one is unknown.
     """
     problems = error.errors()
     first = problems[0]
-    field = ".".join(show(part, str) for part in first["loc"])
+    where = first["loc"]
+    field = ".".join(show(part, str) or "''" for part in where)
     rule = first["msg"].removeprefix("Value error, ")
     rule = rule[:1].lower() + rule[1:]
     if first["type"] == "value_error":  # our own line, already with a field's name and value
         line = (field + "." if field else "") + rule
     else:
         if first["type"] == "extra_forbidden":
-            close = get_close_matches(str(first["loc"][-1]), fields, n=1)
-            known = f"did you mean {close[0]}?" if close else f"known are {', '.join(fields)}"
-            rule = f"unknown field; {known}"
+            rule = f"unknown field; {_meant(str(where[-1]), fields)}"
+        elif first["type"] in ("tuple_type", "items", "too_long", "missing"):
+            rule += _as_written(fields[str(where[0])].default)
         line = f"{field or 'settings'} = {show(first['input'])}: {rule}"
     more = len(problems) - 1
     return line + (f" (and {more} more)" if more else "")
 
 
+def _meant(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Return which field may have been meant, one of settings inside the settings perhaps."""
+    inner = {
+        leaf: f"{outer}.{leaf}"
+        for outer, field in fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        for leaf in field.annotation.model_fields
+    }
+    known = inner | {own: own for own in fields}
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {known[close[0]]}?" if close else f"known are {', '.join(fields)}"
+
+
+def _as_written(default: Any) -> str:
+    """Return how a range is written, in Python and on the command line."""
+    if not isinstance(default, tuple):
+        return ""
+    return f", such as {default}, or {','.join(map(str, default))} on the command line"
+
+
 def show(value: Any, text: Callable[[Any], str] = repr, length: int = 80) -> str:
     """Return a value as text on one line, cut if long."""
-    line = " ".join(text(value).split())
+    try:
+        line = " ".join(text(value).split())
+    except (ValueError, RecursionError):  # an integer of 5000 digits, or nested too deep
+        line = f"a long {type(value).__name__}"
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def check_name(field: str, value: Any, known: Iterable[str]) -> None:
     """Raise :class:`~dtlib.runtime.errors.ConfigError` unless ``value`` is a known name."""
-    if value not in list(known):
+    if not isinstance(value, str) or value not in list(known):
         raise ConfigError(f"{field} = {show(value)}: must be one of {', '.join(known)}")
+
+
+def check_count(field: str, value: Any, least: int = 1, most: int | None = None) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` unless ``value`` is an integer in range."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        allowed = f"at least {least}" if most is None else f"{least} to {most}"
+        raise ConfigError(f"{field} = {show(value)}: must be an integer, {allowed}")

@@ -10,9 +10,18 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import of_kind
 from dtlib.runtime.messages import explain
 
 RESULTS_VERSION = 4
@@ -38,13 +47,19 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigError(explain(error, type(self).model_fields)) from None
 
-    def replace(self, **changes: Any) -> Self:
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        fields = cls.model_fields
+        return of_kind(value, fields[str(info.field_name)].annotation, fields)
+
+    def replace(self, /, **changes: Any) -> Self:
         """Return a validated copy with some fields changed; ``env`` may be a dict of changes."""
         values = dict(self)
         for name, change in changes.items():

@@ -149,7 +149,7 @@ class EnvConfig(Settings):
         return self
 
     @classmethod
-    def named(cls, network: str = NETWORKS[0], **changes: Any) -> EnvConfig:
+    def named(cls, /, network: str = NETWORKS[0], **changes: Any) -> EnvConfig:
         """Return the network ``section-v``, the default, or ``work-conserving``, with changes.
 
         Raises:

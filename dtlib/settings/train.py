@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import check_names
 from dtlib.runtime.messages import check_name, show
 from dtlib.settings.base import (
     Memory,
@@ -195,7 +196,7 @@ class TrainConfig(Settings):
 
     @classmethod
     def from_preset(
-        cls, preset: str = "paper", network: str = NETWORKS[0], **changes: Any
+        cls, /, preset: str = "paper", network: str = NETWORKS[0], **changes: Any
     ) -> TrainConfig:
         """Return a preset's settings for an algorithm, with some fields changed.
 
@@ -213,7 +214,8 @@ class TrainConfig(Settings):
         """
         check_name("preset", preset, PRESETS)
         check_name("network", network, NETWORKS)
-        values = preset_of(preset, changes.get("algorithm", ""), network) | {"preset": preset}
+        algorithm = changes.get("algorithm", "")
+        values = preset_of(preset, str(algorithm), network) | {"preset": preset}
         if isinstance(changes.get("env", {}), dict):
             return cls(**merge(values, changes))
         return cls(**values | changes)
@@ -223,6 +225,7 @@ class TrainConfig(Settings):
         """Return the settings that :meth:`canonical_json` wrote, or raise :class:`ConfigError`."""
         if not isinstance(values, dict):
             raise ConfigError(f"settings = {show(values)}: must be a mapping of fields to values")
+        check_names(values)
         env = values.get("env", {})
         if isinstance(env, dict):
             values = values | {"env": with_younger(env, EnvConfig)}

@@ -236,7 +236,7 @@ def test_canonical_json_returns_to_the_same_settings(env, seed):
 
 
 def test_equal_settings_have_equal_text():
-    one = EnvConfig(max_power_w=1, speed_mps=[2, 10], num_users="30", control_factor=-0.0)
+    one = EnvConfig(max_power_w=1, speed_mps=[2, 10], num_users=30.0, control_factor=-0.0)
     two = EnvConfig(max_power_w=1.0, speed_mps=(2.0, 10.0), control_factor=0.0)
     assert one == two and hash(one) == hash(two)
     assert one.canonical_json() == two.canonical_json()

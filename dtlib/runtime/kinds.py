@@ -1,0 +1,105 @@
+"""Values of the documented kind, and nothing that merely could be turned into one.
+
+pydantic by itself takes ``True`` and ``"3"`` for numbers, sets for ranges, and 1 for true.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import show
+
+WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+"""How truths are written on the command line, in either case of letters."""
+
+
+LARGEST = 2**63 - 1
+"""An integer; more than anything can be counted here."""
+
+
+def of_kind(value: Any, kind: Any, beside: Mapping[str, FieldInfo]) -> Any:
+    """Return a value if it has a field's kind, to be validated further.
+
+    Args:
+        value: as given.
+        kind: the field's annotation.
+        beside: fields of the settings that the field is one of.
+
+    Raises:
+        PydanticKnownError: a truth or text for a number, a set for a range, and the like.
+        PydanticCustomError: a range of what is no number, or an integer out of reach.
+        ValueError: names in settings inside settings that do not belong there.
+    """
+    origin = get_origin(kind) or kind
+    if origin is bool and not isinstance(value, bool):
+        raise PydanticKnownError("bool_type")
+    if origin in (int, float) and not is_number(value):
+        raise PydanticKnownError("int_type" if origin is int else "float_type")
+    if origin is int and LARGEST < abs(value) < math.inf:
+        raise PydanticCustomError("size", "Input is too large")
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise PydanticKnownError("tuple_type")
+        if not all(map(is_number, value)):
+            raise PydanticCustomError("items", "Input should hold numbers only")
+    if isinstance(origin, type) and issubclass(origin, BaseModel) and isinstance(value, Mapping):
+        check_names(value)
+        for name in value:
+            if name in beside and name not in origin.model_fields:
+                known = f"unknown field; did you mean {name}?"
+                raise ValueError(f"{name} = {show(value[name])}: {known}")
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number, of numpy perhaps, and not a truth."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_names(values: Mapping[Any, Any]) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` if settings have a name that is no text."""
+    for name in values:
+        if not isinstance(name, str):
+            raise ConfigError(f"{show(name)} = {show(values[name])}: the name of a field is text")
+
+
+def read(text: str, kind: Any = None) -> Any:
+    """Return the value of a field from its text on the command line: JSON, or else plain text.
+
+    Truths may be words, numbers whatever Python reads as one, ranges ``0.04,0.05``.
+
+    Args:
+        text: as typed.
+        kind: the field's annotation; absent where there is no such field.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # no JSON, a number of 5000 digits, or nested too deep
+        value = text
+    if kind is bool:
+        return WORDS.get(text.strip().lower(), value)
+    if value is text and kind in (int, float):
+        return _or_text(kind, text)
+    if value is text and get_origin(kind) is tuple:
+        inner = text.strip().removeprefix("(").removesuffix(")").strip().removesuffix(",")
+        return _or_text(json.loads, f"[{inner}]", text)
+    return value
+
+
+def _or_text(reader: Any, text: str, instead: str | None = None) -> Any:
+    try:
+        return reader(text)
+    except (ValueError, RecursionError):
+        return text if instead is None else instead
