@@ -17,13 +17,14 @@ from dtlib.experiments import provenance
 from dtlib.experiments.keys import config_key
 from dtlib.runtime import paths
 from dtlib.runtime.checkpoint import load_rest
+from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.files import reason, write_text
 from dtlib.runtime.reading import Damaged, parse_json, read_text, say, sealed, unsealed
 from dtlib.settings.train import TrainConfig
 from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
 from dtlib.training.loop import Run
-from dtlib.training.run_folder import CHECKPOINT, check, episodes_in
+from dtlib.training.run_folder import CHECKPOINT, episodes_in, reopen
 from dtlib.training.train import train_together
 
 ORIGIN = "origin.json"
@@ -101,30 +102,41 @@ def get_together(
         FileError: a file cannot be read or written.
     """
 
-    def attempt() -> list[Run]:
-        return train_together(configs, folders, episodes=episodes, device=device)
-
-    folders = [_run_folder(config, episodes) for config in configs]
-    if all(
-        episodes_in(path) == (config.episodes if episodes is None else episodes)
-        for path, config in zip(folders, configs, strict=True)
-    ):
-        with suppress(Damaged):
-            return attempt()
+    if (finished := _finished(configs, episodes, device)) is not None:
+        return finished
     with locked([folder(config) for config in configs], wait):
         folders = [_run_folder(config, episodes) for config in configs]
         before = [_stamp(path) for path in folders]
         try:
-            runs = attempt()
+            runs = train_together(configs, folders, episodes=episodes, device=device)
         except Damaged:
             for path, config in zip(folders, configs, strict=True):
                 if _bad(path, config):
                     _set_aside(path)
-            runs = attempt()
+            runs = train_together(configs, folders, episodes=episodes, device=device)
         for path, stamp in zip(folders, before, strict=True):
             if _stamp(path) != stamp and not (path / ORIGIN).exists():  # not what was only read
                 write_text(path / ORIGIN, json.dumps(provenance.origin(), indent=1) + "\n")
         return runs
+
+
+def _finished(
+    configs: Sequence[TrainConfig], episodes: int | None, device: str
+) -> list[Run] | None:
+    """Return runs if all of them are there as asked for, whole and sound; else None."""
+    where, runs = resolve_device(device), []
+    for config in configs:
+        goal = config.episodes if episodes is None else min(episodes, config.episodes)
+        path = _run_folder(config, episodes)
+        if episodes_in(path) != goal or not goal:
+            return None
+        try:
+            runs.append(reopen(path, config, where))
+        except Damaged:
+            return None
+        if len(runs[-1].history) != goal:  # another process has gone on meanwhile
+            return None
+    return runs
 
 
 def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
@@ -281,7 +293,7 @@ def _stamp(path: Path) -> int:
 
 def _bad(path: Path, config: TrainConfig) -> bool:
     try:
-        check(path, config)
+        reopen(path, config)
     except Damaged:
         return True
     return False

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from dtlib.runtime.checkpoint import load_checkpoint, load_rest, save_checkpoint
 from dtlib.runtime.errors import ConfigError, FileError
@@ -79,8 +82,19 @@ def episodes_in(folder: Path) -> int:
     Raises:
         FileError: it cannot be read.
     """
+    path = folder / CHECKPOINT
     try:
-        rows = (load_rest(folder / CHECKPOINT) or {}).get("rows")
+        found = path.stat()
+    except OSError:
+        return _count(path, None)
+    return _count(path, (found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@lru_cache(maxsize=4096)
+def _count(path: Path, stamp: tuple[int, ...] | None) -> int:
+    """Return the number of rows of a checkpoint; a bar asks again and again until it changes."""
+    try:
+        rows = (load_rest(path) or {}).get("rows")
     except Damaged:
         return 0
     return len(rows) if isinstance(rows, list) else 0
@@ -160,10 +174,17 @@ def load_run(folder: str | Path) -> Run:
     return trainer.run_so_far(0)
 
 
-def check(folder: Path, config: TrainConfig) -> None:
-    """Raise :class:`Damaged` unless a folder can be taken up by this run."""
+def reopen(folder: Path, config: TrainConfig, device: torch.device | str = "cpu") -> Run:
+    """Return a run as it stands in its folder.
+
+    Raises:
+        Damaged: the folder is another run's, or its checkpoint is damaged.
+        FileError: it cannot be read or written.
+    """
     claim(folder, config)
-    take_up(folder, Trainer([config]), 0)
+    trainer = Trainer([config], device)
+    take_up(folder, trainer, 0)
+    return trainer.run_so_far(0)
 
 
 def _values(config: TrainConfig) -> dict[str, Any]:
