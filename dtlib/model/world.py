@@ -13,6 +13,8 @@ from torch import Tensor
 
 from dtlib.model.channel import rician_gain
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
+from dtlib.runtime.memory import check_world
+from dtlib.runtime.seeds import seeds_of
 from dtlib.settings.env import EnvConfig
 
 
@@ -117,10 +119,14 @@ def sample_world(
     Returns:
         A :class:`World` with leading axes [R, N].
 
+    Raises:
+        ConfigError: no replicas, a negative seed, or more than memory holds.
+
     >>> sample_world(EnvConfig(num_users=4, frames=1), seed=0, replicas=2).request.shape
     torch.Size([2, 100, 4])
     """
-    seeds = range(seed, seed + replicas) if isinstance(seed, int | np.integer) else seed
+    seeds = seeds_of(seed, replicas)
+    check_world(env, len(seeds))
     drawn = [_draw(env, number, dtype) for number in seeds]
     arrays = {name: torch.stack([arrays[name] for arrays in drawn]).to(device) for name in drawn[0]}
     sites = torch.as_tensor(bs_positions(env).copy(), dtype=dtype, device=device)

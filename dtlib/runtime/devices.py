@@ -10,6 +10,10 @@ from contextlib import contextmanager
 import torch
 
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import check_count, show
+
+MOST_THREADS = 64
+"""Of torch, where there are fewer cores."""
 
 
 def cores() -> int:
@@ -28,14 +32,14 @@ def resolve_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
+        device = torch.device(str(name))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
         raise ConfigError(
-            f"device = {name!r}: must be auto, cpu or a GPU that torch finds"
+            f"device = {show(name)}: must be auto, cpu or a GPU that torch finds"
         ) from None
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device = {name!r}: must be auto, cpu or cuda")
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
+        raise ConfigError(f"device = {show(str(name))}: must be auto, cpu or cuda")
     return device
 
 
@@ -56,7 +60,12 @@ def timed(seconds: dict[str, float], name: str, device: torch.device) -> Iterato
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Use this many torch threads inside the block."""
+    """Use this many torch threads inside the block.
+
+    Raises:
+        ConfigError: none, or more than a machine can be asked for.
+    """
+    check_count("threads", count, most=max(MOST_THREADS, cores()))
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -92,6 +92,8 @@ def read(text: str, kind: Any = None) -> Any:
         return WORDS.get(text.strip().lower(), value)
     if value is text and kind in (int, float):
         return _or_text(kind, text)
+    if is_number(value) and Ellipsis in get_args(kind):  # the only item of a list of any length
+        return [value]
     if value is text and get_origin(kind) is tuple:
         inner = text.strip().removeprefix("(").removesuffix(")").strip().removesuffix(",")
         return _or_text(json.loads, f"[{inner}]", text)

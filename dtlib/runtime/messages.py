@@ -78,4 +78,5 @@ def check_count(field: str, value: Any, least: int = 1, most: int | None = None)
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < least or (most is not None and value > most):
         allowed = f"at least {least}" if most is None else f"{least} to {most}"
-        raise ConfigError(f"{field} = {show(value)}: must be an integer, {allowed}")
+        kind = "" if whole else "an integer, "
+        raise ConfigError(f"{field} = {show(value)}: must be {kind}{allowed}")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Generator
+
+from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import check_count, show
 
 _STREAMS = {"weights": 0, "world": 1, "actions": 2, "order": 3, "held-out": 4, "tuning": 5}
 
@@ -28,3 +33,20 @@ def stream_seed(stream: str, *key: int) -> int:
 def seeded(stream: str, *key: int, device: torch.device | str = "cpu") -> Generator:
     """Return a generator that draws from a stream; see :func:`stream_seed`."""
     return Generator(device).manual_seed(stream_seed(stream, *key))
+
+
+def seeds_of(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
+    """Return the seed of each replica: ``seed``, the next one, and so on, or those that are given.
+
+    Raises:
+        ConfigError: no replicas, or what is no seed.
+    """
+    if isinstance(seed, int | np.integer) or not isinstance(seed, Sequence | np.ndarray):
+        check_count("seed", seed, least=0)
+        check_count("replicas", replicas, most=2**31 - 1)
+        return range(seed, seed + replicas)
+    if not len(seed):
+        raise ConfigError(f"seed = {show(seed)}: must be a seed or at least one of them")
+    for number in seed:
+        check_count("seed", number, least=0)
+    return seed

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from dtlib.model.simulator import Actions, Carry, initial_carry, simulate
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.devices import torch_threads
-from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.memory import memory_told
+from dtlib.runtime.messages import check_count, check_name
 from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
 from dtlib.training.loop import Run
@@ -70,7 +71,7 @@ def evaluate(
         threads: torch threads.
 
     Raises:
-        ConfigError: there are no worlds.
+        ConfigError: there are no worlds, no such stream or threads, or memory runs out.
     """
     env = evaluation_env(run.config.env)
     return evaluate_policy(
@@ -105,13 +106,13 @@ def evaluate_policy(
         carry_queue: whether a world begins with the queue that the one before has left.
 
     Raises:
-        ConfigError: there are no worlds.
+        ConfigError: there are no worlds, no such stream or threads, or memory runs out.
     """
-    if worlds < 1:
-        raise ConfigError(f"worlds = {worlds}: must be at least 1")
+    check_count("worlds", worlds)
+    check_name("stream", stream, WORLDS)
     rows, queue = [], None
     energy, failed, asked = np.zeros((3, env.num_users))
-    with torch_threads(threads):
+    with torch_threads(threads), memory_told():
         for number in tqdm(range(worlds), unit="world", disable=not progress, desc="evaluate"):
             world = sample_world(env, stream_seed(stream, number))
             carry = initial_carry(world, queue)

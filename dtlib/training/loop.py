@@ -22,6 +22,7 @@ from dtlib.settings.train import TrainConfig
 from dtlib.training.averaging import Average
 from dtlib.training.metrics import outcome_metrics
 from dtlib.training.side_by_side import check_alike
+from dtlib.training.size import check_size
 
 TIMINGS = ("world_s", "act_s", "simulate_s", "update_s")
 """Columns of a history that differ between equal runs."""
@@ -88,12 +89,13 @@ class Trainer:
         device: where they learn.
 
     Raises:
-        ConfigError: the settings do not fit together.
+        ConfigError: the settings do not fit together, or not into memory.
     """
 
     def __init__(self, configs: Sequence[TrainConfig], device: torch.device | str = "cpu") -> None:
         check_alike(configs)
         self.configs, self.device = list(configs), torch.device(device)
+        check_size(configs, self.device)
         weights = [seeded("weights", config.seed) for config in configs]
         learner = MADDPG if configs[0].algorithm == "maddpg" else Learner
         self.learner = learner(configs[0], weights, device)

@@ -8,6 +8,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dtlib.runtime.devices import resolve_device, torch_threads
+from dtlib.runtime.memory import memory_told
+from dtlib.runtime.messages import check_count
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import Run, Trainer
 from dtlib.training.run_folder import claim, save, take_up
@@ -33,7 +35,8 @@ def train(
         device: ``auto``, ``cpu`` or ``cuda``; a GPU draws other random actions than a CPU.
 
     Raises:
-        ConfigError: no such device.
+        ConfigError: no such device, no threads, what does not fit into memory, or numbers that stop
+            being finite.
         FileError: ``out`` cannot be used: not writable, in other use, or a damaged checkpoint.
 
     >>> run = train(TrainConfig.from_preset("smoke"), episodes=1)
@@ -66,13 +69,15 @@ def train_together(
         outs: a folder for each run.
 
     Raises:
-        ConfigError: the runs cannot learn side by side, or no such device.
+        ConfigError: the runs cannot learn side by side, or see :func:`train`.
         FileError: see :func:`train`.
     """
     where = resolve_device(device)
+    if episodes is not None:
+        check_count("episodes", episodes, least=0)
     folders = [Path(out) for out in outs or ()]
     goal = configs[0].episodes if episodes is None else min(episodes, configs[0].episodes)
-    with torch_threads(threads):
+    with torch_threads(threads), memory_told():
         trainer = Trainer(configs, where)
         for folder, config in zip(folders, configs, strict=outs is not None):
             claim(folder, config)

@@ -37,7 +37,8 @@ WIDTHS = TrainConfig.model_fields["hidden_sizes"].annotation
         ("(0.04, 0.05)", RANGE, [0.04, 0.05]),
         ("64,64,32", WIDTHS, [64, 64, 32]),
         ("64,", WIDTHS, [64]),
-        ("64", WIDTHS, 64),
+        ("64", WIDTHS, [64]),
+        ("64", RANGE, 64),  # refused later
         ("a,b", RANGE, "a,b"),
         ("served", str, "served"),
         ('{"num_users": 3}', EnvConfig, {"num_users": 3}),

@@ -30,14 +30,14 @@ def test_whatever_it_is_is_shown_on_one_short_line(value):
 
 @pytest.mark.parametrize("value", [0, -1, 65, 2**31 - 1, 1.0, "1", True, None, [1]])
 def test_counts(value):
-    with pytest.raises(ConfigError, match=r"^threads = .*: must be an integer, 1 to 64$"):
+    with pytest.raises(ConfigError, match=r"^threads = .*: must be (an integer, )?1 to 64$"):
         check_count("threads", value, most=64)
 
 
 def test_a_count_without_an_end():
     check_count("worlds", 10**9)
     check_count("seed", 0, least=0)
-    with pytest.raises(ConfigError, match="^worlds = 0: must be an integer, at least 1$"):
+    with pytest.raises(ConfigError, match="^worlds = 0: must be at least 1$"):
         check_count("worlds", 0)
 
 

@@ -1,0 +1,85 @@
+"""How much memory a run takes at least: its largest arrays, counted before there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import torch
+
+from dtlib.agents.spaces import layouts, outputs
+from dtlib.maddpg.replay import shapes
+from dtlib.model.layouts import state_layout
+from dtlib.runtime.memory import WORLD, bytes_of_world, check_fits
+from dtlib.settings.train import TrainConfig
+
+REAL = 4
+"""Bytes of a number."""
+HELD = 4
+"""A weight, its gradient and Adam's two moments."""
+
+
+def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` if runs side by side do not fit.
+
+    Args:
+        configs: equal in what changes sizes, but for the number of worlds.
+        device: where they learn.
+    """
+    config, runs = configs[0], len(configs)
+    sizes = {
+        "the worlds of an episode": (
+            config.worlds * bytes_of_world(config.env),
+            ("worlds", *(f"env.{name}" for name in WORLD)),
+        ),
+        "the networks": (
+            _weights(config) * HELD * REAL,
+            ("hidden_sizes", "env.num_users", "env.num_bs"),
+        ),
+    }
+    if config.algorithm == "maddpg":
+        sizes["the replay buffer"] = (
+            config.replay_slots * _bytes_of_slot(config),
+            ("replay_slots", "env.num_users"),
+        )
+        sizes["a mini-batch"] = (
+            2 * config.batch_size * _bytes_of_slot(config),
+            ("batch_size", "env.num_users"),
+        )
+    for what, (size, fields) in sizes.items():
+        whole = f"{what} of {runs} runs" if runs > 1 else what
+        grown = {name: (_value(config, name), _value(TrainConfig(), name)) for name in fields}
+        check_fits(whole, runs * size, grown, device)
+
+
+def _value(config: TrainConfig, name: str) -> Any:
+    inside, leaf = name.startswith("env."), name.removeprefix("env.")
+    return getattr(config.env if inside else config, leaf)
+
+
+def _parts(config: TrainConfig) -> int:
+    """Return how many parts rewards have."""
+    return 1 if config.credit == "joint" else config.env.num_users
+
+
+def _bytes_of_slot(config: TrainConfig) -> int:
+    """Return the size of what MADDPG keeps of a slot."""
+    return sum(
+        prod(shape) * kind.itemsize for shape, kind in shapes(config, _parts(config)).values()
+    )
+
+
+def _weights(config: TrainConfig) -> int:
+    """Return how many weights actors and critics have; MADDPG's critics also see all actions."""
+    seen, out, env = layouts(config), outputs(config), config.env
+    counts = {"users": 1 if config.shares_users else env.num_users, "stations": env.num_bs}
+    actors = [(counts.get(kind, 1), seen[kind].size, out[kind].size) for kind in seen]
+    critics = 2 if config.critic == "shared" else env.num_users + env.num_bs + 1
+    state = state_layout(env, config.critic_sees_queue).size
+    stacks = [*actors, (critics, state, _parts(config))]
+    return sum(
+        count * sum((a + 1) * b for a, b in pairwise((first, *config.hidden_sizes, last)))
+        for count, first, last in stacks
+    )
