@@ -27,7 +27,7 @@ def forge(folder: Path, name: str, old: str, new: str) -> None:
     (folder / name).write_text(text)
     manifest = json.loads((folder / results.MANIFEST).read_text())
     manifest["files_sha256"][name] = sha256(text)
-    manifest.pop(results.SEAL)
+    manifest.pop(results.SEAL, None)
     (folder / results.MANIFEST).write_text(json.dumps(manifest))
 
 
