@@ -124,7 +124,9 @@ def train(
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--worlds", default=20, show_default=True, type=int, help="Held-out episodes.")
-@click.option("--csv", type=click.Path(path_type=Path), help="Write one row per world here.")
+@click.option(
+    "--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write one row per world here."
+)
 @_quiet
 def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
     """Evaluate the run in DIR with mean actions on held-out worlds of 50 frames."""
@@ -132,6 +134,8 @@ def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
     from dtlib.training.evaluation import evaluate as run_evaluation
     from dtlib.training.run_folder import load_run
 
+    if csv is not None and not csv.name:
+        raise FileError(f"--csv {str(csv)!r}: is no name of a file")
     run = load_run(folder)
     found = run_evaluation(run, worlds=worlds, progress=not quiet)
     if csv is not None:

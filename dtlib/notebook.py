@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import ast
 import difflib
+import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from dtlib.runtime import paths
 from dtlib.runtime.errors import ConfigError, FileError
+from dtlib.runtime.files import write_text
+from dtlib.runtime.messages import check_name, show
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError)
+"""What reading a file or a text raises that is nothing of the kind."""
 
 
 def find(name: str) -> Path:
     """Return a notebook of the project by name, with or without suffix, or any other by path."""
     given = Path(name)
-    if given.suffix == ".ipynb" and given.is_file():
-        return given
-    path = paths.notebooks() / f"{given.name.removesuffix('.ipynb')}.ipynb"
-    if path.is_file():
-        return path
-    known = sorted(path.stem for path in paths.notebooks().glob("*.ipynb"))
-    raise ConfigError(f"notebook = {name!r}: must be one of {', '.join(known)}")
+    own = {path.stem: path for path in sorted(paths.notebooks().glob("*.ipynb"))}
+    try:
+        if given.suffix == ".ipynb" and given.is_file():
+            return given
+    except (OSError, ValueError):  # too long, or no name at all
+        pass
+    stem = given.name.removesuffix(".ipynb")
+    check_name("notebook", stem if stem in own else name, own)
+    return own[stem]
 
 
 def defaults(path: Path) -> dict[str, Any]:
@@ -28,19 +37,47 @@ def defaults(path: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: the notebook has no such cell, so that nothing could be set.
+        FileError: it is no notebook, or the cell has something else than values.
     """
-    import nbformat
+    tagged = _tagged(path)
+    if not tagged:
+        raise ConfigError(f"{path.name}: has no cell tagged 'parameters'")
+    try:
+        return _assigned(tagged[0])
+    except (*UNREADABLE, SyntaxError) as error:
+        line = f"cell tagged 'parameters' holds other than plain values ({_first_line(error)})"
+        raise FileError(f"{path}: {line}") from None
 
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
-            return {
-                target.id: ast.literal_eval(line.value)
-                for line in ast.parse(cell.source).body
-                if isinstance(line, ast.Assign)
-                for target in line.targets
-                if isinstance(target, ast.Name)
-            }
-    raise ConfigError(f"{path.name}: has no cell tagged 'parameters'")
+
+def _tagged(path: Path) -> list[str]:
+    """Return the code in a notebook's cells tagged ``parameters``."""
+    try:
+        import nbformat
+    except ImportError:
+        raise ConfigError("notebooks: need what `pip install dtlib[book]` installs") from None
+    try:
+        return [
+            cell.source
+            for cell in nbformat.read(path, as_version=4).cells
+            if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
+        ]
+    except (*UNREADABLE, OSError, nbformat.ValidationError) as error:
+        raise FileError(f"{path}: not a notebook ({_first_line(error)})") from None
+
+
+def _assigned(source: str) -> dict[str, Any]:
+    """Return the names and values that a cell assigns."""
+    return {
+        target.id: ast.literal_eval(line.value)
+        for line in ast.parse(source).body
+        if isinstance(line, ast.Assign)
+        for target in line.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    return show(str(error).strip().split("\n")[0] or type(error).__name__, str)
 
 
 def parse(name: str, text: str, known: dict[str, Any]) -> Any:
@@ -52,11 +89,13 @@ def parse(name: str, text: str, known: dict[str, Any]) -> Any:
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"parameter {name!r} is unknown: must be one of {', '.join(known)}{hint}")
+        raise ConfigError(
+            f"parameter {show(name)} is unknown: must be one of {', '.join(known)}{hint}"
+        )
     default = known[name]
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (*UNREADABLE, SyntaxError):
         value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
     if isinstance(default, str):
         return text
@@ -65,7 +104,7 @@ def parse(name: str, text: str, known: dict[str, Any]) -> Any:
     if default is not None and value is not None and type(value) is not type(default):
         kind = type(default).__name__
         raise ConfigError(
-            f"parameter {name} = {text!r}: must be of type {kind}, such as {default!r}"
+            f"parameter {name} = {show(text)}: must be of type {kind}, such as {default!r}"
         )
     return value
 
@@ -88,28 +127,69 @@ def execute(
         ConfigError: unknown notebook or parameter, or a value of another type.
         FileError: the copy cannot be written, or a cell failed; the copy then shows where.
     """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
     path = find(name)
     known = defaults(path)
     values = {key: parse(key, text, known) for key, text in parameters.items()}
-    target = paths.executed() / path.name if out is None else out
-    if target.is_dir():
-        target = target / path.name
-    if target.resolve().parent == paths.notebooks().resolve():
-        raise FileError(f"{target}: is in the notebooks' own folder; choose another")
+    target = _target(path, paths.executed() / path.name if out is None else out)
+    with _beside(target) as folder:
+        copy, said = Path(folder) / "copy.ipynb", ""
+        try:
+            said = _run(path, copy, values, progress)
+        finally:  # an interrupted copy shows how far it came
+            if copy.exists() and (text := copy.read_text(encoding="utf-8")):
+                write_text(target, text.replace(json.dumps(str(copy)), json.dumps(str(target))))
+    if said:
+        raise FileError(f"{target}: {said}")
+    return target
+
+
+def _beside(target: Path) -> TemporaryDirectory[str]:
+    """Return a folder beside a file, which shows that the file can be written."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
+        return TemporaryDirectory(dir=target.parent.resolve(), prefix=".notebook-")
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({error.strerror})") from None
+
+
+def _target(path: Path, target: Path) -> Path:
+    """Return the file that a copy is written to, never a notebook that somebody has written.
+
+    Raises:
+        FileError: it is the notebook itself, or in the notebooks' own folder.
+    """
+    try:
+        if target.is_dir():
+            target = target / path.name
+        if paths.notebooks().resolve() in target.resolve().parents:
+            raise FileError(f"{target}: is in the notebooks' own folder; choose another")
+        if target.exists() and target.samefile(path):
+            raise FileError(f"{target}: is the notebook itself; choose another file")
+    except (OSError, RuntimeError) as error:
+        raise FileError(f"{target}: cannot be written ({_first_line(error)})") from None
+    return target
+
+
+def _run(path: Path, copy: Path, values: dict[str, Any], progress: bool) -> str:
+    """Execute a notebook into a copy; return what went wrong in it, in one line, or nothing."""
+    import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    given, written = (
+        str(file.resolve()).replace("{", "{{").replace("}", "}}") for file in (path, copy)
+    )  # papermill fills in braces
     try:
         papermill.execute_notebook(
-            path, target, values, progress_bar=progress, kernel_name="python3", language="python",
-            cwd=str(paths.root()), log_output=False,
+            given, written, values, progress_bar=progress, kernel_name="python3",
+            language="python", cwd=str(paths.root()), log_output=False,
         )  # fmt: skip
     except PapermillExecutionError as error:
         line = f"cell {error.exec_count} failed with {error.ename}: {error.evalue}"
-        raise FileError(f"{target}: {line.splitlines()[0]}") from None
-    return target
+        return line.splitlines()[0]
+    except (DeadKernelError, NoSuchKernel) as error:
+        return f"the kernel died or is missing ({_first_line(error)})"
+    except OSError as error:
+        return f"cannot be executed ({error.strerror or _first_line(error)})"
+    return ""

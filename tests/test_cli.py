@@ -57,10 +57,26 @@ BAD = [
     (["--seed", "-1"], "seed = -1: "),
     (["--seed", "x"], "'x' is not a valid integer"),
     (["--threads", "0"], "--threads"),
+    (["--threads", "2147483647"], "threads = 2147483647: must be 1 to "),
+    (["--device", "cpu:7"], "device = 'cpu:7': must be auto, cpu or cuda"),
+    (["--set", "preset=quick"], "--set preset=quick: is chosen by --preset"),
+    (["--set", "self=1"], "self = 1: unknown field"),
+    (["--set", "cls=1"], "cls = 1: unknown field"),
+    (["--set", "epochs=" + "[" * 10**5], "input should be a valid integer"),
+    (["--set", "env.deadline_s=" + "[" * 10**5], "input should be a valid tuple"),
+    (["--set", "env.num_users=" + "9" * 5000], "env.num_users = "),
+    (["--set", "env.num_users=true"], "env.num_users = True: input should be a valid integer"),
+    (["--set", "env.deadline_s=0.05"], "such as (0.05, 0.05), or 0.05,0.05 on the command line"),
+    (["--set", "num_users=3"], "num_users = 3: unknown field; did you mean env.num_users?"),
+    (["--set", "env.epochs=3"], "env.epochs = 3: unknown field; did you mean epochs?"),
+    (["--set", "env=3", "--set", "env.num_users=3"], "env = 3: must be a mapping"),
+    (["--set", "algorithm=[1]"], "algorithm = [1]: input should be 'beta-happo'"),
+    (["--set", "env.num_users=1000000000000"], "GiB of memory, there are "),
+    (["--set", "hidden_sizes=1000000000000"], "GiB of memory, there are "),
 ]
 
 
-@pytest.mark.parametrize("arguments, message", BAD, ids=[message for _, message in BAD])
+@pytest.mark.parametrize("arguments, message", BAD, ids=range(len(BAD)))
 def test_bad_settings(tmp_path, arguments, message):
     result = call("train", "--preset", "smoke", "--out", tmp_path / "r", *arguments)
     assert result.exit_code == 2
@@ -85,6 +101,42 @@ def test_bad_calls(arguments, message):
     assert result.exit_code == 2
     lines = result.output.strip().splitlines()
     assert len(lines) == 1 and message in lines[0], result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["reproduce"], ["references"], ["figure", "fig04"], ["figure", "readings"]],
+)
+def test_a_mistyped_preset_writes_nothing(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
+    result = call(*command, "--preset", "quik")
+    assert result.exit_code == 2
+    assert result.output == (
+        "dtlib: preset = 'quik': must be one of smoke, quick, companion, paper\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_as_one_would_type_them(tmp_path):
+    given = ["env.deadline_s=0.04,0.05", "env.speed_mps=(2, 10)", "env.data_bits=[2e4, 3e4]",
+             "hidden_sizes=8", "env.queue_reset=False", "anneal=yes", "learning_rate=.001",
+             "replay_slots=1e4"]  # fmt: skip
+    options = [part for text in given for part in ("--set", text)]
+    assert call("train", *SMALL, *options, "--out", tmp_path).exit_code == 0
+    kept = json.loads((tmp_path / "config.json").read_text())
+    env = kept["env"]
+    assert (env["deadline_s"], env["speed_mps"]) == ([0.04, 0.05], [2.0, 10.0])
+    assert (env["data_bits"], env["queue_reset"], kept["anneal"]) == ([2e4, 3e4], False, True)
+    assert (kept["hidden_sizes"], kept["learning_rate"]) == ([8], 0.001)
+    assert kept["replay_slots"] == 10_000
+
+
+@pytest.mark.parametrize("csv", [".", "", "/"])
+def test_tables_need_a_name(csv):
+    result = call("evaluate", "no/such/run", "--csv", csv)
+    assert result.exit_code == 2 and len(result.output.strip().splitlines()) == 1
+    assert "csv" in result.output
 
 
 def test_figure_status_and_claims(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from dtlib.runtime.devices import timed
 from dtlib.runtime.seeds import seeded, stream_seed
 from dtlib.settings.train import TrainConfig
 from dtlib.training.averaging import Average
+from dtlib.training.finite import check_finite
 from dtlib.training.metrics import outcome_metrics
 from dtlib.training.side_by_side import check_alike
 from dtlib.training.size import check_size
@@ -63,12 +64,21 @@ class Rollout:
         self.outcomes: list[Outcome] = []
 
     def play(self, policies: Policies, start: int, stop: int) -> Episode:
-        """Act and simulate in slots ``start`` to ``stop − 1``."""
+        """Act and simulate in slots ``start`` to ``stop − 1``.
+
+        Raises:
+            ConfigError: actions are not finite.
+        """
         world, env = self.world.window(start, stop), self.config.env
         with timed(self.seconds, "act_s", self.device):
             decision = policies.decide(world, [self.generator], self.carry, env)
         with timed(self.seconds, "simulate_s", self.device):
-            outcome = simulate(world, decision.actions, env, self.carry)
+            try:
+                outcome = simulate(world, decision.actions, env, self.carry)
+            except ValueError:  # it has looked at the actions anyway
+                named = {f"actions.{name}": array for name, array in vars(decision.actions).items()}
+                check_finite(self.number, {}, named)
+                raise
         self.carry = outcome.carry
         self.outcomes.append(outcome)
         return Episode(world, decision, outcome)
@@ -109,16 +119,23 @@ class Trainer:
         """One per run, if weights are averaged."""
 
     def episode(self) -> list[dict[str, float]]:
-        """Act, simulate and learn for one episode; return each run's row of the history."""
+        """Act, simulate and learn for one episode; return each run's row of the history.
+
+        Raises:
+            ConfigError: numbers have stopped being finite; the runs cannot go on.
+        """
         number = len(self.rows[0])
         rollouts = [
             Rollout(config, number, queue=queue, device=self.device)
             for config, queue in zip(self.configs, self.queues, strict=True)
         ]
         learnt, update_s = self._play_and_learn(rollouts)
+        played = [rollout.row() for rollout in rollouts]
+        for index, row in enumerate(played):
+            check_finite(number, row, self.state(index))
         for index, rollout in enumerate(rollouts):
             timings = rollout.seconds | {"update_s": update_s}
-            self.rows[index].append(rollout.row() | learnt[index] | timings)
+            self.rows[index].append(played[index] | learnt[index] | timings)
             if not rollout.config.env.queue_reset:
                 self.queues[index].copy_(rollout.carry.queue)
         for average, policies in zip(self.averages, self.learner.policies, strict=False):

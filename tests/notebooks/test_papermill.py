@@ -99,6 +99,107 @@ def test_untagged_notebook(tmp_path):
         notebook.execute(str(tmp_path / "bad.ipynb"), {}, tmp_path / "o.ipynb", False)
 
 
+SIMPLE = "seed = 1"
+
+
+def written(path, *sources):
+    """Write a notebook of these cells, the first tagged ``parameters``."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+NO_NOTEBOOKS = {
+    "empty": b"",
+    "text": b"this is no notebook",
+    "bytes": b"\xff\xfe\x00",
+    "a list": b"[]",
+    "a number": b"3",
+    "an object": b"{}",
+    "deep": b"[" * 10**5,
+    "a later format": b'{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}',
+    "cells of numbers": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [1]}',
+    "cells that are none": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 7}',
+}
+
+
+@pytest.mark.parametrize("content", NO_NOTEBOOKS.values(), ids=NO_NOTEBOOKS)
+def test_what_is_no_notebook_is_one_line(content, tmp_path):
+    (tmp_path / "bad.ipynb").write_bytes(content)
+    with pytest.raises(FileError, match=r"bad.ipynb: not a notebook \(.+\)$") as caught:
+        notebook.execute(str(tmp_path / "bad.ipynb"), {}, tmp_path / "o.ipynb", False)
+    assert len(str(caught.value).splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.ipynb"]
+
+
+@pytest.mark.parametrize("source", ["seed = (", "seed = open('x')", "seed = " + "-" * 10**5 + "1"])
+def test_parameters_that_are_no_values_are_one_line(source, tmp_path):
+    bad = written(tmp_path / "bad.ipynb", source)
+    with pytest.raises(FileError, match="cell tagged 'parameters' holds other than plain values"):
+        notebook.execute(str(bad), {}, tmp_path / "o.ipynb", False)
+
+
+@pytest.mark.parametrize("text", ["(" * 10**5, "{[]: 1}", "1_0_", "9" * 5000 + "x"])
+def test_values_that_are_none_are_one_line(text):
+    with pytest.raises(ConfigError, match="^parameter seed = .*: must be of type int") as caught:
+        notebook.parse("seed", text, {"seed": 1})
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".ipynb", "", ".", "no/such.ipynb"])
+def test_names_of_no_notebook_are_one_line(name):
+    with pytest.raises(ConfigError, match="^notebook = '.*: must be one of 01_mobility, "):
+        notebook.find(name)
+
+
+@pytest.mark.parametrize("name", ["{seed}.ipynb", "{}.ipynb", "{0}.ipynb", "{x!r}/{y}.ipynb", "}{"])
+def test_braces_are_plain_letters(name, tmp_path):
+    (tmp_path / "s{seed}").mkdir()
+    path = written(tmp_path / "s{seed}" / "my.ipynb", SIMPLE)
+    before = path.read_bytes()
+    out = notebook.execute(str(path), {"seed": "2"}, tmp_path / name, progress=False)
+    assert out == tmp_path / name and nbformat.read(out, as_version=4).cells
+    assert str(out) in out.read_text() and ".notebook-" not in out.read_text()
+    assert path.read_bytes() == before
+
+
+def test_a_copy_never_takes_the_place_of_a_notebook(tmp_path):
+    path = written(tmp_path / "my.ipynb", SIMPLE)
+    (tmp_path / "link.ipynb").symlink_to(path)
+    (tmp_path / "same.ipynb").hardlink_to(path)
+    before = path.read_bytes()
+    for out in ("my.ipynb", "link.ipynb", "same.ipynb", "../" + tmp_path.name + "/my.ipynb", "."):
+        with pytest.raises(FileError, match="is the notebook itself"):
+            notebook.execute(str(path), {}, tmp_path / out, progress=False)
+    assert path.read_bytes() == before
+
+
+def test_a_kernel_that_dies_is_one_line(tmp_path):
+    path = written(tmp_path / "my.ipynb", SIMPLE, "import os; os._exit(1)")
+    with pytest.raises(FileError, match=r"o.ipynb: the kernel died or is missing \(.*\)$"):
+        notebook.execute(str(path), {}, tmp_path / "o.ipynb", progress=False)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_nothing_is_left_where_nothing_can_be_written(tmp_path):
+    path = written(tmp_path / "my.ipynb", SIMPLE)
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "o.ipynb", tmp_path / ("x" * 300)):
+        with pytest.raises(FileError, match="cannot be written"):
+            notebook.execute(str(path), {}, out, progress=False)
+    assert {p.name for p in tmp_path.iterdir()} == {"file", "my.ipynb"}
+
+
+def test_an_earlier_copy_stays_until_there_is_another(tmp_path, monkeypatch):
+    path = written(tmp_path / "my.ipynb", SIMPLE)
+    (tmp_path / "o.ipynb").write_text("earlier")
+    monkeypatch.setattr(notebook, "_run", lambda *_: "the kernel died")
+    with pytest.raises(FileError, match="the kernel died"):
+        notebook.execute(str(path), {}, tmp_path / "o.ipynb", progress=False)
+    assert (tmp_path / "o.ipynb").read_text() == "earlier"
+
+
 def test_never_into_the_notebooks_folder():
     with pytest.raises(FileError, match="own folder"):
         notebook.execute("01_mobility", {}, paths.notebooks() / "copy.ipynb", False)

@@ -1,0 +1,67 @@
+"""Training ends with one line where numbers stop being finite, and writes none of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from dtlib import ConfigError, TrainConfig, train
+from dtlib.training.finite import check_finite
+from dtlib.training.loop import Trainer
+from dtlib.training.run_folder import CHECKPOINT, load_run
+
+ENDLESS = {
+    "gaussian, delays to the letter": ("gaussian-happo", "section-v", {"centre_delay": "letter"}),
+    "maddpg, delays to the letter": ("maddpg", "section-v", {"centre_delay": "letter"}),
+    "eta": ("beta-happo", "section-v", {"control_factor": 1e30}),
+    "nu": ("beta-happo", "section-v", {"reward_scale": 1e30}),
+    "noise": ("beta-mappo", "section-v", {"noise_w": 1e30}),
+    "path loss": ("gaussian-happo", "section-v", {"path_loss_exponent": 15.0}),
+    "power against noise": ("beta-happo", "work-conserving", {"noise_w": 1e30}),
+    "maddpg's eta": ("maddpg", "section-v", {"control_factor": 1e30}),
+}
+
+
+@pytest.mark.parametrize(("algorithm", "network", "env"), ENDLESS.values(), ids=ENDLESS)
+def test_numbers_without_end_end_the_run(algorithm, network, env, tmp_path):
+    config = TrainConfig.from_preset("smoke", network, algorithm=algorithm, env=env)
+    with pytest.raises(ConfigError, match=r"^episode \d: [a-z_0-9.]+ = (nan|-?inf): is not fin"):
+        train(config, tmp_path)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_what_was_saved_before_stays(tmp_path, monkeypatch):
+    config = TrainConfig.from_preset("smoke")
+    train(config, tmp_path, episodes=1)
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    episode = Trainer.episode
+
+    def spoilt(trainer):
+        trainer.learner.policies[0].users.flat[0, 0] = math.nan
+        return episode(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "episode", spoilt)
+        with pytest.raises(ConfigError, match="^episode 1: "):
+            train(config, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
+    assert len(train(config, tmp_path).history) == config.episodes
+    assert len(load_run(tmp_path).history) == config.episodes
+
+
+@pytest.mark.parametrize("algorithm", ["beta-mappo", "maddpg"])
+def test_undefined_diagnostics_are_no_end(algorithm):
+    """Nothing is handed on in MAPPO; nothing varies where nobody ever sends."""
+    run = train(TrainConfig.from_preset("smoke", algorithm=algorithm), episodes=1)
+    assert len(run.history) == 1
+
+
+def test_the_first_array_that_is_not_finite_is_named():
+    arrays = {"count": torch.tensor(3), "a": torch.zeros(2), "b": torch.tensor([1.0, -math.inf])}
+    check_finite(7, {"reward": 0.0}, {name: arrays[name] for name in ("count", "a")})
+    with pytest.raises(ConfigError, match="^episode 7: b = -inf: "):
+        check_finite(7, {"reward": 0.0}, arrays)
+    with pytest.raises(ConfigError, match="^episode 7: reward = nan: "):
+        check_finite(7, {"reward": math.nan}, arrays)
