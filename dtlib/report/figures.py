@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.report.statistics import interval
 from dtlib.report.style import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
+from dtlib.runtime.files import write_whole
 
 ENERGY_LABEL = "energy per user and slot (mJ)"
 FAILED_LABEL = "failed requests (%)"
@@ -281,12 +283,16 @@ DRAW = dict.fromkeys(SWEEPS, sweep) | {
 
 
 def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
-    """Draw an experiment into ``folder`` as PNG and SVG; return the files."""
+    """Draw an experiment into ``folder`` as PNG and SVG; return the files.
+
+    Raises:
+        FileError: they cannot be written.
+    """
     use_style()
     figure = DRAW[name](data)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]
-    for file in files:
-        figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+    files = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
+    for file, metadata in zip(files, (None, {"Date": None}), strict=True):
+        draw = partial(figure.savefig, format=file.suffix[1:], metadata=metadata)
+        write_whole(file, draw)
     plt.close(figure)
     return files

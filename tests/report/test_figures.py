@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dtlib.experiments import committed
 from dtlib.report import figures
 from dtlib.report.style import use_style
+from dtlib.runtime.errors import FileError
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +152,10 @@ def test_readings_are_drawn_beside_the_papers_numbers():
     assert list(lines["slices"].get_ydata()) == [50, 50]
     assert list(lines["the paper"].get_ydata()) == [0, 100]
     plt.close("all")
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    data = committed.fullest("fig10", "quick")
+    with pytest.raises(FileError, match=r"file/fig10\.png: cannot be written [^\n]*$"):
+        figures.save("fig10", data, tmp_path / "file")
