@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -180,6 +181,9 @@ def _run(path: Path, copy: Path, values: dict[str, Any], progress: bool) -> str:
     given, written = (
         str(file.resolve()).replace("{", "{{").replace("}", "}}") for file in (path, copy)
     )  # papermill fills in braces
+    log = logging.getLogger("papermill")
+    if not log.handlers:  # errors are told below, once
+        log.addHandler(logging.NullHandler())
     try:
         papermill.execute_notebook(
             given, written, values, progress_bar=progress, kernel_name="python3",
