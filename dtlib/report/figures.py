@@ -178,7 +178,7 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     """Draw failures against the number of users under several readings of the paper.
 
     Args:
-        rows: as :func:`dtlib.experiments.readings.measure` returns.
+        rows: as :func:`dtlib.experiments.readings.measure_readings` returns.
         names: of readings.
         rule: whose failures.
     """
