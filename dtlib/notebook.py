@@ -12,7 +12,7 @@ from typing import Any
 
 from dtlib.runtime import paths
 from dtlib.runtime.errors import ConfigError, FileError
-from dtlib.runtime.files import write_text
+from dtlib.runtime.files import reason, write_text
 from dtlib.runtime.messages import check_name, show
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError)
@@ -150,7 +150,7 @@ def _beside(target: Path) -> TemporaryDirectory[str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         return TemporaryDirectory(dir=target.parent.resolve(), prefix=".notebook-")
     except OSError as error:
-        raise FileError(f"{target}: cannot be written ({error.strerror})") from None
+        raise FileError(f"{target}: cannot be written ({reason(error)})") from None
 
 
 def _target(path: Path, target: Path) -> Path:

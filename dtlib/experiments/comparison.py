@@ -8,13 +8,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from dtlib.experiments.experiment import OWN
 from dtlib.experiments.grids import CONTROL_FACTORS
 from dtlib.experiments.references import BEST
 from dtlib.experiments.results import ENERGY
 from dtlib.training.calibration import MARGIN, PRICED
 
-OWN = "beta-happo"
-"""The learner whose savings are shown."""
 WORST, ALL = "failure_ratio_slots_user_max", "failure_ratio_slots"
 """Slot failure ratios of the worst user and of all together."""
 

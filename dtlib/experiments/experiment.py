@@ -15,6 +15,8 @@ from dtlib.training.calibration import Target
 from dtlib.training.evaluation import WORLDS
 
 LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
+OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
+"""The paper's learner, and those that it is compared with."""
 BASELINES = ("power-on-demand", "channel-inversion", "genie")
 """What may be measured at each point of a sweep without being learnt."""
 

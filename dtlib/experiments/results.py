@@ -22,7 +22,7 @@ DATA = "data.csv"
 ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 """Columns that every such table has."""
 MANIFEST = "manifest.json"
-SEAL = "sha256"
+CHECKSUM = "sha256"
 """In a manifest: the checksum of all else in it."""
 MOST_SEEDS = 10_000
 """More are no grid's; a manifest that says so is not believed."""
@@ -54,7 +54,7 @@ def write(
     for name, text in texts.items():
         write_text(folder / name, text)
     found = {"key": key, "files_sha256": digests, **provenance.software(), **facts}
-    found |= {SEAL: _seal(found)}
+    found |= {CHECKSUM: _seal(found)}
     write_text(folder / MANIFEST, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -135,7 +135,7 @@ def _sound(found: dict[str, Any]) -> bool:
         and isinstance(digests, dict)
         and isinstance(runs, list)
         and all(map(_is_run, runs))
-        and found.get(SEAL) in (None, _seal(found))
+        and found.get(CHECKSUM) in (None, _seal(found))
     )
 
 
@@ -153,7 +153,7 @@ def _at_home(found: dict[str, Any], folder: Path) -> bool:
 
 
 def _seal(found: Mapping[str, Any]) -> str:
-    return digest({name: value for name, value in found.items() if name != SEAL})
+    return digest({name: value for name, value in found.items() if name != CHECKSUM})
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -101,7 +101,6 @@ def get_together(
         Busy: another process is at work on one of them, and ``wait`` is false.
         FileError: a file cannot be read or written.
     """
-
     if (finished := _finished(configs, episodes, device)) is not None:
         return finished
     with locked([folder(config) for config in configs], wait):

@@ -9,12 +9,11 @@ import pandas as pd
 
 from dtlib.experiments import committed
 from dtlib.experiments.committed import EVALUATION
+from dtlib.experiments.experiment import OTHERS, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report.judgement import Finding, judge_all, judge_level, judge_number, judge_sign
 from dtlib.report.quantities import (
-    OTHERS,
-    OWN,
     below,
     gap,
     saving,

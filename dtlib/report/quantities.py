@@ -6,11 +6,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.typing import SeriesGroupBy
 
-from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.experiment import LEARNERS, OWN
 from dtlib.experiments.results import ENERGY
-
-OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
-"""The paper's learner, and those that it is compared with."""
 
 
 def saving(data: pd.DataFrame, other: str, metric: str = ENERGY) -> list[float]:

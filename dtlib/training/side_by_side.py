@@ -8,7 +8,7 @@ from typing import Any
 from dtlib.runtime.errors import ConfigError
 from dtlib.settings.train import TrainConfig
 
-OWN = ("seed", "env", "preset")
+MAY_DIFFER = ("seed", "env", "preset")
 """Fields that each run may have its own of; of its network, all but ``SIZES``."""
 SIZES = ("num_users", "num_bs", "frame_slots", "frames")
 
@@ -35,5 +35,5 @@ def alike(configs: Sequence[TrainConfig]) -> list[list[TrainConfig]]:
 
 def _common(config: TrainConfig) -> dict[str, Any]:
     """Return what runs side by side have in common, by name."""
-    learning = {name: value for name, value in config if name not in OWN}
+    learning = {name: value for name, value in config if name not in MAY_DIFFER}
     return learning | {f"env.{name}": getattr(config.env, name) for name in SIZES}

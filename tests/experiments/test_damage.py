@@ -296,7 +296,7 @@ def without(*names):
 def with_runs(change):
     return altered(
         lambda found: (
-            {k: v for k, v in found.items() if k != results.SEAL}
+            {k: v for k, v in found.items() if k != results.CHECKSUM}
             | {"runs": [change(run) for run in found["runs"]]}
         )
     )
@@ -315,8 +315,8 @@ MANIFESTS = {
     "emptied": lambda folder: (folder / results.MANIFEST).write_text(""),
     "not UTF-8": lambda folder: (folder / results.MANIFEST).write_bytes(b"\xff"),
     "missing": lambda folder: (folder / results.MANIFEST).unlink(),
-    "no key": without("key", results.SEAL),
-    "no checksums": without("files_sha256", results.SEAL),
+    "no key": without("key", results.CHECKSUM),
+    "no checksums": without("files_sha256", results.CHECKSUM),
     "runs without names": with_runs(lambda run: {k: v for k, v in run.items() if k != "run"}),
     "runs without seeds": with_runs(lambda run: {k: v for k, v in run.items() if k != "seed"}),
     "a billion seeds": with_runs(lambda run: run | {"seed": 10**9}),
@@ -352,7 +352,7 @@ def test_folders_of_results_exchanged_are_not_read(drawn):
 
 def test_manifests_of_earlier_versions_have_no_seal_and_stay_as_they_are(drawn):
     path = results.folder_of("smoke", "curve") / results.MANIFEST
-    without(results.SEAL)(path.parent)
+    without(results.CHECKSUM)(path.parent)
     old = path.read_bytes()
     again()
     assert path.read_bytes() == old

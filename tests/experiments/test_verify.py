@@ -11,10 +11,10 @@ from tiny import ONE, own_folders  # noqa: F401
 from dtlib import ConfigError
 from dtlib.cli import main
 from dtlib.experiments import datasets, results
-from dtlib.experiments.keys import sha256
 from dtlib.experiments.runner import Effort
 from dtlib.experiments.verify import chosen, verify
 from dtlib.runtime import paths
+from dtlib.runtime.reading import sha256
 
 ALONE = Effort(jobs=1)
 
@@ -27,7 +27,7 @@ def forge(folder: Path, name: str, old: str, new: str) -> None:
     (folder / name).write_text(text)
     manifest = json.loads((folder / results.MANIFEST).read_text())
     manifest["files_sha256"][name] = sha256(text)
-    manifest.pop(results.SEAL, None)
+    manifest.pop(results.CHECKSUM, None)
     (folder / results.MANIFEST).write_text(json.dumps(manifest))
 
 
