@@ -16,7 +16,8 @@ THREADS ?= 1
 JOBS ?= 2
 export OMP_NUM_THREADS := $(THREADS)
 export MKL_NUM_THREADS := $(THREADS)
-export OPENBLAS_NUM_THREADS := $(THREADS)
+# The same bits on every x86-64 processor: kernels and tests may load NumPy or torch before dtlib.
+$(foreach setting,$(shell $(PYTHON) dtlib/runtime/bits.py 2>/dev/null),$(eval export $(setting)))
 export PYTHONUNBUFFERED := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -87,7 +88,10 @@ $(STAMP):
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m pip check
 	@mkdir -p .venv/etc/ipython  # kernels talk on this machine only: no warning about plain TCP
-	@echo 'c.IPKernelApp.log_level = "ERROR"' > .venv/etc/ipython/ipython_kernel_config.py
+	@{ echo 'c.IPKernelApp.log_level = "ERROR"'; \
+	   echo 'import runpy  # the same bits as elsewhere, before a notebook loads NumPy or torch'; \
+	   echo 'runpy.run_path("$(CURDIR)/dtlib/runtime/bits.py")["settle"]()'; \
+	 } > .venv/etc/ipython/ipython_kernel_config.py
 	@touch $@
 
 define check_python

@@ -4,6 +4,10 @@ An episode is one expression: ``world = sample_world(env, seed)``,
 ``actions = policies.act(world)``, ``outcome = simulate(world, actions, env)``.
 """
 
+from dtlib.runtime import bits
+
+bits.settle()  # before anything below imports NumPy or torch
+
 from dtlib.agents.policies import Policies
 from dtlib.model.simulator import Actions, Outcome, simulate
 from dtlib.model.world import World, sample_world

@@ -76,6 +76,9 @@ _network = click.option(
     "--network", default=NETWORKS[0], show_default=True, help=f"{' or '.join(NETWORKS)}."
 )
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
+_dirty = click.option(
+    "--dirty", is_flag=True, help="Write results although dtlib/ has changes that no commit has."
+)
 _jobs = click.option(
     "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Runs side by side."
 )
@@ -159,20 +162,23 @@ def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
 @_scheduler
 @click.option("--keep", is_flag=True, help="Keep committed rows; run only what they lack.")
 @click.option("--finished", is_flag=True, help="Run nothing; write what is finished so far.")
+@_dirty
 @_quiet
 def figure(
     name: str, preset: str, seeds: int | None, jobs: int, device: str, scheduler: str,
-    keep: bool, finished: bool, quiet: bool,
+    keep: bool, finished: bool, dirty: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Run what figure NAME needs and write its data to results/PRESET/.
 
     NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps; or
     readings, which holds readings of the paper against its sentences and trains nothing.
     """
-    from dtlib.experiments import datasets, grids, readings, results
+    from dtlib.experiments import datasets, grids, provenance, readings, results
     from dtlib.experiments.runner import Effort
     from dtlib.report import figures
 
+    if not dirty:
+        provenance.check_clean(preset)
     if name == "readings":  # of rules: nothing is trained
         folder = readings.write_readings(preset, jobs, not quiet)
         click.echo(f"{paths.relative(folder)}: table and manifest are written")
@@ -240,11 +246,15 @@ def status(preset: str, seeds: int | None) -> None:
 @main.command()
 @_preset
 @_jobs
+@_dirty
 @_quiet
-def references(preset: str, jobs: int, quiet: bool) -> None:
+def references(preset: str, jobs: int, dirty: bool, quiet: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
+    from dtlib.experiments import provenance
     from dtlib.experiments.references import write_references
 
+    if not dirty:
+        provenance.check_clean(preset)
     folder = write_references(preset, jobs, not quiet)
     click.echo(f"{paths.relative(folder)}: table and manifest are written")
 
@@ -271,19 +281,22 @@ def claims(check: bool) -> None:
 @_device
 @_scheduler
 @click.option("--beyond", is_flag=True, help="Also what the paper does not have.")
+@_dirty
 @_quiet
 @click.pass_context
 def reproduce(
     ctx: click.Context, preset: str, jobs: int, device: str, scheduler: str,
-    beyond: bool, quiet: bool,
+    beyond: bool, dirty: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Run the paper's figures of a preset, resuming what was begun, and judge its claims.
 
     Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
     """
-    from dtlib.experiments import runner
+    from dtlib.experiments import provenance, runner
     from dtlib.experiments.grids import EXPERIMENTS
 
+    if not dirty:
+        provenance.check_clean(preset)
     wanted = [
         experiment
         for experiment in EXPERIMENTS.values()
@@ -295,10 +308,10 @@ def reproduce(
     for experiment in wanted:
         ctx.invoke(
             figure, name=experiment.name, preset=preset, seeds=None, jobs=jobs, device=device,
-            scheduler=scheduler, keep=False, finished=False, quiet=quiet,
+            scheduler=scheduler, keep=False, finished=False, dirty=True, quiet=quiet,
         )  # fmt: skip
     if beyond and preset != "paper":
-        ctx.invoke(references, preset=preset, jobs=jobs, quiet=quiet)
+        ctx.invoke(references, preset=preset, jobs=jobs, dirty=True, quiet=quiet)
     ctx.invoke(claims, check=False)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dtlib  # noqa: F401 - it settles the arithmetic before torch is loaded
+
+# isort: split
 import pytest
 import torch
 from hypothesis import HealthCheck, settings

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dtlib.baselines.slot_problem import Point, Slots, evaluate, fits
+from dtlib.kernels.portable import sqrt
 
 GAP = 1e-10
 """Shares are final once what is still to be gained is below this part of the slot's energy."""
@@ -88,7 +89,7 @@ def least_stretch(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
         fit = fits(subset, found, 2**lower)[:, None]
         done = fits(subset, found)[:, None]
         log[index] = torch.where(done, 0, torch.where(fit, lower, now))
-        cut[index] = torch.where(fit, cut[index], cut[index].sqrt())
+        cut[index] = torch.where(fit, cut[index], sqrt(cut[index]))
         hopeless = point.cost_j - point.gap(subset) > most
         index = index[(log[index, 0] > 0) & ~hopeless]
     return shares, 2**log

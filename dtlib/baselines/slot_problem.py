@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dtlib.baselines.least_powers import Receivers, signal_part
+from dtlib.kernels.portable import sqrt
 from dtlib.model.simulator import owners
 from dtlib.model.synchronization import shares as divide
 from dtlib.model.world import World
@@ -105,7 +106,7 @@ class Slots:
 
     def even(self) -> tuple[Tensor, ...]:
         """Return shares to start from: the optimal ones, if time were worth the same to all."""
-        return tuple(resource.divide(resource.load_s.sqrt()) for resource in self.resources)
+        return tuple(resource.divide(sqrt(resource.load_s)) for resource in self.resources)
 
     def efficiency(self, uplink_s: Tensor) -> Tensor:
         """Return the spectral efficiency that is in time, ln(1 + Γ): [S, K], nat/s/Hz."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -30,10 +31,11 @@ def runs_of(
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> list[PlannedRun]:
-    """Return the runs of a preset whose rows are committed, of whatever seeds."""
-    manifest = results.manifest(results.folder_of(preset, experiment.name))
-    known = {run["run"]: run["seed"] for run in manifest.get("runs", ())}
+    """Return the runs of a preset whose rows are committed, of whatever seeds and version."""
+    folder = results.folder_of(preset, experiment.name)
+    known = {run["run"]: run["seed"] for run in results.manifest(folder).get("runs", ())}
     runs = experiment.runs(preset, 1 + max(known.values(), default=0), changes, values)
+    runs = [replace(planned, version=results.older(folder)) for planned in runs]
     return [planned for planned in runs if planned.key in known]
 
 
@@ -44,17 +46,19 @@ def shown(
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> list[PlannedRun]:
-    """Return the runs that are shown: those asked for.
+    """Return the runs that are shown: those asked for, of an older version if all of it is there.
 
     Where no number of seeds is asked for and every variant and point has a committed run, these are
     the committed ones, even if some have more seeds than others.
     """
     runs = experiment.runs(preset, seeds, changes, values)
+    known = runs_of(experiment, preset, changes, values)
     if seeds is None:
-        known = runs_of(experiment, preset, changes, values)
-        if {planned.spot for planned in known} == {planned.spot for planned in runs}:
-            return known
-    return runs
+        complete = {planned.spot for planned in known} == {planned.spot for planned in runs}
+        return known if complete else runs
+    there = {(planned.spot, planned.config.seed): planned for planned in known}
+    found = [there.get((planned.spot, planned.config.seed)) for planned in runs]
+    return [planned for planned in found if planned] if all(found) else runs
 
 
 def rows_of(

@@ -42,6 +42,9 @@ class PlannedRun:
     streams: tuple[str, ...] = ()
     """Of worlds that a learner is measured on; ``calibrated`` where it has a target."""
 
+    version: int | None = None
+    """Of the results, if they are committed and older than what the code gives now."""
+
     @property
     def algorithm(self) -> str:
         """Whose row it is."""
@@ -56,8 +59,8 @@ class PlannedRun:
     def digest(self) -> str:
         """The sha256 of everything that its numbers depend on."""
         if self.baseline:
-            return digest([self.baseline, env_key(self.config.env), self.worlds])
-        what = [config_key(self.config), self.episodes, self.worlds]
+            return digest([self.baseline, env_key(self.config.env, self.version), self.worlds])
+        what = [config_key(self.config, self.version), self.episodes, self.worlds]
         if self.target:
             what += [self.target.failures] + [self.target.gain] * bool(self.target.gain)
         return digest(what)

@@ -16,11 +16,12 @@ def digest(what: Any) -> str:
     return sha256(json.dumps(what, sort_keys=True, separators=(",", ":")))
 
 
-def config_key(config: TrainConfig) -> str:
-    """Return the sha256 of a run's settings and of the version of the code's results."""
-    return sha256(f"{RESULTS_VERSION}\n{config.canonical_json()}")
+def config_key(config: TrainConfig, version: int | None = None) -> str:
+    """Return the sha256 of a run's settings and of the version of results, the code's if absent."""
+    version = RESULTS_VERSION if version is None else version
+    return sha256(f"{version}\n{config.canonical_json()}")
 
 
-def env_key(env: EnvConfig) -> str:
-    """Return the sha256 of a network's settings and of the version of the code's results."""
-    return digest([RESULTS_VERSION, env.canonical_json()])
+def env_key(env: EnvConfig, version: int | None = None) -> str:
+    """Return the sha256 of a network's settings and of the version of results; see above."""
+    return digest([RESULTS_VERSION if version is None else version, env.canonical_json()])

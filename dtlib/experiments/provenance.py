@@ -1,4 +1,4 @@
-"""Where numbers come from: versions of the software, the commit, the processor."""
+"""Where numbers come from: software, commit, processor, arithmetic; and that all is committed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from dtlib.runtime import paths
+from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.fingerprint import arithmetic
 from dtlib.settings.base import RESULTS_VERSION
 
 PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
-FACTS = ("commit", "torch", "processor")
+FACTS = ("commit", "torch", "processor", "arithmetic")
 """What is noted of where a single run was trained."""
+CHANGED = "-dirty"
+"""Behind a commit from which the library differs."""
 
 
 def origin() -> dict[str, Any]:
@@ -25,7 +29,8 @@ def origin() -> dict[str, Any]:
         text = ""
     found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     processor = found[1] if found else platform.machine()
-    return dict(zip(FACTS, (_commit(), version("torch"), processor), strict=True))
+    facts = (_commit(), version("torch"), processor, arithmetic())
+    return dict(zip(FACTS, facts, strict=True))
 
 
 def software() -> dict[str, Any]:
@@ -35,14 +40,27 @@ def software() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "commit": _commit(),
+        "arithmetic": arithmetic(),
     }
+
+
+def check_clean(preset: str) -> None:
+    """Raise :class:`ConfigError` if results would be of code that no commit has.
+
+    Those of ``smoke`` may be: they are never committed.
+    """
+    if preset != "smoke" and (_commit() or "").endswith(CHANGED):
+        raise ConfigError(
+            "dtlib/ has changes that no commit has, and results must tell what made them: "
+            "commit first (`git status`), or add --dirty"
+        )
 
 
 def _commit() -> str | None:
     """Return the checkout's commit, marked if the library differs from it."""
     try:
         commit = _git("rev-parse", "HEAD")
-        return commit + "-dirty" * bool(_git("status", "--porcelain", "--", "dtlib"))
+        return commit + CHANGED * bool(_git("status", "--porcelain", "--", "dtlib"))
     except (OSError, subprocess.SubprocessError):
         return None
 

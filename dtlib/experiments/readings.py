@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,9 +226,9 @@ def best_centre_reward(env: EnvConfig, parts: float) -> float:
     return -env.reward_scale * env.request_prob * delay_s
 
 
-def table_key(preset: str) -> str:
-    """Return the sha256 of what a preset's table is of."""
-    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, env_key(EnvConfig())]
+def table_key(preset: str, version: int | None = None) -> str:
+    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
+    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, env_key(EnvConfig(), version)]
     return digest([*what, list(vars(sampling_of(preset)).values())])
 
 
@@ -244,6 +245,5 @@ def write_readings(preset: str, jobs: int = 2, progress: bool = False) -> Path:
 def reading_table(preset: str, jobs: int = 2) -> pd.DataFrame:
     """Return the committed table if it is of these settings, else measure it anew."""
     folder = results.folder_of(preset, "readings")
-    return results.read_or_measure(
-        folder, table_key(preset), lambda: measure_readings(preset, jobs)
-    )
+    key = partial(table_key, preset)
+    return results.read_or_measure(folder, key, lambda: measure_readings(preset, jobs))

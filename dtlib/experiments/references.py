@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,13 +187,13 @@ def _config(preset: str) -> TrainConfig:
     return TrainConfig.from_preset(preset, NETWORKS[1])
 
 
-def table_key(preset: str) -> str:
-    """Return the sha256 of what a preset's table is of."""
-    return digest([_circumstances(preset), list(KINDS)])
+def table_key(preset: str, version: int | None = None) -> str:
+    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
+    return digest([_circumstances(preset, version), list(KINDS)])
 
 
-def _circumstances(preset: str) -> str:
-    return digest([config_key(_config(preset)), list(vars(budget(preset)).values())])
+def _circumstances(preset: str, version: int | None = None) -> str:
+    return digest([config_key(_config(preset), version), list(vars(budget(preset)).values())])
 
 
 def write_references(preset: str, jobs: int = 2, progress: bool = False) -> Path:
@@ -208,4 +209,5 @@ def write_references(preset: str, jobs: int = 2, progress: bool = False) -> Path
 def reference_table(preset: str) -> pd.DataFrame:
     """Return the committed table if it is of these settings, else measure it anew."""
     folder = results.folder_of(preset, "references")
-    return results.read_or_measure(folder, table_key(preset), lambda: measure_references(preset))
+    key = partial(table_key, preset)
+    return results.read_or_measure(folder, key, lambda: measure_references(preset))

@@ -16,6 +16,7 @@ from dtlib.experiments.keys import digest
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_text
 from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, sha256
+from dtlib.settings.base import RESULTS_VERSION
 
 DATA = "data.csv"
 """Learning curves, a row per run and episode; of a sweep, a row per run."""
@@ -98,9 +99,11 @@ def write_once(
     return folder
 
 
-def read_or_measure(folder: Path, key: str, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Return the table of such a folder if it has this key, else measure it anew."""
-    known = read(folder, DATA, key)
+def read_or_measure(
+    folder: Path, key: Callable[[int | None], str], measure: Callable[[], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return the table of such a folder if it has its version's key, else measure it anew."""
+    known = read(folder, DATA, key(older(folder)))
     return measure() if known is None else known
 
 
@@ -116,6 +119,12 @@ def manifest(folder: Path) -> dict[str, Any]:
         return found if _sound(found) and _at_home(found, folder) else {}
     except (Damaged, RecursionError):
         return {}
+
+
+def older(folder: Path) -> int | None:
+    """Return the version of a folder's results if it is not what the code gives now."""
+    version = manifest(folder).get("results_version", RESULTS_VERSION)
+    return None if version == RESULTS_VERSION else version
 
 
 def as_committed(table: pd.DataFrame) -> pd.DataFrame:
@@ -134,6 +143,7 @@ def _sound(found: dict[str, Any]) -> bool:
         isinstance(found.get("key"), str)
         and isinstance(digests, dict)
         and isinstance(runs, list)
+        and type(found.get("results_version", RESULTS_VERSION)) is int
         and all(map(_is_run, runs))
         and found.get(CHECKSUM) in (None, _seal(found))
     )

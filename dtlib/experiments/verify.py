@@ -14,6 +14,7 @@ from dtlib.experiments.experiment import Experiment, PlannedRun
 from dtlib.experiments.progress import cost
 from dtlib.experiments.runner import LOCALLY, Effort
 from dtlib.runtime.errors import ConfigError
+from dtlib.settings.base import RESULTS_VERSION
 
 
 def verify(
@@ -32,12 +33,18 @@ def verify(
         first table and column with another text, empty if every byte is the same.
 
     Raises:
-        ConfigError: no run of the preset is committed.
+        ConfigError: no run of the preset is committed, or what is committed is of older code.
         FileError: a table does not have the checksum that its manifest states.
     """
     runs = chosen(committed.runs_of(experiment, preset), count)
     if not runs:
         raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is committed")
+    if runs[0].version:
+        raise ConfigError(
+            f"{experiment.name}: what is committed is of results version {runs[0].version}, the "
+            f"code gives version {RESULTS_VERSION}; `dtlib figure {experiment.name} "
+            f"--preset {preset}` makes it anew"
+        )
     names = committed.tables_of(experiment)
     known = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
     with _empty_store():

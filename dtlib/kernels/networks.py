@@ -18,6 +18,9 @@ from torch import Generator, Tensor
 from torch.nn import init
 from torch.nn.functional import embedding_bag
 
+from dtlib.kernels.portable import affine, product
+from dtlib.runtime.devices import torch_threads
+
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
@@ -130,7 +133,7 @@ class Rows:
         """
         slow = self.slow.shape[-1]
         if slow:
-            bias = torch.baddbmm(bias, self.slow, weight[:, :slow])
+            bias = affine(bias, self.slow, weight[:, :slow])
         if self.lookups is None:
             return bias
         table = torch.cat([weight[:, slow : slow + self.flags], bias], dim=1)
@@ -153,8 +156,8 @@ class Rows:
             by_turn = by_entry[:, flags:]
         torch.sum(by_turn, 1, keepdim=True, out=bias)
         if slow:
-            weight[:, :slow] = torch.bmm(self.slow.mT, by_turn)
-        weight[:, slow + flags :] = torch.bmm(self.fast.mT, back)
+            weight[:, :slow] = product(self.slow.mT, by_turn)
+        weight[:, slow + flags :] = product(self.fast.mT, back)
 
 
 def _turns(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -206,10 +209,11 @@ class MLPStack:
         self.sizes, self.activation, self.blind = tuple(sizes), activation, blind
         self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
         self._bind(torch.zeros(count, sum((a + 1) * b for a, b in pairwise(sizes))))
-        for layer, weight in enumerate(self.weights):
-            gain = output_gain if layer == len(self.weights) - 1 else 2**0.5
-            for matrix in weight:
-                init.orthogonal_(matrix, gain, generator=generator)
+        with torch_threads(1):  # with more, a factorisation has other bits
+            for layer, weight in enumerate(self.weights):
+                gain = output_gain if layer == len(self.weights) - 1 else 2**0.5
+                for matrix in weight:
+                    init.orthogonal_(matrix, gain, generator=generator)
         self._keep_blind(self.weights)
 
     def _keep_blind(self, weights: Sequence[Tensor]) -> None:
@@ -272,8 +276,8 @@ class MLPStack:
 
     def _run(self, weights: list[Tensor], biases: list[Tensor], inputs: Tensor) -> Tensor:
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            inputs = self._activate(torch.baddbmm(bias, inputs, weight))
-        return torch.baddbmm(biases[-1], inputs, weights[-1])
+            inputs = self._activate(affine(bias, inputs, weight))
+        return affine(biases[-1], inputs, weights[-1])
 
     def trace(self, rows: Rows) -> Trace:
         """Return an unwritten trace for ``rows``."""
@@ -292,15 +296,15 @@ class MLPStack:
         bias = rows.others(weight, bias)
         weight = weight[:, weight.shape[1] - rows.fast.shape[2] :]
         if not trace.hidden:
-            return trace.raw.copy_(torch.baddbmm(bias, rows.fast, weight).mT)
+            return trace.raw.copy_(affine(bias, rows.fast, weight).mT)
         if rows.lookups is not None:  # a new array, to be used instead of copied
             trace.hidden[0] = bias
-        inputs = self._activate(torch.baddbmm(bias, rows.fast, weight, out=trace.hidden[0]))
+        inputs = self._activate(affine(bias, rows.fast, weight, out=trace.hidden[0]))
         for layer, hidden in enumerate(trace.hidden[1:], start=1):
             weight, bias = self.weights[layer][which], self.biases[layer][which]
-            inputs = self._activate(torch.baddbmm(bias, inputs, weight, out=hidden))
+            inputs = self._activate(affine(bias, inputs, weight, out=hidden))
         weight, bias = self.weights[-1][which], self.biases[-1][which]
-        return torch.baddbmm(bias.mT, weight.mT, inputs.mT, out=trace.raw)
+        return affine(bias.mT, weight.mT, inputs.mT, out=trace.raw)
 
     def backward(
         self,
@@ -322,10 +326,10 @@ class MLPStack:
         back = slope.mT
         for layer in range(len(weights) - 1, 0, -1):
             below = trace.hidden[layer - 1]
-            torch.bmm(back.mT, below, out=weights[layer].mT)
+            product(back.mT, below, out=weights[layer].mT)
             torch.sum(back.mT, 2, keepdim=True, out=biases[layer].mT)
             room = self._room(layer, below.shape)
-            torch.bmm(back, self.weights[layer][which].mT, out=room)
+            product(back, self.weights[layer][which].mT, out=room)
             if self.activation == "relu":
                 back = _relu_backward(room, below, 0, grad_input=room)
             else:

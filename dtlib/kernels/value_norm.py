@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dtlib.kernels.portable import sqrt
+
 
 class ValueNorm:
     """Running mean and deviation of returns, per critic output (PopArt, van Hasselt et al. 2016).
@@ -35,7 +37,7 @@ class ValueNorm:
         self.weight.mul_(self.decay).add_(1 - self.decay)
         self.mean.copy_(self.first / self.weight)
         variance = self.second / self.weight - self.mean**2
-        self.std.copy_(variance.clamp_min(1e-8).sqrt())
+        self.std.copy_(sqrt(variance.clamp_min(1e-8)))
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return one run's statistics by name."""

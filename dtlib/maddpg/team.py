@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from dtlib.kernels.networks import Lookups, MLPStack, Rows, Trace
+from dtlib.kernels.portable import affine, product
 from dtlib.kernels.train_state import TrainState
 from dtlib.kernels.value_norm import ValueNorm
 from dtlib.maddpg.replay import Batch
@@ -225,29 +226,29 @@ class ActionCritic:
         std = self.norm.std[:, 0]
         weight = (std / std.norm(dim=1, keepdim=True)).unsqueeze(-1)
         weights, biases = stack.weights[:-1], stack.biases[:-1]
-        weights += [stack.weights[-1] @ weight]
-        biases += [stack.biases[-1] @ weight]
+        weights += [product(stack.weights[-1], weight)]
+        biases += [product(stack.biases[-1], weight)]
         mine = weights[0][:, self.block].unflatten(1, shape)
         if self.shared:
             mine = mine[0] + weights[0][:, -self.width :]
         else:
             mine = mine.diagonal().movedim(-1, 0)
         fast = weights[0][:, weights[0].shape[1] - now.fast.shape[2] :]
-        first = torch.baddbmm(now.others(weights[0], biases[0]), now.fast, fast)
+        first = affine(now.others(weights[0], biases[0]), now.fast, fast)
         change = own - inputs[:, self.block].unflatten(1, shape).transpose(0, 1)
-        out, hidden = torch.baddbmm(first.view(*own.shape[:2], -1), change, mine), []
+        out, hidden = affine(first.view(*own.shape[:2], -1), change, mine), []
         for layer, bias in zip(weights[1:], biases[1:], strict=True):
             out = out.relu_() if stack.activation == "relu" else out.tanh_()
             hidden.append(out.view(len(layer), -1, layer.shape[1]))
-            out = torch.baddbmm(bias, hidden[-1], layer)
+            out = affine(bias, hidden[-1], layer)
         slope = torch.ones_like(out)
         for layer, below in zip(reversed(weights[1:]), reversed(hidden), strict=True):
-            slope = torch.bmm(slope, layer.mT)
+            slope = product(slope, layer.mT)
             if stack.activation == "relu":
                 slope = _relu_backward(slope, below, 0, grad_input=slope)
             else:
                 slope = _tanh_backward(slope, below, grad_input=slope)
-        return out.view(own.shape[:2]), torch.bmm(slope.view(*own.shape[:2], -1), mine.mT)
+        return out.view(own.shape[:2]), product(slope.view(*own.shape[:2], -1), mine.mT)
 
 
 @lru_cache(maxsize=16)

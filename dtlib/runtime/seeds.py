@@ -21,10 +21,10 @@ def stream_seed(stream: str, *key: int) -> int:
     of finished episodes is the whole state of its generators.
 
     Args:
-        stream: ``weights``, ``world``, ``actions``, ``order``, ``held-out`` or ``tuning``.
-        key: the run's seed and the episode; only the episode for ``order`` (of agents or of
-            mini-batches), which runs side by side have in common; the world's number for held-out
-            worlds and for those that policies without training are tuned on.
+        stream: ``weights``, ``world``, ``actions``, ``order`` (of agents, or of mini-batches),
+            ``held-out`` or ``tuning``.
+        key: the run's seed and the episode; the world's number for held-out worlds and for those
+            that policies without training are tuned on.
     """
     sequence = np.random.SeedSequence([_STREAMS[stream], *key])
     return int(sequence.generate_state(1, np.uint64)[0] >> 1)

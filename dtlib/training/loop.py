@@ -97,13 +97,21 @@ class Trainer:
     Args:
         configs: one per run; seeds may differ, and networks of one size.
         device: where they learn.
+        order_seed: of the agents' order and of mini-batches, which the runs have in common; the
+            first one's seed if absent.
 
     Raises:
         ConfigError: the settings do not fit together, or not into memory.
     """
 
-    def __init__(self, configs: Sequence[TrainConfig], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        configs: Sequence[TrainConfig],
+        device: torch.device | str = "cpu",
+        order_seed: int | None = None,
+    ) -> None:
         check_alike(configs)
+        self.order_seed = configs[0].seed if order_seed is None else order_seed
         self.configs, self.device = list(configs), torch.device(device)
         check_size(configs, self.device)
         weights = [seeded("weights", config.seed) for config in configs]
@@ -151,7 +159,7 @@ class Trainer:
         """
         number, config = rollouts[0].number, self.configs[0]
         slots, stretch = config.env.slots, self.learner.stretch(config.env)
-        order, told = seeded("order", number), []
+        order, told = seeded("order", self.order_seed, number), []
         seconds: dict[str, float] = {}
         for start in range(0, slots, stretch):
             progress = (number + start / slots) / config.episodes

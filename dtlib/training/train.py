@@ -61,8 +61,9 @@ def train_together(
 ) -> list[Run]:
     """Train runs side by side, as one batch: what a GPU needs to be busy.
 
-    Each run gives what it gives alone, up to rounding. Runs that an earlier call has left behind
-    the others catch up first. What is not told here is as for :func:`train`.
+    Each run gives what it gives alone, up to rounding, but that all have the agents' order and the
+    mini-batches of the first. Runs that an earlier call has left behind the others catch up first.
+    What is not told here is as for :func:`train`.
 
     Args:
         configs: equal but for their seeds and what does not change the size of their networks.
@@ -86,7 +87,7 @@ def train_together(
         furthest = min(goal, max(map(len, trainer.rows)))
         for index, folder in enumerate(folders):
             if len(trainer.rows[index]) < furthest:
-                alone = Trainer([configs[index]], where)
+                alone = Trainer([configs[index]], where, trainer.order_seed)
                 take_up(folder, alone, 0)
                 _run_episodes(alone, furthest, folders=[folder], progress=progress)
                 take_up(folder, trainer, index)

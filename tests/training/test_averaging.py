@@ -47,7 +47,7 @@ def test_the_mean_of_the_last_episodes(tmp_path, algorithm):
 
 
 def test_runs_side_by_side_have_a_mean_each(tmp_path):
-    configs = [AVERAGED, AVERAGED.replace(seed=1)]
+    configs = [AVERAGED, AVERAGED.replace(env={"request_prob": 0.3})]
     together = train_together(configs, [tmp_path / "a", tmp_path / "b"])
     for run, config in zip(together, configs, strict=True):
         alone = weights(train(config).policies)

@@ -12,8 +12,8 @@ import torch
 from dtlib import ConfigError, TrainConfig, load_run, train
 from dtlib.runtime.checkpoint import load_checkpoint
 from dtlib.runtime.devices import resolve_device
-from dtlib.training.loop import TIMINGS
-from dtlib.training.run_folder import CHECKPOINT
+from dtlib.training.loop import TIMINGS, Trainer
+from dtlib.training.run_folder import CHECKPOINT, save, take_up
 from dtlib.training.train import train_together
 
 TINY = TrainConfig.from_preset(
@@ -87,11 +87,11 @@ def test_killed_at_any_moment(tmp_path):
 
 def test_runs_side_by_side_are_kept_one_by_one(tmp_path):
     """Each has a folder of its own; alone, it gives the same up to rounding."""
-    configs = [TINY.replace(seed=seed) for seed in range(3)]
-    configs[2] = configs[2].replace(env={"request_prob": 0.3})
-    together = train_together(configs, [tmp_path / str(seed) for seed in range(3)])
-    for run, config in zip(together, configs, strict=True):
-        kept = load_run(tmp_path / str(config.seed))
+    configs = [TINY.replace(env={"request_prob": prob}) for prob in (0.3, 0.4, 0.5)]
+    folders = [tmp_path / name for name in "abc"]
+    together = train_together(configs, folders)
+    for run, config, folder in zip(together, configs, folders, strict=True):
+        kept = load_run(folder)
         assert kept.config == config and len(kept.history) == config.episodes
         pd.testing.assert_frame_equal(kept.history, run.history)
         alone = train(config).history
@@ -104,7 +104,10 @@ def test_runs_left_behind_catch_up(tmp_path):
     configs = [TINY.replace(seed=seed) for seed in range(2)]
     whole = train_together(configs, [tmp_path / "a", tmp_path / "b"])
     train_together(configs, [tmp_path / "c", tmp_path / "d"], episodes=2)
-    train(configs[1], tmp_path / "d", episodes=3)
+    ahead = Trainer([configs[1]], order_seed=0)
+    take_up(tmp_path / "d", ahead, 0)
+    ahead.episode()
+    save(tmp_path / "d", ahead, 0)
     again = train_together(configs, [tmp_path / "c", tmp_path / "d"])
     for first, second in zip(whole, again, strict=True):
         tables = [run.history.drop(columns=list(TIMINGS)) for run in (first, second)]
