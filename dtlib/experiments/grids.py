@@ -66,6 +66,8 @@ TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
 }
 """MADDPG with the noise of Table I, and single changes that might have made it better."""
 
+MADDPG_ENDS = {"quick": {"maddpg": 15}, "companion": {"maddpg": 50}}
+"""Its episodes, fewer than others have: one takes four times as long."""
 SO_FAR = {"beta-happo": 30, "gaussian-happo": 30, "beta-mappo": 30, "maddpg": 2}
 """Episodes of the preset ``paper`` that are run, where they are not all."""
 HERE, THERE = (BASELINES[0], BASELINES[2]), BASELINES[1:]
@@ -73,12 +75,13 @@ HERE, THERE = (BASELINES[0], BASELINES[2]), BASELINES[1:]
 
 BEYOND = {"smoke": 1, "quick": 1, "companion": 3}
 TRAINED = {"smoke": 1, "companion": 3}
-ONCE = BEYOND | {"paper": 1}
+SWEPT = BEYOND | {"companion": 5, "paper": 1}
 """Seeds of what is beyond the paper, of what only full training can show, and of sweeps."""
 SHORTER = {"companion": 60}
 SHORTEST = SHORTER | {"quick": 15}
 """Episodes of what is beyond the paper."""
 HALF = {"companion": 150}
+HALF_EACH = MADDPG_ENDS | {"companion": dict.fromkeys(LEARNERS, 150) | MADDPG_ENDS["companion"]}
 """Episodes at each point of a sweep, but for Figs. 7 and 8, where failures have to be rare."""
 
 TAKEN_BACK: dict[str, dict[str, Any]] = {
@@ -128,15 +131,17 @@ EXPERIMENTS = {
             "fig04_06",
             "Convergence: rewards and energy against time slots",
             variants=VARIANTS,
-            seeds={"smoke": 1, "quick": 2, "companion": 3, "paper": 1},
-            episodes={"quick": 50, "companion": {"maddpg": 50}, "paper": SO_FAR},
+            seeds={"smoke": 1, "quick": 2, "companion": 10, "paper": 1},
+            episodes=MADDPG_ENDS
+            | {"quick": dict.fromkeys(LEARNERS, 50) | {"maddpg": 20}, "paper": SO_FAR},
             aliases=("fig04", "fig05", "fig06"),
         ),
         Experiment(
             "fig07_08",
             "Energy and failures against the number of users",
             variants=VARIANTS,
-            seeds=ONCE,
+            seeds=SWEPT,
+            episodes=MADDPG_ENDS,
             aliases=("fig07", "fig08"),
             axes={"num_users": Axis((10, 15, 20, 25, 30, 35, 40), (10, 25, 40), (4, 6))},
             baselines=HERE,
@@ -145,8 +150,8 @@ EXPERIMENTS = {
             "fig09",
             "Energy against the number of base stations",
             variants=VARIANTS,
-            seeds=ONCE,
-            episodes=HALF,
+            seeds=SWEPT,
+            episodes=HALF_EACH,
             axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
             env={"num_users": 25},
             baselines=HERE,
@@ -155,8 +160,8 @@ EXPERIMENTS = {
             "fig10",
             "Energy against the request probability",
             variants=VARIANTS,
-            seeds=ONCE,
-            episodes=HALF,
+            seeds=SWEPT,
+            episodes=HALF_EACH,
             axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
             baselines=HERE,
         ),
@@ -164,7 +169,7 @@ EXPERIMENTS = {
             "fig11",
             "Energy against data size and bandwidth",
             variants={"beta-happo": {}},
-            seeds=ONCE,
+            seeds=SWEPT,
             episodes=HALF,
             axes={
                 "data_bits_max": Axis(
@@ -178,7 +183,7 @@ EXPERIMENTS = {
             "fig12",
             "Energy and failures against the control factor",
             variants={"beta-happo": {}},
-            seeds=ONCE | {"quick": 3},
+            seeds=SWEPT | {"quick": 3},
             episodes=HALF | {"quick": 50},
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
@@ -189,7 +194,7 @@ EXPERIMENTS = {
             "fig13_14",
             "Energy and failures with many users",
             variants={"beta-happo": {}},
-            seeds=ONCE | {"quick": 3},
+            seeds=SWEPT | {"quick": 3},
             episodes=HALF,
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},

@@ -24,6 +24,8 @@ def status(
 ) -> pd.DataFrame:
     """Return one row per experiment: runs planned, done, begun, missing, failed and committed.
 
+    Committed runs of an older version of the results, which are to be made anew, are ``older``.
+
     Args:
         experiments: which.
         preset: budget and size.
@@ -35,10 +37,12 @@ def status(
         for planned in runs:
             counts[_state(planned)] += 1
         known = committed.rows_of(experiment, runs, preset)
+        older = [run for run in committed.runs_of(experiment, preset) if run.version]
         rows.append(
             {"figure": experiment.name, "runs": len(runs)}
             | counts
             | {"in results": 0 if known is None else known["run"].nunique()}
+            | {"older": len(older)}
         )
     return pd.DataFrame(rows)
 
