@@ -64,7 +64,7 @@ def test_damaged_run_is_set_aside():
 
 def test_where_a_run_was_trained(monkeypatch):
     """It says so itself: what trained it, not what reads it later."""
-    assert provenance.origin().keys() == {"commit", "torch", "processor"}
+    assert provenance.origin().keys() == {"commit", "torch", "processor", "arithmetic"}
     assert store.made_by(TINY) == {}
     here = {"commit": "abc", "torch": "2.0", "processor": "one"}
     monkeypatch.setattr(provenance, "origin", lambda: here)
