@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,12 +19,19 @@ from dtlib.settings.presets import NETWORKS, PRESETS
 from dtlib.settings.train import TrainConfig
 
 
+STOPPED = "stopped; what is finished is kept, and the same command goes on from there"
+
+
 class _OneLine(click.Group):
-    """A group whose commands report bad settings and files as usage errors."""
+    """A group whose commands report bad settings and files as usage errors, and end when told."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(f"\ndtlib: {STOPPED}", err=True)
+            ctx.exit(130)
         except (ConfigError, FileError) as error:
             click.echo(f"dtlib: {error}", err=True)
             ctx.exit(2)

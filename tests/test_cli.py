@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
 
+from dtlib import load_run
 from dtlib.cli import main
 from dtlib.experiments import datasets, grids, references, runner
 from dtlib.report import claims, figures
@@ -150,8 +153,9 @@ def test_figure_status_and_claims(tmp_path, monkeypatch):
     assert drawn == {"fig12.png", "fig12.svg"}
     lines = call("status", "--preset", "smoke").output.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines}
-    assert rows["fig12"] == ["6", "6", "0", "0", "0", "6", "0"]  # planned, done, …, in results, older
-    assert rows["fig10"] == ["12", "0", "0", "12", "0", "0"]
+    # planned, done, begun, missing, failed, in results, older
+    assert rows["fig12"] == ["6", "6", "0", "0", "0", "6", "0"]
+    assert rows["fig10"] == ["12", "0", "0", "12", "0", "0", "0"]
 
     judged = call("claims", "--check")
     assert judged.exit_code == 2 and "is not what the results say" in judged.output
@@ -228,3 +232,18 @@ def test_installed_command():
     )
     assert done.returncode == 0
     assert "--algorithm" in done.stdout and "--set" in done.stdout
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=lambda told: told.name)
+def test_told_to_stop_it_says_one_line_and_can_go_on(told, tmp_path):
+    command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]
+    command += ["--set", "episodes=5000", "--set", "epochs=1", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "history.csv").exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(told)
+    said = process.communicate(timeout=60)[1].strip()
+    assert process.returncode == 130
+    assert said.startswith("dtlib: stopped;") and len(said.splitlines()) == 1
+    done = len(load_run(tmp_path / "run").history)
+    assert 0 < done < 5000

@@ -56,7 +56,6 @@ class UpdateStats:
 
 def explained_variance(target: Tensor, prediction: Tensor) -> float:
     """Return 1 − Var(target − prediction) / Var(target); nan if the target is constant."""
-    variance = target.var()
-    if variance == 0:
+    if target.numel() < 2 or (variance := target.var()) == 0:
         return float("nan")
     return float(1 - (target - prediction).var() / variance)

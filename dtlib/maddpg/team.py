@@ -193,10 +193,14 @@ class ActionCritic:
         error = value - (returns - norm.mean.mT) / norm.std.mT
         self.train_state.step(trace, error / error.shape[-1])
         known = value * norm.std.mT + norm.mean.mT
+        sums = returns.sum(1)
+        unexplained = sums.new_tensor(torch.nan)  # a single number has no variance
+        if sums.numel() > 1:
+            unexplained = (returns - known).sum(1).var() / sums.var()
         return {
             "loss": error.square().mean(),
             "mean": known.sum(1).mean(),
-            "explained": 1 - (returns - known).sum(1).var() / returns.sum(1).var(),
+            "explained": 1 - unexplained,
         }
 
     def _rescale(self, returns: Tensor) -> None:

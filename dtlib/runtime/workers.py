@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +55,11 @@ def _hush() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have this process end as soon as its parent has, whatever it is doing."""
+    """Have this process end as soon as its parent has, whatever it is doing.
+
+    Ctrl-C, which goes to all, is the parent's to answer.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
