@@ -18,7 +18,6 @@ from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS
 from dtlib.settings.train import TrainConfig
 
-
 STOPPED = "stopped; what is finished is kept, and the same command goes on from there"
 
 

@@ -6,7 +6,7 @@ has G groups of actions with one ratio each: as published, one for each slot in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -16,6 +16,7 @@ from dtlib.happo.diagnostics import UpdateStats
 from dtlib.happo.experience import Experience
 from dtlib.kernels.batch import ActorBatch
 from dtlib.kernels.train_state import TrainState
+from dtlib.runtime.beside import call
 from dtlib.settings.train import TrainConfig
 
 
@@ -25,6 +26,7 @@ def update(
     experience: Experience,
     config: TrainConfig,
     generator: Generator,
+    meanwhile: Callable[..., None] = call,
 ) -> UpdateStats:
     """Improve all agents from one episode of each run.
 
@@ -37,6 +39,7 @@ def update(
         experience: the episodes.
         config: the algorithm and its settings.
         generator: of the agents' order, which is the same in all runs.
+        meanwhile: calls a function, perhaps on another core: critics do not look at actors.
     """
     trace, reward = critics.look(experience.states), experience.rewards
     advantage = critics.advantages(trace, reward)  # line 17: GAE (31)
@@ -51,7 +54,7 @@ def update(
         for u in order:  # line 20
             agent, known = agents[u], log_factor[team[u]]
             for _ in range(config.critic_passes * (u == first[critic_of[u]])):
-                critics.step(critic_of[u], trace, reward)  # line 21: eqs. (32) and (34)
+                meanwhile(critics.step, critic_of[u], trace, reward)  # line 21: eqs. (32), (34)
             if agent.acted:
                 factor = agent.factor(known)  # line 22: M_{1:u}
                 agent.step(factor, stats)  # line 23: eqs. (30) and (33)

@@ -15,6 +15,7 @@ from dtlib.happo.experience import Experience, columns
 from dtlib.kernels.networks import MLPStack
 from dtlib.kernels.train_state import TrainState
 from dtlib.model.layouts import state_layout
+from dtlib.runtime.beside import beside
 from dtlib.runtime.checkpoint import overwrite
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
@@ -84,7 +85,8 @@ class Learner:
         for train_state in (*self.actors, *self.critics.train_states):
             train_state.rate = self.config.learning_rate * self.config.left(progress)
         experience = Experience(self.config, self.critic_of, episodes)
-        stats = update(self.actors, self.critics, experience, self.config, generator)
+        with beside() as meanwhile:
+            stats = update(self.actors, self.critics, experience, self.config, generator, meanwhile)
         return [
             stats.summary(run)
             | {
