@@ -77,7 +77,7 @@ def test_a_worker_dies_and_results_are_the_same(cluster, tmp_path, monkeypatch):
 REAPER = """
 import os, signal, sys, time
 from pathlib import Path
-end = time.time() + 60
+end = time.time() + 600
 while not list(Path(sys.argv[2]).rglob("history.csv")):
     assert time.time() < end
     time.sleep(0.02)
