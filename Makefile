@@ -37,16 +37,16 @@ reproduce: install  ## train the quick preset (or resume), then build the book f
 	$(BIN)/dtlib reproduce --preset $(PRESET)
 	@$(MAKE) --no-print-directory book
 
-book: install  ## run every notebook afresh and build the book; any warning is an error
+book: install  ## run every notebook afresh, with nbval, and build the book; any warning is an error
 	@rm -rf _build/html _build/.doctrees _build/jupyter_execute _build/.jupyter_cache
-	$(BIN)/jupyter-book build . -n -W --keep-going
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+	BOOK_FROM_CACHE=1 $(BIN)/jupyter-book build . -n -W --keep-going
 	@echo && echo "The book is built. Open _build/html/index.html"
 
 test: lint  ## lint, tests, every notebook, the strict build of the book, the book in a browser
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not book"
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 	@$(MAKE) --no-print-directory book
-	$(BIN)/pytest -m book
+	$(BIN)/pytest -n $(JOBS) -m book tests/test_book.py
 
 smoke: install  ## every notebook once with other parameters and tiny runs, from empty stores
 	$(BIN)/pytest -n $(JOBS) --dist worksteal tests/notebooks -k other_parameters

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -72,6 +73,14 @@ def test_the_book_is_built():
     named = {f"{name}.html" for name in re.findall(r"(?:file|root): (\S+)", contents)}
     assert named == set(PAGES)
     assert (HTML / "index.html").exists()
+
+
+def test_pages_show_what_nbval_saw():
+    """Every notebook was run once: the build itself has only run pages of text with a cell."""
+    cache = get_cache(ROOT / "_build" / ".jupyter_cache")
+    kept = [one for one in cache.list_cache_records() if one.uri.endswith(".ipynb")]
+    assert len(kept) == len(list((HTML / "notebooks").glob("*.html")))
+    assert {Path(one.uri).suffix for one in cache.list_project_records()} == {".md"}
 
 
 def test_nothing_is_loaded_from_elsewhere(elements):

@@ -10,10 +10,13 @@
 * Docstrings may speak of |h|² and of eqs. (1) and (2): bars stay bars, numbers become links.
 * The live-code extension is switched off, and a page that would load anything from the network is
   an error of a strict build.
+* `make book` has nbval run every notebook and keep what it saw, which the pages show. Without
+  `make`, notebooks are run while the book is built.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.metadata import files
 from pathlib import Path
@@ -97,6 +100,12 @@ def shorten_signature(
     return ("(**settings)", None) if what == "class" and hasattr(obj, "model_fields") else None
 
 
+def show_what_nbval_saw(app: Sphinx, config: Config) -> None:
+    """Take outputs of notebooks from the cache that `notebooks/conftest.py` has just filled."""
+    if os.environ.get("BOOK_FROM_CACHE"):
+        config.nb_execution_mode = "cache"
+
+
 def drop_thebe(app: Sphinx, config: Config) -> None:
     """Disconnect the live-code extension that jupyter-book always loads: it needs the network."""
     for listeners in app.events.listeners.values():
@@ -130,6 +139,7 @@ def refuse_the_network(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.config.mathjax_path = f"mathjax/{MATHJAX}"
+    app.connect("config-inited", show_what_nbval_saw)
     app.connect("config-inited", drop_thebe)
     app.connect("env-check-consistency", number_like_the_paper)
     app.connect("missing-reference", resolve)

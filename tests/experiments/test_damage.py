@@ -4,12 +4,13 @@ import errno
 import json
 import os
 import shutil
-import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+from processes import start
 from tiny import CURVES, ONE, SMALL, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError, TrainConfig
@@ -27,7 +28,7 @@ from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths, reading
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.reading import Damaged
-from dtlib.training import run_folder
+from dtlib.training import evaluation, run_folder
 from dtlib.training.run_folder import CHECKPOINT, CONFIG, HISTORY
 
 TINY = TrainConfig.from_preset("smoke", episodes=3, env={"num_users": 3, "num_bs": 2})
@@ -35,20 +36,23 @@ CURVE = replace(ONE, name="curve", axes={}, seeds={"smoke": 2})
 ALONE = Effort(jobs=1)
 
 
-@pytest.fixture(autouse=True)
-def known(monkeypatch):
-    monkeypatch.setitem(grids.EXPERIMENTS, "curve", CURVE)
-    monkeypatch.setattr(provenance, "_commit", lambda: "abc")
+@pytest.fixture(scope="module", autouse=True)
+def known():
+    """A commit, and worlds of few frames: what is harmed is measured anew in nearly every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(grids.EXPERIMENTS, "curve", CURVE)
+        patch.setattr(provenance, "_commit", lambda: "abc")
+        patch.setattr(evaluation, "EVALUATION_FRAMES", 5)
+        yield
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(known, tmp_path_factory):
     """A store and the results of two runs."""
     place = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DTLIB_STORE", str(place / "store"))
         patch.setattr(paths, "results", lambda: place / "results")
-        patch.setattr(provenance, "_commit", lambda: "abc")
         datasets.write_experiment(CURVE, "smoke", effort=ALONE)
     return place
 
@@ -258,23 +262,26 @@ def test_a_complete_store_may_be_read_only(drawn, monkeypatch):
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items() if path.is_file())
 
 
-RACER = """
-import sys
-from pathlib import Path
-from dtlib.experiments import store
-while not Path(sys.argv[2]).exists(): pass
-for number in range(40): store.read_table(Path(sys.argv[1]) / f"{number}.csv", "key")
-"""
+def race(folder, said):
+    """Read damaged tables, at the same time as another process does."""
+    with open(folder / said, "w") as sys.stderr:
+        while not (folder / "go").exists():
+            pass
+        for number in range(40):
+            store.read_table(folder / f"{number}.csv", "key")
 
 
 def test_two_processes_that_see_a_damaged_file_set_it_aside_once(tmp_path):
     for number in range(40):
         (tmp_path / f"{number}.csv").write_text("damaged")
-    command = [sys.executable, "-c", RACER, str(tmp_path), str(tmp_path / "go")]
-    racers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    racers = [start(race, tmp_path, said) for said in ("one.txt", "two.txt")]
+    while len(list(tmp_path.glob("*.txt"))) < 2 and all(racer.is_alive() for racer in racers):
+        time.sleep(0.01)
     (tmp_path / "go").touch()
-    said = "".join(racer.communicate()[1] for racer in racers)
-    assert [racer.returncode for racer in racers] == [0, 0], said
+    for racer in racers:
+        racer.join()
+    said = "".join(path.read_text() for path in tmp_path.glob("*.txt"))
+    assert [racer.exitcode for racer in racers] == [0, 0], said
     assert said.count("damaged; kept as") == said.count("\n") == 40
 
 

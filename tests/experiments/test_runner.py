@@ -1,13 +1,10 @@
 """Runners: several processes, killed and restarted, damaged files, the bar, the status."""
 
 import os
-import signal
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
+from processes import kill_when, start
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError
@@ -15,6 +12,7 @@ from dtlib.experiments import datasets, grids, measurements, progress, runner, s
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
+from dtlib.training import evaluation
 
 
 def test_parallel_runs_equal_serial_ones(tmp_path, monkeypatch):
@@ -66,49 +64,60 @@ def test_experiments_that_take_shares_of_one_run_train_it_once():
     assert not list(paths.store().rglob("first-*"))
 
 
-COMMAND = """
-import sys
-from pathlib import Path
-from dtlib.experiments import datasets, grids
-from dtlib.runtime import paths
-paths.results = lambda: Path(sys.argv[1])
-small = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 40}
-axes = grids.find("fig10").axes
-one = grids.Experiment("one", "", {"beta": small}, {"smoke": 2}, axes=axes)
-datasets.write_experiment(one, "smoke")
-"""
+LONGER = grids.Experiment(
+    "longer", "", {"beta": SMALL | {"episodes": 25}}, {"smoke": 2}, axes=SWEEP.axes
+)
 
 
-def start(results, store_place):
-    environment = os.environ | {"DTLIB_STORE": str(store_place)}
-    command = [sys.executable, "-c", COMMAND, str(results)]
-    return subprocess.Popen(command, env=environment, start_new_session=True)
+def work(place, results):
+    """Be a runner of its own on a store that others may share; evaluate on short worlds."""
+    evaluation.EVALUATION_FRAMES = 5
+    os.environ["DTLIB_STORE"] = str(place / "store")
+    paths.results = lambda: place / results
+    datasets.write_experiment(LONGER, "smoke", effort=Effort(jobs=1))
 
 
-def test_killed_and_restarted_gives_the_same_bytes(tmp_path):
-    """Five times SIGKILL for the whole group of processes, at other moments each time."""
-    assert start(tmp_path / "calm", tmp_path / "a").wait() == 0
-    survived = 0
-    for seconds in (2.5, 3.0, 3.4, 3.8, 4.3):
-        process = start(tmp_path / "stormy", tmp_path / "b")
-        time.sleep(seconds)
-        survived += process.poll() is not None
-        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
-        process.wait()
-    assert survived < 5
-    assert start(tmp_path / "stormy", tmp_path / "b").wait() == 0
-    calm, stormy = (
-        (tmp_path / name / "smoke/one/data.csv").read_bytes() for name in ("calm", "stormy")
-    )
-    assert calm == stormy
+def written(place, results):
+    return (place / results / "smoke" / "longer" / "data.csv").read_bytes()
 
 
-def test_two_runners_share_the_work(tmp_path):
-    processes = [start(tmp_path / f"results{n}", tmp_path / "both") for n in range(2)]
-    assert [process.wait() for process in processes] == [0, 0]
-    one, two = ((tmp_path / f"results{n}/smoke/one/data.csv").read_bytes() for n in range(2))
-    assert one == two
-    assert not [path for path in (tmp_path / "both").rglob("*") if "damaged" in path.name]
+def rows_in(place):
+    """How many rows the tables of a store have: those of runs grow with each episode."""
+    tables = list((place / "store").rglob("*.csv"))
+    return sum(table.read_bytes().count(b"\n") for table in tables if table.exists())
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """What a runner writes that nothing disturbs."""
+    place = tmp_path_factory.mktemp("calm")
+    process = start(work, place, "results")
+    process.join()
+    assert process.exitcode == 0
+    return written(place, "results"), rows_in(place)
+
+
+def test_killed_and_restarted_gives_the_same_bytes(calm, tmp_path):
+    """Five times SIGKILL for two runners at once, each time when more has been done."""
+    expected, rows = calm
+    found_at_work = 0
+    for share in (0.01, 0.2, 0.45, 0.7, 0.9):
+        runners = [start(work, tmp_path, f"results{number}") for number in range(2)]
+        reached = share * rows
+        found_at_work += kill_when(lambda reached=reached: rows_in(tmp_path) >= reached, *runners)
+    assert found_at_work
+    process = start(work, tmp_path, "results")
+    process.join()
+    assert process.exitcode == 0 and written(tmp_path, "results") == expected
+
+
+def test_two_runners_share_the_work(calm, tmp_path):
+    processes = [start(work, tmp_path, f"results{number}") for number in range(2)]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert {written(tmp_path, f"results{number}") for number in range(2)} == {calm[0]}
+    assert not [path for path in (tmp_path / "store").rglob("*") if "damaged" in path.name]
 
 
 def test_a_run_in_other_hands_is_left_to_them():

@@ -9,32 +9,51 @@ from dtlib.runtime.errors import FileError
 
 OTHER = {"seed": "7", "num_users": "5", "num_bs": "3"}
 """Values that differ from the defaults of every notebook, for the parameters it has."""
+SMOKE = {"preset": "smoke", "jobs": "1"}
+"""Runs of seconds in the kernel itself; one page has two processes, each of which starts slowly."""
 SPECIAL = {
     "10_cost": {"from_users": "30"},
-    "ablations": {"preset": "smoke"},
-    "comparison": {"preset": "smoke"},
+    "11_genie": OTHER | {"frames": "2"},
+    "ablations": SMOKE,
+    "comparison": SMOKE,
     "fig04_06_convergence": {"preset": "smoke", "seeds": "1", "num_users": "4"},
-    "fig07_08_users": {
-        "preset": "smoke", "values": "[4, 5]", "settings": "{'wired_rate_bps': 5e6}",
-    },
-    "fig09_base_stations": {"preset": "smoke", "values": "[2]"},
-    "fig10_request_probability": {"preset": "smoke", "values": "[0.4]"},
-    "fig11_data_size_bandwidth": {"preset": "smoke", "values": "[2e4]"},
-    "fig12_control_factor": {"preset": "smoke", "seeds": "2"},
-    "fig13_14_many_users": {"preset": "smoke"},
+    "fig07_08_users": SMOKE | {"values": "[4, 5]", "settings": "{'wired_rate_bps': 5e6}"},
+    "fig09_base_stations": SMOKE | {"values": "[2]"},
+    "fig10_request_probability": SMOKE | {"values": "[0.4]"},
+    "fig11_data_size_bandwidth": SMOKE | {"values": "[2e4]"},
+    "fig12_control_factor": SMOKE | {"seeds": "2"},
+    "fig13_14_many_users": SMOKE,
     "scoreboard": {"only": "contradicted"},
-    "what_companion_changes": {"preset": "smoke"},
-    "what_it_learns": {"preset": "smoke"},
-    "which_world": {"preset": "smoke"},
-}  # fmt: skip
+    "what_companion_changes": SMOKE,
+    "what_it_learns": SMOKE,
+    "which_world": SMOKE,
+}
 TABLES = ("scoreboard",)
 """Pages without a picture."""
 NAMES = sorted(path.stem for path in paths.notebooks().glob("*.ipynb"))
+STARTUP = """
+from dtlib.settings.presets import SMOKE
+from dtlib.training import evaluation
+
+evaluation.EVALUATION_FRAMES = 2
+SMOKE["updates_per_frame"] = 1
+"""
+"""What a kernel does before the first cell. Most of a smoke run's time would go into worlds of 50
+frames to evaluate it on and into MADDPG's updates; how many there are, pages do not ask."""
 
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+
+
+@pytest.fixture
+def tiny_runs(tmp_path, monkeypatch):
+    """Have kernels run ``STARTUP``: IPython runs what lies in its profile."""
+    folder = tmp_path / "ipython" / "profile_default" / "startup"
+    folder.mkdir(parents=True)
+    (folder / "tiny_runs.py").write_text(STARTUP)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
 
 def test_all_are_there():
@@ -49,7 +68,7 @@ def test_all_are_there():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_other_parameters(name, tmp_path):
+def test_other_parameters(name, tmp_path, tiny_runs):
     known = notebook.defaults(paths.notebooks() / f"{name}.ipynb")
     values = SPECIAL.get(name) or {key: text for key, text in OTHER.items() if key in known}
     assert values and all(str(known[key]) != text for key, text in values.items())

@@ -15,8 +15,9 @@ from dtlib.training.run_folder import CHECKPOINT
 from dtlib.training.train import train_together
 
 TINY = TrainConfig.from_preset(
-    "smoke", episodes=5, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 2}
-)
+    "smoke", episodes=5, worlds=1, updates_per_frame=1,
+    env={"num_users": 4, "num_bs": 2, "frames": 2},
+)  # fmt: skip
 AVERAGED = TINY.replace(averaged=0.5)
 
 

@@ -1,13 +1,9 @@
 """Training: same seeds, same bits; killed and resumed, same bits; side by side as alone."""
 
-import signal
-import subprocess
-import sys
-import time
-
 import pandas as pd
 import pytest
 import torch
+from processes import kill_when, start
 
 from dtlib import ConfigError, TrainConfig, load_run, train
 from dtlib.runtime.checkpoint import load_checkpoint
@@ -66,21 +62,12 @@ def episodes_in(folder):
 def test_killed_at_any_moment(tmp_path):
     config = TrainConfig.from_preset("smoke", episodes=40, epochs=1)
     train(config, tmp_path / "whole")
-    command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]
-    command += ["--set", "episodes=40", "--set", "epochs=1", "--threads", "1"]
-    command += ["--out", str(tmp_path / "killed")]
     kills = 0
     for _ in range(3):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        before = time.monotonic()
-        start = episodes_in(tmp_path / "killed")
-        while episodes_in(tmp_path / "killed") < start + 4 and process.poll() is None:
-            time.sleep(0.002)
-            if time.monotonic() - before > 60:
-                break
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills > 0
+        goal = episodes_in(tmp_path / "killed") + 4
+        process = start(train, config, tmp_path / "killed")
+        kills += kill_when(lambda goal=goal: episodes_in(tmp_path / "killed") >= goal, process)
+    assert kills
     train(config, tmp_path / "killed")
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
