@@ -11,7 +11,7 @@ from scipy import stats
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
 from dtlib.report.checks import Source, label
-from dtlib.report.judgement import ERROR, Finding, holds_number, reversed_steps
+from dtlib.report.judgement import ERROR, Finding, Part, holds_number, reversed_steps
 from dtlib.report.statistics import estimate, interval_text
 from dtlib.runtime import paths
 
@@ -39,7 +39,7 @@ def scatter(finding: Finding) -> str:
     spread, n = values.std(ddof=1), len(values)
     least = spread / np.sqrt(n) * (stats.t.isf(ERROR / 2, n - 1) + stats.t.isf(0.2, n - 1))
     show, unit = finding.evidence.show, finding.evidence.unit
-    wide, small = f"{show(spread):.2g}", f"{show(least):.2g} {unit}"
+    wide, small = f"{show(spread):.3g}", f"{show(least):.3g} {unit}"
     return f"{n} seeds that scatter by {wide} (SD) show no less than {small}"
 
 
@@ -54,18 +54,28 @@ def turns(finding: Finding) -> str:
 
 
 def unequal_failures(found: Source, finding: Finding) -> str:
-    """Say how many requests fail of the two whose energies are compared."""
+    """Say how many requests fail of the two that are compared, where they are compared."""
     assert finding.part is not None and finding.evidence is not None
-    fails = 100 * found.final(FAILED).mean()
     other = finding.part.learners[1]
-    text = (
-        f"Beta-HAPPO then fails {fails[OWN]:.1f} % of requests, "
-        f"{label(other)} {fails[other]:.1f} %: "
-    )
+    fails = 100 * _failures(found, finding.part)
+    text = f"Beta-HAPPO fails {fails[OWN]:.1f} % of requests there, "
+    text += f"{label(other)} {fails[other]:.1f} %"
     if finding.verdict == "reproduced in part" and not holds_number(finding.evidence, finding.part):
         larger = estimate(finding.part.values)[0] > (finding.evidence.reported or 0)
-        return text + f"the saving is {'larger' if larger else 'smaller'} than the paper's"
-    return text + scatter(finding)
+        return f"{text}: the saving is {'larger' if larger else 'smaller'} than the paper's"
+    return f"{text}: {scatter(finding)}"
+
+
+def _failures(found: Source, part: Part) -> pd.Series:
+    """Return the ratio of failed requests of each algorithm, at the part's point if it has one."""
+    if "=" not in part.name:
+        return found.final(FAILED).mean()
+    return found.data[found.data["x"] == _point(part)].groupby("algorithm")[FAILED].mean()
+
+
+def _point(part: Part) -> float:
+    """Return the point that a part is named after, such as ``K = 30``."""
+    return float(part.name.rpartition("=")[2])
 
 
 def still_failing(found: Source, finding: Finding) -> str:
@@ -96,7 +106,7 @@ def without_learning(found: Source, finding: Finding) -> str:
     """Say how many requests fail of a rule that learns nothing, at the point that decides."""
     assert finding.part is not None
     rule = found.data[found.data["algorithm"] == BASELINES[0]].groupby("x")[FAILED].mean()
-    x = float(finding.part.name.rpartition("=")[2])
+    x = _point(finding.part)
     if x not in rule:
         return ""
     return f"power on demand, which learns nothing, fails {100 * rule[x]:.2g} % there"

@@ -24,6 +24,7 @@ from dtlib.report.statistics import (
     estimate,
     holm,
     interquartile_mean,
+    share,
     sign_test,
     some_holds,
     t_test,
@@ -118,17 +119,25 @@ class Finding:
         """The deciding part's mean over seeds and its own 95 % interval, as text."""
         if self.evidence is None or self.part is None:
             return self.note
-        values, count = self.part.values, len(self.evidence.parts)
-        name = self.part.name + (f" (weakest of {count})" if count > 1 else "")
-        mean, low, high = (f"{self.evidence.show(value):.3g}" for value in estimate(values))
-        text = (
-            f"{self.evidence.quantity} {name}: {mean} {self.evidence.unit} [{low}, {high}], "
-            f"{len(values)} seeds, p = {self.p:.2g}"
-        )
-        if len(values) >= IQM_FROM:
-            text += f", interquartile mean {self.evidence.show(interquartile_mean(values)):.3g}"
+        values, parts = self.part.values, len(self.evidence.parts)
+        name = self.part.name + (f" (weakest of {parts})" if parts > 1 else "")
+        text = f"{self.evidence.quantity} {name}: {self._number(values)}, p = {self.p:.2g}"
         if self.part.wins is not None:
             text += f", better in {100 * self.part.wins:.0f} % of pairs"
+        return text
+
+    def _number(self, values: tuple[float, ...]) -> str:
+        """Return a mean or, of what is only counted, a number of seeds, with its interval."""
+        assert self.evidence is not None
+        if self.evidence.exact:
+            hits = sum(value > self.evidence.margin for value in values)
+            _, low, high = (100 * value for value in share(hits, len(values)))
+            return f"in {hits} of {len(values)} seeds [{low:.0f}, {high:.0f} %]"
+        show = self.evidence.show
+        mean, low, high = map(show, estimate(values))
+        text = f"{mean:.3g} {self.evidence.unit} [{low:.3g}, {high:.3g}], {len(values)} seeds"
+        if len(values) >= IQM_FROM:
+            text += f", interquartile mean {show(interquartile_mean(values)):.3g}"
         return text
 
 

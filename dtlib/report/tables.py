@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,13 +61,9 @@ def scoreboard(*figures: str, only: str = "") -> Styler:
     again = table.duplicated("the paper says")
     table.loc[again, ["figure", "the paper says", "its number"]] = ""
     table = table.drop(columns=[f"measured, {preset}" for preset in PRESETS])
-    at = [table.columns.get_loc(preset) for preset in PRESETS]
-    bold = {"selector": ", ".join(f"td.col{i}::first-line" for i in at),
-            "props": "font-weight: bold"}  # fmt: skip
-    styled = table.style.hide().set_uuid("claims").format(escape="html").set_table_styles([bold])
+    styled = table.style.hide().set_uuid("claims").format(escape="html")
     styled = styled.set_properties(**{"text-align": "left", "white-space": "pre-line"})
-    colour = "color: {}".format
-    return styled.map(lambda cell: colour(VERDICTS[cell.split("\n")[0]]), list(PRESETS))
+    return styled.format(_coloured, list(PRESETS))
 
 
 def _cell(row: dict[str, Any], preset: str, known: pd.DataFrame) -> str:
@@ -76,8 +73,17 @@ def _cell(row: dict[str, Any], preset: str, known: pd.DataFrame) -> str:
         same = known["the paper says"].eq(row["the paper says"]) & known["preset"].eq(preset)
         for found in known[same & known["measured on"].eq(row["measured on"])].to_dict("records"):
             if found["finds, %"]:
-                lines.append(f"errs in {found['errs, %']} %, finds {found['finds, %']} %")
+                lines.append(
+                    f"errs in {found['errs, %']} % of families, "
+                    f"finds {found['finds, %']} % of true effects"
+                )
     return "\n".join(filter(None, lines))
+
+
+def _coloured(cell: str) -> str:
+    """Return a cell as HTML, with its verdict bold and in colour."""
+    verdict, *rest = html.escape(cell).split("\n")
+    return "\n".join([f'<b style="color: {VERDICTS[verdict]}">{verdict}</b>', *rest])
 
 
 def rates() -> pd.DataFrame:

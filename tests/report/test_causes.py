@@ -50,6 +50,15 @@ def test_of_requests_that_fail():
     assert line == "power on demand, which learns nothing, fails 8.1 % there"
 
 
+def test_of_a_point_where_another_needs_less():
+    source = sweep(beta_happo=0.1, maddpg=0.2)
+    source.data.loc[source.data["algorithm"] == "maddpg", ENERGY] /= 2
+    finding = found(checks.lowest(ENERGY, "K"), source)
+    line = causes.because(causes.unequal_failures, source, finding)
+    assert finding.verdict == "contradicted"
+    assert line.startswith("Beta-HAPPO fails 10.1 % of requests there, MADDPG 20.1 %: 3 seeds")
+
+
 def evidence(*values, **more):
     part = Part("a", values, ("beta-happo", "maddpg"), 1.0)
     return judge([Evidence("x", "%", (part,), ENERGY, **more)])[0]
@@ -57,7 +66,7 @@ def evidence(*values, **more):
 
 def test_of_what_seeds_do_not_tell():
     line = causes.scatter(evidence(-10.0, 0.0, 13.0))
-    assert line.startswith("3 seeds that scatter by 12 (SD) show no less than 36 %")
+    assert line.startswith("3 seeds that scatter by 11.5 (SD) show no less than 35.7 %")
     counted = evidence(*[5.0] * 4, *[-5.0] * 3, exact=True)
     assert causes.scatter(counted) == "it holds in 4 of 7 seeds"
 
@@ -89,5 +98,5 @@ def test_of_savings(verdict):
     finding = found(checks.saves("maddpg"), source)
     assert finding.verdict == verdict
     line = causes.because(causes.unequal_failures, source, finding)
-    assert line.startswith("Beta-HAPPO then fails 30.0 % of requests, MADDPG 60.0 %: ")
+    assert line.startswith("Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %: ")
     assert line.endswith("larger than the paper's") == ("part" in verdict)

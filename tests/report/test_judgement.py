@@ -74,6 +74,11 @@ def test_the_deciding_part_is_shown():
     assert judge([evidence(UP, exact=True)])[0].measured == "4 seeds; 6 are needed"
 
 
+def test_what_is_counted_is_shown_as_counts():
+    text = judge([evidence((1.0,) * 9 + (-1.0,), exact=True)])[0].measured
+    assert text == "x part 0: in 9 of 10 seeds [55, 100 %], p = 0.021"
+
+
 def test_what_is_shown_from_ten_seeds_on():
     values = tuple(np.arange(10.0))
     assert "interquartile mean 4.5" in judge([evidence(values)])[0].measured

@@ -36,7 +36,7 @@ def test_true_effects_are_found_or_it_is_said_how_many_seeds_they_need(table):
     assert (table["seeds for 80 %"][found] == planned[found]).all()
     more = table["seeds for 80 %"][~found].str.removeprefix("more than ").astype(int)
     assert (more > planned[~found].astype(int)).all()
-    assert found.mean() > 0.6
+    assert found.mean() > 0.5
 
 
 def failed_runs(rng, shape):
@@ -77,7 +77,7 @@ def small(effect, margin=0.0, count=1, exact=False):
     return rates.Design(range(count), effect * one, margin * one, np.full(count, exact))
 
 
-def test_the_paper_s_savings_are_found():
+def test_savings_of_the_paper_s_size_are_found():
     """20.28 % where seeds scatter by 14 %, with 10 seeds; 29.52 and 41.08 % with 5, by 12 %."""
     assert small(22.6 / 14).power(10)[0] >= 0.8
     for reported in (34.6, 51.7):  # as gaps
