@@ -124,9 +124,10 @@ def time_of_training() -> str:
     rows = pd.read_csv(file).query("suite == 'phases' and critic == 'per-agent' and threads == 1")
     of = rows.groupby("quantity")["value"].median()
     episodes, epochs = 150, rows["epochs"].iloc[0]
-    minutes = episodes * of["episode_s"] / 60
-    products = episodes * epochs * of["dense_gflop"] / of["gemm_gflops"] / 60
+    here = episodes * of["episode_s"] / 60 / PAPERS_MINUTES
+    products = episodes * epochs * of["dense_gflop"] / of["gemm_gflops"] / 60 / PAPERS_MINUTES
     return (
-        f"{minutes / PAPERS_MINUTES:.2f} of its time on one core here; its time is "
-        f"{PAPERS_MINUTES / products:.1f} times what that core needs for the matrix products alone"
+        f"that training takes {here:.2f} of {PAPERS_MINUTES} min on one core here; "
+        f"{PAPERS_MINUTES} min are {1 / products:.1f} times what that core needs "
+        "for the matrix products alone"
     )

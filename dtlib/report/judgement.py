@@ -70,7 +70,8 @@ class Evidence:
     level: float = 0.0
     """More or less than that."""
     margin: float = 0.0
-    """How far the other way a part must be, beyond the level, before it contradicts."""
+    """How far the other way a part must be, beyond the level, before it contradicts. Of what is
+    only counted, less than that is a tie."""
     exact: bool = False
     """Whether it only counts in how many seeds the sentence is right, not by how much."""
     reported: float | None = None
@@ -97,8 +98,9 @@ class Evidence:
             values: [..., n], one per seed, in the unit of the evidence.
         """
         agreement = self.sign * (np.asarray(values, dtype=float) - self.level)
-        test = sign_test if self.exact else t_test
-        return np.stack([test(-agreement, self.margin), test(agreement)])
+        if self.exact:
+            return np.stack([sign_test(side, self.margin) for side in (-agreement, agreement)])
+        return np.stack([t_test(-agreement, self.margin), t_test(agreement)])
 
 
 @dataclass(frozen=True)

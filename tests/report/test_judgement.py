@@ -42,6 +42,7 @@ def verdict(*values, **more):
         ([UP], {"steps": (Part("a", BOTH, (), 1.0),)}, "reproduced"),
         ([UP * 2], {"exact": True}, "reproduced"),
         ([DOWN * 2], {"exact": True}, "contradicted"),
+        ([UP * 2], {"exact": True, "margin": 2.0}, "not reproduced"),
         ([UP], {"exact": True}, "not testable"),
     ],
 )
