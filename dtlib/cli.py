@@ -267,19 +267,20 @@ def references(preset: str, jobs: int, dirty: bool, quiet: bool) -> None:
 
 
 @main.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail if the kept table differs.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a kept table differs.")
 def claims(check: bool) -> None:
-    """Judge every claim of Section V from the committed results."""
-    from dtlib.report import claims as judge
+    """Judge every claim of Section V from the committed results, preset by preset."""
+    from dtlib.report import scoreboard
 
-    found = judge.verdicts()
-    columns = ["figure", "the paper says", "its number", "measured", "verdict", "preset"]
-    click.echo(found[columns].to_string(index=False))
-    click.echo(found["verdict"].value_counts().to_string())
+    columns = ["figure", "the paper says", "measured on", "companion", "paper"]
+    click.echo(scoreboard.verdicts()[columns].to_string(index=False))
+    click.echo(scoreboard.counts().to_string(index=False))
     if not check:
-        click.echo(f"{paths.relative(judge.write_verdicts())} is written")
-    elif judge.kept_text() != judge.as_text(found):
-        raise FileError(f"{paths.relative(judge.verdicts_file())}: is not what the results say")
+        scoreboard.write_verdicts()
+    for file in scoreboard.outdated() if check else ():
+        raise FileError(f"{paths.relative(file)}: is not what the results say")
+    names = ", ".join(scoreboard.KEPT)
+    click.echo(f"{paths.relative(paths.results())}: {names} are what the results say")
 
 
 @main.command()

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from dtlib import load_run
 from dtlib.cli import main
 from dtlib.experiments import datasets, grids, references, runner
-from dtlib.report import claims, figures
+from dtlib.report import figures, scoreboard
 from dtlib.runtime import paths
 
 SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
@@ -177,7 +177,7 @@ def reproduced(tmp_path, monkeypatch):
         datasets, "write_experiment", lambda experiment, *_, **__: writes(experiment.name)
     )
     monkeypatch.setattr(references, "write_references", lambda *_: writes("references"))
-    monkeypatch.setattr(claims, "write_verdicts", lambda: writes("claims"))
+    monkeypatch.setattr(scoreboard, "write_verdicts", lambda: writes("claims"))
     monkeypatch.setattr(figures, "save", lambda *rest: [])
     return done
 

@@ -1,89 +1,213 @@
-"""Rules of judgement: from a number per replicate to a verdict.
+"""Rules of judgement: from numbers per seed to verdicts on a family of sentences.
 
-A verdict follows from a number per replicate (a seed; for a trend, an algorithm's seed) and the
-bootstrap 95 % interval of its mean. It is never tuned: a claim whose data are fewer than three
-replicates cannot be judged, whatever they show.
+A sentence speaks of one part or of several: each algorithm, each point. It is *reproduced* where
+every part is shown, and *contradicted* where some part is shown to go the other way by more than a
+margin of relevance. Both are corrected (Holm) for all sentences of a family: those on one
+experiment, in one preset, measured in one way. Half of the error goes to either side. The rules
+look at no verdict: who has too few seeds cannot be judged, whatever they show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import accumulate
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from dtlib.report.statistics import interval, interval_text
+from dtlib.report.statistics import (
+    FEWEST,
+    IQM_FROM,
+    all_hold,
+    estimate,
+    holm,
+    interquartile_mean,
+    share,
+    sign_test,
+    some_holds,
+    t_test,
+)
 
-Verdict = Literal["reproduced", "direction only", "not reproduced", "contradicted", "not testable"]
-REPLICATES = 3
-"""Fewer are no basis for an interval."""
+Verdict = Literal[
+    "reproduced", "reproduced in part", "not reproduced", "contradicted", "not testable",
+    "not counted",
+]  # fmt: skip
+ERROR = 0.05
+"""How often at most a family of true nulls gets any verdict but "not reproduced"."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a sentence says at one point of one algorithm."""
+
+    name: str
+    values: tuple[float, ...]
+    """One per seed, in the unit of the evidence."""
+    learners: tuple[str, ...]
+    """Whose seeds scatter in it, as often as they do; see :mod:`dtlib.report.rates`."""
+    effect: float
+    """What it would be if the paper's were true, in the unit of the evidence."""
+    wins: float | None = None
+    """Of a comparison: how probably a seed of Beta-HAPPO is better than one of the other."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the data have to say of a sentence, before anybody judges."""
+
+    quantity: str
+    """What the values are."""
+    unit: str
+    """Of values, level and margin."""
+    parts: tuple[Part, ...]
+    """The sentence speaks of all of them."""
+    metric: str
+    """The column that they are made of."""
+    sign: int = 1
+    """1 if the sentence says "more", −1 if it says "less"."""
+    level: float = 0.0
+    """More or less than that."""
+    margin: float = 0.0
+    """How far the other way a part must be, beyond the level, before it contradicts. Of what is
+    only counted, less than that is a tie."""
+    exact: bool = False
+    """Whether it only counts in how many seeds the sentence is right, not by how much."""
+    reported: float | None = None
+    """The paper's number, on the scale of the values."""
+    show: Callable[[float], float] = float
+    """From the scale of the values, on which they are judged, to that which a reader sees."""
+    steps: tuple[Part, ...] = ()
+    """From point to point, where a trend is said to be gradual: none may go the other way."""
+
+    @property
+    def seeds(self) -> int:
+        """The number of seeds of the part that has the fewest."""
+        return min((len(part.values) for part in self.parts), default=0)
+
+    @property
+    def needed(self) -> int:
+        """The least number of seeds that could show anything."""
+        return int(np.ceil(np.log2(2 / ERROR))) if self.exact else FEWEST
+
+    def against_and_for(self, values: ArrayLike) -> NDArray[Any]:
+        """Return two p, [2, …], of parts: that they go the other way, and that they agree.
+
+        Args:
+            values: [..., n], one per seed, in the unit of the evidence.
+        """
+        agreement = self.sign * (np.asarray(values, dtype=float) - self.level)
+        if self.exact:
+            return np.stack([sign_test(side, self.margin) for side in (-agreement, agreement)])
+        return np.stack([t_test(-agreement, self.margin), t_test(agreement)])
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the data say of a claim."""
+    """A verdict, and what it rests on."""
 
     verdict: Verdict
-    quantity: str
-    """What ``values`` are, with the unit."""
-    values: tuple[float, ...] = ()
-    """One per replicate."""
+    evidence: Evidence | None = None
+    p: float = 1.0
+    """Of the verdict, or of "reproduced" where there is none; two-sided, corrected."""
+    part: Part | None = None
+    """The part that decides: the weakest one, or the one that contradicts."""
+    note: str = ""
+    """What is said instead of a number."""
 
     @property
     def measured(self) -> str:
-        """The quantity with its mean and 95 % interval as text."""
-        if not self.values:
-            return self.quantity
-        found = interval_text(self.values).replace("\N{NO-BREAK SPACE}", " ")
-        return f"{self.quantity}: {found} (n = {len(self.values)})"
+        """The deciding part's mean over seeds and its own 95 % interval, as text."""
+        if self.evidence is None or self.part is None:
+            return self.note
+        values, parts = self.part.values, len(self.evidence.parts)
+        name = self.part.name + (f" (weakest of {parts})" if parts > 1 else "")
+        text = f"{self.evidence.quantity} {name}: {self._number(values)}, p = {self.p:.2g}"
+        if self.part.wins is not None:
+            text += f", better in {100 * self.part.wins:.0f} % of pairs"
+        return text
+
+    def _number(self, values: tuple[float, ...]) -> str:
+        """Return a mean or, of what is only counted, a number of seeds, with its interval."""
+        assert self.evidence is not None
+        if self.evidence.exact:
+            hits = sum(value > self.evidence.margin for value in values)
+            _, low, high = (100 * value for value in share(hits, len(values)))
+            return f"in {hits} of {len(values)} seeds [{low:.0f}, {high:.0f} %]"
+        show = self.evidence.show
+        mean, low, high = map(show, estimate(values))
+        text = f"{mean:.3g} {self.evidence.unit} [{low:.3g}, {high:.3g}], {len(values)} seeds"
+        if len(values) >= IQM_FROM:
+            text += f", interquartile mean {show(interquartile_mean(values)):.3g}"
+        return text
 
 
-def judge_sign(values: Sequence[float], quantity: str, steady: bool = True) -> Finding:
-    """Return whether values are positive: reproduced if so by their interval.
+def corrected(
+    against: NDArray[Any], agree: NDArray[Any], starts: Sequence[int]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return two p of each sentence of a family, [..., C]: contradicted, and reproduced.
 
     Args:
-        values: positive ones agree with the claim.
-        quantity: what they are.
-        steady: what else the claim says holds too; otherwise only the direction is had.
+        against: [..., P], of the parts of all sentences in a row.
+        agree: [..., P].
+        starts: [C], where each sentence's parts begin.
     """
-    values = tuple(float(value) for value in values)
-    if len(values) < REPLICATES:
-        return Finding("not testable", quantity, values)
-    _, low, high = interval(values)
-    if high < 0:
-        return Finding("contradicted", quantity, values)
-    if low <= 0:
-        return Finding("not reproduced", quantity, values)
-    return Finding("reproduced" if steady else "direction only", quantity, values)
+    return holm(some_holds(against, starts)), holm(all_hold(agree, starts))
 
 
-def judge_all(values: Mapping[str, Sequence[float]], quantity: str) -> Finding:
-    """Return whether values are positive against every other algorithm; the worst case is shown.
+def starts_of(family: Sequence[Evidence]) -> list[int]:
+    """Return where each sentence's parts begin, [C], if all stand in a row."""
+    return [0, *accumulate(len(evidence.parts) for evidence in family)][:-1]
 
-    Each is judged by itself: the best of several equals would look better than it is.
+
+def judge(family: Sequence[Evidence]) -> list[Finding]:
+    """Return the findings on a family of sentences, in its order."""
+    tested = [evidence for evidence in family if evidence.seeds >= evidence.needed]
+    if not tested:
+        return [_untested(evidence) for evidence in family]
+    parts = [
+        [evidence.against_and_for(part.values) for part in evidence.parts] for evidence in tested
+    ]
+    rows = np.concatenate([np.stack(of) for of in parts])
+    p = zip(*corrected(rows[:, 0], rows[:, 1], starts_of(tested)), strict=True)
+    cases = zip(tested, map(np.stack, parts), p, strict=True)
+    found = iter([_finding(*case) for case in cases])
+    return [next(found) if e.seeds >= e.needed else _untested(e) for e in family]
+
+
+def _untested(evidence: Evidence) -> Finding:
+    seeds = f"{evidence.seeds} seed" + "s" * (evidence.seeds != 1)
+    return Finding("not testable", evidence, note=f"{seeds}; {evidence.needed} are needed")
+
+
+def _finding(evidence: Evidence, rows: NDArray[Any], p: tuple[float, float]) -> Finding:
+    """Return the finding on one sentence.
+
+    Args:
+        evidence: on it.
+        rows: [P, 2], p of its parts.
+        p: that it is contradicted, and that it is reproduced, corrected for the family.
     """
-    found = [judge_sign(part, quantity.format(other)) for other, part in values.items()]
-    order = ("contradicted", "not testable", "not reproduced", "direction only", "reproduced")
-    return min(found, key=lambda case: (order.index(case.verdict), np.mean(case.values or (0,))))
+    against, agree = (min(1.0, 2 * float(side)) for side in p)
+    if against <= ERROR:
+        part = evidence.parts[int(rows[:, 0].argmin())]
+        return Finding("contradicted", evidence, against, part)
+    part = evidence.parts[int(rows[:, 1].argmax())]
+    if agree > ERROR:
+        return Finding("not reproduced", evidence, agree, part)
+    whole = holds_number(evidence, part) and not reversed_steps(evidence)
+    return Finding("reproduced" if whole else "reproduced in part", evidence, agree, part)
 
 
-def judge_number(values: Sequence[float], reported: float, quantity: str) -> Finding:
-    """Return whether the interval of the mean holds the paper's number, or at least its sign."""
-    found = judge_sign(values, quantity, steady=False)
-    if found.verdict in ("not testable", "contradicted"):
-        return found
-    _, low, high = interval(found.values)
-    return Finding("reproduced", quantity, found.values) if low <= reported <= high else found
+def holds_number(evidence: Evidence, part: Part) -> bool:
+    """Return whether the part's 95 % interval holds the paper's number, if there is one."""
+    _, low, high = estimate(part.values)
+    return evidence.reported is None or low <= evidence.reported <= high
 
 
-def judge_level(values: Sequence[float], reached: Callable[[float, float], bool], quantity: str,
-                missed: Callable[[float, float], bool]) -> Finding:  # fmt: skip
-    """Return whether the interval [low, high] of the mean reaches a level or clearly misses it."""
-    values = tuple(float(value) for value in values)
-    if len(values) < REPLICATES:
-        return Finding("not testable", quantity, values)
-    _, low, high = interval(values)
-    if reached(low, high):
-        return Finding("reproduced", quantity, values)
-    return Finding("contradicted" if missed(low, high) else "not reproduced", quantity, values)
+def reversed_steps(evidence: Evidence) -> list[Part]:
+    """Return the steps that are shown to go the other way, corrected for all steps."""
+    steps = [part for part in evidence.steps if len(part.values) >= FEWEST]
+    p = [evidence.against_and_for(part.values)[0] for part in steps]
+    return [part for part, one in zip(steps, holm(p), strict=True) if one <= ERROR / 2] if p else []

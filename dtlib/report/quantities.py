@@ -1,4 +1,4 @@
-"""Quantities that claims are about, each a number per run, point or replicate."""
+"""Quantities that sentences are about, each a number per seed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.typing import SeriesGroupBy
 
-from dtlib.experiments.experiment import LEARNERS, OWN
-from dtlib.experiments.results import ENERGY
-
-
-def saving(data: pd.DataFrame, other: str, metric: str = ENERGY) -> list[float]:
-    """Return by how much Beta-HAPPO is below another algorithm, %, per seed in common."""
-    means = data.groupby(["algorithm", "seed"])[metric].mean()
-    pair = pd.concat([means[OWN], means[other]], axis=1, keys=["own", "other"]).dropna()
-    return list(100 * (1 - pair["own"] / pair["other"]))
+from dtlib.experiments.experiment import LEARNERS
 
 
 def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
@@ -42,19 +34,14 @@ def tenths(data: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
-def settled(data: pd.DataFrame, metric: str) -> pd.Series:
-    """Return from when on runs have settled, in % of their training, by algorithm and seed.
+def height(data: pd.DataFrame, metric: str) -> float:
+    """Return how high a figure of learning curves is, in the metric's unit.
 
-    That is when the mean over a tenth of the training has come within a tenth of the way from the
-    first value to its last, for good.
+    That is the range of the learners' means over the first and the last tenth of training. What is
+    a small part of it, no reader sees.
     """
-
-    def since(run: pd.Series) -> float:
-        smooth = run.rolling(max(1, len(run) // 10), min_periods=1).mean()
-        way = (smooth - smooth.iloc[-1]).abs()
-        return 100 * (1 + np.flatnonzero(way > way.iloc[0] / 10).max(initial=-1)) / len(run)
-
-    return curves(data, metric).agg(since)
+    means = tenths(data, metric).groupby("algorithm").mean().to_numpy()
+    return float(np.ptp(means))
 
 
 def unrest(data: pd.DataFrame, metric: str) -> pd.Series:
@@ -62,29 +49,50 @@ def unrest(data: pd.DataFrame, metric: str) -> pd.Series:
     return curves(data, metric).agg(lambda run: run.iloc[len(run) // 2 :].diff().std())
 
 
-def trend(data: pd.DataFrame, metric: str, axis: str = "x") -> tuple[list[float], bool]:
-    """Return the change from the first to the last point in units of the mean, %, and monotony.
+def sooner(data: pd.DataFrame, metric: str, learner: str, other: str) -> pd.Series:
+    """Return how much sooner a learner gets where another one ends, per seed in common.
+
+    Where the other ends is its mean over the last tenth of its training. Either is there when its
+    mean over so many episodes first is as high. In % of the other's training, by time slots; −100
+    where the learner never gets there.
+    """
+    runs = {key: run.set_axis(data.loc[run.index, "x"]) for key, run in curves(data, metric)}
+    found = {}
+    for seed in sorted({seed for _, seed in runs}):
+        if (other, seed) in runs and (learner, seed) in runs:
+            tenth = max(1, len(runs[other, seed]) // 10)
+            level = runs[other, seed].iloc[-tenth:].mean()
+            there = [_reaches(runs[name, seed], level, tenth) for name in (learner, other)]
+            lead = 100 * (there[1] - there[0]) / runs[other, seed].index[-1]
+            found[seed] = max(lead, -100.0)
+    return pd.Series(found, dtype=float)
+
+
+def _reaches(run: pd.Series, level: float, width: int) -> float:
+    """Return the slot at which the mean over so many episodes first is at the level, or never."""
+    smooth = run.rolling(width).mean()
+    high = smooth.index[smooth >= level - 1e-9 * abs(level)]
+    return float(high[0]) if len(high) else float("inf")
+
+
+def points(data: pd.DataFrame, metric: str, axis: str, other: str = "") -> pd.DataFrame:
+    """Return a sweep of learners with a column per point, by algorithm, other axis and seed.
 
     Args:
-        data: of a sweep; each algorithm's seed, at each value of another axis, is a replicate.
+        data: of a sweep.
         metric: what changes.
-        axis: along which.
-
-    Returns:
-        One number per replicate, none if there is but one point; whether the mean over replicates
-        rises at every step.
+        axis: column of what is swept.
+        other: column of what else is swept, if anything is.
     """
     learnt = data[data["algorithm"].isin(LEARNERS)]
-    others = [name for name in ("data_bits_max", "bandwidth_hz") if name in data and name != axis]
-    others = [name for name in others if not (axis == "x" and name == "data_bits_max")]
-    table = learnt.pivot_table(index=["algorithm", "seed", *others], columns=axis, values=metric)
-    if len(table.columns) < 2:
-        return [], False
-    change = 100 * (table.iloc[:, -1] - table.iloc[:, 0]) / table.mean(axis=1)
-    return list(change.dropna()), bool((np.diff(table.mean()) > 0).all())
+    index = ["algorithm", other or "figure", "seed"]
+    return learnt.assign(figure="").pivot_table(index=index, columns=axis, values=metric)
 
 
-def below(data: pd.DataFrame, other: str, metric: str) -> list[float]:
-    """Return by how much Beta-HAPPO is below another learner, % of their mean, per point, seed."""
-    table = data.pivot_table(index=["x", "seed"], columns="algorithm", values=metric)
-    return list(gap(table[other], table[OWN]))
+def change(table: pd.DataFrame, first: float, last: float, relative: bool) -> pd.Series:
+    """Return the change from one point to another, per row that has both.
+
+    In % of the mean over all points, or, if not relative, as it is.
+    """
+    found = table[last] - table[first]
+    return (100 * found / table.mean(axis=1) if relative else found).dropna()

@@ -1,4 +1,4 @@
-"""Checks of claims, on data that are made up."""
+"""Checks of sentences, on data that are made up."""
 
 import numpy as np
 import pandas as pd
@@ -8,108 +8,155 @@ from dtlib.experiments import committed
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import checks
-from dtlib.report.quantities import below, settled, tenths, trend, unrest
+from dtlib.report.judgement import judge
+
+SEEDS = range(3)
 
 
-def sweep(energy):
-    """A sweep over x = 1, 2, 4 with ``energy(algorithm, x, seed)``."""
+def found(check, source):
+    return judge([check(source)])[0]
+
+
+def sweep(energy, failed=lambda a, x, s: 0.1, xs=(1, 2, 4)):
+    """A sweep with ``energy(algorithm, x, seed)``; seeds differ a little."""
     rows = [
-        {"algorithm": a, "seed": s, "x": x, ENERGY: energy(a, x, s), FAILED: 0.1}
-        for a in (*LEARNERS, "genie")
-        for x in (1, 2, 4)
-        for s in range(2)
-    ]
+        {"algorithm": a, "seed": s, "x": x, FAILED: failed(a, x, s),
+         ENERGY: energy(a, x, s) * (1 + 0.001 * ((7 * s + 3 * x + len(a)) % 5))}
+        for a in (*LEARNERS, "genie") for x in xs for s in SEEDS
+    ]  # fmt: skip
     return checks.Source("quick", {"data.csv": pd.DataFrame(rows)})
 
 
-def test_trend_by_hand():
-    found = sweep(lambda a, x, s: 1.0 + x if a != "genie" else 100 / x)
-    values, steady = trend(found.data, ENERGY)
-    assert steady and values == pytest.approx([100 * 3 / (10 / 3)] * 8)
-    assert checks.rises(ENERGY)(found).verdict == "reproduced"
-    assert checks.falls(ENERGY)(found).verdict == "contradicted"
+def test_trend_of_each_learner_by_itself():
+    rising = sweep(lambda a, x, s: 1.0 + x if a != "genie" else 100 / x)
+    evidence = checks.trend(ENERGY)(rising)
+    assert [part.name for part in evidence.parts] == [
+        f"{checks.label(name)} from 1 to 4" for name in sorted(LEARNERS)
+    ]
+    assert evidence.parts[0].values == pytest.approx([90.0] * 3, rel=0.01)
+    assert found(checks.trend(ENERGY), rising).verdict == "reproduced"
+    assert found(checks.trend(ENERGY, -1), rising).verdict == "contradicted"
+    but_one = sweep(lambda a, x, s: 1.0 if a == "maddpg" else 1.0 + x)
+    assert found(checks.trend(ENERGY), but_one).verdict == "not reproduced"
+
+
+def test_a_trend_that_turns_holds_in_part():
     bump = sweep(lambda a, x, s: {1: 1.0, 2: 0.5, 4: 2.0}[x])
-    assert checks.rises(ENERGY)(bump).verdict == "direction only"
-    alone = checks.rises(ENERGY, some="x >= 4")(found)
-    assert alone.verdict == "not testable" and not alone.values, "one point has no trend"
+    assert found(checks.trend(ENERGY), bump).verdict == "reproduced in part"
+    alone = found(checks.trend(ENERGY, some="x >= 4"), bump)
+    assert alone.verdict == "not testable" and not alone.evidence.parts, "one point has no trend"
 
 
-def test_lowest_everywhere():
+def test_trend_along_another_axis():
+    rows = [
+        {"algorithm": "beta-happo", "seed": s, "x": d, "data_bits_max": d, "bandwidth_hz": b,
+         ENERGY: (1 + 0.001 * s) * d / b}
+        for d in (20.0, 30.0) for b in (8.0, 12.0) for s in SEEDS
+    ]  # fmt: skip
+    source = checks.Source("quick", {"data.csv": pd.DataFrame(rows)})
+    evidence = checks.trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max")(source)
+    assert [part.name for part in evidence.parts] == [
+        "Beta-HAPPO at 20 from 8 to 12", "Beta-HAPPO at 30 from 8 to 12",
+    ]  # fmt: skip
+    assert evidence.parts[0].values == pytest.approx([-40.0] * 3)
+
+
+def test_failures_change_by_points():
+    rising = sweep(lambda a, x, s: 1.0, lambda a, x, s: 0.1 * x + 0.001 * s * x)
+    evidence = checks.trend(FAILED)(rising)
+    assert evidence.parts[0].values == pytest.approx([30.0, 30.3, 30.6])
+    assert (evidence.unit, evidence.margin) == ("points", 1.0)
+
+
+def test_lowest_at_every_point_against_every_other():
     better = sweep(lambda a, x, s: 1.0 if a == "beta-happo" else 3.0)
-    assert below(better.data, "maddpg", ENERGY) == pytest.approx([100] * 6)
-    assert checks.lowest(ENERGY)(better).verdict == "reproduced"
-    worse = sweep(lambda a, x, s: 1.0 if a != "maddpg" else 0.9)
-    found = checks.lowest(ENERGY)(worse)
-    assert found.verdict == "contradicted" and found.quantity == "energy below maddpg's, %"
+    evidence = checks.lowest(ENERGY, "K")(better)
+    assert len(evidence.parts) == 9 and evidence.parts[-1].name == "against MADDPG at K = 4"
+    assert evidence.parts[0].values == pytest.approx([100.0] * 3, rel=0.01)
+    assert evidence.parts[0].wins == 1.0 and evidence.show(100.0) == pytest.approx(200 / 3)
+    assert found(checks.lowest(ENERGY, "K"), better).verdict == "reproduced"
+    at_one = sweep(lambda a, x, s: 1.0 if a != "maddpg" or x != 2 else 0.9)
+    finding = found(checks.lowest(ENERGY, "K"), at_one)
+    assert finding.verdict == "contradicted" and finding.part.name == "against MADDPG at K = 2"
+    assert finding.part.wins == 0.0
+    nearly = sweep(lambda a, x, s: 1.0 if a != "maddpg" or x != 2 else 0.99)
+    assert found(checks.lowest(ENERGY, "K"), nearly).verdict == "not reproduced", "no one sees 1 %"
 
 
-def test_the_best_of_several_equals_does_not_contradict():
-    noise = np.random.default_rng(0)
-    equal = sweep(lambda a, x, s: 1 + 0.1 * noise.random())
-    assert checks.lowest(ENERGY)(equal).verdict == "not reproduced"
+def test_fails_least_in_points():
+    best = sweep(lambda a, x, s: 1.0, lambda a, x, s: (0.1 if a == "beta-happo" else 0.2) + s / 1e3)
+    evidence = checks.lowest(FAILED, "K", "x > 1")(best)
+    assert len(evidence.parts) == 6 and evidence.parts[0].values == pytest.approx([10.0] * 3)
+
+
+def test_none_and_all_fail():
+    none, all_of = checks.failing(0, "x <= 2"), checks.failing(100, "x == 4")
+    few = sweep(lambda a, x, s: 1.0, lambda a, x, s: {1: 0.002, 2: 0.005, 4: 0.999}[x] + s / 1e4)
+    assert found(none, few).verdict == found(all_of, few).verdict == "reproduced"
+    many = sweep(lambda a, x, s: 1.0, lambda a, x, s: {1: 0.002, 2: 0.08, 4: 0.9}[x] + s / 1e4)
+    assert found(none, many).verdict == found(all_of, many).verdict == "contradicted"
+    assert found(none, many).part.name == "K = 2"
+
+
+def curves(by_algorithm, held_out=None):
+    """Both rewards and the energy of three seeds, which hardly differ; rows in disorder."""
+    runs = [
+        pd.DataFrame({"algorithm": algorithm, "seed": seed, "x": np.arange(len(curve))}).assign(
+            **dict.fromkeys(
+                ("reward_global", "reward_centre", ENERGY), np.array(curve) + 0.01 * seed
+            )
+        )
+        for algorithm, curve in by_algorithm.items()
+        for seed in SEEDS
+    ]
+    tables = {"data.csv": pd.concat(runs).sample(frac=1, random_state=0, ignore_index=True)}
+    if held_out:
+        tables["evaluation.csv"] = pd.DataFrame(
+            {"algorithm": a, "seed": s, "world": w, ENERGY: e * (1 + 0.01 * s) + w - 0.5}
+            for a, e in held_out.items() for s in SEEDS for w in range(2)
+        )  # fmt: skip
+    return checks.Source("quick", tables, checks.TRAINING)
 
 
 def test_learning_is_seen_in_tenths():
-    slots, runs = np.arange(20), []
-    for algorithm, gain in zip(LEARNERS, (4, 3, 2, 1), strict=True):
-        for seed in range(3):
-            run = {"algorithm": algorithm, "seed": seed, "x": slots, "reward_global": gain * slots}
-            runs.append(pd.DataFrame(run))
-    found = checks.Source("quick", {"data.csv": pd.concat(runs)})
-    ends = tenths(found.data, "reward_global")
-    assert ends.loc[("beta-happo", 0)].tolist() == [2.0, 74.0]
-    assert checks.learns("reward_global")(found).verdict == "reproduced"
-    assert checks.highest(found).verdict == "reproduced"
-    assert checks.ends_above("maddpg")(found).measured.startswith("lead over maddpg, r_g: 55.5")
+    slots = np.arange(20)
+    source = curves({name: gain * slots for name, gain in zip(LEARNERS, (4, 3, 2, 1), strict=True)})
+    evidence = checks.learns("reward_global")(source)
+    by_name = {part.name: part.values for part in evidence.parts}
+    assert by_name["Beta-HAPPO"] == pytest.approx([100 * 72 / 73.5] * 3)  # from 2 to 74 of 0.5 … 74
+    assert found(checks.learns("reward_global"), source).verdict == "reproduced"
+    lead = checks.leads("reward_global", "gaussian-happo", "maddpg")(source)
+    assert [part.name for part in lead.parts] == ["against Gaussian-HAPPO", "against MADDPG"]
+    assert lead.parts[1].values == pytest.approx([100 * 55.5 / 73.5] * 3)
+    falling = curves(dict.fromkeys(LEARNERS, 100.0 - slots))
+    assert found(checks.energy_falls, falling).verdict == "reproduced"
+    but_one = curves(dict.fromkeys(LEARNERS, 100.0 - slots) | {"maddpg": 100.0 + slots})
+    assert found(checks.energy_falls, but_one).verdict == "contradicted"
 
 
-def test_a_tenth_is_one_of_the_runs_own():
-    """Shorter runs beside longer ones: 20 and 100 episodes, their ends are 2 and 10 of them."""
-    runs = [
-        pd.DataFrame({"algorithm": name, "seed": 0, "x": slots, "reward_global": slots})
-        for name, slots in (("maddpg", np.arange(20)), ("beta-happo", np.arange(100)))
-    ]
-    ends = tenths(pd.concat(runs), "reward_global")
-    assert ends.loc[("maddpg", 0)].tolist() == [0.5, 18.5]
-    assert ends.loc[("beta-happo", 0)].tolist() == [4.5, 94.5]
-
-
-def curves(by_algorithm):
-    """Both rewards of three seeds, which differ by a constant; rows in disorder."""
-    runs = [
-        pd.DataFrame({"algorithm": algorithm, "seed": seed, "x": np.arange(len(curve))}).assign(
-            reward_global=np.array(curve) + seed, reward_centre=np.array(curve) + seed
-        )
-        for algorithm, curve in by_algorithm.items()
-        for seed in range(3)
-    ]
-    return checks.Source("quick", {"data.csv": pd.concat(runs).sample(frac=1, random_state=0)})
-
-
-def test_when_a_run_has_settled():
-    early, late, back = [0, 9, 10, 10, 10], [0, 1, 2, 9.5, 10], [0, 10, 5, 10, 10]
-    data = curves({"beta-happo": early, "beta-mappo": late, "maddpg": back}).data
-    since = settled(data, "reward_global")
-    assert since["beta-happo"].tolist() == [20.0] * 3  # within 1 of 10 from the second value on
-    assert since["beta-mappo"].tolist() == since["maddpg"].tolist() == [60.0] * 3
-    still = settled(curves({"maddpg": [1, 1, 1, 1]}).data, "reward_global")
-    assert still.tolist() == [0.0] * 3
+def test_savings_in_training_and_in_held_out_worlds():
+    source = curves({"beta-happo": [9, 3.0], "maddpg": [9, 4.0]}, {"beta-happo": 3, "maddpg": 6})
+    in_training = checks.saves("maddpg")(source)
+    assert in_training.show(np.mean(in_training.parts[0].values)) == pytest.approx(25, abs=0.2)
+    held_out = checks.Source("quick", source.tables, checks.HELD_OUT)
+    evidence = checks.saves("maddpg")(held_out)
+    assert evidence.parts[0].values == pytest.approx([200 / 3] * 3)
+    assert evidence.show(200 / 3) == pytest.approx(50)
+    assert evidence.show(evidence.reported) == pytest.approx(41.08)
 
 
 def test_faster_and_steadier():
     fast, slow = [0, 9, 10, 10, 10, 10, 10, 10], [0, 1, 2, 3, 4, 6, 8, 10]
-    found = curves({name: slow if name == "maddpg" else fast for name in LEARNERS})
-    assert checks.sooner(found).verdict == "reproduced"
-    assert checks.sooner(found).values == (75.0,) * 3  # from 7/8 instead of 1/8 on
-    found = curves({name: fast if name == "maddpg" else slow for name in LEARNERS})
-    assert checks.sooner(found).verdict == "contradicted"
+    source = curves({name: slow if name == "maddpg" else fast for name in LEARNERS})
+    evidence = checks.faster(source)
+    assert len(evidence.parts) == 4 and evidence.needed == 6
+    assert evidence.parts[0].values == pytest.approx([500 / 7] * 3)  # at 2 instead of 7 of 7
 
     calm, rough = [9, 0, 1, 2, 3, 4], [0, 0, 0, 5, 0, 5]
-    assert unrest(curves({"maddpg": rough}).data, "reward_global").iloc[0] == 50**0.5
-    found = curves({name: calm if name == "beta-happo" else rough for name in LEARNERS})
-    assert checks.steadier(found).verdict == "reproduced"
-    found = curves({name: calm if name == "beta-mappo" else rough for name in LEARNERS})
-    assert checks.steadier(found).verdict == "contradicted"
+    source = curves({name: calm if name == "beta-happo" else rough for name in LEARNERS})
+    assert found(checks.steadier, source).verdict == "reproduced"
+    source = curves({name: calm if name == "beta-mappo" else rough for name in LEARNERS})
+    assert found(checks.steadier, source).verdict == "contradicted"
 
 
 def test_data_must_cover_the_whole_figure(monkeypatch):
@@ -118,6 +165,6 @@ def test_data_must_cover_the_whole_figure(monkeypatch):
     def without_a_point(experiment, preset):
         return [planned for planned in whole(experiment, preset) if planned.at["num_users"] != 40]
 
-    assert checks.source("fig07") is not None
+    assert checks.source("fig07", "quick") is not None
     monkeypatch.setattr(committed, "runs_of", without_a_point)
-    assert checks.source("fig07") is None
+    assert checks.source("fig07", "quick") is None

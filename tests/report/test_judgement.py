@@ -1,59 +1,87 @@
 """Rules of judgement: verdicts follow from numbers."""
 
+import numpy as np
 import pytest
 
-from dtlib.report import judgement
+from dtlib.report.judgement import Evidence, Part, judge
 
 UP, DOWN, BOTH = (1.0, 1.2, 0.9, 1.1), (-1.0, -1.2, -0.9), (-1.0, 1.1, 0.1, -0.2)
 
 
-@pytest.mark.parametrize(
-    ("values", "steady", "verdict"),
-    [
-        (UP, True, "reproduced"),
-        (UP, False, "direction only"),
-        (BOTH, True, "not reproduced"),
-        (DOWN, True, "contradicted"),
-        (UP[:2], True, "not testable"),
-        ((), True, "not testable"),
-    ],
-)
-def test_judge_sign(values, steady, verdict):
-    assert judgement.judge_sign(values, "x", steady).verdict == verdict
+def evidence(*values, **more):
+    """A sentence with a part for each of these."""
+    parts = [Part(f"part {i}", of, ("beta-happo",), 1.0) for i, of in enumerate(values)]
+    return Evidence("x", "%", tuple(parts), "m", **more)
+
+
+def verdict(*values, **more):
+    return judge([evidence(*values, **more)])[0].verdict
 
 
 @pytest.mark.parametrize(
-    ("values", "reported", "verdict"),
+    ("values", "more", "found"),
     [
-        (UP, 1.05, "reproduced"),
-        (UP, 3.0, "direction only"),
-        (BOTH, 0.0, "direction only"),
-        (DOWN, 1.0, "contradicted"),
-        (UP[:2], 1.0, "not testable"),
+        ([UP], {}, "reproduced"),
+        ([UP, UP], {}, "reproduced"),
+        ([UP, BOTH], {}, "not reproduced"),
+        ([BOTH], {}, "not reproduced"),
+        ([DOWN], {}, "contradicted"),
+        ([UP, DOWN], {}, "contradicted"),
+        ([DOWN], {"margin": 2.0}, "not reproduced"),
+        ([DOWN], {"sign": -1}, "reproduced"),
+        ([UP], {"sign": -1, "level": 2.0}, "reproduced"),
+        ([UP[:2]], {}, "not testable"),
+        ([UP, UP[:2]], {}, "not testable"),
+        ([], {}, "not testable"),
+        ([UP], {"reported": 1.05}, "reproduced"),
+        ([UP], {"reported": 3.0}, "reproduced in part"),
+        ([BOTH], {"reported": 0.0}, "not reproduced"),
+        ([DOWN], {"reported": 1.0}, "contradicted"),
+        ([UP], {"steps": (Part("a", UP, (), 1.0),)}, "reproduced"),
+        ([UP], {"steps": (Part("a", DOWN, (), 1.0),)}, "reproduced in part"),
+        ([UP], {"steps": (Part("a", BOTH, (), 1.0),)}, "reproduced"),
+        ([UP * 2], {"exact": True}, "reproduced"),
+        ([DOWN * 2], {"exact": True}, "contradicted"),
+        ([UP * 2], {"exact": True, "margin": 2.0}, "not reproduced"),
+        ([UP], {"exact": True}, "not testable"),
     ],
 )
-def test_judge_number(values, reported, verdict):
-    """An interval with both signs does not show the direction, but may hold the number."""
-    found = judgement.judge_number(values, reported, "x").verdict
-    assert found == ("reproduced" if values == BOTH else verdict)
+def test_one_sentence(values, more, found):
+    assert verdict(*values, **more) == found
 
 
-def test_a_number_that_is_missed_with_no_sign():
-    assert judgement.judge_number(BOTH, 5.0, "x").verdict == "not reproduced"
+def test_seeds_that_all_agree():
+    assert verdict((100.0,) * 3, level=99.0) == "reproduced"
+    assert verdict((98.0,) * 3, level=99.0) == "contradicted"
 
 
-def test_judge_level():
-    def judge(values):
-        return judgement.judge_level(
-            values, lambda low, high: low >= 99, "%", lambda low, high: high < 50
-        ).verdict
-
-    assert judge([99.5, 100, 100]) == "reproduced"
-    assert judge([98, 60, 100]) == "not reproduced"
-    assert judge([3, 4, 5]) == "contradicted"
-    assert judge([100, 100]) == "not testable"
+def test_more_sentences_need_more():
+    """By itself it is shown; among ten that are not, it is not, and what is not testable counts
+    for nothing."""
+    alone, doubtful, short = evidence((1.0, 1.5, 2.0)), evidence(BOTH), evidence(UP[:2])
+    assert judge([alone])[0].verdict == "reproduced"
+    assert judge([alone, *[short] * 9])[0].verdict == "reproduced"
+    assert judge([alone, *[doubtful] * 9])[0].verdict == "not reproduced"
+    assert judge([alone, *[doubtful] * 9])[0].p == pytest.approx(10 * judge([alone])[0].p)
 
 
-def test_text_has_mean_and_interval():
-    text = judgement.Finding("reproduced", "saved, %", (1.0, 2.0, 3.0)).measured
-    assert text.startswith("saved, %: 2 [") and text.endswith("(n = 3)")
+def test_the_deciding_part_is_shown():
+    finding = judge([evidence(UP, (1.0, 3.0, 2.0, 2.0))])[0]
+    assert finding.part.name == "part 1"
+    assert finding.measured.startswith("x part 1 (weakest of 2): 2 % [0.701, 3.3], 4 seeds, p = ")
+    assert judge([evidence(UP, DOWN)])[0].part.name == "part 1"
+    assert judge([evidence(UP[:1])])[0].measured == "1 seed; 3 are needed"
+    assert judge([evidence()])[0].measured == "0 seeds; 3 are needed"
+    assert judge([evidence(UP, exact=True)])[0].measured == "4 seeds; 6 are needed"
+
+
+def test_what_is_counted_is_shown_as_counts():
+    text = judge([evidence((1.0,) * 9 + (-1.0,), exact=True)])[0].measured
+    assert text == "x part 0: in 9 of 10 seeds [55, 100 %], p = 0.021"
+
+
+def test_what_is_shown_from_ten_seeds_on():
+    values = tuple(np.arange(10.0))
+    assert "interquartile mean 4.5" in judge([evidence(values)])[0].measured
+    text = judge([evidence(values, show=lambda value: 2 * value)])[0].measured
+    assert ": 9 % [" in text and "interquartile mean 9" in text

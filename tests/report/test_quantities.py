@@ -1,32 +1,43 @@
-"""Quantities of claims, by hand."""
+"""Quantities of sentences, by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from dtlib.experiments.results import ENERGY
-from dtlib.report.quantities import saving, trend
+from dtlib.report import quantities
 
 
-def test_trend_along_another_axis():
-    rows = [
-        {"algorithm": "beta-happo", "seed": s, "x": d, "data_bits_max": d, "bandwidth_hz": b,
-         ENERGY: d / b}
-        for d in (20.0, 30.0) for b in (8.0, 12.0) for s in range(2)
-    ]  # fmt: skip
-    data = pd.DataFrame(rows)
-    values, steady = trend(data, ENERGY, "bandwidth_hz")
-    assert len(values) == 4 and not steady and max(values) < 0
-    values, steady = trend(data, ENERGY)
-    assert len(values) == 4 and steady and min(values) > 0
+def run(algorithm, seed, values, first=1):
+    values = np.asarray(values, dtype=float)
+    at = first + np.arange(len(values))
+    return pd.DataFrame({"algorithm": algorithm, "seed": seed, "x": at, "r": values})
 
 
-def test_savings_pair_seeds():
-    rows = [
-        {"algorithm": a, "seed": s, "world": w, ENERGY: e * (1 + s) + w - 0.5}
-        for a, e in (("beta-happo", 3.0), ("maddpg", 4.0))
-        for s in range(3)
-        for w in range(2)
-    ]
-    data = pd.DataFrame(rows)
-    data = data[~((data["algorithm"] == "maddpg") & (data["seed"] == 2))]
-    assert saving(data, "maddpg") == pytest.approx([25, 25])
+def test_a_tenth_is_one_of_the_runs_own():
+    """Shorter runs beside longer ones: 20 and 100 episodes, their ends are 2 and 10 of them."""
+    data = pd.concat([run("maddpg", 0, np.arange(20)), run("beta-happo", 0, np.arange(100))])
+    ends = quantities.tenths(data, "r")
+    assert ends.loc[("maddpg", 0)].tolist() == [0.5, 18.5]
+    assert ends.loc[("beta-happo", 0)].tolist() == [4.5, 94.5]
+    assert quantities.height(data, "r") == 94.0
+
+
+def test_sooner_by_time_slots():
+    slow = run("maddpg", 0, [0, 1, 2, 4, 4])
+    data = pd.concat([slow, run("beta-happo", 0, [0, 5, 5, 5, 5, 5, 5, 5])], ignore_index=True)
+    lead = quantities.sooner(data, "r", "beta-happo", "maddpg")
+    assert lead.to_dict() == {0: pytest.approx(40.0)}  # at 2 instead of 4, of 5
+    never = pd.concat([slow, run("beta-happo", 0, [0, 1, 1, 1])], ignore_index=True)
+    assert quantities.sooner(never, "r", "beta-happo", "maddpg").tolist() == [-100.0]
+    alone = run("beta-happo", 0, [0, 1])
+    assert quantities.sooner(alone, "r", "beta-happo", "maddpg").empty
+
+
+def test_unrest_is_of_the_last_half():
+    assert quantities.unrest(run("maddpg", 0, [9, 0, 9, 5, 0, 5]), "r").iloc[0] == 50**0.5
+
+
+def test_gap_has_two_equal_sides():
+    one, other = pd.Series([1.0, 2.0]), pd.Series([3.0, np.nan])
+    assert quantities.gap(other, one).tolist() == [100.0]
+    assert quantities.gap(one, other).tolist() == [-100.0]

@@ -1,0 +1,113 @@
+"""The scoreboard: two columns of verdicts that are never mixed, their counts, and their files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+
+from dtlib.report.causes import because, time_of_training
+from dtlib.report.claims import CLAIMS, PRESETS, Claim, Judged, judged
+from dtlib.report.judgement import Verdict
+from dtlib.report.rates import rates
+from dtlib.runtime import paths
+from dtlib.runtime.files import write_text
+
+
+def verdicts() -> pd.DataFrame:
+    """Return one row per sentence and way of measuring, with a verdict in either preset."""
+    known = {
+        (row.claim.sentence, row.way, preset): row for preset in PRESETS for row in judged(preset)
+    }
+    rows = []
+    for claim in CLAIMS:
+        for way in claim.ways:
+            of = {preset: known.get((claim.sentence, way, preset)) for preset in PRESETS}
+            row = {
+                "figure": claim.shown, "the paper says": claim.sentence,
+                "its number": claim.reported, "measured on": way if claim.check else "benchmarks",
+            }  # fmt: skip
+            row |= {preset: verdict(claim, of[preset]) for preset in PRESETS}
+            row |= {f"measured, {preset}": measured(of[preset], preset) for preset in PRESETS}
+            rows.append(row | {"because": reasons(claim, of)})
+    return pd.DataFrame(rows)
+
+
+def verdict(claim: Claim, row: Judged | None) -> str:
+    """Return the verdict on a sentence, which may not be one that counts."""
+    return "not counted" if claim.uncounted or row is None else row.finding.verdict
+
+
+def measured(row: Judged | None, preset: str) -> str:
+    """Return what was measured: a number per seed, or the time of Table I's training."""
+    if row is not None:
+        return row.finding.measured
+    return time_of_training() if preset == "paper" else ""
+
+
+def reasons(claim: Claim, of: dict[str, Judged | None]) -> str:
+    """Return why a sentence is not counted, or why it does not hold, preset by preset."""
+    if claim.uncounted:
+        return claim.uncounted
+    lines = {
+        preset: because(claim.cause, row.found, row.finding)
+        for preset, row in of.items()
+        if row is not None and row.found is not None
+    }
+    return ". ".join(f"{preset}: {line}" for preset, line in lines.items() if line)
+
+
+def counts() -> pd.DataFrame:
+    """Return how many sentences have which verdict in either preset; each sentence counts once."""
+    first = verdicts().drop_duplicates("the paper says")
+    table = pd.DataFrame({preset: first[preset].value_counts() for preset in PRESETS})
+    table = table.reindex(get_args(Verdict), fill_value=0).fillna(0).astype(int)
+    return table.rename_axis("verdict").reset_index()
+
+
+KEPT: dict[str, Callable[[], pd.DataFrame]] = {
+    "claims.csv": verdicts,
+    "claims_counts.csv": counts,
+    "claims_rates.csv": rates,
+}
+"""Committed tables, by file name."""
+
+
+def file_of(name: str) -> Path:
+    """Return where a table is kept."""
+    return paths.results() / name
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """Return a table as it is kept."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def kept_text(name: str) -> str:
+    """Return a table that is kept, as text; empty if there is none."""
+    file = file_of(name)
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def kept(name: str) -> pd.DataFrame:
+    """Return a table that is kept, all of it text; empty if there is none."""
+    text = kept_text(name)
+    if not text:
+        return pd.DataFrame()
+    return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+
+
+def outdated() -> list[Path]:
+    """Return the kept tables that are not what the committed results say."""
+    return [file_of(name) for name, make in KEPT.items() if kept_text(name) != as_text(make())]
+
+
+def write_verdicts() -> Path:
+    """Judge all sentences from the committed results, keep the tables, and return their folder."""
+    for name, make in KEPT.items():
+        if (text := as_text(make())) != kept_text(name):
+            write_text(file_of(name), text)
+    return paths.results()

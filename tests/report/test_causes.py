@@ -1,0 +1,101 @@
+"""Reasons: one line with a number for each sentence that does not hold."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import causes, checks, scoreboard
+from dtlib.report.judgement import Evidence, Part, judge
+
+
+def test_what_does_not_hold_has_a_reason():
+    table = scoreboard.verdicts()
+    for preset in ("companion", "paper"):
+        doubted = table[table[preset].isin(causes.DOUBTED)]
+        for row in doubted.to_dict("records"):
+            line = re.search(rf"{preset}: (.*)", row["because"])
+            assert line and re.search(r"\d", line[1]), row["the paper says"]
+    holds = table["companion"].eq("reproduced") & ~table["paper"].isin(causes.DOUBTED)
+    assert (table["because"][holds] == "").all()
+
+
+def found(check, source):
+    return judge([check(source)])[0]
+
+
+def sweep(**failed):
+    rows = [
+        {"algorithm": name.replace("_", "-"), "seed": s, "x": x, ENERGY: (3 - x) * (1 + s / 100),
+         FAILED: ratio * x + s / 1000}
+        for name, ratio in failed.items() for x in (1, 2) for s in range(3)
+    ]  # fmt: skip
+    return checks.Source("quick", {"data.csv": pd.DataFrame(rows)})
+
+
+def test_of_a_trend_that_does_not_hold():
+    source = sweep(beta_happo=0.45)
+    finding = found(checks.trend(ENERGY), source)
+    assert finding.verdict == "contradicted"
+    line = causes.because(causes.silence, source, finding)
+    assert line == "Beta-HAPPO serves 55 % of requests at 1 and 9.9 % at 2"
+    assert causes.because(None, source, found(checks.trend(ENERGY, -1), source)) == ""
+
+
+def test_of_requests_that_fail():
+    source = sweep(beta_happo=0.1, power_on_demand=0.04)
+    finding = found(checks.failing(0, "x <= 2"), source)
+    line = causes.because(causes.without_learning, source, finding)
+    assert line == "power on demand, which learns nothing, fails 8.1 % there"
+
+
+def test_of_a_point_where_another_needs_less():
+    source = sweep(beta_happo=0.1, maddpg=0.2)
+    source.data.loc[source.data["algorithm"] == "maddpg", ENERGY] /= 2
+    finding = found(checks.lowest(ENERGY, "K"), source)
+    line = causes.because(causes.unequal_failures, source, finding)
+    assert finding.verdict == "contradicted"
+    assert line.startswith("Beta-HAPPO fails 10.1 % of requests there, MADDPG 20.1 %: 3 seeds")
+
+
+def evidence(*values, **more):
+    part = Part("a", values, ("beta-happo", "maddpg"), 1.0)
+    return judge([Evidence("x", "%", (part,), ENERGY, **more)])[0]
+
+
+def test_of_what_seeds_do_not_tell():
+    line = causes.scatter(evidence(-10.0, 0.0, 13.0))
+    assert line.startswith("3 seeds that scatter by 11.5 (SD) show no less than 35.7 %")
+    counted = evidence(*[5.0] * 4, *[-5.0] * 3, exact=True)
+    assert causes.scatter(counted) == "it holds in 4 of 7 seeds"
+
+
+def test_of_a_trend_that_turns():
+    step = Part("from 1 to 2", (-9.0, -9.1, -8.9), (), 1.0)
+    assert causes.turns(evidence(9.0, 9.1, 8.9, steps=(step,))).startswith("from 1 to 2 by -9 [")
+
+
+def test_time_is_a_ratio_of_work(monkeypatch, tmp_path):
+    text = causes.time_of_training()
+    assert re.search(r"takes 0\.\d\d of 87 min .* 87 min are \d+\.\d times", text)
+    monkeypatch.setattr(causes.paths, "results", lambda: tmp_path)
+    assert causes.time_of_training() == "no benchmark is committed"
+
+
+@pytest.mark.parametrize("verdict", ["reproduced in part", "not reproduced"])
+def test_of_savings(verdict):
+    rows = [
+        {"algorithm": a, "seed": s, "world": 0, ENERGY: e, FAILED: f}
+        for a, f, energies in (
+            ("beta-happo", 0.3, (1.0, 1.01, 0.99)),
+            ("maddpg", 0.6, (9, 9.1, 9) if "part" in verdict else (1.0, 0.8, 1.3)),
+        )
+        for s, e in enumerate(energies)
+    ]
+    source = checks.Source("quick", {"evaluation.csv": pd.DataFrame(rows)})
+    finding = found(checks.saves("maddpg"), source)
+    assert finding.verdict == verdict
+    line = causes.because(causes.unequal_failures, source, finding)
+    assert line.startswith("Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %: ")
+    assert line.endswith("larger than the paper's") == ("part" in verdict)
