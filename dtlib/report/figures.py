@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from dtlib.experiments import results
 from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.experiments.results import FAILED
 from dtlib.report.curves import convergence, how_drawn, legend_below, spread, with_millijoules
@@ -28,7 +29,10 @@ from dtlib.report.style import (
     line_style,
     use_style,
 )
+from dtlib.runtime import paths
 from dtlib.runtime.files import write_whole
+from dtlib.runtime.messages import check_name
+from dtlib.settings.presets import PRESETS
 
 ENERGY_LABEL = "energy per user and slot (mJ)"
 FAILED_LABEL = "failed requests (%)"
@@ -272,4 +276,25 @@ def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
         draw = partial(figure.savefig, format=file.suffix[1:], metadata=metadata)
         write_whole(file, draw)
     plt.close(figure)
+    return files
+
+
+def redraw(preset: str = "") -> list[Path]:
+    """Draw every figure whose data are committed; return the files.
+
+    Args:
+        preset: only of this one; of all if empty.
+
+    Raises:
+        ConfigError: there is no such preset.
+        FileError: a table is not what its manifest says, or a picture cannot be written.
+    """
+    if preset:
+        check_name("preset", preset, PRESETS)
+    files = []
+    for of in [preset] if preset else PRESETS:
+        for name in DRAW:
+            data = results.read(results.folder_of(of, name), results.DATA)
+            if data is not None:
+                files += save(name, data, paths.pictures() / of)
     return files

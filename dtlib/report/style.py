@@ -43,7 +43,8 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "color": PALETTE[3], "marker": "v", "linestyle": (0, (1, 2)), "label": "channel inversion",
     },
     "power-on-demand": {
-        "color": PALETTE[5], "marker": "P", "linestyle": (0, (5, 2, 1, 2)), "label": "power on demand",
+        "color": PALETTE[5], "marker": "P", "linestyle": (0, (5, 2, 1, 2)),
+        "label": "power on demand",
     },
     "equal-power": {
         "color": PALETTE[7], "marker": "x", "linestyle": (0, (3, 3)), "label": "equal power",
