@@ -116,7 +116,7 @@ def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
         for algorithm, part in data.groupby("algorithm", sort=False):
             points(ax, part.assign(y=unit * part[metric]), line_style(algorithm))
         ax.set(ylabel=name, title=title)
-        ax.set_xticks(sorted(data["x"].unique()))
+        ax.set_xticks(apart(sorted(data["x"].unique())))
     axes[1].set_xlabel(label)
     energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
     if logarithmic or (logarithmic is None and energy.max() > 5 * energy.min() > 0):
@@ -126,6 +126,15 @@ def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
     from_zero(axes[1])
     legend_below(figure, axes[0], title=how_drawn(data))
     return figure
+
+
+def apart(values: Sequence[float], share: float = 0.07) -> list[float]:
+    """Return those of ascending values whose labels have room: so far apart, of the whole range."""
+    kept: list[float] = []
+    for value in values:
+        if not kept or value - kept[-1] >= share * (values[-1] - values[0]):
+            kept.append(value)
+    return kept
 
 
 def fair(data: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from IPython.display import Markdown
 
 NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
-EXAMPLE = "{'wired_rate_bps': 5e6}"
+EXAMPLE = "{'cpu_hz': 2e10}"
 """Another setting of the network, for the command that makes a figure with other values."""
 
 
@@ -132,7 +132,7 @@ def _budget(shown: Shown, paper: dict[str, PlannedRun]) -> list[tuple[str, str, 
 def again(shown: Shown) -> Markdown:
     """Return the command that makes the figure with other values, and how long its runs take."""
     (notebook,) = paths.notebooks().glob(f"{shown.experiment.name}_*.ipynb")
-    command = f"dtlib notebook {notebook.stem} -p preset {shown.preset}"
+    command = f"dtlib notebook {notebook.stem} -p preset {shown.preset} \\\n "
     lines = [
         f"# with another setting: {_minutes(shown, len(shown.runs))}",
         f'{command} -p settings "{EXAMPLE}"',

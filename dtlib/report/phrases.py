@@ -13,15 +13,16 @@ from dtlib.report.quantities import tenths
 from dtlib.report.shown import Shown
 from dtlib.report.style import ALGORITHMS
 
-UNITS = {ENERGY: (1e3, " mJ"), FAILED: (100, " %")}
+GAP = "\N{NO-BREAK SPACE}"
+UNITS = {ENERGY: (1e3, f"{GAP}mJ"), FAILED: (100, f"{GAP}%")}
 """Of each column: the factor to its unit, and the unit's name."""
 AXES = {
     "num_users": ("K", 1, ""),
     "num_bs": ("M", 1, ""),
     "request_prob": ("λ", 1, ""),
     "control_factor": ("η", 1, ""),
-    "data_bits_max": ("$D_{max}$", 1e-3, " Kb"),
-    "bandwidth_hz": ("B", 1e-6, " MHz"),
+    "data_bits_max": ("$D_{max}$", 1e-3, f"{GAP}Kb"),
+    "bandwidth_hz": ("B", 1e-6, f"{GAP}MHz"),
 }
 """Of each swept setting: its symbol, the factor to the unit it is told in, and the unit."""
 
@@ -50,7 +51,7 @@ def number(value: float) -> str:
 def told(name: str, values: Iterable[float]) -> str:
     """Return values of a swept setting, such as ``K = 10, 25``."""
     symbol, factor, unit = AXES[name]
-    return f"{symbol} = {', '.join(number(factor * value) for value in values)}{unit}"
+    return f"{symbol}{GAP}={GAP}{', '.join(number(factor * value) for value in values)}{unit}"
 
 
 def path(shown: Shown, metric: str, where: pd.Series | None = None) -> str:
@@ -80,7 +81,7 @@ def lowest(shown: Shown, metric: str) -> str:
     if OWN not in table or len(table.columns) < 2:
         return "no other learner was run"
     first = (table[OWN] < table.drop(columns=OWN).min(axis=1)).sum()
-    return f"the lowest of {len(table.columns)} at {first} of {len(table)} points"
+    return f"the lowest of {len(table.columns)} learners at {first} of {len(table)} points"
 
 
 def rising(shown: Shown, metric: str, sign: int = 1) -> str:
@@ -99,7 +100,7 @@ def final(shown: Shown, metric: str) -> dict[str, float]:
 def each(values: Mapping[str, float], unit: str = "", factor: float = 1) -> str:
     """Return numbers by learner as a list, those that are defined."""
     known = {label(name): number(factor * v) for name, v in values.items() if v == v}
-    return listed([f"{name} {text}{unit}" for name, text in known.items()])
+    return listed([f"{name}{GAP}{text}{unit}" for name, text in known.items()])
 
 
 def ahead(shown: Shown, other: str) -> str:

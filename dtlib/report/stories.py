@@ -13,6 +13,7 @@ from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import causes
 from dtlib.report.phrases import (
+    GAP,
     ahead,
     each,
     ends,
@@ -48,6 +49,10 @@ class Story:
     """Figure, the paper's own words, and what is found here."""
 
 
+def _both(shown: Shown) -> str:
+    return f"Beta-HAPPO needs {ends(shown, ENERGY)}. Failed requests: {ends(shown, FAILED)}."
+
+
 def _training(shown: Shown) -> str:
     return (
         f"$r_g$ rises in {rising(shown, 'reward_global')}, $r_c$ in "
@@ -57,24 +62,25 @@ def _training(shown: Shown) -> str:
 
 
 def _queues_decide(shown: Shown) -> str:
-    begin = {metric: tenths(shown.data, metric)["first"][OWN].median() for metric in
-             ("reward_global", ENERGY, FAILED)}  # fmt: skip
+    reward, energy, lost = (
+        tenths(shown.data, metric)["first"][OWN].median()
+        for metric in ("reward_global", ENERGY, FAILED)
+    )
     return (
-        f"the rewards follow the failures. In the first tenth of Beta-HAPPO's training "
-        f"$r_g$ is {number(begin['reward_global'])}, of which "
-        f"{number(-shown.env.reward_scale * begin[ENERGY])} is energy; the rest are queues of "
-        f"failed requests (19). Of its requests {number(100 * begin[FAILED])} % fail there. In the "
-        f"last tenth fail: {each(final(shown, FAILED), ' %', 100)}."
+        f"the rewards follow the failures. In the first tenth of Beta-HAPPO's training $r_g$ is "
+        f"{number(reward)}, of which {number(-shown.env.reward_scale * energy)} is energy; the "
+        f"rest are queues of failed requests (19). There {number(100 * lost)}{GAP}% of its "
+        f"requests fail. In the last tenth fail: {each(final(shown, FAILED), f'{GAP}%', 100)}."
     )
 
 
 def _slices(shown: Shown) -> str:
     if shown.env.cpu_sharing != "slices":
         return "the CPU is not divided into slices here, so that failures come from the radio."
-    shares = [causes.too_big(shown.env_at(x)) for x in shown.points(FAILED).index]
+    shares = [100 * causes.too_big(shown.env_at(x)) for x in shown.points(FAILED).index]
     return (
         "each user owns a slice $f^{\\max}/K$ of a CPU (14h). Even a whole slice is too small for "
-        f"{steps(100 * share for share in shares)} % of the requests at these K, whatever is sent."
+        f"{steps(shares)}{GAP}% of the requests at these K, whatever is sent."
     )
 
 
@@ -82,10 +88,10 @@ def _least_request(shown: Shown) -> str:
     if shown.env.cpu_sharing != "slices":
         return _slices(shown)
     last = shown.env_at(shown.points(FAILED).index[-1])
-    spent = causes.slice_seconds(last.data_bits[0], last.cycles_per_bit[0], last)
+    spent = 1e3 * causes.slice_seconds(last.data_bits[0], last.cycles_per_bit[0], last)
     return (
-        f"at K = {last.num_users} the smallest request computes for {number(1e3 * spent)} ms on "
-        f"its slice, and {number(1e3 * last.deadline_s[1])} ms are allowed. Where every request "
+        f"at K = {last.num_users} the smallest request computes for {number(spent)}{GAP}ms on its "
+        f"slice, and {number(1e3 * last.deadline_s[1])}{GAP}ms are allowed. Where every request "
         "fails, energy is all that a learner can still change in $r_g$."
     )
 
@@ -113,8 +119,8 @@ def _sizes(shown: Shown) -> str:
     ]
     return (
         "$D$ bits at rate $R$ cost $pD/R$ (13), and more bandwidth makes $R$ larger. The largest "
-        f"request also has to be computed: on a slice it takes {steps(spent)} ms at these "
-        f"$D_{{max}}$, and {number(1e3 * shown.env.deadline_s[1])} ms are allowed."
+        f"request also has to be computed: on a slice it takes {steps(spent)}{GAP}ms at these "
+        f"$D_{{max}}$, and {number(1e3 * shown.env.deadline_s[1])}{GAP}ms are allowed."
     )
 
 
@@ -130,7 +136,7 @@ def _crossed(shown: Shown, low: float, high: float, line: str, step: str) -> str
         return "not run"
     table = 1e3 * rows.pivot_table(index=line, columns=step, values=ENERGY, aggfunc="median")
     lines = [
-        f"{steps(row)} mJ with {told(line, [value])}"
+        f"{steps(row)}{GAP}mJ with {told(line, [value])}"
         for value, row in zip(table.index, table.to_numpy(), strict=True)
     ]
     return f"{listed(lines)}, at {told(step, table.columns)}"
@@ -144,7 +150,7 @@ def _queue_term(shown: Shown) -> str:
     return (
         f"energy is only {number(-shown.env.reward_scale * energy)} of $r_g$ = {number(reward)}; "
         "the rest are queues, at every η. From end to end the energy changes by "
-        f"{number(change)} mJ; seeds at one η differ by up to {number(spread)} mJ."
+        f"{number(change)}{GAP}mJ; seeds at one η differ by up to {number(spread)}{GAP}mJ."
     )
 
 
@@ -171,8 +177,8 @@ def _unrest(shown: Shown) -> str:
 
 def _savings(shown: Shown) -> str:
     return (
-        f"compared with {each(savings(shown), ' %')}, on held-out worlds; failed requests there: "
-        f"{each(failed(shown), ' %', 100)}"
+        f"compared with {each(savings(shown), f'{GAP}%')}, on held-out worlds; failed requests "
+        f"there: {each(failed(shown), f'{GAP}%', 100)}"
     )
 
 
@@ -208,7 +214,7 @@ STORIES = {
              "MADDPG scheme", _settling),
             ("6", "the average energy consumption steadily decreases",
              lambda s: f"in {rising(s, ENERGY, -1)}; it ends at "
-                       f"{each(final(s, ENERGY), ' mJ', 1e3)}"),
+                       f"{each(final(s, ENERGY), f'{GAP}mJ', 1e3)}"),
             ("6", "reduced by 20.28%, 29.52%, and 41.08% compared with Beta-MAPPO, "
              "Gaussian-HAPPO, and MADDPG", _savings),
             ("6", "The time required to complete the training is 87 minutes", _minutes),
@@ -217,8 +223,8 @@ STORIES = {
     "fig07_08": Story(
         "energy rises with the number of users, who interfere. No synchronisation fails up to "
         "K = 25, and more and more do beyond 30. Beta-HAPPO is best in both.",
-        lambda s: f"Beta-HAPPO needs {ends(s, ENERGY)}. Of its requests fail {ends(s, FAILED)}. "
-                  f"Its energy is {lowest(s, ENERGY)}, its failures {lowest(s, FAILED)}.",
+        lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}, its failures are "
+        f"{lowest(s, FAILED)}.",
         _slices,
         (
             ("7", "the average energy consumption of MUs gradually increases as the number of MUs "
@@ -236,7 +242,7 @@ STORIES = {
     "fig09": Story(
         "energy falls as the number of base stations grows, by a diversity gain, and Beta-HAPPO "
         "keeps its lead.",
-        lambda s: f"Beta-HAPPO needs {ends(s, ENERGY)}; its energy is {lowest(s, ENERGY)}.",
+        lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}.",
         _nearer,
         (
             ("9", "the average energy consumption of MUs decreases as the number of BSs grows",
@@ -247,7 +253,7 @@ STORIES = {
     ),
     "fig10": Story(
         "energy rises with the request probability, as users send more often.",
-        lambda s: f"Beta-HAPPO needs {ends(s, ENERGY)}; of its requests fail {ends(s, FAILED)}.",
+        _both,
         _per_request,
         (
             ("10", "the average transmit energy increases with the request probability",
@@ -258,7 +264,7 @@ STORIES = {
         "energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the bandwidth. "
         "Section V-A gives sizes in Kb.",
         lambda s: f"Beta-HAPPO needs {_by_size(s, 0, KB)}; as printed, in Mb, "
-                  f"{_by_size(s, KB, MB)}. Of its requests fail {path(s, FAILED)}.",
+                  f"{_by_size(s, KB, MB)}. Failed requests: {path(s, FAILED)}.",
         _sizes,
         (
             ("11", "As the maximum data size of synchronization data increases from 0.2 Mb to 0.3 "
@@ -270,7 +276,7 @@ STORIES = {
     ),
     "fig12": Story(
         "as η rises from 0.7 to 1.3, the energy rises and the failure ratio falls.",
-        lambda s: f"Beta-HAPPO needs {ends(s, ENERGY)}; of its requests fail {ends(s, FAILED)}.",
+        _both,
         _queue_term,
         (
             ("12", "the energy consumption of MUs increases", lambda s: path(s, ENERGY)),
@@ -280,7 +286,7 @@ STORIES = {
     ),
     "fig13_14": Story(
         "from 50 to 60 users the energy rises, and at K = 58 every synchronisation fails.",
-        lambda s: f"Beta-HAPPO needs {ends(s, ENERGY)}; of its requests fail {ends(s, FAILED)}.",
+        _both,
         _least_request,
         (
             ("13", "the energy consumption of MU increases", lambda s: path(s, ENERGY)),

@@ -24,7 +24,7 @@ PALETTE: list[str] = [
 ]  # fmt: skip
 """Ten colours that colour-blind readers can tell apart (seaborn's ``colorblind``)."""
 
-COLUMN = 5.6
+COLUMN = 5.0
 """Width of a figure whose panels stand one below the other, in: on a phone's 360 px its text stays
 readable."""
 

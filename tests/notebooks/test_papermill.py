@@ -13,7 +13,7 @@ SPECIAL = {
     "10_cost": {"from_users": "30"},
     "ablations": {"preset": "smoke"},
     "comparison": {"preset": "smoke"},
-    "fig04_06_convergence": {"preset": "smoke", "seeds": "1", "num_users": "4"},
+    "fig04_06_convergence": {"preset": "smoke", "seeds": "1", "settings": "{'num_users': 4}"},
     "fig07_08_users": {
         "preset": "smoke", "values": "[4, 5]", "settings": "{'wired_rate_bps': 5e6}",
     },

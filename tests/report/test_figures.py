@@ -142,6 +142,11 @@ def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
     plt.close("all")
 
 
+def test_labels_have_room():
+    assert figures.apart([10, 20, 50, 52, 54, 58]) == [10, 20, 50, 54, 58]
+    assert figures.apart([5]) == [5]
+
+
 def test_fig_12_draws_failures_of_learner_and_rule():
     data = swept("fig12", [{"control_factor": eta} for eta in (0.7, 1.3)])
     data = data.replace("maddpg", "power-on-demand")
