@@ -75,9 +75,12 @@ def how_drawn(data: pd.DataFrame, window: int = 1) -> str:
     alone = " Faint: single episodes." if window > 1 else ""
     if max(counts, default=1) < 2:
         return f"Line: one seed{mean}.{alone}"
-    band = "middle half" if max(counts) >= QUARTILES_FROM else "least to greatest"
+    band = "least to greatest of the seeds"
+    if max(counts) >= QUARTILES_FROM:
+        band = "middle half of the seeds"
+        band += f", all of fewer than {QUARTILES_FROM}" if min(counts) < QUARTILES_FROM else ""
     line = f"Line: median of {' or '.join(map(str, counts))} seeds{mean}."
-    return f"{line}\nBand: {band} of the seeds.{alone}"
+    return f"{line}\nBand: {band}.{alone}"
 
 
 def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> None:
@@ -93,10 +96,11 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
     for algorithm, part in data.groupby("algorithm", sort=False):
         style = line_style(algorithm, part["x"].nunique())
         raw, smooth = (spread(part, metric, episodes) for episodes in (1, window))
-        for band, alpha in ((raw, 0.12), (smooth, 0.3)):
+        faint, edge = (0.12, 0) if part["seed"].nunique() > 1 else (0.5, 0.5)  # a band, or a line
+        for band, alpha in ((raw, faint), (smooth, 0.3)):
             ax.fill_between(
                 band.index / 1e3, band["low"], band["high"], color=style["color"], alpha=alpha,
-                linewidth=0.5 if part["seed"].nunique() == 1 else 0, zorder=style["zorder"],
+                linewidth=edge, zorder=style["zorder"],
             )  # fmt: skip
         ax.plot(smooth.index / 1e3, smooth["median"], **style)
         ends += [smooth["low"].min(), smooth["high"].max()]
