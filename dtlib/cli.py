@@ -204,6 +204,16 @@ def figure(
 
 
 @main.command()
+@click.option("--preset", default="", help="Only of this preset [default: of all].")
+def pictures(preset: str) -> None:
+    """Draw every figure again from the committed data; run nothing."""
+    from dtlib.report import figures
+
+    for file in figures.redraw(preset):
+        click.echo(f"{paths.relative(file)} is drawn")
+
+
+@main.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_preset
 @click.option(

@@ -150,7 +150,12 @@ def test_figure_status_and_claims(tmp_path, monkeypatch):
     assert missing.exit_code == 2 and "no run of preset 'smoke' is finished" in missing.output
     assert call("figure", "fig12", "--preset", "smoke", "--quiet").exit_code == 0
     drawn = {path.name for path in (tmp_path / "pictures" / "smoke").iterdir()}
-    assert drawn == {"fig12.png", "fig12.svg"}
+    assert drawn == {"fig12.png", "fig12.svg", "fig12.pdf"}
+    first = (tmp_path / "pictures" / "smoke" / "fig12.pdf").read_bytes()
+    again = call("pictures")
+    assert again.output.count("is drawn") == 3, again.output
+    assert (tmp_path / "pictures" / "smoke" / "fig12.pdf").read_bytes() == first
+    assert call("pictures", "--preset", "quick").output == ""
     lines = call("status", "--preset", "smoke").output.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines}
     # planned, done, begun, missing, failed, in results, older
@@ -194,6 +199,11 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
     figures_run = own + more[:-1] * beyond
     assert count == sum(len(grids.find(name).runs("smoke")) for name in figures_run)
     assert rest == own + more * beyond + ["claims"]
+
+
+def test_pictures_of_no_preset():
+    result = call("pictures", "--preset", "huge")
+    assert result.exit_code == 2 and "preset = 'huge': must be one of" in result.output
 
 
 def test_every_command_has_help(monkeypatch):

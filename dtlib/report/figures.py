@@ -4,30 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from dtlib.experiments import results
 from dtlib.experiments.experiment import BASELINES, LEARNERS
-from dtlib.report.statistics import interval
-from dtlib.report.style import ALARM, ALGORITHMS, FAINT, INK, PALETTE, WIDTH, use_style
+from dtlib.experiments.results import FAILED
+from dtlib.report.curves import convergence, how_drawn, legend_below, spread, with_millijoules
+from dtlib.report.style import (
+    ALARM,
+    ALGORITHMS,
+    COLUMN,
+    FAINT,
+    INK,
+    PALETTE,
+    WIDTH,
+    line_style,
+    use_style,
+)
+from dtlib.runtime import paths
 from dtlib.runtime.files import write_whole
+from dtlib.runtime.messages import check_name
+from dtlib.settings.presets import PRESETS
 
 ENERGY_LABEL = "energy per user and slot (mJ)"
 FAILED_LABEL = "failed requests (%)"
 
 REFERENCES: dict[str, dict[str, Any]] = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
-    "channel inversion": {"color": PALETTE[4], "linestyle": "--", "marker": "v"},
-    "truncated inversion": {"color": PALETTE[4], "linestyle": "-", "marker": "<"},
+    "channel inversion": {"color": PALETTE[3], "linestyle": "--", "marker": "v"},
+    "truncated inversion": {"color": PALETTE[3], "linestyle": "-", "marker": "<"},
     "demand inversion": {"color": PALETTE[5], "linestyle": "--", "marker": "1"},
     "truncated demand inversion": {"color": PALETTE[5], "linestyle": "-", "marker": "2"},
     "truncated demand inversion, priced": {"color": PALETTE[5], "linestyle": "", "marker": "X"},
@@ -36,67 +49,6 @@ REFERENCES: dict[str, dict[str, Any]] = {
     "genie bound": {"color": INK, "linestyle": "-", "marker": ""},
 }
 """How what is not learnt, or not without the model, is drawn."""
-
-CONVERGENCE = {
-    "reward_global": ("Fig. 4", "reward $r_g$ (MUs, BSs)"),
-    "reward_centre": ("Fig. 5", "reward $r_c$ (centre)"),
-    "energy_per_user_slot_mj": ("Fig. 6", ENERGY_LABEL),
-}
-"""Columns that Figs. 4–6 show."""
-
-
-def with_millijoules(data: pd.DataFrame) -> pd.DataFrame:
-    """Return the data with the energy in mJ as one more column."""
-    return data.assign(energy_per_user_slot_mj=1e3 * data["energy_per_user_slot_j"])
-
-
-def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> None:
-    """Draw one metric against slots: each seed faintly, the mean over seeds and a running window.
-
-    Args:
-        ax: where to.
-        data: tidy, of one experiment.
-        metric: a column.
-        window: episodes that the running mean covers.
-    """
-    for algorithm, part in data.groupby("algorithm", sort=False):
-        colour = ALGORITHMS[algorithm]["color"]
-        for _, run in part.groupby("seed"):
-            ax.plot(run["x"] / 1e3, run[metric], color=colour, linewidth=0.5, alpha=0.3)
-        smooth = part.assign(
-            value=part.groupby("seed")[metric].transform(
-                lambda run: run.rolling(window, min_periods=1).mean()
-            )
-        )
-        sns.lineplot(
-            smooth.assign(x=smooth["x"] / 1e3), x="x", y="value", ax=ax, color=colour,
-            errorbar=("ci", 95), seed=0, label=ALGORITHMS[algorithm]["label"],
-        )  # fmt: skip
-    ax.set(xlabel="time slots (thousands)", ylabel=CONVERGENCE.get(metric, ("", metric))[1])
-
-
-def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
-    """Draw Figs. 4, 5 and 6 one below the other.
-
-    Args:
-        data: of the experiment ``fig04_06``.
-        window: episodes that the running mean covers; a tenth of the run if absent.
-    """
-    data = with_millijoules(data)
-    if window is None:
-        window = max(1, data["x"].nunique() // 10)
-    figure, axes = plt.subplots(3, 1, figsize=(WIDTH, 1.1 * WIDTH), sharex=True)
-    for ax, (metric, (name, _)) in zip(axes, CONVERGENCE.items(), strict=True):
-        learning_curve(ax, data, metric, window)
-        ax.set_title(name)
-        if metric.endswith("_mj"):  # single episodes may leave the picture
-            means = [line.get_ydata().max() for line in ax.lines if line.get_linewidth() > 1]
-            ax.set_ylim(0, 1.1 * max(means))
-        if ax is not axes[1]:
-            ax.get_legend().remove()
-        if ax is not axes[-1]:
-            ax.set_xlabel("")
-    return figure
 
 
 def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
@@ -138,6 +90,9 @@ SWEEPS = {
 }
 """Abscissa of each sweep, and titles of its energy and its failures."""
 
+BANDWIDTHS = (PALETTE[9], PALETTE[0], INK)
+"""Colours of Fig. 11, the narrowest first."""
+
 SWEPT_METRICS = {
     "energy_per_user_slot_mj": (ENERGY_LABEL, 1),
     "failure_ratio_requests": (FAILED_LABEL, 100),
@@ -146,28 +101,56 @@ SWEPT_METRICS = {
 
 
 def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
-    """Draw energy and failures against what is swept: each seed, means, 95 % intervals, baselines.
+    """Draw energy above failures against what is swept: medians over seeds and their spread.
+
+    A policy that is not learnt is drawn where :func:`fair` lets it stand.
 
     Args:
         data: of one of ``SWEEPS``.
         logarithmic: the scale of energy; if absent, it is where learners' values differ fivefold.
     """
     label, *titles = SWEEPS[data["figure"].iloc[0]]
-    data = with_millijoules(data)
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.5 * WIDTH), sharex=True)
+    data = with_millijoules(fair(data))
+    figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
     for ax, title, (metric, (name, unit)) in zip(axes, titles, SWEPT_METRICS.items(), strict=True):
         for algorithm, part in data.groupby("algorithm", sort=False):
-            points(ax, part.assign(y=unit * part[metric]), ALGORITHMS[algorithm])
-        ax.set(xlabel=label, ylabel=name, title=title)
-        ax.set_xticks(sorted(data["x"].unique()))
+            points(ax, part.assign(y=unit * part[metric]), line_style(algorithm))
+        ax.set(ylabel=name, title=title)
+        ax.set_xticks(apart(sorted(data["x"].unique())))
+    axes[1].set_xlabel(label)
     energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
     if logarithmic or (logarithmic is None and energy.max() > 5 * energy.min() > 0):
         by_ratio(axes[0])
     else:
         from_zero(axes[0])
     from_zero(axes[1])
-    legend_below(figure, axes[0])
+    legend_below(figure, axes[0], title=how_drawn(data))
     return figure
+
+
+def apart(values: Sequence[float], share: float = 0.07) -> list[float]:
+    """Return those of ascending values whose labels have room: so far apart, of the whole range."""
+    kept: list[float] = []
+    for value in values:
+        if not kept or value - kept[-1] >= share * (values[-1] - values[0]):
+            kept.append(value)
+    return kept
+
+
+def fair(data: pd.DataFrame) -> pd.DataFrame:
+    """Return a sweep's rows without what is not learnt where it fails more than a learner.
+
+    There its energy is no measure: who gives up requests saves energy. The genie's bound, which
+    knows no failures, is left to tables.
+
+    Args:
+        data: tidy, of a sweep.
+    """
+    points = [name for name in ("x", "bandwidth_hz") if name in data]
+    learnt = data["algorithm"].isin(LEARNERS)
+    medians = data[learnt].groupby(["algorithm", *points])[FAILED].median()
+    least = medians.groupby(points).min().rename("least")
+    return data[learnt | (data[FAILED] <= data.join(least, on=points)["least"])]
 
 
 REPORTED = {25: 0.0, 58: 100.0}
@@ -212,66 +195,66 @@ def from_zero(ax: Axes) -> None:
     ax.set_ylim(0, 1.08 * ax.dataLim.y1)
 
 
-def legend_below(figure: Figure, ax: Axes) -> None:
-    """Put one axes' legend below the whole figure."""
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
-
-
 def points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
-    """Draw ``y`` against ``x``: single seeds faintly, their mean, and its interval if several.
+    """Draw ``y`` against ``x``: the median over seeds, and the spread if there are several.
 
     What is infinite, as some bounds are, or not defined is left out.
     """
     part = part[np.isfinite(part["y"])]
     if part.empty:
         return
-    if part["seed"].nunique() > 1:
-        ax.plot(part["x"], part["y"], style["marker"], color=style["color"], alpha=0.3, ms=3)
-    found = part.groupby("x")["y"].agg(interval)
-    mean, low, high = zip(*found, strict=True)
-    ax.plot(found.index, mean, **style)
-    ax.fill_between(found.index, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    found = spread(part, "y")
+    ax.plot(found.index, found["median"], **style)
+    ax.fill_between(
+        found.index, found["low"], found["high"], color=style["color"], alpha=0.2, linewidth=0
+    )
 
 
 def data_size(data: pd.DataFrame) -> Figure:
-    """Draw Fig. 11: energy and failures against the largest data size, for each reading with data.
+    """Draw Fig. 11: energy and failures against the largest data size, a line for each bandwidth.
 
-    A colour is a bandwidth; baselines are drawn thinly.
+    What is not learnt is drawn thinly, where :func:`fair` lets it stand. A reading of the data size
+    with data, in Kb or as printed, has a column.
 
     Args:
         data: of the experiment ``fig11``.
     """
-    data = with_millijoules(data)
-    readings = {"Fig. 11 in Kb": data["x"] < 1e5, "Fig. 11 in Mb, as printed": data["x"] >= 1e5}
+    data = with_millijoules(fair(data))
+    readings = {"in Kb": data["x"] < 1e5, "in Mb, as printed": data["x"] >= 1e5}
     readings = {title: some for title, some in readings.items() if some.any()}
     figure, axes = plt.subplots(
-        2, len(readings), figsize=(WIDTH, 0.8 * WIDTH), sharex="col", squeeze=False
+        2, len(readings), figsize=(COLUMN, 1.25 * COLUMN), sharex="col", squeeze=False
     )
     widths = sorted(data["bandwidth_hz"].unique())
-    colours = dict(zip(widths, cycle((PALETTE[9], PALETTE[0], INK)), strict=False))
     for column, (title, some) in zip(axes.T, readings.items(), strict=True):
         for ax, (metric, (name, unit)) in zip(column, SWEPT_METRICS.items(), strict=True):
             part = data[some]
             part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
             for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):
-                points(ax, line, _of_bandwidth(who, width, colours))
-            ax.set(ylabel=name)
+                points(ax, line, _of_bandwidth(who, width, widths))
+            ax.set_ylabel(name if ax in axes[:, 0] else "")
         from_zero(column[1])
-        column[0].set_title(title)
+        column[0].set_title(f"Fig. 11 {title}")
         by_ratio(column[0])
-        column[1].set_xlabel("largest data size $D_{max}$ (Kb)")
-    legend_below(figure, axes[0, 0])
+        column[1].set_xlabel("largest data size\n$D_{max}$ (Kb)")
+        column[1].set_xticks(sorted(data.loc[some, "x"].unique() / 1e3))
+    legend_below(figure, *axes[0], title=how_drawn(data))
     return figure
 
 
-def _of_bandwidth(who: str, width: float, colours: dict[float, str]) -> dict[str, Any]:
-    """Return how a line of Fig. 11 is drawn; of each baseline only the last is in the legend."""
-    style = ALGORITHMS[who] | {"color": colours[width]}
+def _of_bandwidth(who: str, width: float, widths: list[float]) -> dict[str, Any]:
+    """Return how a line of Fig. 11 is drawn; of what is not learnt, one is in the legend."""
+    place = widths.index(width)
+    style = line_style(who) | {"color": BANDWIDTHS[place % 3]}
     if who in BASELINES:
-        label = style["label"] if width == max(colours) else "_"
+        label = style["label"] if width == widths[-1] else "_"
         return style | {"label": label, "linewidth": 0.8, "markersize": 4}
-    return style | {"label": f"{style['label']}, B = {width / 1e6:g} MHz"}
+    label = f"{style['label']}, B = {width / 1e6:g} MHz"
+    return style | {
+        "label": label,
+        "marker": "osD"[place % 3],
+        "linestyle": ("--", "-", "-.")[place % 3],
+    }
 
 
 DRAW = dict.fromkeys(SWEEPS, sweep) | {
@@ -282,17 +265,45 @@ DRAW = dict.fromkeys(SWEEPS, sweep) | {
 """How each experiment is drawn, from its data."""
 
 
+KINDS: dict[str, dict[str, None]] = {
+    "png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None},
+}  # fmt: skip
+"""Formats that pictures are written in, each with what it must not say: the same data give the same
+bytes."""
+
+
 def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
-    """Draw an experiment into ``folder`` as PNG and SVG; return the files.
+    """Draw an experiment into ``folder`` as PNG, SVG and PDF; return the files.
 
     Raises:
         FileError: they cannot be written.
     """
     use_style()
     figure = DRAW[name](data)
-    files = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
-    for file, metadata in zip(files, (None, {"Date": None}), strict=True):
+    files = [folder / f"{name}.{kind}" for kind in KINDS]
+    for file, metadata in zip(files, KINDS.values(), strict=True):
         draw = partial(figure.savefig, format=file.suffix[1:], metadata=metadata)
         write_whole(file, draw)
     plt.close(figure)
+    return files
+
+
+def redraw(preset: str = "") -> list[Path]:
+    """Draw every figure whose data are committed; return the files.
+
+    Args:
+        preset: only of this one; of all if empty.
+
+    Raises:
+        ConfigError: there is no such preset.
+        FileError: a table is not what its manifest says, or a picture cannot be written.
+    """
+    if preset:
+        check_name("preset", preset, PRESETS)
+    files = []
+    for of in [preset] if preset else PRESETS:
+        for name in DRAW:
+            data = results.read(results.folder_of(of, name), results.DATA)
+            if data is not None:
+                files += save(name, data, paths.pictures() / of)
     return files

@@ -24,26 +24,51 @@ PALETTE: list[str] = [
 ]  # fmt: skip
 """Ten colours that colour-blind readers can tell apart (seaborn's ``colorblind``)."""
 
+COLUMN = 5.0
+"""Width of a figure whose panels stand one below the other, in: on a phone's 360 px its text stays
+readable."""
+
 INK, FAINT, ALARM = "#222222", "#b8b8b8", "#c1121f"
 """Colours of text, of what stays in the background, and of failures and limits."""
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "beta-happo": {"color": PALETTE[0], "marker": "o", "linestyle": "-", "label": "Beta-HAPPO"},
     "gaussian-happo": {
-        "color": PALETTE[1], "marker": "s", "linestyle": "-", "label": "Gaussian-HAPPO",
+        "color": PALETTE[1], "marker": "s", "linestyle": "--", "label": "Gaussian-HAPPO",
     },
-    "beta-mappo": {"color": PALETTE[2], "marker": "^", "linestyle": "-", "label": "Beta-MAPPO"},
-    "maddpg": {"color": PALETTE[3], "marker": "D", "linestyle": "-", "label": "MADDPG"},
-    "genie": {"color": INK, "marker": "*", "linestyle": "--", "label": "genie bound"},
+    "beta-mappo": {"color": PALETTE[2], "marker": "^", "linestyle": "-.", "label": "Beta-MAPPO"},
+    "maddpg": {"color": PALETTE[4], "marker": "D", "linestyle": ":", "label": "MADDPG"},
+    "genie": {"color": INK, "marker": "*", "linestyle": (0, (1, 4)), "label": "genie bound"},
     "channel-inversion": {
-        "color": PALETTE[4], "marker": "v", "linestyle": "--", "label": "channel inversion",
+        "color": PALETTE[3], "marker": "v", "linestyle": (0, (1, 2)), "label": "channel inversion",
     },
     "power-on-demand": {
-        "color": PALETTE[5], "marker": "P", "linestyle": "--", "label": "power on demand",
+        "color": PALETTE[5], "marker": "P", "linestyle": (0, (5, 2, 1, 2)),
+        "label": "power on demand",
     },
-    "equal-power": {"color": PALETTE[7], "marker": "x", "linestyle": "--", "label": "equal power"},
+    "equal-power": {
+        "color": PALETTE[7], "marker": "x", "linestyle": (0, (3, 3)), "label": "equal power",
+    },
 }  # fmt: skip
 """How each learner and each reference policy is drawn: keywords of ``Axes.plot``."""
+
+IN_FRONT = 10
+"""Beta-HAPPO is drawn over all else; the order of the others is that of ``ALGORITHMS``."""
+
+
+def line_style(name: str, points: int = 1) -> dict[str, Any]:
+    """Return how a line is drawn: ``ALGORITHMS``, its place in front of or behind others, markers.
+
+    Args:
+        name: one of ``ALGORITHMS``.
+        points: of the line; eight of them get a marker, each algorithm's at other places.
+    """
+    place, every = list(ALGORITHMS).index(name), max(1, points // 8)
+    learner = list(ALGORITHMS).index("genie") > place
+    width = (1.6 if place == 0 else 2.0) if learner else 1.2  # a learner shows below Beta-HAPPO
+    more = {"zorder": IN_FRONT - place, "markevery": (place * every // 4 % every, every)}
+    return {"linewidth": width} | ALGORITHMS[name] | more
+
 
 _ICONS = {
     "fa-minus": "−",

@@ -15,12 +15,15 @@ from dtlib.report.scoreboard import kept, verdicts
 from dtlib.report.style import ALARM, ALGORITHMS, FAINT, PALETTE
 
 
-def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
-    """Return a sweep's means over seeds: energy in mJ and failed requests in %, by algorithm.
+def numbers(
+    data: pd.DataFrame, swept: Sequence[str] = ("x",), over_seeds: str = "mean"
+) -> pd.DataFrame:
+    """Return a sweep's energy in mJ and failed requests in % by algorithm, over seeds.
 
     Args:
         data: of a sweep.
         swept: columns of what is swept.
+        over_seeds: ``mean`` or ``median``.
     """
     label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
     table = data.assign(
@@ -29,9 +32,11 @@ def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
         failed=100 * data["failure_ratio_requests"],
     ).rename(columns={"energy": "energy (mJ)", "failed": FAILED_LABEL})
     values = ["energy (mJ)", FAILED_LABEL]
-    means = table.pivot_table(index="algorithm", columns=list(swept), sort=False, values=values)
-    means = means.map("{:.3g}".format).replace("nan", "").T
-    return means.rename_axis(index={"x": label}, columns=None)
+    found = table.pivot_table(
+        index="algorithm", columns=list(swept), sort=False, values=values, aggfunc=over_seeds
+    )
+    found = found.map("{:.3g}".format).replace("nan", "").T
+    return found.rename_axis(index={"x": label}, columns=None)
 
 
 VERDICTS = {

@@ -16,7 +16,7 @@ SPECIAL = {
     "11_genie": OTHER | {"frames": "2"},
     "ablations": SMOKE,
     "comparison": SMOKE,
-    "fig04_06_convergence": {"preset": "smoke", "seeds": "1", "num_users": "4"},
+    "fig04_06_convergence": SMOKE | {"seeds": "1", "settings": "{'num_users': 4}"},
     "fig07_08_users": SMOKE | {"values": "[4, 5]", "settings": "{'wired_rate_bps': 5e6}"},
     "fig09_base_stations": SMOKE | {"values": "[2]"},
     "fig10_request_probability": SMOKE | {"values": "[0.4]"},

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dtlib.experiments import committed
-from dtlib.report import figures
+from dtlib.report import curves, figures
 from dtlib.report.style import use_style
 from dtlib.runtime.errors import FileError
 
@@ -46,15 +46,62 @@ def test_convergence(data):
     energy = figure.axes[2]
     means = [line.get_ydata() for line in energy.lines if len(line.get_ydata()) == 20]
     assert any(np.allclose(values, 2.0) for values in means), "mean of 1, 2 and 3 mJ"
-    assert len(figure.axes[1].get_legend().get_texts()) == 2
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Beta-HAPPO", "MADDPG"]
+    assert legend.get_title().get_text() == (
+        "Line: median of 3 seeds.\nBand: least to greatest of the seeds."
+    )
     assert [ax.get_yscale() for ax in figure.axes] == ["linear", "linear", "linear"]
     plt.close(figure)
 
 
+def test_beta_happo_is_drawn_on_top_and_lines_differ(data):
+    ax = figures.convergence(pd.concat([data, data.replace("maddpg", "beta-mappo")])).axes[0]
+    lines = {line.get_label(): line for line in ax.lines}
+    assert max(lines, key=lambda label: lines[label].get_zorder()) == "Beta-HAPPO"
+    for look in ("get_color", "get_linestyle", "get_marker"):
+        assert len({getattr(line, look)() for line in lines.values()}) == 3
+    plt.close("all")
+
+
+def test_maddpg_has_a_panel_where_it_would_hide_the_others(data):
+    far = data["algorithm"] == "maddpg"
+    data.loc[far, "energy_per_user_slot_j"] *= 20
+    figure = figures.convergence(data)
+    assert len(figure.axes) == 6
+    assert [len(ax.lines) for ax in figure.axes] == [1] * 6
+    shown = [ax.get_ylim() for ax in figure.axes]
+    assert shown[2] == shown[3] and shown[4] != shown[5], "its own scale in Fig. 6 only"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Beta-HAPPO", "MADDPG"]
+    plt.close("all")
+
+
+def test_spread_is_of_centred_means(data):
+    own = data[data["algorithm"] == "beta-happo"].assign(y=lambda rows: rows["x"] / 1000)
+    found = curves.spread(own, "y", 5)
+    assert list(found["median"][[1000, 10000, 20000]]) == [2, 10, 19], "fewer at the ends"
+    few = curves.spread(own, "energy_per_user_slot_j").iloc[0]
+    assert list(few) == [1e-3, 2e-3, 3e-3], "all seeds"
+    many = pd.concat([own.assign(seed=seed, y=seed) for seed in range(5)])
+    assert list(curves.spread(many, "y").iloc[0]) == [1, 2, 3], "the middle half"
+    assert "middle half" in curves.how_drawn(many) and curves.window_of(own) == 1
+
+
+def test_the_end_is_enlarged_where_the_scale_hides_it(data):
+    flat = data.assign(reward_global=-1e3 * (data["x"] < 4000) - 0.1 * data["seed"])
+    rewards, centre, _ = figures.convergence(flat).axes[:3]
+    (inset,) = rewards.child_axes
+    assert inset.get_xlim()[0] > 9 and inset.get_ylim()[0] > -1 and not centre.child_axes
+    plt.close("all")
+
+
 def test_save(data, tmp_path):
     files = figures.save("fig04_06", data, tmp_path / "quick")
-    assert {file.name for file in files} == {"fig04_06.png", "fig04_06.svg"}
+    assert [file.name for file in files] == ["fig04_06.png", "fig04_06.svg", "fig04_06.pdf"]
     assert all(file.stat().st_size > 5000 for file in files)
+    first = [file.read_bytes() for file in files]
+    again = [file.read_bytes() for file in figures.save("fig04_06", data, tmp_path / "quick")]
+    assert first == again, "the same data, the same bytes"
 
 
 def swept(figure, axes):
@@ -76,15 +123,28 @@ def test_sweep(name):
     lines = {line.get_label(): line for line in energy.lines}
     assert list(lines["Beta-HAPPO"].get_xdata()) == [10, 20, 40]
     assert np.allclose(lines["Beta-HAPPO"].get_ydata(), [20, 40, 80]), "mean of seeds, mJ"
-    assert np.allclose(lines["genie bound"].get_ydata(), [10, 20, 40])
-    assert "genie bound" not in {line.get_label() for line in failures.lines}
+    assert "genie bound" not in lines, "a bound knows no failures"
     assert {25.0} == {y for line in failures.lines for y in line.get_ydata()}
     assert energy.get_yscale() == "log" and energy.get_ylabel().endswith("(mJ)")
-    single = [line for line in energy.lines if line.get_label().startswith("_")]
-    assert len(single) == 2 and len(single[0].get_xdata()) == 9
-    assert len(energy.collections) == 3, "intervals"
-    assert len(figure.legends[0].get_texts()) == 3
+    assert len(energy.collections) == 2, "spread over seeds"
+    assert len(figure.legends[0].get_texts()) == 2
     plt.close(figure)
+
+
+def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
+    data = swept("fig10", [{"request_prob": at} for at in (0.3, 0.5, 0.7)])
+    data = data.replace("genie", "power-on-demand")
+    rule = data["algorithm"] == "power-on-demand"
+    data.loc[rule, "failure_ratio_requests"] = [0.2, 0.25, 0.3]
+    for ax in figures.sweep(data).axes:
+        lines = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+        assert lines["power on demand"] == [0.3, 0.5] and lines["Beta-HAPPO"] == [0.3, 0.5, 0.7]
+    plt.close("all")
+
+
+def test_labels_have_room():
+    assert figures.apart([10, 20, 50, 52, 54, 58]) == [10, 20, 50, 54, 58]
+    assert figures.apart([5]) == [5]
 
 
 def test_fig_12_draws_failures_of_learner_and_rule():
@@ -101,20 +161,20 @@ def test_data_size_has_a_column_for_each_reading():
     sizes, widths = (2e4, 3e4, 2e5, 3e5), (8e6, 12e6)
     axes = [{"data_bits_max": d, "bandwidth_hz": b} for d in sizes for b in widths]
     data = swept("fig11", axes).replace("maddpg", "channel-inversion")
-    data.loc[(data["algorithm"] == "genie") & (data["x"] == 3e5), "energy_per_user_slot_j"] = np.inf
+    data.loc[
+        (data["algorithm"] == "channel-inversion") & (data["x"] == 3e5), "energy_per_user_slot_j"
+    ] = np.inf
     figure = figures.data_size(data)
     lines = [line for line in figure.axes[0].lines if not line.get_label().startswith("_")]
     assert [line.get_label() for line in lines] == [
-        "Beta-HAPPO, B = 8 MHz", "Beta-HAPPO, B = 12 MHz",
-        "channel inversion", "genie bound",
+        "Beta-HAPPO, B = 8 MHz", "Beta-HAPPO, B = 12 MHz", "channel inversion",
     ]  # fmt: skip
-    assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 4
+    assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 3
     assert lines[1].get_color() == lines[2].get_color() != lines[0].get_color()
-    printed = [line for line in figure.axes[1].lines if not line.get_label().startswith("_")]
-    assert list(printed[0].get_xdata()) == [200, 300]
+    assert lines[0].get_linestyle() != lines[1].get_linestyle()
+    printed = [line for line in figure.axes[1].lines if line.get_label() == "channel inversion"]
+    assert list(printed[0].get_xdata()) == [200], "what is infinite is not drawn"
     plt.close(figure)
-    bound = [line for line in figure.axes[1].lines if line.get_label() == "genie bound"]
-    assert list(bound[0].get_xdata()) == [200], "an infinite bound is not drawn"
     alone = figures.data_size(swept("fig11", axes[:4]).replace("maddpg", "channel-inversion"))
     assert [ax.get_title(loc="left") for ax in alone.axes] == ["Fig. 11 in Kb", ""]
     plt.close(alone)

@@ -46,6 +46,14 @@ def test_every_algorithm_can_be_drawn_and_told_apart():
         ax.plot([0, 1], [0, 1], **look)
     for key in ("color", "marker", "label"):
         assert len({look[key] for look in styles.values()}) == len(styles)
+    assert len({str(look["linestyle"]) for look in list(styles.values())[:4]}) == 4
+
+
+def test_beta_happo_is_in_front_and_markers_do_not_meet():
+    looks = [style.line_style(name, 80) for name in style.ALGORITHMS]
+    assert [look["zorder"] for look in looks] == sorted(look["zorder"] for look in looks)[::-1]
+    assert len({look["markevery"] for look in looks[:4]}) == 4
+    assert style.line_style("beta-happo")["markevery"] == (0, 1)
 
 
 def test_colours_are_valid_and_repeat_after_ten():

@@ -1,0 +1,182 @@
+"""A figure's page, part by part, as Markdown: made from rows, settings and manifests."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dtlib.experiments import results
+from dtlib.experiments.experiment import PlannedRun, setting
+from dtlib.report.figures import KINDS
+from dtlib.report.phrases import label, told
+from dtlib.report.shown import Shown
+from dtlib.report.stories import STORIES
+from dtlib.runtime import paths
+from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
+
+NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
+EXAMPLE = "{'cpu_hz': 2e10}"
+"""Another setting of the network, for the command that makes a figure with other values."""
+
+
+def markdown(text: str) -> Markdown:
+    """Return text that notebooks and the book show as Markdown."""
+    from IPython.display import Markdown
+
+    return Markdown(text)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    """Return a table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def lines(shown: Shown) -> Markdown:
+    """Return the three lines that a page opens with."""
+    story = STORIES[shown.experiment.name]
+    said = {
+        "The paper says": f"that {story.paper}",
+        "Here": story.here(shown),
+        "Because": story.because(shown),
+    }
+    return markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
+
+
+def beside(shown: Shown) -> Markdown:
+    """Return the paper's sentences and, beside each, what is found in what is shown."""
+    rows = [
+        (figure, f"“{words}”", ours(shown))
+        for figure, words, ours in STORIES[shown.experiment.name].sentences
+    ]
+    return table(("Fig.", "the paper", f"here, preset `{shown.preset}`"), rows)
+
+
+def differences(shown: Shown) -> Markdown:
+    """Return the settings that are not those of the preset ``paper``, points, episodes and seeds.
+
+    A learner that has another value than Beta-HAPPO is named with it.
+    """
+    experiment = shown.experiment
+    paper, here = _first(experiment.runs("paper", 1)), _first(shown.runs)
+    swept = {name for axis in experiment.axes for name in setting(axis, 1.0)}
+    rows = []
+    for model, of in ((TrainConfig, _training), (EnvConfig, _network)):
+        for name, field in model.model_fields.items():
+            if name in swept or name in NO_DIFFERENCE:
+                continue
+            pair = [_values(runs, of, name) for runs in (paper, here)]
+            if pair[0] != pair[1]:
+                meaning = str(field.description).split("; ")[0]
+                rows.append((f"`{name}`: {meaning}", *pair))
+    rows += _budget(shown, paper)
+    return table(("what", "paper, preset `paper`", f"here, preset `{shown.preset}`"), rows)
+
+
+def _first(runs: Sequence[PlannedRun]) -> dict[str, PlannedRun]:
+    """Return the first run of each learner."""
+    found: dict[str, PlannedRun] = {}
+    for run in runs:
+        if not run.baseline:
+            found.setdefault(run.variant, run)
+    return found
+
+
+def _training(run: PlannedRun) -> TrainConfig:
+    return run.config
+
+
+def _network(run: PlannedRun) -> EnvConfig:
+    return run.config.env
+
+
+def _values(runs: dict[str, PlannedRun], of: Any, name: str) -> str:
+    """Return a setting's value, and by name those of learners that have another."""
+    values = {learner: _plain(getattr(of(run), name)) for learner, run in runs.items()}
+    usual, *_ = values.values()
+    others = [f"{label(who)}: {value}" for who, value in values.items() if value != usual]
+    return f"{usual} ({', '.join(others)})" if others else usual
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " to ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _budget(shown: Shown, paper: dict[str, PlannedRun]) -> list[tuple[str, str, str]]:
+    """Return what is no setting: what is swept, how many episodes are run, how many seeds."""
+    rows = []
+    for name, axis in shown.experiment.axes.items():
+        values = sorted({run.at[name] for run in shown.runs})
+        if list(axis.values) != values:
+            rows.append(("what is swept", told(name, axis.values), told(name, values)))
+    cut = {
+        label(name): f"{run.episodes} of {run.config.episodes}"
+        for name, run in _first(shown.runs).items()
+        if run.episodes < run.config.episodes
+    }
+    if cut:
+        done = ", ".join(f"{name} {text}" for name, text in cut.items())
+        rows.append(("episodes that are run so far", "all", done))
+    seeds = sorted({run.config.seed for run in shown.runs})
+    return [*rows, ("seeds of each learner", "not stated", str(len(seeds)))]
+
+
+def again(shown: Shown) -> Markdown:
+    """Return the command that makes the figure with other values, and how long its runs take."""
+    (notebook,) = paths.notebooks().glob(f"{shown.experiment.name}_*.ipynb")
+    command = f"dtlib notebook {notebook.stem} -p preset {shown.preset} \\\n "
+    lines = [
+        f"# with another setting: {_minutes(shown, len(shown.runs))}",
+        f'{command} -p settings "{EXAMPLE}"',
+    ]
+    if shown.experiment.axes:
+        name, value = _between(shown)
+        point = len(shown.runs) / len({run.at[name] for run in shown.runs})
+        lines += [
+            f"# at another point: {_minutes(shown, point)}",
+            f'{command} -p values "[{value:g}]"',
+        ]
+    code = "\n".join(lines)
+    return markdown(f"```sh\n{code}\n```")
+
+
+def _between(shown: Shown) -> tuple[str, float]:
+    """Return the first axis, and a value in the middle of its first two."""
+    name = next(iter(shown.experiment.axes))
+    first, second = (*sorted({run.at[name] for run in shown.runs}), 0.0)[:2]
+    value = (first + second) / 2 if second else first
+    return name, round(value) if name.startswith("num_") else value
+
+
+def _minutes(shown: Shown, runs: float) -> str:
+    """Return how long so many runs take, from those of these that are committed."""
+    spent = [fact.get("seconds_of_training", 0.0) for fact in shown.facts.values()]
+    if not spent:
+        return "not measured yet"
+    minutes = math.ceil(sum(spent) / len(spent) * runs / shown.jobs / 60)
+    return f"about {minutes} min of training, {shown.jobs} runs side by side"
+
+
+def downloads(shown: Shown) -> Markdown:
+    """Return links to the committed data and pictures of this preset."""
+    name = shown.experiment.name
+    files = {"CSV": results.folder_of(shown.preset, name) / results.DATA}
+    files |= {kind.upper(): paths.pictures() / shown.preset / f"{name}.{kind}" for kind in KINDS}
+    links = [
+        f"[{kind}]({os.path.relpath(file, paths.notebooks())})"
+        for kind, file in files.items()
+        if file.is_file()
+    ]
+    if not links:
+        return markdown(f"No data are committed for the preset `{shown.preset}`.")
+    return markdown(
+        f"To download, as committed for the preset `{shown.preset}`: {', '.join(links)}."
+    )

@@ -1,0 +1,125 @@
+"""Numbers of what a page shows, as phrases: every number is computed from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from dtlib.experiments.experiment import OWN
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.claims import SAVINGS
+from dtlib.report.quantities import tenths
+from dtlib.report.shown import Shown
+from dtlib.report.style import ALGORITHMS
+
+GAP = "\N{NO-BREAK SPACE}"
+UNITS = {ENERGY: (1e3, f"{GAP}mJ"), FAILED: (100, f"{GAP}%")}
+"""Of each column: the factor to its unit, and the unit's name."""
+AXES = {
+    "num_users": ("K", 1, ""),
+    "num_bs": ("M", 1, ""),
+    "request_prob": ("λ", 1, ""),
+    "control_factor": ("η", 1, ""),
+    "data_bits_max": ("$D_{max}$", 1e-3, f"{GAP}Kb"),
+    "bandwidth_hz": ("B", 1e-6, f"{GAP}MHz"),
+}
+"""Of each swept setting: its symbol, the factor to the unit it is told in, and the unit."""
+
+
+def steps(values: Iterable[float]) -> str:
+    """Return numbers from step to step."""
+    return " → ".join(map(number, values))
+
+
+def label(name: str) -> str:
+    """Return an algorithm's name as the paper writes it."""
+    return ALGORITHMS[name]["label"]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return parts as a list in a sentence."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def number(value: float) -> str:
+    """Return a number with three digits that count, without an exponent, and a proper minus."""
+    plain = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return plain.replace("-", "−")
+
+
+def told(name: str, values: Iterable[float]) -> str:
+    """Return values of a swept setting, such as ``K = 10, 25``."""
+    symbol, factor, unit = AXES[name]
+    return f"{symbol}{GAP}={GAP}{', '.join(number(factor * value) for value in values)}{unit}"
+
+
+def path(shown: Shown, metric: str, where: pd.Series | None = None) -> str:
+    """Return Beta-HAPPO's medians over seeds from point to point, such as ``1 → 2 mJ at K = 5, 9``.
+
+    Args:
+        shown: of a sweep.
+        metric: a column of ``UNITS``.
+        where: the medians, if they are not those of all points.
+    """
+    found = shown.points(metric) if where is None else where
+    factor, unit = UNITS[metric]
+    return (
+        f"{steps(factor * found)}{unit} at {told(next(iter(shown.experiment.axes)), found.index)}"
+    )
+
+
+def ends(shown: Shown, metric: str) -> str:
+    """Return the first and the last step of :func:`path` alone."""
+    found = shown.points(metric)
+    return path(shown, metric, found.iloc[[0, -1]] if len(found) > 1 else found)
+
+
+def lowest(shown: Shown, metric: str) -> str:
+    """Return at how many points of a sweep Beta-HAPPO's median is the lowest of all learners'."""
+    table = pd.DataFrame({name: shown.points(metric, name) for name in shown.learners}).dropna()
+    if OWN not in table or len(table.columns) < 2:
+        return "no other learner was run"
+    first = (table[OWN] < table.drop(columns=OWN).min(axis=1)).sum()
+    return f"the lowest of {len(table.columns)} learners at {first} of {len(table)} points"
+
+
+def rising(shown: Shown, metric: str, sign: int = 1) -> str:
+    """Return in how many runs a metric's last tenth is above its first; below for ``sign`` −1."""
+    found = tenths(shown.data, metric)
+    good = sign * (found["last"] - found["first"]) > 0
+    return f"{good.sum()} of {len(good)} runs"
+
+
+def final(shown: Shown, metric: str) -> dict[str, float]:
+    """Return the median over seeds of the last tenth of training, by learner."""
+    found = tenths(shown.data, metric)["last"].groupby("algorithm").median()
+    return {name: found[name] for name in shown.learners}
+
+
+def each(values: Mapping[str, float], unit: str = "", factor: float = 1) -> str:
+    """Return numbers by learner as a list, those that are defined."""
+    known = {label(name): number(factor * v) for name, v in values.items() if v == v}
+    return listed([f"{name}{GAP}{text}{unit}" for name, text in known.items()])
+
+
+def ahead(shown: Shown, other: str) -> str:
+    """Return in how many seeds Beta-HAPPO's r_g ends above another learner's."""
+    last = tenths(shown.data, "reward_global")["last"].unstack("algorithm")
+    if not {OWN, other} <= set(last):
+        return "not run"
+    pair = last[[OWN, other]].dropna()
+    return f"higher in {(pair[OWN] > pair[other]).sum()} of {len(pair)} seeds"
+
+
+def savings(shown: Shown) -> dict[str, float]:
+    """Return how much energy Beta-HAPPO saves of each other's on held-out worlds, median, %."""
+    energy = shown.measured.pivot_table(index="seed", columns="algorithm", values=ENERGY)
+    known = [name for name in SAVINGS if {name, OWN} <= set(energy)]
+    return {name: (100 * (1 - energy[OWN] / energy[name])).median() for name in known}
+
+
+def failed(shown: Shown) -> dict[str, float]:
+    """Return the median share of failed requests on held-out worlds, by learner."""
+    found = shown.measured.groupby("algorithm")[FAILED].median()
+    return {name: found[name] for name in shown.learners}

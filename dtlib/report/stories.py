@@ -1,0 +1,298 @@
+"""What each figure's page says in three lines, and the paper's sentences beside what is found here.
+
+The paper's words are quoted from Section V-B. All that is said of this companion is computed from
+the rows that are shown, and from their settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dtlib.experiments.experiment import OWN
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import scales
+from dtlib.report.phrases import (
+    GAP,
+    ahead,
+    each,
+    ends,
+    failed,
+    final,
+    listed,
+    lowest,
+    number,
+    path,
+    rising,
+    savings,
+    steps,
+    told,
+)
+from dtlib.report.quantities import settled, tenths, unrest
+from dtlib.report.shown import Shown
+
+KB, MB = 1e5, 1e9
+"""Bits that no size in Kb, and none in Mb, is as large as."""
+Say = Callable[[Shown], str]
+"""Makes words of what is shown."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """One page's words."""
+
+    paper: str
+    """What the paper says, in one or two sentences."""
+    here: Say
+    because: Say
+    sentences: tuple[tuple[str, str, Say], ...]
+    """Figure, the paper's own words, and what is found here."""
+
+
+def _both(shown: Shown) -> str:
+    return f"Beta-HAPPO needs {ends(shown, ENERGY)}. Failed requests: {ends(shown, FAILED)}."
+
+
+def _training(shown: Shown) -> str:
+    return (
+        f"$r_g$ rises in {rising(shown, 'reward_global')}, $r_c$ in "
+        f"{rising(shown, 'reward_centre')}, and the energy falls in {rising(shown, ENERGY, -1)}. "
+        f"$r_g$ ends at {each(final(shown, 'reward_global'))}."
+    )
+
+
+def _queues_decide(shown: Shown) -> str:
+    reward, energy, lost = (
+        tenths(shown.data, metric)["first"][OWN].median()
+        for metric in ("reward_global", ENERGY, FAILED)
+    )
+    return (
+        f"the rewards follow the failures. In the first tenth of Beta-HAPPO's training $r_g$ is "
+        f"{number(reward)}, of which {number(-shown.env.reward_scale * energy)} is energy; the "
+        f"rest are queues of failed requests (19). There {number(100 * lost)}{GAP}% of its "
+        f"requests fail. In the last tenth fail: {each(final(shown, FAILED), f'{GAP}%', 100)}."
+    )
+
+
+def _slices(shown: Shown) -> str:
+    if shown.env.cpu_sharing != "slices":
+        return "the CPU is not divided into slices here, so that failures come from the radio."
+    shares = [100 * scales.too_big(shown.env_at(x)) for x in shown.points(FAILED).index]
+    return (
+        "each user owns a slice $f^{\\max}/K$ of a CPU (14h). Even a whole slice is too small for "
+        f"{steps(shares)}{GAP}% of the requests at these K, whatever is sent."
+    )
+
+
+def _least_request(shown: Shown) -> str:
+    if shown.env.cpu_sharing != "slices":
+        return _slices(shown)
+    last = shown.env_at(shown.points(FAILED).index[-1])
+    spent = 1e3 * scales.slice_seconds(last.data_bits[0], last.cycles_per_bit[0], last)
+    return (
+        f"at K = {last.num_users} the smallest request computes for {number(spent)}{GAP}ms on its "
+        f"slice, and {number(1e3 * last.deadline_s[1])}{GAP}ms are allowed. Where every request "
+        "fails, energy is all that a learner can still change in $r_g$."
+    )
+
+
+def _nearer(shown: Shown) -> str:
+    metres = [scales.nearest_metres(shown.env_at(x)) for x in shown.points(ENERGY).index]
+    return f"the nearest base station is nearer: {steps(metres)} m away on average."
+
+
+def _per_request(shown: Shown) -> str:
+    found = shown.points(ENERGY)
+    rate = found.index[-1] / found.index[0]
+    return (
+        f"there are {number(rate)} times as many requests, and each needs "
+        f"{number(found.iloc[-1] / found.iloc[0] / rate)} times the energy, as more users send at "
+        "once and interfere."
+    )
+
+
+def _sizes(shown: Shown) -> str:
+    spent = [
+        1e3 * scales.slice_seconds(x, env.cycles_per_bit[1], env)
+        for x in shown.points(ENERGY).index
+        for env in [shown.env_at(x)]
+    ]
+    return (
+        "$D$ bits at rate $R$ cost $pD/R$ (13), and more bandwidth makes $R$ larger. The largest "
+        f"request also has to be computed: on a slice it takes {steps(spent)}{GAP}ms at these "
+        f"$D_{{max}}$, and {number(1e3 * shown.env.deadline_s[1])}{GAP}ms are allowed."
+    )
+
+
+def _by_size(shown: Shown, low: float, high: float) -> str:
+    """Return the energy from the least of some sizes to the largest, at each bandwidth."""
+    return _crossed(shown, low, high, "bandwidth_hz", "data_bits_max")
+
+
+def _crossed(shown: Shown, low: float, high: float, line: str, step: str) -> str:
+    """Return the energy along ``step`` at each value of ``line``, for sizes from low to high."""
+    rows = shown.measured.query("algorithm == @OWN and x >= @low and x < @high")
+    if rows.empty:
+        return "not run"
+    table = 1e3 * rows.pivot_table(index=line, columns=step, values=ENERGY, aggfunc="median")
+    lines = [
+        f"{steps(row)}{GAP}mJ with {told(line, [value])}"
+        for value, row in zip(table.index, table.to_numpy(), strict=True)
+    ]
+    return f"{listed(lines)}, at {told(step, table.columns)}"
+
+
+def _queue_term(shown: Shown) -> str:
+    rows = shown.measured[shown.measured["algorithm"] == OWN]
+    reward, energy = rows["reward_global"].median(), rows[ENERGY].median()
+    spread = rows.groupby("x")[ENERGY].agg(lambda part: 1e3 * (part.max() - part.min())).max()
+    change = 1e3 * (shown.points(ENERGY).iloc[-1] - shown.points(ENERGY).iloc[0])
+    return (
+        f"energy is only {number(-shown.env.reward_scale * energy)} of $r_g$ = {number(reward)}; "
+        "the rest are queues, at every η. From end to end the energy changes by "
+        f"{number(change)}{GAP}mJ; seeds at one η differ by up to {number(spread)}{GAP}mJ."
+    )
+
+
+def _minutes(shown: Shown) -> str:
+    spent = [fact["seconds_of_training"] / 60 for fact in shown.facts.values()
+             if fact["variant"] == OWN]  # fmt: skip
+    if not spent:
+        return "not measured"
+    return f"{number(sum(spent) / len(spent))} minutes for a run of Beta-HAPPO, on one core"
+
+
+def _settling(shown: Shown) -> str:
+    found = settled(shown.data, "reward_global").groupby("algorithm").median()
+    return f"$r_g$ settles after, in % of a run: {each({n: found[n] for n in shown.learners})}"
+
+
+def _unrest(shown: Shown) -> str:
+    found = unrest(shown.data, "reward_global").groupby("algorithm").median()
+    return (
+        "$r_g$ changes from episode to episode in the last half by (standard deviation): "
+        f"{each({name: found[name] for name in shown.learners})}"
+    )
+
+
+def _savings(shown: Shown) -> str:
+    return (
+        f"compared with {each(savings(shown), f'{GAP}%')}, on held-out worlds; failed requests "
+        f"there: {each(failed(shown), f'{GAP}%', 100)}"
+    )
+
+
+def _up_to(shown: Shown, users: int) -> str:
+    found = shown.points(FAILED)
+    some = found[found.index <= users]
+    return path(shown, FAILED, some) if len(some) else "not run"
+
+
+def _beyond(shown: Shown, users: int) -> str:
+    found = shown.points(FAILED)
+    some = found[found.index >= users]
+    return path(shown, FAILED, some) if len(some) else "not run"
+
+
+STORIES = {
+    "fig04_06": Story(
+        "the rewards of all schemes rise during training, the energy falls, and Beta-HAPPO ends "
+        "with the highest reward and the least energy.",
+        _training,
+        _queues_decide,
+        (
+            ("4, 5", "the rewards of all the schemes gradually increase during training",
+             lambda s: f"$r_g$ in {rising(s, 'reward_global')}, "
+                       f"$r_c$ in {rising(s, 'reward_centre')}"),
+            ("4, 5", "the proposed Beta-HAPPO scheme has the highest reward",
+             lambda s: f"$r_g$ ends at {each(final(s, 'reward_global'))}"),
+            ("4, 5", "more stable convergence performance", _unrest),
+            ("4, 5", "Beta-HAPPO is better than Beta-MAPPO", lambda s: ahead(s, "beta-mappo")),
+            ("4, 5", "Gaussian-HAPPO reaches a lower reward compared to Beta-HAPPO",
+             lambda s: f"Beta-HAPPO is {ahead(s, 'gaussian-happo')}"),
+            ("4, 5", "the convergence speed of HAPPO-based schemes significantly outperform the "
+             "MADDPG scheme", _settling),
+            ("6", "the average energy consumption steadily decreases",
+             lambda s: f"in {rising(s, ENERGY, -1)}; it ends at "
+                       f"{each(final(s, ENERGY), f'{GAP}mJ', 1e3)}"),
+            ("6", "reduced by 20.28%, 29.52%, and 41.08% compared with Beta-MAPPO, "
+             "Gaussian-HAPPO, and MADDPG", _savings),
+            ("6", "The time required to complete the training is 87 minutes", _minutes),
+        ),
+    ),
+    "fig07_08": Story(
+        "energy rises with the number of users, who interfere. No synchronisation fails up to "
+        "K = 25, and more and more do beyond 30. Beta-HAPPO is best in both.",
+        lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}, its failures are "
+        f"{lowest(s, FAILED)}.",
+        _slices,
+        (
+            ("7", "the average energy consumption of MUs gradually increases as the number of MUs "
+             "increases", lambda s: path(s, ENERGY)),
+            ("7", "The energy consumption of the proposed Beta-HAPPO scheme is the lowest",
+             lambda s: lowest(s, ENERGY)),
+            ("8", "when the number of MUs is within 25, the synchronization failure ratio is 0",
+             lambda s: _up_to(s, 25)),
+            ("8", "when the number of MUs exceeds 30, the synchronization failure ratio increases",
+             lambda s: _beyond(s, 30)),
+            ("8", "Beta-HAPPO scheme has the lowest synchronization failure ratio",
+             lambda s: lowest(s, FAILED)),
+        ),
+    ),
+    "fig09": Story(
+        "energy falls as the number of base stations grows, by a diversity gain, and Beta-HAPPO "
+        "keeps its lead.",
+        lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}.",
+        _nearer,
+        (
+            ("9", "the average energy consumption of MUs decreases as the number of BSs grows",
+             lambda s: f"{path(s, ENERGY)}; failed requests: {path(s, FAILED)}"),
+            ("9", "The proposed Beta-HAPPO retains its superiority on the benchmarks",
+             lambda s: lowest(s, ENERGY)),
+        ),
+    ),
+    "fig10": Story(
+        "energy rises with the request probability, as users send more often.",
+        _both,
+        _per_request,
+        (
+            ("10", "the average transmit energy increases with the request probability",
+             lambda s: path(s, ENERGY)),
+        ),
+    ),
+    "fig11": Story(
+        "energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the bandwidth. "
+        "Section V-A gives sizes in Kb.",
+        lambda s: f"Beta-HAPPO needs {_by_size(s, 0, KB)}; as printed, in Mb, "
+                  f"{_by_size(s, KB, MB)}. Failed requests: {path(s, FAILED)}.",
+        _sizes,
+        (
+            ("11", "As the maximum data size of synchronization data increases from 0.2 Mb to 0.3 "
+             "Mb, the average energy consumption of MUs constantly increases",
+             lambda s: f"{_by_size(s, KB, MB)}; {_by_size(s, 0, KB)}"),
+            ("11", "the increase of bandwidth reduces the energy consumption",
+             lambda s: _crossed(s, 0, MB, "data_bits_max", "bandwidth_hz")),
+        ),
+    ),
+    "fig12": Story(
+        "as η rises from 0.7 to 1.3, the energy rises and the failure ratio falls.",
+        _both,
+        _queue_term,
+        (
+            ("12", "the energy consumption of MUs increases", lambda s: path(s, ENERGY)),
+            ("12", "the synchronization failure ratio of MUs decreases",
+             lambda s: path(s, FAILED)),
+        ),
+    ),
+    "fig13_14": Story(
+        "from 50 to 60 users the energy rises, and at K = 58 every synchronisation fails.",
+        _both,
+        _least_request,
+        (
+            ("13", "the energy consumption of MU increases", lambda s: path(s, ENERGY)),
+            ("14", "when the number of MUs reaches 58, the DT synchronization failure ratio "
+             "reaches 100%", lambda s: _beyond(s, 58)),
+        ),
+    ),
+}  # fmt: skip
+"""By experiment."""

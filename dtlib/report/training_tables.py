@@ -1,0 +1,66 @@
+"""Tables beside the learning curves: the ends of training, and trained policies on new worlds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dtlib.experiments import comparison
+from dtlib.experiments.baseline import demand_curve
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.phrases import label, savings
+from dtlib.report.quantities import tenths
+from dtlib.report.shown import Shown
+from dtlib.report.statistics import interval_text
+
+METRICS = {
+    "reward_global": ("r_g", 1.0, ".0f"),
+    "reward_centre": ("r_c", 1.0, ".2f"),
+    ENERGY: ("energy (mJ)", 1e3, ".3g"),
+    FAILED: ("failed requests (%)", 100.0, ".3g"),
+}
+"""What both tables show: names, factors to their units, formats."""
+MORE = {
+    "failure_ratio_slots_user_max": ("failed slots, worst user (%)", 100.0, ".3g"),
+    "migrations_per_frame": ("migrations a frame", 1.0, ".2f"),
+}
+"""What only the second shows."""
+
+
+def ends_of_training(shown: Shown) -> pd.DataFrame:
+    """Return the first and the last tenth of training: medians over seeds, least and greatest."""
+    rows = {}
+    for metric, (name, unit, form) in METRICS.items():
+        found = unit * tenths(shown.data, metric)
+        for algorithm in shown.learners:
+            spread = found.loc[algorithm].agg(["median", "min", "max"])
+            text = f"{{:{form}}} ({{:{form}}} to {{:{form}}})".format
+            rows[name, label(algorithm)] = {
+                f"{end} tenth": text(*spread[end]) for end in ("first", "last")
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def on_new_worlds(shown: Shown, worlds: int = 2) -> pd.DataFrame:
+    """Return means over seeds on held-out worlds with 95 % intervals, a column for each learner.
+
+    The last row is the energy of *power on demand* at the level at which as many requests fail.
+
+    Args:
+        shown: of Figs. 4–6.
+        worlds: held-out worlds that this rule is measured on.
+    """
+    curve = demand_curve(shown.env, worlds)
+    table = {}
+    for algorithm in shown.learners:
+        part = shown.measured[shown.measured["algorithm"] == algorithm]
+        rows = {
+            name: interval_text(unit * part[at], form)
+            for at, (name, unit, form) in (METRICS | MORE).items()
+        }
+        rule = [comparison.at_failures(curve, ratio, FAILED) for ratio in part[FAILED]]
+        rows["power on demand where as many fail (mJ)"] = interval_text([1e3 * j for j in rule])
+        table[label(algorithm)] = rows
+    saved = {label(name): f"{value:.1f}" for name, value in savings(shown).items()}
+    found = pd.DataFrame(table)
+    found.loc["energy that Beta-HAPPO saves, median (%)"] = pd.Series(saved)
+    return found.fillna("")

@@ -1,0 +1,142 @@
+"""A figure's page: every number comes from rows, settings and manifests."""
+
+import re
+
+import nbformat
+import pytest
+
+from dtlib import ConfigError, EnvConfig, notebook
+from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import page, phrases, scales, training_tables
+from dtlib.report.shown import load
+from dtlib.report.stories import STORIES
+from dtlib.runtime import paths
+
+NAMES = list(STORIES)
+NOTEBOOKS = sorted(paths.notebooks().glob("fig*.ipynb"))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def shown(request):
+    """Committed rows: nothing is trained."""
+    return load(request.param, "quick")
+
+
+def test_three_lines(shown):
+    text = page.lines(shown).data
+    assert re.findall(r"^\*\*([^*]+)\*\*", text, re.M) == ["The paper says", "Here", "Because"]
+    here = text.split("**Here**")[1]
+    assert re.search(r"\d", here) and not re.search(r"\bnan\b|inf\b", text)
+
+
+def test_the_papers_sentences_stand_beside_ours(shown):
+    lines = page.beside(shown).data.splitlines()
+    assert len(lines) == 2 + len(STORIES[shown.experiment.name].sentences)
+    assert {line.count("|") for line in lines} == {4}
+
+
+def test_numbers_follow_the_rows(shown):
+    changed = shown.data.assign(**{ENERGY: 7 * shown.data[ENERGY]})
+    measured = shown.measured.assign(**{ENERGY: 7 * shown.measured[ENERGY]})
+    other = type(shown)(
+        shown.experiment, shown.preset, shown.runs, changed, measured, shown.jobs
+    )  # fmt: skip
+    assert page.beside(other).data != page.beside(shown).data
+
+
+def test_what_differs_is_read_from_the_settings(shown):
+    text = page.differences(shown).data
+    assert "| `frames`: Q, frames in an episode (Table I) | 50 | 10 |" in text
+    assert "| 150 | " in text and "`data_bits`" not in text and "`num_bs`" not in text
+    learners = {run.config.algorithm for run in shown.runs if not run.baseline}
+    assert ("Gaussian-HAPPO: 0.001" in text) == ("gaussian-happo" in learners)
+    asked = load(shown.experiment.name, "quick", jobs=3)
+    assert asked.jobs == 3
+    paper = type(shown)(
+        shown.experiment, "paper", shown.experiment.runs("paper", 1), shown.data, shown.measured, 1
+    )
+    assert "`" not in page.differences(paper).data.split("---")[-1].replace("`paper`", "")
+
+
+def test_the_command_runs_and_says_how_long(shown):
+    text = page.again(shown).data
+    names = {path.stem: notebook.defaults(path) for path in NOTEBOOKS}
+    (name,) = set(re.findall(r"dtlib notebook (\w+)", text))
+    for key, value in re.findall(r"-p (\w+) \"(.+)\"", text):
+        notebook.parse(key, value, names[name])
+    spent = sum(fact.get("seconds_of_training", 0) for fact in shown.facts.values())
+    minutes = int(re.search(r"another setting: about (\d+) min", text)[1])
+    assert minutes - 1 < spent / 2 / 60 <= minutes
+    assert ("at another point" in text) == bool(shown.experiment.axes)
+
+
+def test_downloads_exist(shown):
+    text = page.downloads(shown).data
+    links = dict(re.findall(r"\[(\w+)\]\(([^)]+)\)", text))
+    assert list(links) == ["CSV", "PNG", "SVG", "PDF"]
+    assert all((paths.notebooks() / link).is_file() for link in links.values())
+
+
+def test_without_committed_data(tmp_path, monkeypatch):
+    known = load("fig10", "quick")
+    monkeypatch.setattr(paths, "results", lambda: tmp_path)
+    monkeypatch.setattr(paths, "pictures", lambda: tmp_path)
+    bare = type(known)(
+        known.experiment, "smoke", known.runs, known.data, known.measured, known.jobs
+    )  # fmt: skip
+    assert page.downloads(bare).data == "No data are committed for the preset `smoke`."
+    assert "not measured yet" in page.again(bare).data
+
+
+def test_values_where_nothing_is_swept():
+    with pytest.raises(ConfigError, match="values of values: fig04_06 sweeps nothing"):
+        load("fig04_06", "quick", values=[3])
+
+
+def test_scales():
+    assert scales.slice_seconds(15e3, 550, EnvConfig(num_users=58)) == pytest.approx(0.04785)
+    assert scales.too_big(EnvConfig(num_users=28)) == 0 < causes.too_big(EnvConfig(num_users=29))
+    one = EnvConfig(num_bs=1)
+    assert scales.nearest_metres(one) == pytest.approx(382.6, abs=0.1), "to the middle of a square"
+    assert scales.nearest_metres(one.replace(num_bs=4)) == pytest.approx(191.3, abs=0.1)
+
+
+def test_phrases():
+    assert phrases.listed(["a"]) == "a" and phrases.listed(["a", "b", "c"]) == "a, b and c"
+    assert [phrases.number(x) for x in (-0.0123, 1.234, 23456.7)] == ["−0.0123", "1.23", "23457"]
+    assert phrases.each({"maddpg": float("nan"), "beta-happo": 1.0}) == "Beta-HAPPO\xa01"
+    users = load("fig07_08", "quick")
+    medians = users.points(FAILED)
+    assert phrases.path(users, FAILED).startswith(phrases.number(100 * medians.iloc[0]))
+    alone = type(users)(
+        users.experiment, "quick", users.runs, users.data.query("algorithm == 'beta-happo'"),
+        users.measured, 1,
+    )  # fmt: skip
+    assert phrases.lowest(alone, ENERGY) == "no other learner was run"
+
+
+def test_tables_of_training():
+    shown = load("fig04_06", "quick")
+    ends = training_tables.ends_of_training(shown)
+    assert ends.shape == (4 * len(LEARNERS), 2)
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", ends.loc[("energy (mJ)", "MADDPG"), "last tenth"])
+    table = training_tables.on_new_worlds(shown, worlds=1)
+    assert list(table) == ["Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"]
+    assert table.loc["energy that Beta-HAPPO saves, median (%)", "Beta-HAPPO"] == ""
+
+
+def test_every_figure_takes_the_same_parameters():
+    known = [notebook.defaults(path) for path in NOTEBOOKS]
+    assert len(known) == len(STORIES)
+    assert {tuple(one) for one in known} == {("preset", "seeds", "values", "settings", "jobs")}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_pictures_are_described(path):
+    cells = nbformat.read(path, as_version=4).cells
+    drawn = [cell.metadata for cell in cells if "plt.show()" in cell.source]
+    assert drawn and all(len(one["mystnb"]["image"]["alt"]) > 80 for one in drawn)
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    folded = {"hide-input", "hide-cell", "remove-input"}
+    assert all(folded & set(cell.metadata.get("tags", ())) for cell in code)
