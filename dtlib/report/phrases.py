@@ -8,7 +8,7 @@ import pandas as pd
 
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.claims import SAVINGS
+from dtlib.report.checks import SAVINGS
 from dtlib.report.quantities import tenths
 from dtlib.report.shown import Shown
 from dtlib.report.style import ALGORITHMS

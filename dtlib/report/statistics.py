@@ -160,23 +160,3 @@ def interquartile_mean(values: Sequence[float]) -> float:
     3.0
     """
     return float(stats.trim_mean(values, 0.25)) if len(values) >= 5 else float("nan")
-
-
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean over seeds and its bootstrap interval (percentiles of 9999 resamples).
-
-    For the bands of pictures only: at n = 3 it covers some 75 % where it says 95 %. No verdict
-    and no table rests on it; those have :func:`estimate`.
-
-    Args:
-        values: [n], one per seed; the interval is the value itself if there is only one.
-        level: of the interval.
-    """
-    array = np.asarray(values, dtype=float)
-    mean = float(array.mean())
-    if len(array) < 2 or np.ptp(array) == 0:
-        return mean, mean, mean
-    found = stats.bootstrap(
-        (array,), np.mean, confidence_level=level, method="percentile", rng=np.random.default_rng(0)
-    ).confidence_interval
-    return mean, float(found.low), float(found.high)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dtlib.experiments.experiment import OWN
+from dtlib.experiments.experiment import OTHERS, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import scales
 from dtlib.report.phrases import (
@@ -28,7 +28,7 @@ from dtlib.report.phrases import (
     steps,
     told,
 )
-from dtlib.report.quantities import settled, tenths, unrest
+from dtlib.report.quantities import sooner, tenths, unrest
 from dtlib.report.shown import Shown
 
 KB, MB = 1e5, 1e9
@@ -163,8 +163,10 @@ def _minutes(shown: Shown) -> str:
 
 
 def _settling(shown: Shown) -> str:
-    found = settled(shown.data, "reward_global").groupby("algorithm").median()
-    return f"$r_g$ settles after, in % of a run: {each({n: found[n] for n in shown.learners})}"
+    lead = sooner(shown.data, "reward_global", OWN, OTHERS[-1])
+    if lead.empty:
+        return "not measured"
+    return f"$r_g$ is where MADDPG's ends by {number(lead.median())}{GAP}% of its training sooner"
 
 
 def _unrest(shown: Shown) -> str:

@@ -96,7 +96,7 @@ def test_values_where_nothing_is_swept():
 
 def test_scales():
     assert scales.slice_seconds(15e3, 550, EnvConfig(num_users=58)) == pytest.approx(0.04785)
-    assert scales.too_big(EnvConfig(num_users=28)) == 0 < causes.too_big(EnvConfig(num_users=29))
+    assert scales.too_big(EnvConfig(num_users=28)) == 0 < scales.too_big(EnvConfig(num_users=29))
     one = EnvConfig(num_bs=1)
     assert scales.nearest_metres(one) == pytest.approx(382.6, abs=0.1), "to the middle of a square"
     assert scales.nearest_metres(one.replace(num_bs=4)) == pytest.approx(191.3, abs=0.1)
