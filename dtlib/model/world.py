@@ -77,23 +77,28 @@ class World:
         return World(**{**vars(moved), "bs_position": self.bs_position.to(device)})
 
 
-@lru_cache(maxsize=64)
 def bs_positions(env: EnvConfig) -> np.ndarray:
     """Return the base stations' positions, [M, 2] in m; the same for every world of ``env``.
 
     ``spread`` puts them at the centroids of equal cells of the square (Lloyd's algorithm on a grid
     from a Halton start), ``random`` draws them uniformly from ``bs_seed``.
     """
-    if env.bs_layout == "random":
-        points = np.random.default_rng(env.bs_seed).random((env.num_bs, 2))
+    return positions_of(env.bs_layout, env.num_bs, env.bs_seed, env.area_m)
+
+
+@lru_cache(maxsize=64)
+def positions_of(layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
+    """Return :func:`bs_positions` of the settings that they depend on, computed only once."""
+    if layout == "random":
+        points = np.random.default_rng(seed).random((count, 2))
     else:
         ticks = (np.arange(60) + 0.5) / 60
         grid = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
-        points = Halton(d=2, scramble=False).random(env.num_bs + 1)[1:]
+        points = Halton(d=2, scramble=False).random(count + 1)[1:]
         for _ in range(100):
             owner = ((grid[:, None] - points) ** 2).sum(-1).argmin(1)
-            points = np.stack([grid[owner == m].mean(0) for m in range(env.num_bs)])
-    positions = points * env.area_m
+            points = np.stack([grid[owner == m].mean(0) for m in range(count)])
+    positions = points * area_m
     positions.setflags(write=False)
     return positions
 

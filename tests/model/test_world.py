@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dtlib import EnvConfig, World, sample_world
-from dtlib.model.world import bs_positions
+from dtlib.model.world import bs_positions, positions_of
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def test_base_stations(layout, sites):
     assert min(gaps, default=1) > 0
     if layout == "spread":
         assert min(gaps, default=1000) > 0.5 * env.area_m / math.sqrt(sites)
-    bs_positions.cache_clear()
+    positions_of.cache_clear()
     np.testing.assert_array_equal(points, bs_positions(env))
     half = bs_positions(env.replace(area_m=500.0))
     np.testing.assert_allclose(half, points / 2)

@@ -10,6 +10,7 @@ from dtlib.settings.presets import NETWORKS
 from dtlib.training.loop import Trainer
 
 pytestmark = pytest.mark.filterwarnings("error")
+CHEAP = {"worlds": 1, "epochs": 1, "hidden_sizes": (8,), "updates_per_frame": 1, "batch_size": 8}
 SMALL = {"num_users": 3, "num_bs": 2, "frames": 2, "frame_slots": 5, "migration_slots": 1}
 EXTREMES = {
     "one user": {"num_users": 1},
@@ -39,7 +40,7 @@ def test_learning_and_evaluation(name, network, monkeypatch):
     monkeypatch.setattr("dtlib.training.evaluation.EVALUATION_FRAMES", 2)
     for algorithm in LEARNERS:
         config = TrainConfig.from_preset(
-            "smoke", network, algorithm=algorithm, env=SMALL | EXTREMES[name], worlds=1
+            "smoke", network, algorithm=algorithm, env=SMALL | EXTREMES[name], **CHEAP
         )
         trainer = Trainer([config])
         row = trainer.episode()[0]
