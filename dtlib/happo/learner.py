@@ -24,8 +24,6 @@ from dtlib.settings.train import TrainConfig
 class Learner:
     """Actors, critics and optimisers of R runs that learn side by side, each from its own episodes.
 
-    Agents are MUs, base stations, then the centre.
-
     Args:
         config: the settings that all runs have in common; of the network, sizes only.
         generators: of the initial weights, one per run.
@@ -71,8 +69,7 @@ class Learner:
     ) -> list[dict[str, float]]:
         """Learn from one episode of each run (lines 17–26 of Algorithm 1).
 
-        A world's last slot serves to bootstrap; the slots before it are the data. Between the first
-        epoch and the last, nothing waits for the device.
+        Between the first epoch and the last, nothing waits for the device.
 
         Args:
             episodes: one per run.

@@ -25,8 +25,7 @@ from dtlib.runtime.kinds import of_kind
 from dtlib.runtime.messages import explain
 
 RESULTS_VERSION = 5
-"""Raised with every change of the code that changes results. 5: portable arithmetic; the order of
-agents and mini-batches is drawn from a run's seed. What 4 gave is shown until it is made anew."""
+"""Raised with every change of the code that changes results, so that old and new never mix."""
 YOUNGER: dict[str, Any] = {
     "averaged": 0.0,
     "cpu_sharing": "served",
