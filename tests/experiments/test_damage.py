@@ -371,7 +371,7 @@ def test_what_is_made_once_heals(tmp_path):
     whole = (place / results.MANIFEST).read_bytes()
     (place / "data.csv").write_text("x\n2\n")
     with pytest.raises(Damaged, match="run `dtlib references --preset smoke` again"):
-        results.read_or_measure(place, "key", lambda: table)
+        results.read_or_measure(place, lambda version: "key", lambda: table)
     results.write_once(place, "key", lambda: table, {"preset": "smoke"})
     assert (place / results.MANIFEST).read_bytes() == whole
     assert (place / "data.csv").read_text() == "x\n1\n"
