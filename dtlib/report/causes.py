@@ -10,9 +10,10 @@ from scipy import stats
 
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
-from dtlib.report.checks import Source, label
+from dtlib.report.checks import Source
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, reversed_steps
 from dtlib.report.statistics import estimate, interval_text
+from dtlib.report.style import label
 from dtlib.runtime import paths
 
 Cause = Callable[[Source, Finding], str]

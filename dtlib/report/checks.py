@@ -15,7 +15,7 @@ from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report.judgement import Evidence, Part
 from dtlib.report.quantities import change, gap, height, points, sooner, tenths, unrest
 from dtlib.report.statistics import improvement
-from dtlib.report.style import ALGORITHMS
+from dtlib.report.style import label
 
 TRAINING, HELD_OUT = "end of training", "held-out worlds"
 """Ways of measuring: the last tenth of learning curves, as the paper does, whose actions are drawn
@@ -69,11 +69,6 @@ def source(figure: str, preset: str, way: str = HELD_OUT) -> Source | None:
 
 
 Check = Callable[[Source], Evidence]
-
-
-def label(algorithm: str) -> str:
-    """Return an algorithm's name as a reader knows it."""
-    return ALGORITHMS[algorithm]["label"]
 
 
 def versus(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from dtlib.experiments import results
 from dtlib.experiments.experiment import PlannedRun, setting
 from dtlib.report.figures import KINDS
-from dtlib.report.phrases import label, told
+from dtlib.report.phrases import told
 from dtlib.report.shown import Shown
 from dtlib.report.stories import STORIES
+from dtlib.report.style import label
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig

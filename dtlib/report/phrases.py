@@ -11,7 +11,7 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.checks import SAVINGS
 from dtlib.report.quantities import tenths
 from dtlib.report.shown import Shown
-from dtlib.report.style import ALGORITHMS
+from dtlib.report.style import label
 
 GAP = "\N{NO-BREAK SPACE}"
 UNITS = {ENERGY: (1e3, f"{GAP}mJ"), FAILED: (100, f"{GAP}%")}
@@ -30,11 +30,6 @@ AXES = {
 def steps(values: Iterable[float]) -> str:
     """Return numbers from step to step."""
     return " → ".join(map(number, values))
-
-
-def label(name: str) -> str:
-    """Return an algorithm's name as the paper writes it."""
-    return ALGORITHMS[name]["label"]
 
 
 def listed(parts: Sequence[str]) -> str:

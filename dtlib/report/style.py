@@ -56,6 +56,11 @@ IN_FRONT = 10
 """Beta-HAPPO is drawn over all else; the order of the others is that of ``ALGORITHMS``."""
 
 
+def label(algorithm: str) -> str:
+    """Return an algorithm's name as a reader knows it."""
+    return ALGORITHMS[algorithm]["label"]
+
+
 def line_style(name: str, points: int = 1) -> dict[str, Any]:
     """Return how a line is drawn: ``ALGORITHMS``, its place in front of or behind others, markers.
 

@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL, SWEEPS
 from dtlib.report.scoreboard import kept, verdicts
-from dtlib.report.style import ALARM, ALGORITHMS, FAINT, PALETTE
+from dtlib.report.style import ALARM, FAINT, PALETTE
 
 
 def numbers(
@@ -25,9 +25,9 @@ def numbers(
         swept: columns of what is swept.
         over_seeds: ``mean`` or ``median``.
     """
-    label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
+    swept_label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
     table = data.assign(
-        algorithm=data["algorithm"].map(lambda name: ALGORITHMS[name]["label"]),
+        algorithm=data["algorithm"].map(label),
         energy=1e3 * data["energy_per_user_slot_j"],
         failed=100 * data["failure_ratio_requests"],
     ).rename(columns={"energy": "energy (mJ)", "failed": FAILED_LABEL})
@@ -36,7 +36,7 @@ def numbers(
         index="algorithm", columns=list(swept), sort=False, values=values, aggfunc=over_seeds
     )
     found = found.map("{:.3g}".format).replace("nan", "").T
-    return found.rename_axis(index={"x": label}, columns=None)
+    return found.rename_axis(index={"x": swept_label}, columns=None)
 
 
 VERDICTS = {

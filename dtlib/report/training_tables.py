@@ -7,10 +7,11 @@ import pandas as pd
 from dtlib.experiments import comparison
 from dtlib.experiments.baseline import demand_curve
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.phrases import label, savings
+from dtlib.report.phrases import savings
 from dtlib.report.quantities import tenths
 from dtlib.report.shown import Shown
 from dtlib.report.statistics import interval_text
+from dtlib.report.style import label
 
 METRICS = {
     "reward_global": ("r_g", 1.0, ".0f"),

@@ -9,6 +9,7 @@ from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import checks
 from dtlib.report.judgement import judge
+from dtlib.report.style import label
 
 SEEDS = range(3)
 
@@ -31,7 +32,7 @@ def test_trend_of_each_learner_by_itself():
     rising = sweep(lambda a, x, s: 1.0 + x if a != "genie" else 100 / x)
     evidence = checks.trend(ENERGY)(rising)
     assert [part.name for part in evidence.parts] == [
-        f"{checks.label(name)} from 1 to 4" for name in sorted(LEARNERS)
+        f"{label(name)} from 1 to 4" for name in sorted(LEARNERS)
     ]
     assert evidence.parts[0].values == pytest.approx([90.0] * 3, rel=0.01)
     assert found(checks.trend(ENERGY), rising).verdict == "reproduced"
