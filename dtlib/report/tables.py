@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL, SWEEPS
 from dtlib.report.scoreboard import kept, verdicts
-from dtlib.report.style import ALARM, FAINT, PALETTE
+from dtlib.report.style import ALARM, FAINT, PALETTE, label
 
 
 def numbers(
