@@ -19,6 +19,8 @@ OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
 """The paper's learner, and those that it is compared with."""
 BASELINES = ("power-on-demand", "channel-inversion", "genie")
 """What may be measured at each point of a sweep without being learnt."""
+MOST_SEEDS = 10_000
+"""More are no grid's; a manifest that says so is not believed."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ class Experiment:
         if preset not in self.seeds:
             raise ConfigError(f"preset = {preset!r}: must be one of {', '.join(self.seeds)}")
         seeds = self.seeds[preset] if seeds is None else seeds
-        if seeds < 1:
-            raise ConfigError(f"seeds = {seeds}: must be at least 1")
+        if not 1 <= seeds <= MOST_SEEDS:
+            raise ConfigError(f"seeds = {seeds}: must be from 1 to {MOST_SEEDS}")
         base = {"env": {} if preset == "smoke" else dict(self.env)}
         fixed, planned = merge(base, dict(changes or {})), []
         for at in self._points(preset, values or {}):

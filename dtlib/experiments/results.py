@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from dtlib.experiments import provenance
+from dtlib.experiments.experiment import MOST_SEEDS
 from dtlib.experiments.keys import digest
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_text
@@ -25,8 +26,6 @@ ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 MANIFEST = "manifest.json"
 CHECKSUM = "sha256"
 """In a manifest: the checksum of all else in it."""
-MOST_SEEDS = 10_000
-"""More are no grid's; a manifest that says so is not believed."""
 DIGITS = "%.7g"
 """Of every number in a table: what float32 knows."""
 

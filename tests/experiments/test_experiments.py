@@ -28,7 +28,9 @@ def test_unknown_names():
         grids.find("fig99")
     with pytest.raises(ConfigError, match="preset = 'large': must be one of smoke"):
         CURVES.runs("large")
-    with pytest.raises(ConfigError, match="seeds = 0: must be at least 1"):
+    with pytest.raises(ConfigError, match="seeds = 1000000000: must be from 1 to 10000"):
+        CURVES.runs("smoke", 10**9)
+    with pytest.raises(ConfigError, match="seeds = 0: must be from 1 to 10000"):
         CURVES.runs("smoke", 0)
     with pytest.raises(ConfigError, match="values of num_bs: fig10 sweeps request_prob"):
         SWEEP.runs("smoke", values={"num_bs": (2,)})
