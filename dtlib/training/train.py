@@ -31,7 +31,7 @@ def train(
         out: folder for settings, checkpoint and history; nothing is written if absent.
         progress: show a bar on standard error.
         episodes: stop after so many in all, to be continued later; all if absent.
-        threads: torch threads; the bits of a result may depend on their number.
+        threads: torch threads; the bits of a result do not depend on their number.
         device: ``auto``, ``cpu`` or ``cuda``; a GPU draws other random actions than a CPU.
 
     Raises:
