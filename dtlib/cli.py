@@ -184,13 +184,12 @@ def figure(
     from dtlib.experiments.runner import Effort
     from dtlib.report import figures
 
-    if not dirty:
-        provenance.check_clean(preset)
-    if name == "readings":  # of rules: nothing is trained
+    experiment = None if name == "readings" else grids.find(name)
+    provenance.check_clean(preset, dirty)
+    if experiment is None:  # readings are of rules: nothing is trained
         folder = readings.write_readings(preset, jobs, not quiet)
         click.echo(f"{paths.relative(folder)}: table and manifest are written")
         return
-    experiment = grids.find(name)
     effort = Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
     folder = datasets.write_experiment(
         experiment, preset, seeds, effort=effort, keep=keep, finished=finished
@@ -270,8 +269,7 @@ def references(preset: str, jobs: int, dirty: bool, quiet: bool) -> None:
     from dtlib.experiments import provenance
     from dtlib.experiments.references import write_references
 
-    if not dirty:
-        provenance.check_clean(preset)
+    provenance.check_clean(preset, dirty)
     folder = write_references(preset, jobs, not quiet)
     click.echo(f"{paths.relative(folder)}: table and manifest are written")
 
@@ -313,8 +311,7 @@ def reproduce(
     from dtlib.experiments import provenance, runner
     from dtlib.experiments.grids import EXPERIMENTS
 
-    if not dirty:
-        provenance.check_clean(preset)
+    provenance.check_clean(preset, dirty)
     wanted = [
         experiment
         for experiment in EXPERIMENTS.values()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from dtlib import load_run
 from dtlib.cli import main
-from dtlib.experiments import datasets, grids, references, runner
+from dtlib.experiments import datasets, grids, provenance, references, runner
 from dtlib.report import figures, scoreboard
 from dtlib.runtime import paths
 
@@ -204,6 +204,15 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
 def test_pictures_of_no_preset():
     result = call("pictures", "--preset", "huge")
     assert result.exit_code == 2 and "preset = 'huge': must be one of" in result.output
+
+
+@pytest.mark.parametrize("command", [["figure", "fig10"], ["references"], ["reproduce"]])
+def test_results_of_a_changed_tree_are_refused(command, monkeypatch):
+    monkeypatch.setattr(provenance, "_commit", lambda: f"0123abc{provenance.CHANGED}")
+    answer = CliRunner().invoke(main, [*command, "--preset", "quick", "--quiet"])
+    assert answer.exit_code == 2 and "commit first (`git status`), or add --dirty" in answer.output
+    provenance.check_clean("quick", dirty=True)
+    provenance.check_clean("smoke", dirty=False)
 
 
 def test_every_command_has_help(monkeypatch):

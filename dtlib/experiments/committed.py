@@ -32,10 +32,10 @@ def runs_of(
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> list[PlannedRun]:
     """Return the runs of a preset whose rows are committed, of whatever seeds and version."""
-    folder = results.folder_of(preset, experiment.name)
-    known = {run["run"]: run["seed"] for run in results.manifest(folder).get("runs", ())}
+    manifest = results.manifest(results.folder_of(preset, experiment.name))
+    known = {run["run"]: run["seed"] for run in manifest.get("runs", ())}
     runs = experiment.runs(preset, 1 + max(known.values(), default=0), changes, values)
-    runs = [replace(planned, version=results.older(folder)) for planned in runs]
+    runs = [replace(planned, version=results.older(manifest)) for planned in runs]
     return [planned for planned in runs if planned.key in known]
 
 

@@ -44,12 +44,12 @@ def software() -> dict[str, Any]:
     }
 
 
-def check_clean(preset: str) -> None:
+def check_clean(preset: str, dirty: bool) -> None:
     """Raise :class:`ConfigError` if results would be of code that no commit has.
 
-    Those of ``smoke`` may be: they are never committed.
+    Those of ``smoke`` may be, as they are never committed; others if it is asked for.
     """
-    if preset != "smoke" and (_commit() or "").endswith(CHANGED):
+    if preset != "smoke" and not dirty and (_commit() or "").endswith(CHANGED):
         raise ConfigError(
             "dtlib/ has changes that no commit has, and results must tell what made them: "
             "commit first (`git status`), or add --dirty"

@@ -102,7 +102,7 @@ def read_or_measure(
     folder: Path, key: Callable[[int | None], str], measure: Callable[[], pd.DataFrame]
 ) -> pd.DataFrame:
     """Return the table of such a folder if it has its version's key, else measure it anew."""
-    known = read(folder, DATA, key(older(folder)))
+    known = read(folder, DATA, key(older(manifest(folder))))
     return measure() if known is None else known
 
 
@@ -120,9 +120,9 @@ def manifest(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def older(folder: Path) -> int | None:
-    """Return the version of a folder's results if it is not what the code gives now."""
-    version = manifest(folder).get("results_version", RESULTS_VERSION)
+def older(known: Mapping[str, Any]) -> int | None:
+    """Return the version that a manifest states if it is not what the code gives now."""
+    version = known.get("results_version", RESULTS_VERSION)
     return None if version == RESULTS_VERSION else version
 
 

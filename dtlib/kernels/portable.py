@@ -33,8 +33,6 @@ def affine(bias: Tensor, left: Tensor, right: Tensor, out: Tensor | None = None)
         return torch.baddbmm(bias, left, right, out=out)
     if out is bias:
         return out.add_(product(left, right))
-    if out is None:
-        return product(left, right) + bias
     return product(left, right, out).add_(bias)
 
 

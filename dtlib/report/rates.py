@@ -172,9 +172,8 @@ def _row(run: PlannedRun) -> dict[str, Any]:
 
 def with_physics(family: list[Claim], evidence: list[Evidence]) -> list[Evidence]:
     """Return evidence whose trends of physics have the size that power on demand shows."""
-    table = committed.rows_of(
-        find(family[0].figure), committed.runs_of(find(family[0].figure), "quick"), "quick"
-    )
+    experiment = find(family[0].figure)
+    table = committed.rows_of(experiment, committed.runs_of(experiment, "quick"), "quick")
     if table is None:
         return evidence
     rule = table[table["algorithm"] == BASELINES[0]].assign(algorithm=OWN)

@@ -6,6 +6,7 @@ the rows that are shown, and from their settings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -184,15 +185,10 @@ def _savings(shown: Shown) -> str:
     )
 
 
-def _up_to(shown: Shown, users: int) -> str:
+def _failing(shown: Shown, least: float = 0, most: float = math.inf) -> str:
+    """Return failures with so many users, from the fewest to the most."""
     found = shown.points(FAILED)
-    some = found[found.index <= users]
-    return path(shown, FAILED, some) if len(some) else "not run"
-
-
-def _beyond(shown: Shown, users: int) -> str:
-    found = shown.points(FAILED)
-    some = found[found.index >= users]
+    some = found[(found.index >= least) & (found.index <= most)]
     return path(shown, FAILED, some) if len(some) else "not run"
 
 
@@ -234,9 +230,9 @@ STORIES = {
             ("7", "The energy consumption of the proposed Beta-HAPPO scheme is the lowest",
              lambda s: lowest(s, ENERGY)),
             ("8", "when the number of MUs is within 25, the synchronization failure ratio is 0",
-             lambda s: _up_to(s, 25)),
+             lambda s: _failing(s, most=25)),
             ("8", "when the number of MUs exceeds 30, the synchronization failure ratio increases",
-             lambda s: _beyond(s, 30)),
+             lambda s: _failing(s, least=30)),
             ("8", "Beta-HAPPO scheme has the lowest synchronization failure ratio",
              lambda s: lowest(s, FAILED)),
         ),
@@ -293,7 +289,7 @@ STORIES = {
         (
             ("13", "the energy consumption of MU increases", lambda s: path(s, ENERGY)),
             ("14", "when the number of MUs reaches 58, the DT synchronization failure ratio "
-             "reaches 100%", lambda s: _beyond(s, 58)),
+             "reaches 100%", lambda s: _failing(s, least=58)),
         ),
     ),
 }  # fmt: skip

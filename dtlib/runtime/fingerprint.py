@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dtlib.runtime.devices import torch_threads
 
-PORTABLE = "83b408ee294d81b2"
+PROMISED = "83b408ee294d81b2"
 """Of a process whose arithmetic is that of :mod:`dtlib.runtime.bits`."""
 
 
@@ -42,4 +42,4 @@ def _by_torch(array: Tensor) -> list[Tensor]:
 @cache
 def arithmetic() -> Literal["portable", "native"]:
     """Return ``portable`` if this process gives the bits that are promised, else ``native``."""
-    return "portable" if fingerprint() == PORTABLE else "native"
+    return "portable" if fingerprint() == PROMISED else "native"

@@ -6,12 +6,14 @@ import json
 from collections import deque
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from said import one_line
 
-from dtlib import ConfigError, EnvConfig, TrainConfig
+from dtlib import EnvConfig, TrainConfig
 from dtlib.experiments.results import MANIFEST
 from dtlib.runtime import paths
 
@@ -41,12 +43,7 @@ LOOK_ALIKES = {
 }
 
 
-def _line(make) -> str:
-    with pytest.raises(ConfigError) as caught:
-        make()
-    text = str(caught.value)
-    assert len(text.splitlines()) == 1 and len(text) < 1500
-    return text
+_line = partial(one_line, shorter_than=1500)
 
 
 @pytest.mark.parametrize(("changes", "start", "rule"), LOOK_ALIKES.values(), ids=LOOK_ALIKES)

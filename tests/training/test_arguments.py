@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+from said import one_line
 
-from dtlib import ConfigError, EnvConfig, TrainConfig, evaluate, sample_world, train
+from dtlib import EnvConfig, TrainConfig, evaluate, sample_world, train
 from dtlib.runtime import memory
 from dtlib.runtime.devices import resolve_device
 from dtlib.training.loop import Trainer
@@ -16,12 +19,7 @@ SMALL = SMOKE.env
 BILLION = 10**9
 
 
-def _line(make) -> str:
-    with pytest.raises(ConfigError) as caught:
-        make()
-    text = str(caught.value)
-    assert len(text.splitlines()) == 1 and len(text) < 300
-    return text
+_line = partial(one_line, shorter_than=300)
 
 
 HUGE = {
