@@ -177,17 +177,19 @@ def figure(
 ) -> None:  # fmt: skip
     """Run what figure NAME needs and write its data to results/PRESET/.
 
-    NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps; or
-    readings, which holds readings of the paper against its sentences and trains nothing.
+    NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps;
+    readings, which tests readings of the paper by its sentences and trains nothing; or mechanisms,
+    which says why the learners of the experiment worth differ.
     """
-    from dtlib.experiments import datasets, grids, provenance, readings, results
+    from dtlib.experiments import datasets, grids, mechanisms, provenance, readings, results
     from dtlib.experiments.runner import Effort
     from dtlib.report import figures
 
-    experiment = None if name == "readings" else grids.find(name)
+    tables = {"readings": readings.write_readings, "mechanisms": mechanisms.write_mechanisms}
+    experiment = None if name in tables else grids.find(name)
     provenance.check_clean(preset, dirty)
-    if experiment is None:  # readings are of rules: nothing is trained
-        folder = readings.write_readings(preset, jobs, not quiet)
+    if experiment is None:  # no grid of runs
+        folder = tables[name](preset, jobs, not quiet)
         click.echo(f"{paths.relative(folder)}: table and manifest are written")
         return
     effort = Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
@@ -210,6 +212,26 @@ def pictures(preset: str) -> None:
 
     for file in figures.redraw(preset):
         click.echo(f"{paths.relative(file)} is drawn")
+
+
+@main.command()
+@_preset
+@_jobs
+@_device
+@_dirty
+@_quiet
+def policies(preset: str, jobs: int, device: str, dirty: bool, quiet: bool) -> None:
+    """Write a trained policy of each algorithm, with a card, to results/policies/.
+
+    It is the first run of Figs. 4 to 6. `dtlib evaluate results/policies/NAME` uses it.
+    """
+    from dtlib.experiments import cards, provenance
+    from dtlib.experiments.runner import Effort
+
+    provenance.check_clean(preset, dirty)
+    effort = Effort(jobs=jobs, device=device, progress=not quiet)
+    for folder in cards.write_policies(preset, effort):
+        click.echo(f"{paths.relative(folder)}: policy, card and results are written")
 
 
 @main.command()

@@ -21,6 +21,17 @@ CONSTRAINED = {
 }
 """Learners that choose silence, where it pays, trained until energy at equal failures has stopped
 falling, with the mean of their last weights. With less η still, users fail less equally."""
+BOUNDED = {"algorithm": "gaussian-happo", "gaussian": "bounded"}
+WORTH: dict[str, dict[str, Any]] = {
+    "Beta": VARIANTS["beta-happo"],
+    "Beta, M = 1": VARIANTS["beta-mappo"],
+    "Gaussian": VARIANTS["gaussian-happo"],
+    "bounded Gaussian": BOUNDED,
+    "bounded Gaussian, Beta's steps": BOUNDED | {"learning_rate": 3e-3, "epochs": 10},
+}
+"""What M and the Beta policy are worth. Of the bounded Gaussian, the one with the steps that the
+search's rule chooses on tuning worlds (:mod:`dtlib.experiments.search`) is compared."""
+
 LONGER = {"companion": 300}
 """Episodes of these runs: after half of them, energy at equal failures still falls."""
 
@@ -200,6 +211,12 @@ EXPERIMENTS = {
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
             baselines=HERE,
+        ),
+        Experiment(
+            "worth",
+            "What the factor M and the Beta policy are worth",
+            variants=WORTH,
+            seeds={"smoke": 1, "companion": 5},
         ),
         Experiment(
             "outage",

@@ -21,6 +21,7 @@ from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, sa
 from dtlib.settings.base import Settings
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import TIMINGS, Run, Trainer
+from dtlib.training.published import is_published, load_policy, save_policy
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.safetensors", "history.csv"
 COLUMNS = (
@@ -40,6 +41,8 @@ def claim(folder: Path, config: TrainConfig) -> None:
     """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise Damaged(f"{folder}: is a file; the output must be a folder")
+    if is_published(folder):
+        raise Damaged(f"{folder}: holds a policy to use, not to train further; choose a new folder")
     settings, lost = folder / CONFIG, ""
     try:
         found = _read_config(settings)
@@ -52,7 +55,7 @@ def claim(folder: Path, config: TrainConfig) -> None:
                     lost or f"{folder}: is not empty and holds no run; choose a new folder"
                 )
             say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
-        write_text(settings, json.dumps(_values(config), indent=2) + "\n")
+        write_text(settings, _settings_text(_values(config)))
     elif found != config:
         raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
     remove_leftovers(folder)
@@ -159,7 +162,7 @@ def _mend_history(path: Path, text: str) -> None:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Load a run's settings, policies and history.
+    """Load a run's settings, policies and history; of a policy that was passed on, no history.
 
     Raises:
         FileError: no run there, or a damaged one.
@@ -167,11 +170,24 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     if (config := _read_config(folder / CONFIG)) is None:
         raise Damaged(f"{folder}: holds no run ({CONFIG} is missing)")
+    if is_published(folder):
+        return load_policy(folder, config, _values(config))
     trainer = Trainer([config])
     if not os.path.lexists(folder / CHECKPOINT):
         raise Damaged(f"{folder}: holds no checkpoint yet")
     take_up(folder, trainer, 0)
     return trainer.run_so_far(0)
+
+
+def publish(folder: Path, run: Run) -> None:
+    """Write a run's settings and policies for :func:`load_run`, without what training needs.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    values = _values(run.config)
+    save_policy(folder, run, values)
+    write_text(folder / CONFIG, _settings_text(values))
 
 
 def reopen(folder: Path, config: TrainConfig, device: torch.device | str = "cpu") -> Run:
@@ -185,6 +201,10 @@ def reopen(folder: Path, config: TrainConfig, device: torch.device | str = "cpu"
     trainer = Trainer([config], device)
     take_up(folder, trainer, 0)
     return trainer.run_so_far(0)
+
+
+def _settings_text(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
 
 
 def _values(config: TrainConfig) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""A trained policy to pass on: weights of actors, and nothing that training goes on from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dtlib.agents.policies import Policies
+from dtlib.runtime.checkpoint import load_checkpoint, overwrite, save_checkpoint
+from dtlib.runtime.reading import Damaged
+from dtlib.runtime.seeds import seeded
+from dtlib.settings.train import TrainConfig
+from dtlib.training.loop import Run
+
+POLICY = "policy.safetensors"
+
+
+def is_published(folder: Path) -> bool:
+    """Return whether a folder holds a policy that was passed on."""
+    return os.path.lexists(folder / POLICY)
+
+
+def save_policy(folder: Path, run: Run, values: dict[str, Any]) -> None:
+    """Write the weights of a run's actors, with its settings, into ``POLICY``.
+
+    Args:
+        folder: where to.
+        run: finished or not.
+        values: its settings as JSON holds them.
+
+    Raises:
+        FileError: it cannot be written; what was there stays.
+    """
+    weights = {kind: stack.flat for kind, stack in run.policies.stacks.items()}
+    rest = {"config": values, "episodes": len(run.history)}
+    save_checkpoint(folder / POLICY, weights, rest)
+
+
+def load_policy(folder: Path, config: TrainConfig, values: dict[str, Any]) -> Run:
+    """Return a run with what :func:`save_policy` wrote, and a history without rows.
+
+    Args:
+        folder: where it lies.
+        config: its settings, which stand beside it.
+        values: the same as JSON holds them.
+
+    Raises:
+        Damaged: the weights are damaged, or of another run.
+        FileError: they cannot be read.
+    """
+    path, policies = folder / POLICY, Policies(config, seeded("weights", config.seed))
+    arrays, rest = load_checkpoint(path)
+    if rest.get("config") != values:
+        raise Damaged(f"{path}: its settings are not those of the file beside it")
+    try:
+        overwrite({kind: stack.flat for kind, stack in policies.stacks.items()}, arrays)
+    except ValueError as error:
+        raise Damaged(f"{path}: {error}") from None
+    return Run(config=config, policies=policies, history=pd.DataFrame())

@@ -1,0 +1,51 @@
+"""Policies in the repository: what is committed gives the results beside it, byte for byte."""
+
+import hashlib
+
+import pytest
+from click.testing import CliRunner
+
+from dtlib import evaluate, load_run
+from dtlib.cli import main
+from dtlib.experiments import cards, results
+from dtlib.experiments.experiment import LEARNERS
+from dtlib.runtime import paths
+from dtlib.runtime.fingerprint import arithmetic
+from dtlib.training import evaluation
+from dtlib.training.published import POLICY
+
+
+@pytest.mark.skipif(
+    arithmetic() != "portable", reason="this processor has no AVX2, or DTLIB_ARITHMETIC=native"
+)
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_committed_policies_give_their_results(algorithm):
+    folder = cards.folder_of(algorithm)
+    known = results.read(folder, cards.WORLDS)
+    assert known is not None, f"run `dtlib policies --preset companion`: {folder} is not there"
+    found = results.as_committed(evaluate(load_run(folder), worlds=1).worlds)
+    assert found.equals(known[:1])
+
+
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_cards_are_of_what_lies_beside_them(algorithm):
+    folder = cards.folder_of(algorithm)
+    digest = hashlib.sha256((folder / POLICY).read_bytes()).hexdigest()
+    assert results.manifest(folder)["policy_sha256"] == digest
+    assert digest in (folder / cards.CARD).read_text()
+
+
+def test_are_written_from_first_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
+    monkeypatch.setattr(evaluation, "EVALUATION_FRAMES", 2)
+    made = CliRunner().invoke(main, ["policies", "--preset", "smoke", "--jobs", "1", "--quiet"])
+    assert made.exit_code == 0, made.output
+    for algorithm in LEARNERS:
+        folder = tmp_path / "results" / "policies" / algorithm
+        run = load_run(folder)
+        assert (run.config.algorithm, run.config.seed) == (algorithm, cards.SEED)
+        energy = results.read(folder, cards.WORLDS)[results.ENERGY].mean()
+        assert f"| energy per user and slot | {1e3 * energy:.4g} mJ |" in (
+            folder / cards.CARD
+        ).read_text(encoding="utf-8")
