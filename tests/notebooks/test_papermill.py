@@ -24,6 +24,7 @@ SPECIAL = {
     "fig12_control_factor": SMOKE | {"seeds": "2"},
     "fig13_14_many_users": SMOKE,
     "scoreboard": {"only": "contradicted"},
+    "trained_agents": SMOKE | {"algorithm": "maddpg", "frames": "2"},
     "what_companion_changes": SMOKE,
     "what_it_learns": SMOKE,
     "which_world": SMOKE,
@@ -63,7 +64,7 @@ def test_all_are_there():
         "10_cost", "11_genie", "ablations", "comparison", "fig04_06_convergence",
         "fig07_08_users", "fig09_base_stations", "fig10_request_probability",
         "fig11_data_size_bandwidth", "fig12_control_factor", "fig13_14_many_users",
-        "scoreboard", "what_companion_changes", "what_it_learns", "which_world",
+        "scoreboard", "trained_agents", "what_companion_changes", "what_it_learns", "which_world",
     ]  # fmt: skip
 
 

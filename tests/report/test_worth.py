@@ -1,0 +1,73 @@
+"""What M and Beta are worth: signs, choices and profiles by hand."""
+
+import pandas as pd
+import pytest
+
+from dtlib import EnvConfig, sample_world, simulate
+from dtlib.baselines.rules import EqualPower, Reference
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import worth
+
+STEPS = "bounded Gaussian, Beta's steps"
+
+
+def runs_of(**energies):
+    """Runs by variant and seed, all failing alike."""
+    rows = [
+        {"variant": name.replace("_", " "), "seed": seed, ENERGY: value / 1e3, FAILED: 0.3}
+        for name, values in energies.items()
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows).set_index(["variant", "seed"])
+
+
+def test_differences_are_within_a_seed_and_named():
+    runs = runs_of(
+        Beta=[1.0, 2.0, 3.0], Gaussian=[1.5, 2.6, 3.5], bounded_Gaussian=[0.9, 1.89, 2.9]
+    )
+    without = runs.loc[["Beta"]].rename(index={"Beta": worth.WITHOUT_M}, level=0)
+    found = worth.differences(pd.concat([runs, without]), "bounded Gaussian")
+    said = found["so it has"].xs("energy (mJ)", level=1)
+    assert list(said) == ["not told apart", "less", "more"]
+    own = found.loc[("Beta, against Gaussian", "energy (mJ)")]
+    assert own["difference"].startswith("-0.53 [") and own["P(Beta-HAPPO's is larger)"] == "0.33"
+    assert set(found["so it has"].xs("failed requests (%)", level=1)) == {"not told apart"}
+
+
+@pytest.mark.parametrize("failures, chosen", [(0.31, STEPS), (0.4, "bounded Gaussian")])
+def test_bounded_choice_follows_the_rule_of_the_search(failures, chosen):
+    rows = [("bounded Gaussian", 0.30, 2e-3), (STEPS, failures, 1e-3), ("Gaussian", 0.0, 0.0)]
+    tuning = pd.DataFrame(rows, columns=["variant", "failure_ratio_requests", "energy_per_slot_j"])
+    assert worth.bounded_choice(tuning.assign(algorithm="gaussian-happo", seed=0)) == chosen
+
+
+def test_requests_and_their_profile():
+    env = EnvConfig(num_users=12, frames=3)
+    world = sample_world(env, 1)
+    actions = Reference(env, EqualPower(0.05)).act(world)
+    outcome = simulate(world, actions, env)
+    rows = worth.requests(outcome, world, actions.power, env)
+    asked = outcome.request & ~outcome.migrating
+    assert len(rows) == int(asked.sum())
+    assert rows["failed"].sum() == int((outcome.failure & asked).sum())
+    assert rows["used"].max() <= 1 + 1e-6 and rows["power_w"].to_numpy() == pytest.approx(0.05)
+    (mean,) = worth.whole({"equal power": rows}).to_dict("records")
+    assert mean["mean power (mW)"] == "50" and mean["twins elsewhere (%)"] == "0.0"
+    assert mean["failed requests (%)"] == f"{100 * rows['failed'].mean():.1f}"
+    found = worth.profile(rows, "metres", 4)
+    assert len(found) == 4 and found.index.is_monotonic_increasing
+    assert found["failed"].mean() == pytest.approx(rows["failed"].mean(), abs=0.02)
+
+
+def test_tables_speak_of_every_moment():
+    columns = [*worth.MECHANISMS, *worth.EFFECTS]
+    rows = [
+        {"variant": "Beta", "seed": seed, "moment": moment} | dict.fromkeys(columns, 0.1 + seed)
+        for seed in range(3)
+        for moment in ("start", "end")
+    ]
+    table = pd.DataFrame(rows)
+    assert worth.draws_table(table).shape == (2, 5)
+    effects = worth.effects_table(table)
+    assert list(effects.index) == ["start", "end"]
+    assert effects.loc["end", "another episode"].startswith("110 [")
