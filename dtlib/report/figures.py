@@ -20,7 +20,6 @@ from dtlib.experiments.results import FAILED
 from dtlib.report.curves import convergence, how_drawn, legend_below, spread, with_millijoules
 from dtlib.report.style import (
     ALARM,
-    ALGORITHMS,
     COLUMN,
     FAINT,
     INK,
@@ -40,15 +39,13 @@ FAILED_LABEL = "failed requests (%)"
 REFERENCES: dict[str, dict[str, Any]] = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
     "channel inversion": {"color": PALETTE[3], "linestyle": "--", "marker": "v"},
-    "truncated inversion": {"color": PALETTE[3], "linestyle": "-", "marker": "<"},
-    "demand inversion": {"color": PALETTE[5], "linestyle": "--", "marker": "1"},
     "truncated demand inversion": {"color": PALETTE[5], "linestyle": "-", "marker": "2"},
-    "truncated demand inversion, priced": {"color": PALETTE[5], "linestyle": "", "marker": "X"},
     "informed limit": {"color": PALETTE[9], "linestyle": "-.", "marker": "P"},
-    "genie": {"color": INK, "linestyle": ":", "marker": "*"},
     "genie bound": {"color": INK, "linestyle": "-", "marker": ""},
 }
-"""How what is not learnt, or not without the model, is drawn."""
+"""What is drawn beside learners of what is not learnt; others lie on these lines or between."""
+ZOOM = (0.02, 0.2)
+"""mJ, where on-policy learners and good rules are; what needs more has a panel of its own."""
 
 
 def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
@@ -58,24 +55,28 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
         learners: one row per run: ``algorithm``, ``control_factor``, ``seed`` and metrics.
         others: one row per policy and threshold it was tuned for, as ``dtlib references`` writes.
     """
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.85 * WIDTH), layout="constrained")
+    figure, (above, near) = plt.subplots(
+        2, 1, figsize=(WIDTH, 0.9 * WIDTH), sharex=True, height_ratios=[1, 3]
+    )
     x, y = "failure_ratio_slots", "energy_per_user_slot_mj"
     learners, others = with_millijoules(learners), with_millijoules(others)
     others = others.assign(**{x: others[x].fillna(others["threshold"])})  # of a bound
-    for policy, part in others.dropna(subset="threshold").groupby("policy", sort=False):
-        style = REFERENCES[policy]
-        part = part.sort_values(x)
-        ax.plot(100 * part[x], part[y], label=policy, **style)
-    for algorithm, part in learners.groupby("algorithm", sort=False):
-        style = ALGORITHMS[algorithm]
-        ax.plot(100 * part[x], part[y], style["marker"], color=style["color"], alpha=0.3, ms=4)
-        mean = part.groupby("control_factor")[[x, y]].mean()
-        ax.plot(100 * mean[x], mean[y], **style)
-    limit = ax.axvline(20, color=FAINT, linewidth=1)
-    limit.set_zorder(0)
-    ax.set(xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY_LABEL)
-    by_ratio(ax)
-    figure.legend(loc="outside lower center", fontsize=8, ncols=3)
+    tuned = others.dropna(subset="threshold").sort_values(x)
+    for ax in (above, near):
+        for policy, style in REFERENCES.items():
+            part = tuned[tuned["policy"] == policy]
+            ax.plot(100 * part[x], part[y], label=policy, **style)
+        for algorithm, part in learners.groupby("algorithm", sort=False):
+            style = line_style(algorithm)
+            ax.plot(100 * part[x], part[y], style["marker"], color=style["color"], alpha=0.3, ms=4)
+            mean = part.groupby("control_factor")[[x, y]].mean()
+            ax.plot(100 * mean[x], mean[y], **style)
+        ax.axvline(20, color=FAINT, linewidth=1, zorder=0)
+        by_ratio(ax)
+    near.set(ylim=ZOOM, xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY_LABEL)
+    above.set_ylim(ZOOM[1], max(5.0, above.dataLim.y1))
+    above.set_title("What needs more than 0.2 mJ")
+    figure.legend(*near.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
