@@ -23,6 +23,7 @@ SPECIAL = {
     "fig11_data_size_bandwidth": SMOKE | {"values": "[2e4]"},
     "fig12_control_factor": SMOKE | {"seeds": "2"},
     "fig13_14_many_users": SMOKE,
+    "partition": SMOKE,
     "scoreboard": {"only": "contradicted"},
     "trained_agents": SMOKE | {"algorithm": "maddpg", "frames": "2"},
     "what_companion_changes": SMOKE,
@@ -64,7 +65,8 @@ def test_all_are_there():
         "10_cost", "11_genie", "ablations", "comparison", "fig04_06_convergence",
         "fig07_08_users", "fig09_base_stations", "fig10_request_probability",
         "fig11_data_size_bandwidth", "fig12_control_factor", "fig13_14_many_users",
-        "scoreboard", "trained_agents", "what_companion_changes", "what_it_learns", "which_world",
+        "partition", "scoreboard", "trained_agents", "what_companion_changes", "what_it_learns",
+        "which_world",
     ]  # fmt: skip
 
 

@@ -1,0 +1,111 @@
+"""What slices of a CPU cost, against a CPU divided among those who ask, and who wins it back.
+
+The same rules act under both readings of (14h), with the same deadlines
+(:mod:`dtlib.experiments.readings`); learners are Section V's, under slices.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dtlib.experiments import committed
+from dtlib.experiments.experiment import OWN
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.figures import ENERGY_LABEL, FAILED_LABEL, by_ratio
+from dtlib.report.style import COLUMN, INK, PALETTE, label, line_style
+
+SLICES, DIVIDED = "slices", "served"
+SENDS, GIVES_UP, KNOWS = "always sends", "gives up", "knows the channels"
+SWEEPS = ("outage", "fig07_08", "fig13_14")
+"""Experiments whose runs of Beta-HAPPO are over K; the first that has a K is taken."""
+DRAWN = {
+    (SENDS, DIVIDED): {"color": PALETTE[2], "linestyle": "-", "marker": "s"},
+    (SENDS, SLICES): {"color": PALETTE[1], "linestyle": "--", "marker": "^"},
+    (KNOWS, SLICES): {"color": INK, "linestyle": ":", "marker": "*"},
+}
+"""Rule, reading and how they are drawn."""
+
+
+def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return a metric of each rule under both readings, by K.
+
+    Args:
+        rows: :func:`dtlib.experiments.readings.reading_table`.
+        metric: a column of it.
+    """
+    part = rows[(rows["axis"] == "K") & rows["reading"].isin([SLICES, DIVIDED])]
+    return part.pivot(index="x", columns=["rule", "reading"], values=metric)
+
+
+def of_learner() -> pd.DataFrame:
+    """Return Beta-HAPPO's medians over seeds in Section V's network, by K, from committed runs."""
+    tables = [committed.fullest(name, "companion", "quick") for name in SWEEPS]
+    parts = [
+        table[table["algorithm"] == OWN].groupby("x")[[FAILED, ENERGY]].median() for table in tables
+    ]
+    whole = pd.concat(parts)
+    return whole[~whole.index.duplicated()].sort_index()
+
+
+def won_back(divided: float, sliced: float, learned: float, least: float = 0.05) -> float:
+    """Return which share of what slices cost a learner avoids; nan where they cost next to nothing.
+
+    Args:
+        divided: failures or energy of the rule where the CPU is divided.
+        sliced: of the same rule under slices.
+        learned: of the learner under slices.
+        least: cost below which there is nothing to share.
+
+    >>> won_back(0.1, 0.5, 0.3)
+    0.5
+    """
+    cost = sliced - divided
+    return (sliced - learned) / cost if cost > least else float("nan")
+
+
+def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
+    """Return what slices cost, and what Beta-HAPPO wins back, by K.
+
+    Args:
+        rows: :func:`dtlib.experiments.readings.reading_table`.
+        learned: :func:`of_learner`.
+    """
+    failed, energy = of_rules(rows, FAILED), of_rules(rows, ENERGY)
+    found = {}
+    for users in failed.index.intersection(learned.index):
+        own, sent, spent = learned.loc[users], failed.loc[users, SENDS], energy.loc[users, SENDS]
+        fewer = won_back(sent[DIVIDED], sent[SLICES], own[FAILED])
+        less = won_back(spent[DIVIDED], spent[SLICES], own[ENERGY], least=0.0)
+        found[int(users)] = {
+            "failed, divided (%)": 100 * sent[DIVIDED],
+            "failed, slices (%)": 100 * sent[SLICES],
+            "cannot be helped (%)": 100 * failed.loc[users, (KNOWS, SLICES)],
+            "Beta-HAPPO fails (%)": 100 * own[FAILED],
+            "failures won back (%)": 100 * fewer,
+            "energy, divided (mJ)": 1e3 * spent[DIVIDED],
+            "energy, slices (mJ)": 1e3 * spent[SLICES],
+            "of who gives up (mJ)": 1e3 * energy.loc[users, (GIVES_UP, SLICES)],
+            "Beta-HAPPO's (mJ)": 1e3 * own[ENERGY],
+            "energy won back (%)": 100 * less,
+        }
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("K")
+
+
+def draw(rows: pd.DataFrame, learned: pd.DataFrame) -> Figure:
+    """Draw failures above energy against K, divided and sliced; see :func:`costs`."""
+    figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
+    names = {DIVIDED: "CPU divided", SLICES: "slices"}
+    for ax, metric, unit in zip(axes, (FAILED, ENERGY), (100, 1e3), strict=True):
+        table = unit * of_rules(rows, metric)
+        for (rule, reading), style in DRAWN.items():
+            ax.plot(table[rule, reading], label=f"{rule}, {names[reading]}", **style)
+        own = line_style(OWN) | {"label": f"{label(OWN)}, slices", "markevery": None}
+        ax.plot(unit * learned[metric], **own)
+    axes[0].set(ylabel=FAILED_LABEL)
+    axes[1].set(ylabel=ENERGY_LABEL, xlabel="mobile users K")
+    by_ratio(axes[1])
+    axes[1].set_ylim(0.05, None)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
