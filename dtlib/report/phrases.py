@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -40,7 +41,12 @@ def listed(parts: Sequence[str]) -> str:
 def number(value: float) -> str:
     """Return a number with three digits that count, without an exponent, and a proper minus."""
     plain = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return plain.replace("-", "−")
+    return minus(plain)
+
+
+def minus(text: str) -> str:
+    """Return a text whose negative numbers have a proper minus."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", text)
 
 
 def told(name: str, values: Iterable[float]) -> str:

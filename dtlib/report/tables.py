@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL, SWEEPS
+from dtlib.report.phrases import minus
 from dtlib.report.scoreboard import kept, verdicts
-from dtlib.report.style import ALARM, FAINT, PALETTE, label
+from dtlib.report.style import ALARM, label
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 
 def numbers(
@@ -40,55 +43,86 @@ def numbers(
 
 
 VERDICTS = {
-    "reproduced": PALETTE[2], "reproduced in part": PALETTE[9], "not reproduced": PALETTE[1],
-    "contradicted": ALARM, "not testable": FAINT, "not counted": FAINT,
+    "reproduced": "#17694b", "reproduced in part": "#1f6391", "not reproduced": "#8a5300",
+    "contradicted": ALARM, "not testable": "#63666b", "not counted": "#63666b",
 }  # fmt: skip
-"""Colours of verdicts."""
+"""Colours of verdicts: white text on them can be read in light and dark books."""
 
 
-def scoreboard(*figures: str, only: str = "") -> Styler:
+def chip(verdict: str, text: str = "") -> str:
+    """Return a verdict, or a text about it, as HTML in white on the verdict's colour."""
+    style = (
+        f"background: {VERDICTS[verdict]}; color: #fff; border-radius: 0.8em; "
+        "padding: 0.1em 0.6em; white-space: nowrap"
+    )
+    return f'<span class="verdict" style="{style}">{text or verdict}</span>'
+
+
+def scoreboard(*figures: str, only: str = "") -> HTML:
     """Return the sentences of these figures, such as ``Fig. 7``, with verdicts in colour.
 
-    Below a verdict stand what was measured, and how often such a verdict errs and finds what is
-    true. Where a sentence is measured in two ways, it is written once.
+    Sentences on the same figure are folded into one block, which is open if it was asked for.
+    Beside a verdict stand what was measured, and how often such a verdict errs and finds what is
+    true. A sentence that is measured in two ways is written once.
 
     Args:
         figures: all if none is named.
         only: a verdict that either preset has; all if empty.
     """
+    from IPython.display import HTML
+
     table = verdicts()
     shown = table["figure"].isin(figures) if figures else table["figure"] != ""
     shown &= table[list(PRESETS)].eq(only).any(axis=1) | (not only)
-    table = table[shown].reset_index(drop=True)
     known = kept("claims_rates.csv")
-    for preset in PRESETS:
-        table[preset] = [_cell(row, preset, known) for row in table.to_dict("records")]
-    again = table.duplicated("the paper says")
-    table.loc[again, ["figure", "the paper says", "its number"]] = ""
-    table = table.drop(columns=[f"measured, {preset}" for preset in PRESETS])
-    styled = table.style.hide().set_uuid("claims").format(escape="html")
-    styled = styled.set_properties(**{"text-align": "left", "white-space": "pre-line"})
-    return styled.format(_coloured, list(PRESETS))
+    blocks = []
+    for figure, rows in table[shown].groupby("figure", sort=False):
+        said = (_sentence(part, known) for _, part in rows.groupby("the paper says", sort=False))
+        blocks.append(
+            f'<details class="sentences"{" open" * bool(figures or only)}>'
+            f"<summary><b>{figure}</b> {_counted(rows)}</summary>\n"
+            + "\n".join(said)
+            + "</details>"
+        )
+    return HTML("\n".join(blocks))
 
 
-def _cell(row: dict[str, Any], preset: str, known: pd.DataFrame) -> str:
-    """Return a verdict, what was measured, and the rates of such a verdict, a line each."""
-    lines = [row[preset], row[f"measured, {preset}"]]
-    if not known.empty:
-        same = known["the paper says"].eq(row["the paper says"]) & known["preset"].eq(preset)
-        for found in known[same & known["measured on"].eq(row["measured on"])].to_dict("records"):
-            if found["finds, %"]:
-                lines.append(
-                    f"errs in {found['errs, %']} % of families, "
-                    f"finds {found['finds, %']} % of true effects"
-                )
-    return "\n".join(filter(None, lines))
+def _counted(rows: pd.DataFrame) -> str:
+    """Return how many sentences have which verdict, for the first preset."""
+    counts = rows.drop_duplicates("the paper says")[PRESETS[0]].value_counts()
+    return " ".join(chip(name, f"{counts[name]} {name}") for name in VERDICTS if name in counts)
 
 
-def _coloured(cell: str) -> str:
-    """Return a cell as HTML, with its verdict bold and in colour."""
-    verdict, *rest = html.escape(cell).split("\n")
-    return "\n".join([f'<b style="color: {VERDICTS[verdict]}">{verdict}</b>', *rest])
+def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
+    """Return a sentence and its number, and a verdict for each preset and way of measuring."""
+    first, *_ = found = rows.to_dict("records")
+    number = f" <i>{html.escape(first['its number'])}</i>" if first["its number"] else ""
+    lines = [f"<p><b>“{html.escape(first['the paper says'])}”</b>{number}</p>", "<ul>"]
+    for row in found:
+        for preset in PRESETS:
+            measured, *rest = map(
+                html.escape, [row[f"measured, {preset}"], *_rates(row, preset, known)]
+            )
+            lines.append(
+                f"<li><code>{preset}</code>, {row['measured on']}: {chip(row[preset])} {measured}"
+                + "".join(f"<br><small>{line}</small>" for line in rest)
+                + "</li>"
+            )
+        if row["because"]:
+            lines.append(f"<li>Because: {html.escape(row['because'])}</li>")
+    return minus("\n".join([*lines, "</ul>"]))
+
+
+def _rates(row: dict[str, Any], preset: str, known: pd.DataFrame) -> list[str]:
+    """Return how often such a verdict errs and finds what is true, if that was simulated."""
+    if known.empty:
+        return []
+    same = known["the paper says"].eq(row["the paper says"]) & known["preset"].eq(preset)
+    same &= known["measured on"].eq(row["measured on"]) & known["finds, %"].ne("")
+    return [
+        f"errs in {found['errs, %']} % of families, finds {found['finds, %']} % of true effects"
+        for found in known[same].to_dict("records")
+    ]
 
 
 def rates() -> pd.DataFrame:
