@@ -6,7 +6,6 @@ import pytest
 
 from dtlib.experiments import grids
 from dtlib.report import claims, scoreboard
-from dtlib.runtime import paths
 
 
 def test_every_claim_is_about_a_figure():
@@ -45,11 +44,6 @@ def test_the_kept_tables_are_what_the_results_say(name):
     """Recomputed from the committed CSVs."""
     same = scoreboard.kept_text(name) == scoreboard.as_text(scoreboard.KEPT[name]())
     assert same, "run `dtlib claims`"
-
-
-def test_the_landing_page_shows_the_counts():
-    index = (paths.root() / "book" / "index.md").read_text(encoding="utf-8")
-    assert "../results/claims_counts.csv" in index
 
 
 def test_presets_are_never_mixed():

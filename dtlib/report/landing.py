@@ -1,0 +1,151 @@
+"""What the book's first page shows, as Markdown: findings, verdicts and figures, all committed."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, get_args
+
+import pandas as pd
+
+from dtlib.experiments import committed, readings
+from dtlib.experiments.experiment import OWN
+from dtlib.experiments.grids import find
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.claims import PRESETS
+from dtlib.report.judgement import Verdict
+from dtlib.report.page import markdown
+from dtlib.report.phrases import GAP, number
+from dtlib.report.quantities import tenths
+from dtlib.report.scoreboard import kept
+from dtlib.report.stories import STORIES
+from dtlib.report.tables import chip
+from dtlib.runtime import paths
+from dtlib.settings.env import EnvConfig
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
+
+FULL = ("companion", "quick")
+"""Presets, the one with the larger budget first."""
+COUNTED: tuple[str, ...] = tuple(v for v in get_args(Verdict) if v != "not counted")
+
+
+def findings() -> Markdown:
+    """Return what was found, in five lines."""
+    lines = {
+        "Which sentences hold": _sentences(),
+        "In which world": _world(),
+        "What Table I as printed gives": _printed(),
+        "What the partition of the CPU explains": _partition(),
+        "How far learning gets": _learning(),
+    }
+    return markdown("\n".join(f"1. **{what}.** {text}" for what, text in lines.items()))
+
+
+def _percent(ratio: float) -> str:
+    return f"{number(100 * ratio)}{GAP}%"
+
+
+def _users(count: float) -> str:
+    return f"K{GAP}={GAP}{number(count)}"
+
+
+def _mean(name: str, algorithm: str, metric: str, *presets: str) -> pd.Series:
+    """Return a sweep's means over seeds, by what is swept."""
+    table = committed.fullest(name, *presets or FULL)
+    return table[table["algorithm"] == algorithm].groupby("x")[metric].mean()
+
+
+def _sentences() -> str:
+    counts = kept("claims_counts.csv").set_index("verdict").astype(int).loc[list(COUNTED)]
+    shown, judged = counts[PRESETS[0]], counts[PRESETS[0]].sum()
+    return (
+        f"Of the {judged} sentences that can be checked, {shown['reproduced']} are reproduced with "
+        f"the preset `{PRESETS[0]}`, {shown['reproduced in part']} in part, "
+        f"{shown['not reproduced']} are not, {shown['contradicted']} are contradicted. "
+        f"{shown['not testable']} need more runs."
+    )
+
+
+def _world() -> str:
+    first, last = readings.thresholds(EnvConfig())
+    return (
+        "Each user owns a fixed slice of every server's CPU, as (14h) is printed. Then the first "
+        f"request fails at {_users(first)}, and the last one succeeds at "
+        f"{_users(last)}. The paper has none up to 25, and all at 58."
+    )
+
+
+def _printed() -> str:
+    data = committed.fullest("fig04_06", "paper")
+    failed = tenths(data, FAILED).loc[OWN].mean()
+    episodes = len(data[data["algorithm"] == OWN]["x"].unique())
+    return (
+        f"Beta-HAPPO fails {_percent(failed['first'])} of the requests when training begins, and "
+        f"{_percent(failed['last'])} after {episodes} of "
+        f"{find('fig04_06').runs('paper', 1)[0].config.episodes} episodes."
+    )
+
+
+def _partition() -> str:
+    users = 58
+    slices = _mean("fig13_14", OWN, FAILED).loc[users]
+    divided = _mean("partition", OWN, FAILED).loc[users]
+    return (
+        f"The outage at {_users(users)}. Trained users fail {_percent(slices)} of requests there. "
+        f"Where servers divide their CPU among those who ask, they fail {_percent(divided)}."
+    )
+
+
+def _learning() -> str:
+    users, (failed, spent) = 30, (_mean("outage", OWN, metric) for metric in (FAILED, ENERGY))
+    rule = "power-on-demand"
+    known = readings.reading_table(FULL[0])
+    best = known.query("reading == 'slices' and rule == 'knows the channels' and axis == 'K'")
+    best = best.set_index("x").loc[users, FAILED]
+    less = spent.loc[users] / _mean("outage", rule, ENERGY).loc[users]
+    return (
+        f"At {_users(failed.index[0])}, trained Beta-HAPPO fails {_percent(failed.iloc[0])} of the "
+        f"requests; at {users}, {_percent(failed.loc[users])}. A rule that learns nothing fails "
+        f"{_percent(_mean('outage', rule, FAILED).loc[users])} there, and the learner spends "
+        f"{_percent(less)} of its energy. A rule that knows all channels fails {_percent(best)}."
+    )
+
+
+def verdicts() -> Markdown:
+    """Return how many sentences have which verdict, a line of coloured chips for each preset."""
+    counts = kept("claims_counts.csv").set_index("verdict")
+    what = {"companion": "with which learners learn", "paper": "Table I as printed"}
+    lines = [
+        f"`{preset}`, {what[preset]}: "
+        + " ".join(
+            chip(verdict, f"{count} {verdict}")
+            for verdict, count in counts[preset].items()
+            if count != "0"
+        )
+        for preset in PRESETS
+    ]
+    return markdown("\n\n".join(lines))
+
+
+def gallery() -> Markdown:
+    """Return a card per page of figures, with its picture from the preset with most budget."""
+    cards = "\n".join(_card(name) for name in STORIES)
+    return markdown(f"::::{{grid}} 1 2 2 3\n:gutter: 2\n\n{cards}\n::::")
+
+
+def _card(name: str) -> str:
+    (notebook,) = paths.notebooks().glob(f"{name}_*.ipynb")
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    said = [cell["metadata"].get("mystnb", {}).get("image", {}).get("alt") for cell in cells]
+    pictures = (paths.pictures() / preset / f"{name}.png" for preset in FULL)
+    picture = next(file for file in pictures if file.is_file())
+    title = "".join(cells[0]["source"]).removeprefix("# ")
+    here = paths.root() / "book"
+    return (
+        f":::{{grid-item-card}} {title}\n"
+        f":link: {os.path.relpath(notebook.with_suffix(''), here)}\n:link-type: doc\n"
+        f":img-top: {os.path.relpath(picture, here)}\n"
+        f":img-alt: {next(filter(None, said))}\n:::"
+    )

@@ -1,0 +1,61 @@
+"""The book's first page: all that it says comes from committed tables."""
+
+import re
+
+import pytest
+
+from dtlib.report import claims, landing, scoreboard
+from dtlib.report.stories import STORIES
+from dtlib.runtime import paths
+
+
+def test_findings_are_five_lines_with_numbers():
+    lines = landing.findings().data.splitlines()
+    assert len(lines) == 5
+    assert all(re.search(r"\d", line) and "nan" not in line for line in lines)
+
+
+def test_the_first_line_counts_each_sentence_that_counts():
+    first = landing.findings().data.splitlines()[0]
+    whole, *parts = map(int, re.findall(r"(?<!\S)\d+(?=\s)", first))
+    assert whole == sum(not claim.uncounted for claim in claims.CLAIMS) == sum(parts)
+
+
+def test_findings_follow_the_data(monkeypatch):
+    fullest = landing.committed.fullest
+
+    def halved(name, *presets):
+        table = fullest(name, *presets)
+        return table.assign(**{landing.FAILED: table[landing.FAILED] / 2})
+
+    before = landing.findings().data.splitlines()
+    monkeypatch.setattr(landing.committed, "fullest", halved)
+    after = landing.findings().data.splitlines()
+    assert [one != two for one, two in zip(before, after, strict=True)] == [False] * 2 + [True] * 3
+
+
+def test_verdicts_are_the_counts():
+    counts = scoreboard.counts().set_index("verdict")
+    lines = landing.verdicts().data.split("\n\n")
+    for preset, line in zip(claims.PRESETS, lines, strict=True):
+        shown = {name: int(n) for n, name in re.findall(r">(\d+) ([a-z ]+)<", line)}
+        assert shown == {name: n for name, n in counts[preset].items() if n}
+
+
+def test_gallery_has_a_card_for_each_page_of_figures():
+    text = landing.gallery().data
+    links = re.findall(r":link: (\S+)", text)
+    pictures = re.findall(r":img-top: (\S+)", text)
+    assert len(links) == len(pictures) == len(STORIES)
+    book = paths.root() / "book"
+    assert all((book / f"{link}.ipynb").is_file() for link in links)
+    assert all((book / picture).is_file() for picture in pictures)
+    assert all(len(alt) > 60 for alt in re.findall(r":img-alt: (.+)", text))
+
+
+@pytest.mark.parametrize("page", ["index.md", "map.md"])
+def test_contents_begin_with_what_a_reader_reads(page):
+    """The landing page is followed by the map, not by what a cluster needs."""
+    contents = (paths.root() / "_toc.yml").read_text(encoding="utf-8")
+    order = re.findall(r"(?:root|file): (\S+)", contents)
+    assert order[["index.md", "map.md"].index(page)] == f"book/{page.removesuffix('.md')}"
