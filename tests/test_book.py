@@ -36,7 +36,20 @@ STATE = """(() => ({
   images: document.images.length,
   broken_images: [...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src),
   animations: document.querySelectorAll(".animation").length,
+  excess: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  unnamed: [...document.images].map(i => i.alt).filter(t => !t || /\\.(png|svg|jpe?g)$/i.test(t)),
+  squashed: [...document.images].filter(i => i.clientWidth && i.naturalHeight).filter(
+    i => Math.abs(i.clientWidth * i.naturalHeight / i.clientHeight / i.naturalWidth - 1) > 0.03
+  ).map(i => i.alt),
+  cut: [...document.querySelectorAll("mjx-container[display='true']")].filter(
+    e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== "auto"
+  ).length,
+  narrow_code: [...document.querySelectorAll("article div.highlight-python pre, "
+    + "article div.highlight-ipython3 pre, article div.highlight-sh pre")
+  ].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 80)),
 }))()"""
+LAPTOP, PHONE = 1280, 400
+"""Widths, px."""
 
 pytestmark = pytest.mark.book
 
@@ -166,10 +179,12 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def open(self, page: str) -> dict:
+    def open(self, page: str, width: int = LAPTOP) -> dict:
         """Return the state of a page once it is loaded and its equations are typeset."""
         self.events.clear()
-        self.call("Page.navigate", url=(HTML / page).as_uri())
+        shape = {"height": 2 * width, "deviceScaleFactor": 1, "mobile": width == PHONE}
+        self.call("Emulation.setDeviceMetricsOverride", width=width, **shape)
+        self.call("Page.navigate", url=f"{HTML.as_uri()}/{page}")
         while self.evaluate("document.readyState") != "complete":
             time.sleep(0.05)
         self.evaluate(SETTLED)
@@ -220,6 +235,37 @@ def test_page_in_a_browser_without_network(browser, page):
     assert state["rendered"] == state["equations"]
     assert state["broken_equations"] == 0
     assert state["broken_images"] == []
+    assert state["unnamed"] == [], "a picture's alternative text says what it shows"
+    assert state["narrow_code"] == [], "code is as wide as its column"
+
+
+@pytest.mark.parametrize("width", [LAPTOP, PHONE])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_fits_its_window(browser, page, width):
+    """Nothing is wider than a laptop's window, or a phone's, and pictures keep their shape."""
+    state = browser.open(page, width)
+    assert browser.complaints() == []
+    assert state["excess"] <= 0
+    assert state["squashed"] == []
+    assert state["cut"] == 0
+
+
+@pytest.mark.parametrize("words", ["outage", "virtual queue"])
+def test_search_from_disk(browser, words):
+    """What is found is shown with an excerpt that has the words, and no error."""
+    browser.open(f"search.html?q={words.replace(' ', '+')}")
+    found = "[...document.querySelectorAll('.search p.context')].map(p => p.textContent)"
+    for _ in range(200):
+        if "finished" in browser.evaluate("document.body.textContent"):
+            break
+        time.sleep(0.05)
+    excerpts = browser.evaluate(found)
+    hits = browser.evaluate(
+        "[...document.querySelectorAll('.search li')].filter(e => !e.querySelector('span')).length"
+    )
+    assert browser.complaints() == []
+    assert 0 < hits <= len(excerpts) and all(len(text) > 40 for text in excerpts)
+    assert any(words.split()[0] in text.lower() for text in excerpts)
 
 
 def test_the_animation_plays(browser):

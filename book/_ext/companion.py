@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.addnodes import desc_annotation
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -35,6 +36,7 @@ _attribute_docstrings: dict[str, list[str]] = {}
 MATHJAX = "tex-svg-full.js"
 PAPER_LABEL = re.compile(r"(?:equation-)?(?:eq|lem|alg)-(\d+)([a-z]?)")
 LAST_EQUATION = 40
+LONGEST_VALUE = 60
 MENTION = re.compile(r"(?<=[ (–])\((\d{1,2}[a-h]?)\)")
 LITERAL = re.compile(r"(``.*?``|:[\w:]+:`.*?`)")
 REMOTE = re.compile(
@@ -100,6 +102,13 @@ def shorten_signature(
     return ("(**settings)", None) if what == "class" and hasattr(obj, "model_fields") else None
 
 
+def hide_long_values(app: Sphinx, doctree: nodes.document) -> None:
+    """Leave out a constant's value where it is a table: the code has it, a line cannot."""
+    for value in list(doctree.findall(desc_annotation)):
+        if value.astext().startswith(" = ") and len(value.astext()) > LONGEST_VALUE:
+            value.parent.remove(value)
+
+
 def show_what_nbval_saw(app: Sphinx, config: Config) -> None:
     """Take outputs of notebooks from the cache that `notebooks/conftest.py` has just filled."""
     if os.environ.get("BOOK_FROM_CACHE"):
@@ -146,6 +155,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", adapt_docstring, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", restore_attribute, priority=600)  # after it
     app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("doctree-read", hide_long_values)
     app.connect("builder-inited", copy_mathjax)
     app.connect("build-finished", refuse_the_network)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
