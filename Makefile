@@ -1,10 +1,11 @@
 # Everything the project does, by name. `make` alone lists it.
 #
-# Needs make, git and Python 3.11 or later; each target installs what it needs into .venv.
+# Needs make, git and Python 3.11, 3.12 or 3.13; each target installs what it needs into .venv.
 #   PYTHON=python3.12  the interpreter for .venv     (default python3)
 #   PRESET=quick       the preset that is reproduced (smoke, quick, companion or paper)
 #   THREADS=1          threads of each process; runs are spread over cores as processes
 #   JOBS=2             processes that tests are spread over
+#   KEEP=1             with `make lock`: keep what is locked, add only what is missing
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -67,10 +68,14 @@ bench: install  ## measure again what the book claims about speed, into results/
 lock:  ## resolve the newest allowed dependencies again and rewrite requirements.lock
 	@$(call check_python)
 	@$(call create_venv,_build/lock)
-	_build/lock/bin/python -m pip install -qq -e '.[all]'
+	_build/lock/bin/python -m pip install -qq uv
+	@cp requirements.lock _build/lock/resolved
+	echo pip | _build/lock/bin/uv pip compile -q pyproject.toml - --extra all $(if $(KEEP),,--upgrade) \
+	    --universal --fork-strategy fewest --generate-hashes --no-header --no-annotate \
+	    -o _build/lock/resolved >/dev/null
 	@{ sed -n '/^#/p' requirements.lock; \
-	   _build/lock/bin/python -m pip freeze --all --exclude-editable \
-	   | sed -e '/^pip==/d' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' -e 's/+.*//'; \
+	   awk '/^[a-z]/ {left_out = /^(torch|triton|nvidia-|cuda-)/} !/^#/ && !left_out' \
+	       _build/lock/resolved; \
 	 } > requirements.lock.new && mv requirements.lock.new requirements.lock
 	@rm -rf _build/lock
 
@@ -84,8 +89,10 @@ $(STAMP):
 	@if ! { .venv/bin/python -m pip --version && grep -qF "$$(pwd -P)/.venv" .venv/bin/activate; } \
 	    >/dev/null 2>&1; then $(call create_venv,.venv); fi
 	@echo "Installing the locked dependencies into .venv; the first time takes some minutes."
-	@$(BIN)/python -m pip install -qq -r requirements.lock
-	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
+	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock > .venv/pip.lock
+	@$(BIN)/python -m pip install -qq --require-hashes -r .venv/pip.lock
+	@$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-build-isolation -e .  # and torch, as pyproject.toml says
 	@$(BIN)/python -m pip check
 	@mkdir -p .venv/etc/ipython  # kernels talk on this machine only: no warning about plain TCP
 	@{ echo 'c.IPKernelApp.log_level = "ERROR"'; \
@@ -95,8 +102,8 @@ $(STAMP):
 	@touch $@
 
 define check_python
-{ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; } || { \
-    echo "dtlib needs Python 3.11 or later, but '$(PYTHON)' is not: name one with make PYTHON=..." >&2; \
+{ $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; } || { \
+    echo "dtlib needs Python 3.11, 3.12 or 3.13, but '$(PYTHON)' is not: name one with make PYTHON=..." >&2; \
     exit 1; }
 endef
 

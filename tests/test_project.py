@@ -37,11 +37,20 @@ def requirements() -> list[Requirement]:
     return [Requirement(line) for line in listed]
 
 
+HASH = r" \\\n    --hash=sha256:[0-9a-f]{64}"
+PINNED = re.compile(rf"([a-z0-9-]+)==([0-9][0-9a-z.]*)(?: ; ([^\n]+?))?((?:{HASH})+)\n")
+TORCH = "torch"  # its builds share a version, not a hash
+
+
+def lock() -> str:
+    """The lock file without its comments."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    return re.sub(r"(?m)^#.*\n", "", text)
+
+
 def locked() -> dict[str, Version]:
     """Names and versions of the lock file."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("==") for line in lines if not line.startswith("#")]
-    return {canonicalize_name(name): Version(version) for name, version in pairs}
+    return {name: Version(version) for name, version, *_ in PINNED.findall(lock())}
 
 
 def tracked() -> list[Path]:
@@ -73,21 +82,51 @@ def test_all_is_every_extra():
     assert Requirement(extras["all"][0]).extras == extras.keys() - {"all", "bench"}
 
 
-def test_lock_has_names_and_public_versions_only():
-    """No addresses, no editable lines, no builds such as ``+cpu``."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line), line
-    names = [line.split("==")[0].lower() for line in lines if not line.startswith("#")]
-    assert len(names) == len(set(names))
+def test_lock_has_names_versions_and_hashes_only():
+    """Each name once, in order; no addresses, no editable lines, no builds such as ``+cpu``."""
+    assert PINNED.sub("", lock()) == ""
+    names = [name for name, *_ in PINNED.findall(lock())]
+    assert names == sorted(set(names))
     assert PROJECT["name"] not in names
+    assert not [name for name in names if re.match(f"{TORCH}$|nvidia-|cuda-|triton", name)]
+
+
+def test_lock_is_for_every_python_and_system():
+    """No package is tied to the Python or the system that made the lock; pip is pinned, too."""
+    markers = {name: marker for name, _, marker, _ in PINNED.findall(lock())}
+    assert {"pip", "setuptools"} <= markers.keys()
+    assert "3.12" in markers["aiohttp"]  # papermill's, on Python 3.12 alone
+    assert "win32" in markers["colorama"]
+    wheels = {name: hashes.count("--hash") for name, _, _, hashes in PINNED.findall(lock())}
+    # CPython 3.11 to 3.13 on Linux (x86-64, ARM), macOS and Windows, and the source.
+    assert wheels["numpy"] > 3 * 4
 
 
 @pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
 def test_lock_satisfies(requirement):
-    """Each direct dependency is locked to a version that pyproject allows."""
+    """Each direct dependency is locked to a version that pyproject allows, torch in pyproject."""
+    if requirement.name == TORCH:
+        assert re.fullmatch(r"==[\d.]+", str(requirement.specifier))
+        return
     version = locked()[canonicalize_name(requirement.name)]
     assert requirement.specifier.contains(version), f"{version} is not {requirement.specifier}"
+
+
+def test_installation_checks_hashes():
+    """The locked pip comes first; both it and the lock file are installed by hash."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile[makefile.index("$(STAMP):") : makefile.index("define check_python")]
+    cut = re.search(r"sed -n '(.*)' requirements.lock > (\S+)", recipe)
+    command = ["sed", "-n", cut[1].replace("$$", "$"), "requirements.lock"]
+    pip = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert [name for name, *_ in PINNED.findall(pip)] == ["pip"]
+    assert PINNED.sub("", pip) == ""
+    installed = re.findall(r"pip install -qq (.*?)(?:  #.*)?\n", recipe)
+    assert installed == [
+        f"--require-hashes -r {cut[2]}",
+        "--require-hashes --no-deps -r requirements.lock",
+        "--no-build-isolation -e .",
+    ]
 
 
 def test_no_registry_address():
