@@ -125,6 +125,13 @@ def test_links_inside_the_book_lead_somewhere(elements):
                 assert unquote(parts.fragment) in elements[name].ids, (page, link)
 
 
+def test_hosts_are_linked_only_where_one_is_named(elements):
+    """Launch and edit links stand on every page or on none, as BOOK_REPOSITORY says."""
+    hosts = re.compile(r"mybinder\.org|colab\.research|/edit/main/")
+    linked = {page for page, found in elements.items() if any(map(hosts.search, found.links))}
+    assert linked == (set(PAGES) if os.environ.get("BOOK_REPOSITORY") else set())
+
+
 class Browser:
     """A headless Chromium without a network, driven over its debugging socket."""
 
