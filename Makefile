@@ -9,7 +9,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce book test smoke lint bench lock clean
+.PHONY: help install reproduce book test smoke lint verify bench release publish lock clean
 
 PYTHON ?= python3
 PRESET ?= quick
@@ -24,6 +24,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 BIN := .venv/bin
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # .venv is up to date when it holds a stamp named after what was asked for, and where. It is written
 # last, so an interrupted installation starts again.
 KEY := $(shell { cat pyproject.toml requirements.lock; pwd -P; } | cksum | tr " " "-")
@@ -58,12 +59,24 @@ lint: install  ## ruff: rules and formatting; mypy: types; floors: who may impor
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+verify: install  ## make one committed run of each algorithm again and compare every byte
+	$(BIN)/dtlib verify fig04_06 --preset quick --runs 4
+
 bench: install  ## measure again what the book claims about speed, into results/benchmarks
 	$(BIN)/dtlib bench episode --out
 	$(BIN)/dtlib bench training --out
 	$(BIN)/dtlib bench critics --out
 	@if $(BIN)/python -c "import benchmarl" 2>/dev/null; then $(BIN)/dtlib bench peer --out; \
 	else echo "The peer was not measured: it needs the extra 'bench' of pyproject.toml."; fi
+
+release: book  ## the book, the results and the lock file as archives in dist
+	@rm -rf dist && mkdir dist
+	tar -czf dist/dtlib-$(VERSION)-book.tar.gz -C _build html
+	git archive --output dist/dtlib-$(VERSION)-results.tar.gz HEAD results
+	cp requirements.lock dist/dtlib-$(VERSION)-requirements.lock
+
+publish: release  ## attach them to a release of this version's tag (needs gh, GitHub's command line)
+	gh release create v$(VERSION) --verify-tag --notes-file CHANGELOG.md dist/*
 
 lock:  ## resolve the newest allowed dependencies again and rewrite requirements.lock
 	@$(call check_python)
