@@ -185,11 +185,11 @@ def figure(
     from dtlib.experiments.runner import Effort
     from dtlib.report import figures
 
-    tables = {"readings": readings.write_readings, "mechanisms": mechanisms.write_mechanisms}
+    tables = {"readings": readings.TABLE, "mechanisms": mechanisms.TABLE}
     experiment = None if name in tables else grids.find(name)
     provenance.check_clean(preset, dirty)
     if experiment is None:  # no grid of runs
-        folder = tables[name](preset, jobs, not quiet)
+        folder = tables[name].write(preset, jobs, not quiet)
         click.echo(f"{paths.relative(folder)}: table and manifest are written")
         return
     effort = Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
@@ -289,10 +289,10 @@ def status(preset: str, seeds: int | None) -> None:
 def references(preset: str, jobs: int, dirty: bool, quiet: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
     from dtlib.experiments import provenance
-    from dtlib.experiments.references import write_references
+    from dtlib.experiments.references import TABLE
 
     provenance.check_clean(preset, dirty)
-    folder = write_references(preset, jobs, not quiet)
+    folder = TABLE.write(preset, jobs, not quiet)
     click.echo(f"{paths.relative(folder)}: table and manifest are written")
 
 

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from dtlib import load_run
 from dtlib.cli import main
-from dtlib.experiments import datasets, grids, provenance, references, runner
+from dtlib.experiments import datasets, grids, provenance, runner
+from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.report import figures, scoreboard
 from dtlib.runtime import paths
 
@@ -181,7 +182,7 @@ def reproduced(tmp_path, monkeypatch):
     monkeypatch.setattr(
         datasets, "write_experiment", lambda experiment, *_, **__: writes(experiment.name)
     )
-    monkeypatch.setattr(references, "write_references", lambda *_: writes("references"))
+    monkeypatch.setattr(MeasuredTable, "write", lambda *_: writes("references"))
     monkeypatch.setattr(scoreboard, "write_verdicts", lambda: writes("claims"))
     monkeypatch.setattr(figures, "save", lambda *rest: [])
     return done
@@ -192,7 +193,7 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
     command = ["reproduce", "--preset", "smoke", "--quiet", *["--beyond"] * beyond]
     assert call(*command).exit_code == 0
     own = ["fig04_06", "fig07_08", "fig09", "fig10", "fig11", "fig12", "fig13_14"]
-    more = ["outage", "steps", "search", "finalists", "strict", "trends"]
+    more = ["worth", "outage", "steps", "search", "finalists", "strict", "trends"]
     more += ["partition", "tradeoff", "constrained", "priced", "ablations"]
     more += ["maddpg", "references"]
     count, *rest = reproduced

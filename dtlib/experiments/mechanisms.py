@@ -8,8 +8,6 @@ update by less than another episode does.
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,10 +15,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dtlib.experiments import results, store
+from dtlib.experiments import store
 from dtlib.experiments.experiment import OWN, PlannedRun
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key, digest
+from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.happo.learner import Learner
 from dtlib.model.simulator import Actions, Carry
@@ -166,17 +165,6 @@ def table_key(preset: str, version: int | None = None) -> str:
     return digest([[config_key(run.config, version) for run in runs], worlds_of(preset)])
 
 
-def write_mechanisms(preset: str, jobs: int = 2, progress: bool = False) -> Path:
-    """Measure and write ``results/<preset>/mechanisms``, unless that has been done."""
-    return results.write_once(
-        results.folder_of(preset, NAME),
-        table_key(preset),
-        lambda: measure_mechanisms(preset, jobs, progress),
-        facts={"preset": preset, "worlds": worlds_of(preset)},
-    )
-
-
-def mechanism_table(preset: str, jobs: int = 2) -> pd.DataFrame:
-    """Return the committed table if it is of these settings, else measure it anew."""
-    folder, key = results.folder_of(preset, NAME), partial(table_key, preset)
-    return results.read_or_measure(folder, key, lambda: measure_mechanisms(preset, jobs))
+TABLE = MeasuredTable(
+    NAME, table_key, measure_mechanisms, lambda preset: {"worlds": worlds_of(preset)}
+)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,8 @@ from tqdm import tqdm
 
 from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference
 from dtlib.baselines.tuning import tune_failures
-from dtlib.experiments import results
 from dtlib.experiments.keys import digest, env_key
+from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
 from dtlib.model.simulator import simulate
@@ -232,18 +230,6 @@ def table_key(preset: str, version: int | None = None) -> str:
     return digest([*what, list(vars(sampling_of(preset)).values())])
 
 
-def write_readings(preset: str, jobs: int = 2, progress: bool = False) -> Path:
-    """Measure and write ``results/<preset>/readings``, unless that has been done."""
-    return results.write_once(
-        results.folder_of(preset, "readings"),
-        table_key(preset),
-        lambda: measure_readings(preset, jobs, progress),
-        facts={"preset": preset, **vars(sampling_of(preset))},
-    )
-
-
-def reading_table(preset: str, jobs: int = 2) -> pd.DataFrame:
-    """Return the committed table if it is of these settings, else measure it anew."""
-    folder = results.folder_of(preset, "readings")
-    key = partial(table_key, preset)
-    return results.read_or_measure(folder, key, lambda: measure_readings(preset, jobs))
+TABLE = MeasuredTable(
+    "readings", table_key, measure_readings, lambda preset: vars(sampling_of(preset))
+)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,9 +17,10 @@ from tqdm import tqdm
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.informed import TRAINING_STEPS, train_informed
 from dtlib.baselines.rules import DemandInversion, Reference
-from dtlib.experiments import results, store
+from dtlib.experiments import store
 from dtlib.experiments.families import families, tuned, untuned
 from dtlib.experiments.keys import config_key, digest
+from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.streams import sample_stream, sample_strided
 from dtlib.runtime.workers import in_parallel
 from dtlib.settings.presets import NETWORKS
@@ -196,18 +195,6 @@ def _circumstances(preset: str, version: int | None = None) -> str:
     return digest([config_key(_config(preset), version), list(vars(budget(preset)).values())])
 
 
-def write_references(preset: str, jobs: int = 2, progress: bool = False) -> Path:
-    """Measure and write ``results/<preset>/references``, unless that has been done."""
-    return results.write_once(
-        results.folder_of(preset, "references"),
-        table_key(preset),
-        lambda: measure_references(preset, jobs, progress),
-        facts={"preset": preset, **vars(budget(preset))},
-    )
-
-
-def reference_table(preset: str) -> pd.DataFrame:
-    """Return the committed table if it is of these settings, else measure it anew."""
-    folder = results.folder_of(preset, "references")
-    key = partial(table_key, preset)
-    return results.read_or_measure(folder, key, lambda: measure_references(preset))
+TABLE = MeasuredTable(
+    "references", table_key, measure_references, lambda preset: vars(budget(preset))
+)

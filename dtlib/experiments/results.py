@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,33 +76,6 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     command = "references" if folder.name == "references" else f"figure {folder.name}"
     command = f"dtlib {command} --preset {folder.parent.name}"
     raise Damaged(f"{folder / name}: differs from its manifest; run `{command}` again")
-
-
-def write_once(
-    folder: Path, key: str, measure: Callable[[], pd.DataFrame], facts: Mapping[str, Any]
-) -> Path:
-    """Measure and write a folder of one table, unless it is there; return the folder.
-
-    Args:
-        folder: folder.
-        key: sha256 of what the table is of.
-        measure: makes the table.
-        facts: see :func:`write`.
-    """
-    known = None
-    with suppress(Damaged):
-        known = read(folder, DATA, key)
-    if known is None:
-        write(folder, key, {DATA: measure()}, facts)
-    return folder
-
-
-def read_or_measure(
-    folder: Path, key: Callable[[int | None], str], measure: Callable[[], pd.DataFrame]
-) -> pd.DataFrame:
-    """Return the table of such a folder if it has its version's key, else measure it anew."""
-    known = read(folder, DATA, key(older(manifest(folder))))
-    return measure() if known is None else known
 
 
 def manifest(folder: Path) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def _partition() -> str:
 def _learning() -> str:
     users, (failed, spent) = 30, (_mean("outage", OWN, metric) for metric in (FAILED, ENERGY))
     rule = "power-on-demand"
-    known = readings.reading_table(FULL[0])
+    known = readings.TABLE.read(FULL[0])
     best = known.query("reading == 'slices' and rule == 'knows the channels' and axis == 'K'")
     best = best.set_index("x").loc[users, FAILED]
     less = spent.loc[users] / _mean("outage", rule, ENERGY).loc[users]

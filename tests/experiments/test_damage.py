@@ -24,6 +24,7 @@ from dtlib.experiments import (
     status,
     store,
 )
+from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths, reading
 from dtlib.runtime.errors import FileError
@@ -365,13 +366,14 @@ def test_manifests_of_earlier_versions_have_no_seal_and_stay_as_they_are(drawn):
     assert path.read_bytes() == old
 
 
-def test_what_is_made_once_heals(tmp_path):
-    place, table = tmp_path / "smoke" / "references", pd.DataFrame({"x": [1]})
-    results.write_once(place, "key", lambda: table, {"preset": "smoke"})
+def test_what_is_made_once_heals():
+    place, table = results.folder_of("smoke", "references"), pd.DataFrame({"x": [1]})
+    kept = MeasuredTable("references", lambda *_: "key", lambda *_: table, lambda preset: {})
+    kept.write("smoke")
     whole = (place / results.MANIFEST).read_bytes()
     (place / "data.csv").write_text("x\n2\n")
     with pytest.raises(Damaged, match="run `dtlib references --preset smoke` again"):
-        results.read_or_measure(place, lambda version: "key", lambda: table)
-    results.write_once(place, "key", lambda: table, {"preset": "smoke"})
+        kept.read("smoke")
+    kept.write("smoke")
     assert (place / results.MANIFEST).read_bytes() == whole
     assert (place / "data.csv").read_text() == "x\n1\n"

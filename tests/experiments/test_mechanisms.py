@@ -43,9 +43,9 @@ def test_without_a_limit_to_m_there_is_no_effect():
 
 
 def test_table_is_written_once_and_read():
-    table = mechanisms.mechanism_table("smoke", jobs=1)
+    table = mechanisms.TABLE.read("smoke", jobs=1)
     assert list(table.groupby("variant")["moment"].count()) == [2] * 5
     assert table.query("variant == 'Beta'")["effect_of_m"].notna().all()
     assert table.query("variant != 'Beta'")["effect_of_m"].isna().all()
-    folder = mechanisms.write_mechanisms("smoke", jobs=1)
+    folder = mechanisms.TABLE.write("smoke", jobs=1)
     assert results.read(folder, results.DATA, mechanisms.table_key("smoke")) is not None

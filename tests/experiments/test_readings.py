@@ -1,6 +1,7 @@
 """Readings against sentences: what counts as true, rules that learn nothing, what is committed."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -188,18 +189,15 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     place = tmp_path / "smoke" / "readings"
     assert {path.name for path in place.iterdir()} == {"data.csv", "manifest.json"}
     before = (place / "data.csv").stat().st_mtime_ns
-    monkeypatch.setattr(readings, "measure_readings", lambda *_: pytest.fail("was measured again"))
-    assert (
-        readings.write_readings("smoke") == place
-        and (place / "data.csv").stat().st_mtime_ns == before
-    )
-    found = readings.reading_table("smoke")
+    table = replace(readings.TABLE, measure=lambda *_: pytest.fail("was measured again"))
+    assert table.write("smoke") == place and (place / "data.csv").stat().st_mtime_ns == before
+    found = table.read("smoke")
     pairs = list(zip(found["reading"], found["rule"], strict=True))
     assert pairs == [(reading, rule) for reading in ("slices", "served") for rule in readings.RULES]
     assert set(found["x"]) == {2}
     monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
     with pytest.raises(pytest.fail.Exception):
-        readings.reading_table("smoke")
+        table.read("smoke")
 
 
 # --- rules --------------------------------------------------------------------------------------
