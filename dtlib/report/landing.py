@@ -12,6 +12,7 @@ from dtlib.experiments import committed, readings
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import partition
 from dtlib.report.claims import PRESETS
 from dtlib.report.judgement import Verdict
 from dtlib.report.page import markdown
@@ -89,12 +90,14 @@ def _printed() -> str:
 
 
 def _partition() -> str:
-    users = 58
-    slices = _mean("fig13_14", OWN, FAILED).loc[users]
-    divided = _mean("partition", OWN, FAILED).loc[users]
+    failed = partition.of_rules(readings.TABLE.read(FULL[0]), FAILED)[partition.SENDS]
+    at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
-        f"The outage at {_users(users)}. Trained users fail {_percent(slices)} of requests there. "
-        f"Where servers divide their CPU among those who ask, they fail {_percent(divided)}."
+        f"The outage at {_users(58)}. With slices, the same rule fails "
+        f"{_percent(at_58[partition.SLICES])} of the requests there, and "
+        f"{_percent(at_30[partition.SLICES])} at {_users(30)}. Where servers divide their CPU "
+        f"among those who ask, it fails {_percent(at_58[partition.DIVIDED])} and "
+        f"{_percent(at_30[partition.DIVIDED])}."
     )
 
 
