@@ -1,1 +1,1 @@
-"""What learners are held against."""
+"""What learners are compared with."""
