@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dtlib.baselines.admission import genie_under_threshold
+from dtlib.baselines.rules import Reference
 from dtlib.baselines.tuning import tune_failures, tune_reward
 from dtlib.experiments.families import families
 from dtlib.experiments.streams import sample_stream, sample_strided
@@ -34,12 +35,21 @@ def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]
         world = sample_strided(env, worlds, GENIE_STRIDE)
         bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
         return {"energy_per_user_slot_j": bound}
-    known, tuning = families(env), sample_stream(env, "tuning", TUNED_ON)
     if name == "power-on-demand":
-        found = tune_failures(known["demand inversion"].make, tuning, DEMAND_LEVELS)
-    else:
-        found = tune_reward(known["channel inversion"].make, tuning, INVERSION_LEVELS)
+        return evaluate_policy(power_on_demand(env), env, worlds).summary()
+    tuning = sample_stream(env, "tuning", TUNED_ON)
+    found = tune_reward(families(env)["channel inversion"].make, tuning, INVERSION_LEVELS)
     return evaluate_policy(found.policy, env, worlds).summary()
+
+
+def power_on_demand(env: EnvConfig) -> Reference:
+    """Return the rule that sends what a request needs, at the level of fewest failures.
+
+    Args:
+        env: the network, with the length of its tuning worlds.
+    """
+    tuning = sample_stream(env, "tuning", TUNED_ON)
+    return tune_failures(families(env)["demand inversion"].make, tuning, DEMAND_LEVELS).policy
 
 
 def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:

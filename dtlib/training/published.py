@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from dtlib.agents.policies import Policies
 from dtlib.runtime.checkpoint import load_checkpoint, overwrite, save_checkpoint
@@ -26,6 +28,9 @@ def is_published(folder: Path) -> bool:
 def save_policy(folder: Path, run: Run, values: dict[str, Any]) -> None:
     """Write the weights of a run's actors, with its settings, into ``POLICY``.
 
+    Where the same lie already, nothing is touched: a file's header may list its parts in another
+    order each time.
+
     Args:
         folder: where to.
         run: finished or not.
@@ -35,8 +40,13 @@ def save_policy(folder: Path, run: Run, values: dict[str, Any]) -> None:
         FileError: it cannot be written; what was there stays.
     """
     weights = {kind: stack.flat for kind, stack in run.policies.stacks.items()}
-    rest = {"config": values, "episodes": len(run.history)}
-    save_checkpoint(folder / POLICY, weights, rest)
+    rest, path = {"config": values, "episodes": len(run.history)}, folder / POLICY
+    with suppress(Damaged):
+        known, told = load_checkpoint(path)
+        same = told == rest and known.keys() == weights.keys()
+        if same and all(torch.equal(known[kind], weights[kind]) for kind in weights):
+            return
+    save_checkpoint(path, weights, rest)
 
 
 def load_policy(folder: Path, config: TrainConfig, values: dict[str, Any]) -> Run:

@@ -47,3 +47,16 @@ def test_is_checked(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(FileError, match="not a readable checkpoint"):
         load_run(tmp_path / "0")
+
+
+def test_the_same_policy_is_not_written_again(tmp_path):
+    first, other = (train(TrainConfig.from_preset("smoke", seed=s, **SMALL)) for s in (0, 1))
+    publish(tmp_path, first)
+    before = (tmp_path / POLICY).stat().st_ino
+    publish(tmp_path, first)
+    assert (tmp_path / POLICY).stat().st_ino == before
+    (tmp_path / POLICY).write_bytes(b"damaged")
+    publish(tmp_path, first)
+    assert load_run(tmp_path).config == first.config
+    publish(tmp_path, other)
+    assert load_run(tmp_path).config == other.config
