@@ -287,3 +287,55 @@ def test_the_animation_plays(browser):
         if browser.evaluate(picture) != first:
             return
     pytest.fail("the picture did not change within 5 s of pressing Play")
+
+
+EXPLORE = "notebooks/explore.html"
+CONTROLS = """[...document.querySelectorAll("div.chart")].map(
+  chart => [chart.id, chart.querySelectorAll(".vega-bind :is(input, select)").length])"""
+DRAWN = """Promise.all([...document.querySelectorAll("div.chart")].map(
+  async chart => (await chart.drawn).view.runAsync())).then(() => 0)"""
+MOVE = """(async (name, number) => {
+  const chart = document.getElementById(name), picture = () => chart.querySelector("svg").outerHTML;
+  const control = chart.querySelectorAll(".vega-bind :is(input, select)")[number];
+  const before = picture(), {value, min, max} = control;
+  if (control.tagName === "SELECT") control.selectedIndex += 1;
+  else control.value = +value > (+min + +max) / 2 ? min : max;
+  for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind, {bubbles: true}));
+  await (await chart.drawn).view.runAsync();
+  return picture() !== before;
+})"""
+
+
+def test_every_slider_moves_its_picture_without_network(browser):
+    """Nothing is loaded, nothing complains, and all controls do something."""
+    browser.open(EXPLORE)
+    browser.evaluate(DRAWN)
+    controls = dict(browser.evaluate(CONTROLS))
+    assert controls == {"sweeps": 2, "thresholds": 7, "split": 5, "beta": 2}
+    still = [
+        (name, number)
+        for name, count in controls.items()
+        for number in range(count)
+        if not browser.evaluate(f"{MOVE}({name!r}, {number})")
+    ]
+    assert still == []
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_charts_fit_their_column(browser, width):
+    """Neither the page nor a chart is wider than the window; a chart says what it shows."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.call("Emulation.setDeviceMetricsOverride", **size)
+    try:
+        browser.open(EXPLORE)
+        browser.evaluate(DRAWN)
+        wide = "[document.documentElement, ...document.querySelectorAll('div.chart')]"
+        sizes = browser.evaluate(f"{wide}.map(one => [one.scrollWidth, one.clientWidth])")
+        assert len(sizes) == 5 and all(needed <= there <= width for needed, there in sizes)
+        said = browser.evaluate(
+            "[...document.querySelectorAll('.chart svg')].map(s => s.ariaLabel)"
+        )
+        assert len(said) == 4 and all(said)
+    finally:
+        browser.call("Emulation.clearDeviceMetricsOverride")

@@ -30,7 +30,7 @@ SPECIAL = {
     "what_it_learns": SMOKE,
     "which_world": SMOKE,
 }
-TABLES = ("scoreboard",)
+TABLES = ("explore", "scoreboard")
 """Pages without a picture."""
 NAMES = sorted(path.stem for path in paths.notebooks().glob("*.ipynb"))
 STARTUP = """
@@ -62,7 +62,7 @@ def test_all_are_there():
     assert NAMES == [
         "01_mobility", "02_two_timescales", "03_communication", "04_synchronization",
         "05_energy_problem", "06_lyapunov", "07_pomdp", "08_happo", "09_beta_policy",
-        "10_cost", "11_genie", "ablations", "comparison", "fig04_06_convergence",
+        "10_cost", "11_genie", "ablations", "comparison", "explore", "fig04_06_convergence",
         "fig07_08_users", "fig09_base_stations", "fig10_request_probability",
         "fig11_data_size_bandwidth", "fig12_control_factor", "fig13_14_many_users",
         "partition", "scoreboard", "trained_agents", "what_companion_changes", "what_it_learns",
