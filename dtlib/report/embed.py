@@ -26,8 +26,8 @@ DRAW = """window.drawChart = (name, chart) => {
 
 PANEL = re.compile(r"childWidth|concat_\d+_width")
 """Signals that are how wide panels are that stand one above the other."""
-MARGIN = 64
-"""Room for the axis beside a panel that stands above others, px."""
+MARGIN = 80
+"""Room beside panels that stand one above the other, for the axis and a scroll bar's coming, px."""
 
 QUIET = {"labelColor": "currentColor", "titleColor": "currentColor", "gridColor": "currentColor",
          "domainColor": "currentColor", "tickColor": "currentColor", "gridOpacity": 0.15,

@@ -21,6 +21,9 @@ IN_KILOBITS = 1e5
 WIDTH = "concat_0_width"
 """What Vega-Lite calls the width of the uppermost panel."""
 
+CHOSEN = "datum.nth == 1 + round(along / 100 * (datum.many - 1))"
+"""Which rows are those of the point that the slider chooses."""
+
 ONE = ("fig07_08", "fig13_14", "fig10", "fig09", "fig12")
 """Sweeps of one quantity."""
 TWO = {
@@ -82,12 +85,10 @@ def chart(table: pd.DataFrame) -> Any:
     quantity = alt.param(
         name="quantity", value=names[0], bind=alt.binding_select(options=names, name="against")
     )
-    most = int(table["many"].max())
-    point = alt.param(
-        name="point", value=(most + 1) // 2, bind=alt.binding_range(min=1, max=most, step=1)
-    )
+    bind = alt.binding_range(min=0, max=100, step=5, name="along, %")
+    along = alt.param(name="along", value=50, bind=bind)
     shown = alt.Chart(table).transform_filter("datum.quantity == quantity")
-    here = shown.transform_filter("datum.nth == min(point, datum.many)")
+    here = shown.transform_filter(CHOSEN)
     colour = alt.Color("line:N", scale=_colours(table), legend=None)
     panels = [
         _panel(shown, here, colour, metric, title)
@@ -99,7 +100,7 @@ def chart(table: pd.DataFrame) -> Any:
     return (
         alt.vconcat(_numbers(here, colour), *panels, spacing=14)
         .resolve_scale(color="shared")
-        .add_params(quantity, point)
+        .add_params(quantity, along)
     )
 
 
