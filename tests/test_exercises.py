@@ -35,6 +35,7 @@ def of(command):
 
 def test_ten_with_a_command_and_a_folded_solution_each():
     assert len(EXERCISES) == 10
+    assert "\n%" not in PAGE  # MyST takes such a line for a comment
     for number, text in enumerate(EXERCISES, 1):
         assert text.startswith(f"{number}. ")
         task, folded = text.split(":::{dropdown} Solution")
