@@ -1,5 +1,5 @@
 // Equations that are wider than their column become smaller, down to what can still be read.
-const LEAST = 0.62;
+const LEAST = 0.56;
 
 function fitEquations() {
   for (const equation of document.querySelectorAll('mjx-container[display="true"]')) {
