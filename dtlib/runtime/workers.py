@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from tempfile import gettempdir
 from typing import Any
 
 from joblib import Parallel, delayed
@@ -20,7 +21,7 @@ HUSHED = "ignore:resource_tracker"
 
 
 def in_parallel(
-    function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], jobs: int, local: bool = True
+    function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], jobs: int
 ) -> Iterator[Any]:
     """Yield what a function makes of each task, in their order, made by several processes.
 
@@ -28,16 +29,15 @@ def in_parallel(
         function: called with each task's arguments.
         tasks: arguments.
         jobs: processes; with one, all is done in this one.
-        local: whether they are this machine's and not what ``parallel_config`` names.
 
     Raises:
         ConfigError: a process was killed from outside.
     """
     _hush()
-    watched = {"initializer": end_with, "initargs": (os.getpid(),)} if local and jobs > 1 else {}
+    watched = {"initializer": end_with, "initargs": (os.getpid(),)} if jobs > 1 else {}
     work = Parallel(
-        n_jobs=jobs, batch_size=1, return_as="generator" if local else "list", **watched
-    )
+        n_jobs=jobs, batch_size=1, return_as="generator", temp_folder=gettempdir(), **watched
+    )  # no folder for large arrays is made unless there are any
     try:
         yield from work(delayed(function)(*task) for task in tasks)
     except BrokenProcessPool:
