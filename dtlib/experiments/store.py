@@ -24,7 +24,7 @@ from dtlib.runtime.reading import Damaged, parse_json, read_text, say, sealed, u
 from dtlib.settings.train import TrainConfig
 from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
 from dtlib.training.loop import Run
-from dtlib.training.run_folder import CHECKPOINT, episodes_in, reopen
+from dtlib.training.run_folder import CHECKPOINT, claim, episodes_in, reopen
 from dtlib.training.train import train_together
 
 ORIGIN = "origin.json"
@@ -105,18 +105,29 @@ def get_together(
         return finished
     with locked([folder(config) for config in configs], wait):
         folders = [_run_folder(config, episodes) for config in configs]
-        before = [_stamp(path) for path in folders]
         try:
-            runs = train_together(configs, folders, episodes=episodes, device=device)
+            return _train(configs, folders, episodes, device)
         except Damaged:
             for path, config in zip(folders, configs, strict=True):
                 if _bad(path, config):
                     _set_aside(path)
-            runs = train_together(configs, folders, episodes=episodes, device=device)
-        for path, stamp in zip(folders, before, strict=True):
-            if _stamp(path) != stamp and not (path / ORIGIN).exists():  # not what was only read
-                write_text(path / ORIGIN, json.dumps(provenance.origin(), indent=1) + "\n")
-        return runs
+            return _train(configs, folders, episodes, device)
+
+
+def _train(
+    configs: Sequence[TrainConfig], folders: Sequence[Path], episodes: int | None, device: str
+) -> list[Run]:
+    """Train what is missing, after a note of what trains it: no kill comes too early for that."""
+    for path, config in zip(folders, configs, strict=True):
+        claim(path, config)
+        begun = episodes_in(path) and (path / ORIGIN).exists()
+        if not begun and episodes_in(path) < _goal(config, episodes):  # not what is only read
+            write_text(path / ORIGIN, json.dumps(provenance.origin(), indent=1) + "\n")
+    return train_together(configs, folders, episodes=episodes, device=device)
+
+
+def _goal(config: TrainConfig, episodes: int | None) -> int:
+    return config.episodes if episodes is None else min(episodes, config.episodes)
 
 
 def _finished(
@@ -125,7 +136,7 @@ def _finished(
     """Return runs if all of them are there as asked for, whole and sound; else None."""
     where, runs = resolve_device(device), []
     for config in configs:
-        goal = config.episodes if episodes is None else min(episodes, config.episodes)
+        goal = _goal(config, episodes)
         path = _run_folder(config, episodes)
         if episodes_in(path) != goal or not goal:
             return None
@@ -280,14 +291,6 @@ def _check_home(path: Path, key: str) -> None:
         there = ""
     if there != key:
         raise Damaged(f"{path}: lies in the folder of another run")
-
-
-def _stamp(path: Path) -> int:
-    """Return when a run was last at work; 0 if it has not been."""
-    try:
-        return (path / CHECKPOINT).stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _bad(path: Path, config: TrainConfig) -> bool:

@@ -9,6 +9,7 @@ from dtlib.experiments import datasets, provenance, store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.keys import config_key
 from dtlib.runtime.errors import FileError
+from dtlib.training import train as train_of
 from dtlib.training.run_folder import CHECKPOINT
 
 TINY = TrainConfig.from_preset("smoke", episodes=2, env={"num_users": 3, "num_bs": 2})
@@ -85,6 +86,24 @@ def test_where_a_run_was_trained(monkeypatch):
     checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
     store.get(TINY)
     assert store.made_by(TINY)["commit"] == "def", "trained anew"
+
+
+def test_where_a_run_was_trained_is_known_however_early_it_is_killed(monkeypatch):
+    """Right after the last checkpoint, for one."""
+    save = train_of.save
+
+    def last(folder, trainer, index):
+        save(folder, trainer, index)
+        if len(trainer.rows[index]) == TINY.episodes:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_of, "save", last)
+        with pytest.raises(KeyboardInterrupt):
+            store.get(TINY)
+    assert store.episodes_done(TINY) == TINY.episodes
+    store.get(TINY)
+    assert store.made_by(TINY) == provenance.origin()
 
 
 def test_a_manifest_says_where_each_run_was_trained(monkeypatch):
