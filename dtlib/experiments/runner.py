@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-
-from joblib import parallel_config
 
 from dtlib.experiments import store
 from dtlib.experiments.experiment import PlannedRun
@@ -16,10 +15,11 @@ from dtlib.experiments.keys import config_key
 from dtlib.experiments.measurements import done, measure
 from dtlib.experiments.progress import bar, cost
 from dtlib.runtime import paths
+from dtlib.runtime.cluster import on_cluster
 from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError, FileError
-from dtlib.runtime.files import write_text
-from dtlib.runtime.messages import show
+from dtlib.runtime.files import marked, write_text
+from dtlib.runtime.messages import check_count, show
 from dtlib.runtime.reading import Damaged, read_text
 from dtlib.runtime.workers import in_parallel
 from dtlib.settings.train import TrainConfig
@@ -65,21 +65,31 @@ def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
     Raises:
         ConfigError: runs failed, or the scheduler cannot be reached.
     """
+    check_count("jobs", effort.jobs)
     missing = [planned for planned in runs if not done(planned)]
     if not missing:
         return
     cuda = resolve_device(effort.device).type == "cuda" and not effort.scheduler
     tasks = _side_by_side(missing) if cuda else _one_by_one(missing)
-    with bar(missing, effort.progress), _backend(effort) as jobs:
-        busy, errors = tasks, []
+    busy, errors = tasks, []
+    with bar(missing, effort.progress):
         for wait in (False, True):
-            work = ((task, effort.device, str(paths.store()), wait) for task in busy)
-            jobs_now = 1 if cuda else max(1, min(jobs, len(busy)))
-            results = list(in_parallel(_work, work, jobs_now, local=not effort.scheduler))
+            results = _worked_off(busy, effort, 1 if cuda else effort.jobs, wait)
             errors += [result for result in results if result not in ("", "busy")]
             busy = [task for task, result in zip(busy, results, strict=True) if result == "busy"]
     if errors:
         raise ConfigError(f"{len(errors)} of {len(tasks)} runs failed, the first with: {errors[0]}")
+
+
+def _worked_off(tasks: Sequence[Task], effort: Effort, jobs: int, wait: bool) -> list[str]:
+    """Have tasks worked off by local processes, or by a cluster; return what :func:`_work` does."""
+    place = paths.store().absolute()
+    if not (effort.scheduler and tasks):
+        work = ((task, effort.device, str(place), wait) for task in tasks)
+        return list(in_parallel(_work, work, max(1, min(jobs, len(tasks)))))
+    with marked(place, place) as mark:
+        far = ((task, effort.device, str(mark), wait) for task in tasks)
+        return on_cluster(_work_far, far, effort.scheduler)
 
 
 def failed(planned: PlannedRun) -> str:
@@ -129,6 +139,23 @@ def _work(task: Task, device: str, store_folder: str, wait: bool) -> str:
     return ""
 
 
+def _work_far(task: Task, device: str, mark: str, wait: bool) -> str:
+    """Finish a task on a cluster's worker, if it sees the store in which the mark lies.
+
+    Raises:
+        FileError: it sees another.
+    """
+    store_folder = os.path.dirname(mark)
+    try:
+        os.utime(mark)  # a mark in use never grows old
+    except OSError:
+        raise FileError(
+            f"{store_folder}: the worker on {platform.node()} cannot write to this store, or sees "
+            "another one there; it must be a folder that all workers share"
+        ) from None
+    return _work(task, device, store_folder, wait)
+
+
 def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
     try:
         if batch[0].baseline:
@@ -157,26 +184,3 @@ def _note(planned: PlannedRun, text: str) -> None:
     if not planned.baseline and os.path.isfile(folder / CONFIG):
         with suppress(FileError):
             write_text(folder / ERROR, text + "\n")
-
-
-@contextmanager
-def _backend(effort: Effort) -> Iterator[int]:
-    """Where tasks run: local processes, or the workers of a Dask scheduler; gives their number."""
-    if not effort.scheduler:
-        yield effort.jobs
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ConfigError(
-            "scheduler: needs Dask, which `pip install dtlib[cluster]` installs"
-        ) from None
-    try:
-        client = Client(effort.scheduler, timeout="10s")
-    except (OSError, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise ConfigError(
-            f"scheduler = {effort.scheduler!r}: no Dask scheduler answers there ({line})"
-        ) from None
-    with closing(client), parallel_config(backend="dask", wait_for_workers_timeout=60):
-        yield max(1, sum(client.nthreads().values()))

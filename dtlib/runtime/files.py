@@ -9,8 +9,8 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +25,49 @@ _PART = re.compile(r"\.dtlib-(?P<host>[0-9a-f]{8})-(?P<process>\d{1,9})-[0-9a-f]
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Call ``write`` with a new neighbour, flush it to the disk and rename it over ``path``.
 
-    The neighbour has a name that nobody can foresee, so that no link lies in wait there.
+    No link lies in wait at the neighbour's name.
 
     Raises:
         FileError: it cannot be written; what was there stays.
     """
-    aside = path.parent / f".dtlib-{_HOST}-{os.getpid()}-{secrets.token_hex(8)}.part"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(path.parent)
-        new = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        mode = stat.S_IMODE(os.fstat(new).st_mode)  # what the umask allows
-        os.close(new)
-        write(aside)
-        _flush(aside, mode)
-        os.replace(aside, path)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written ({reason(error)})") from None
-    finally:
-        with suppress(OSError):  # its folder is gone, or never was one
-            aside.unlink(missing_ok=True)
+    with marked(path.parent, path) as aside:
+        try:
+            mode = stat.S_IMODE(aside.stat().st_mode)  # what the umask allows
+            write(aside)
+            _flush(aside, mode)
+            os.replace(aside, path)
+        except OSError as error:
+            raise _refused(path, error) from None
     _flush_folder(path.parent)
+
+
+@contextmanager
+def marked(folder: Path, path: Path) -> Iterator[Path]:
+    """Give an empty file in a folder, with a name that nobody can foresee; it is gone afterwards.
+
+    Args:
+        folder: is made if it is missing.
+        path: what it is for.
+
+    Raises:
+        FileError: there can be none; names the path.
+    """
+    aside = folder / f".dtlib-{_HOST}-{os.getpid()}-{secrets.token_hex(8)}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    except OSError as error:
+        raise _refused(path, error) from None
+    try:
+        yield aside
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _refused(path: Path, error: OSError) -> FileError:
+    return FileError(f"{path}: cannot be written ({reason(error)})")
 
 
 def _flush(path: Path, mode: int) -> None:

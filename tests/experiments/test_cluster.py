@@ -1,17 +1,19 @@
-"""The same runs on a real Dask cluster on the loopback, one of whose workers is killed."""
+"""The same runs on a real Dask cluster on the loopback, whose processes are killed."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pandas as pd
 import pytest
 
 from dtlib import ConfigError
-from dtlib.experiments import datasets, grids, store
+from dtlib.experiments import datasets, grids, runner, store
 from dtlib.experiments.runner import Effort
+from dtlib.runtime import cluster as dask
 from dtlib.runtime import paths
 
 distributed = pytest.importorskip("distributed")
@@ -51,18 +53,24 @@ def cluster(tmp_path, monkeypatch):
     ]
     with distributed.Client(address, timeout="30s") as client:
         client.wait_for_workers(2, timeout=60)
-    yield address, processes[1:]
+    yield address, processes
     for process in processes:
         process.kill()
         process.wait()
 
 
+def reap(when, *processes) -> subprocess.Popen:
+    """Kill processes as soon as a file is found below the working folder, from another process."""
+    command = [sys.executable, "-c", REAPER, when, *(str(process.pid) for process in processes)]
+    return subprocess.Popen(command)
+
+
 def test_a_worker_dies_and_results_are_the_same(cluster, tmp_path, monkeypatch):
-    address, workers = cluster
-    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "shared"))
-    reaper = subprocess.Popen(
-        [sys.executable, "-c", REAPER, str(workers[0].pid), str(tmp_path / "shared")]
-    )
+    """The store's path is relative, and workers have another working folder."""
+    address, (_, *workers) = cluster
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DTLIB_STORE", "shared")
+    reaper = reap("shared/*/*/history.csv", workers[0])
     place = datasets.write_experiment(GRID, "smoke", effort=Effort(scheduler=address))
     assert reaper.wait() == 0 and workers[0].wait() == -signal.SIGKILL
     assert workers[1].poll() is None
@@ -78,11 +86,46 @@ REAPER = """
 import os, signal, sys, time
 from pathlib import Path
 end = time.time() + 600
-while not list(Path(sys.argv[2]).rglob("history.csv")):
+while not list(Path().glob(sys.argv[1])):
     assert time.time() < end
     time.sleep(0.02)
-os.kill(int(sys.argv[1]), signal.SIGKILL)
+for process in map(int, sys.argv[2:]):
+    os.kill(process, signal.SIGKILL)
 """
+
+
+def told(address) -> str:
+    """Return the line with which an experiment ends on a cluster."""
+    with pytest.raises(ConfigError) as caught:
+        datasets.collect(GRID, GRID.runs("smoke"), Effort(scheduler=address))
+    line = str(caught.value)
+    assert "\n" not in line and line.startswith(f"scheduler = '{address}': ")
+    return line.removeprefix(f"scheduler = '{address}': ")
+
+
+def test_what_a_cluster_loses_is_told(cluster, tmp_path, monkeypatch, capfd):
+    """A store that is elsewhere, all workers, the scheduler; there are no leftovers."""
+    address, (scheduler, *workers) = cluster
+    place = tmp_path / "store"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DTLIB_STORE", str(place))
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "marked", lambda *_: nullcontext(tmp_path / "far" / "mark"))
+        line = told(address)
+    assert line.startswith(f"a worker failed with FileError: {tmp_path / 'far'}: the worker on ")
+    assert line.endswith("must be a folder that all workers share") and not place.exists()
+
+    monkeypatch.setattr(dask, "PATIENCE_S", 1.0)
+    reaper = reap("store/*/*/history.csv", *workers)
+    assert told(address).startswith("has had no workers for 1 s; what is finished is kept: run ")
+    assert reaper.wait() == 0
+    assert store.episodes_done(GRID.runs("smoke")[0].config)
+
+    monkeypatch.setattr(dask, "PATIENCE_S", 600.0)
+    reaper = reap("store/.dtlib-*.part", scheduler)
+    assert told(address).startswith("the scheduler is lost; what is finished is kept: run the ")
+    assert reaper.wait() == 0
+    assert not list(place.glob(".*")) and capfd.readouterr() == ("", "")
 
 
 def test_nobody_answers(monkeypatch, tmp_path):
@@ -92,12 +135,11 @@ def test_nobody_answers(monkeypatch, tmp_path):
 
     def impatient(where, timeout):
         waits.append(timeout)
-        return client(where, timeout="1s")
+        return client(where, timeout=1)
 
     monkeypatch.setattr(distributed, "Client", impatient)
-    with pytest.raises(ConfigError, match=f"scheduler = '{address}': no Dask scheduler answers"):
-        datasets.collect(GRID, GRID.runs("smoke"), Effort(scheduler=address))
-    assert waits == ["10s"] and not store.episodes_done(GRID.runs("smoke")[0].config)
+    assert told(address).startswith("no Dask scheduler answers there (")
+    assert waits == [10] and not store.episodes_done(GRID.runs("smoke")[0].config)
 
 
 def test_where_nothing_is_missing_no_scheduler_is_asked(monkeypatch, tmp_path):

@@ -23,6 +23,12 @@ def test_parallel_runs_equal_serial_ones(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
+@pytest.mark.parametrize("jobs", [0, None, "2", True])
+def test_numbers_of_processes_that_are_none(jobs):
+    with pytest.raises(ConfigError, match="^jobs = .*: must be "):
+        runner.finish(ONE.runs("smoke"), Effort(jobs=jobs))
+
+
 def test_the_longest_runs_come_first():
     """What is long and begins last would leave the other process idle at the end."""
     figures = [
