@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dtlib.model.simulator import Actions, Carry, initial_carry, simulate
+from dtlib.model.simulator import Actions, Carry, initial_carry
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.devices import torch_threads
 from dtlib.runtime.memory import memory_told
 from dtlib.runtime.messages import check_count, check_name
 from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
+from dtlib.training.finite import check_finite, simulate_finite
 from dtlib.training.loop import Run
 from dtlib.training.metrics import outcome_metrics
 
@@ -71,7 +72,8 @@ def evaluate(
         threads: torch threads.
 
     Raises:
-        ConfigError: there are no worlds, no such stream or threads, or memory runs out.
+        ConfigError: no worlds, no such stream or threads, memory runs out, or numbers stop being
+            finite.
     """
     env = evaluation_env(run.config.env)
     return evaluate_policy(
@@ -106,19 +108,22 @@ def evaluate_policy(
         carry_queue: whether a world begins with the queue that the one before has left.
 
     Raises:
-        ConfigError: there are no worlds, no such stream or threads, or memory runs out.
+        ConfigError: no worlds, no such stream or threads, memory runs out, or numbers stop being
+            finite.
     """
     check_count("worlds", worlds)
     check_name("stream", stream, WORLDS)
     rows, queue = [], None
     energy, failed, asked = np.zeros((3, env.num_users))
-    with torch_threads(threads), memory_told():
+    with torch_threads(threads), memory_told(), np.errstate(all="ignore"):  # `finite` tells once
         for number in tqdm(range(worlds), unit="world", disable=not progress, desc="evaluate"):
             world = sample_world(env, stream_seed(stream, number))
             carry = initial_carry(world, queue)
-            outcome = simulate(world, policy.act(world, carry=carry, env=env), env, carry)
+            actions = policy.act(world, carry=carry, env=env)
+            outcome = simulate_finite(f"world {number}", world, actions, env, carry)
             queue = outcome.carry.queue if carry_queue else None
             rows.append({"world": number} | outcome_metrics(outcome, env))
+            check_finite(f"world {number}", rows[-1], {})
             energy += outcome.energy_j[0].double().sum(0).numpy()
             failed += outcome.failure[0].sum(0).numpy()
             asked += outcome.request[0].sum(0).numpy()

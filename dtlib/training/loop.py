@@ -13,14 +13,14 @@ from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
 from dtlib.happo.learner import Learner
 from dtlib.maddpg.maddpg import MADDPG
-from dtlib.model.simulator import Outcome, initial_carry, join, simulate
+from dtlib.model.simulator import Outcome, initial_carry, join
 from dtlib.model.world import sample_world
 from dtlib.runtime.checkpoint import check_arrays
 from dtlib.runtime.devices import timed
 from dtlib.runtime.seeds import seeded, stream_seed
 from dtlib.settings.train import TrainConfig
 from dtlib.training.averaging import Average
-from dtlib.training.finite import check_finite
+from dtlib.training.finite import check_finite, simulate_finite
 from dtlib.training.metrics import outcome_metrics
 from dtlib.training.side_by_side import check_alike
 from dtlib.training.size import check_size
@@ -73,12 +73,8 @@ class Rollout:
         with timed(self.seconds, "act_s", self.device):
             decision = policies.decide(world, [self.generator], self.carry, env)
         with timed(self.seconds, "simulate_s", self.device):
-            try:
-                outcome = simulate(world, decision.actions, env, self.carry)
-            except ValueError:  # it has looked at the actions anyway
-                named = {f"actions.{name}": array for name, array in vars(decision.actions).items()}
-                check_finite(self.number, {}, named)
-                raise
+            where = f"episode {self.number}"
+            outcome = simulate_finite(where, world, decision.actions, env, self.carry)
         self.carry = outcome.carry
         self.outcomes.append(outcome)
         return Episode(world, decision, outcome)
@@ -140,7 +136,7 @@ class Trainer:
         learnt, update_s = self._play_and_learn(rollouts)
         played = [rollout.row() for rollout in rollouts]
         for index, row in enumerate(played):
-            check_finite(number, row, self.state(index))
+            check_finite(f"episode {number}", row, self.state(index))
         for index, rollout in enumerate(rollouts):
             timings = rollout.seconds | {"update_s": update_s}
             self.rows[index].append(played[index] | learnt[index] | timings)

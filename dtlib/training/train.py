@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from dtlib.runtime.devices import resolve_device, torch_threads
@@ -78,7 +79,7 @@ def train_together(
         check_count("episodes", episodes, least=0)
     folders = [Path(out) for out in outs or ()]
     goal = configs[0].episodes if episodes is None else min(episodes, configs[0].episodes)
-    with torch_threads(threads), memory_told():
+    with torch_threads(threads), memory_told(), np.errstate(all="ignore"):  # `finite` tells once
         trainer = Trainer(configs, where)
         for folder, config in zip(folders, configs, strict=outs is not None):
             claim(folder, config)

@@ -1,13 +1,15 @@
-"""Training ends with one line where numbers stop being finite, and writes none of them."""
+"""Training and evaluation end with one line where numbers stop being finite; none is written."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from dtlib import ConfigError, TrainConfig, train
+from dtlib import ConfigError, TrainConfig, evaluate, train
+from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.training.finite import check_finite
 from dtlib.training.loop import Trainer
 from dtlib.training.run_folder import CHECKPOINT, load_run
@@ -60,8 +62,39 @@ def test_undefined_diagnostics_are_no_end(algorithm):
 
 def test_the_first_array_that_is_not_finite_is_named():
     arrays = {"count": torch.tensor(3), "a": torch.zeros(2), "b": torch.tensor([1.0, -math.inf])}
-    check_finite(7, {"reward": 0.0}, {name: arrays[name] for name in ("count", "a")})
+    check_finite("episode 7", {"reward": 0.0}, {name: arrays[name] for name in ("count", "a")})
     with pytest.raises(ConfigError, match="^episode 7: b = -inf: "):
-        check_finite(7, {"reward": 0.0}, arrays)
+        check_finite("episode 7", {"reward": 0.0}, arrays)
     with pytest.raises(ConfigError, match="^episode 7: reward = nan: "):
-        check_finite(7, {"reward": math.nan}, arrays)
+        check_finite("episode 7", {"reward": math.nan}, arrays)
+
+
+UNBOUNDED = {
+    "delays to the letter": ({"centre_delay": "letter"}, "reward_centre = -inf"),
+    "path loss": ({"path_loss_exponent": 15.0}, "reward_global = -inf"),
+    "noise": ({"noise_w": 1e30}, "reward_global = -inf"),
+}
+
+
+@pytest.mark.parametrize(("env", "said"), UNBOUNDED.values(), ids=UNBOUNDED)
+def test_an_evaluation_alone_ends_too(env, said):
+    """Policies that are sound where they learnt act elsewhere."""
+    run = train(TrainConfig.from_preset("smoke", algorithm="gaussian-happo"), episodes=1)
+    elsewhere = replace(run, config=run.config.replace(env=env))
+    with pytest.raises(ConfigError, match=rf"^world \d: {said}: is not finite[^\n]*$"):
+        evaluate(elsewhere, worlds=2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_whose_products_no_number_holds_are_told_once(tmp_path):
+    """A checkpoint may have them: they are finite."""
+    config = TrainConfig.from_preset("smoke")
+    train(config, tmp_path, episodes=1)
+    arrays, rest = load_checkpoint(tmp_path / CHECKPOINT)
+    huge = {name: array.fill_(1e30) for name, array in arrays.items() if "actors.users" in name}
+    assert huge
+    save_checkpoint(tmp_path / CHECKPOINT, arrays | huge, rest)
+    with pytest.raises(ConfigError, match=r"^world 0: actions.[a-z]+ = nan: is not finite"):
+        evaluate(load_run(tmp_path), worlds=1)
+    with pytest.raises(ConfigError, match=r"^episode 1: actions.[a-z]+ = nan: is not finite"):
+        train(config, tmp_path)
