@@ -9,6 +9,8 @@ from typing import Any
 
 from dtlib.experiments.keys import config_key, digest, env_key
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import check_settings
+from dtlib.runtime.messages import check_count, check_name, show
 from dtlib.settings.presets import NETWORKS, merge
 from dtlib.settings.train import TrainConfig
 from dtlib.training.calibration import Target
@@ -21,6 +23,9 @@ BASELINES = ("power-on-demand", "channel-inversion", "genie")
 """What may be measured at each point of a sweep without being learnt."""
 MOST_SEEDS = 10_000
 """More are no grid's; a manifest that says so is not believed."""
+
+CHOSEN = frozenset(("preset", "network", "seed"))
+"""Settings of a run that its experiment states or whose number is asked for."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +150,17 @@ class Experiment:
         Raises:
             ConfigError: unknown preset or axis, or settings that are not allowed.
         """
-        if preset not in self.seeds:
-            raise ConfigError(f"preset = {preset!r}: must be one of {', '.join(self.seeds)}")
+        check_name("preset", preset, self.seeds)
         seeds = self.seeds[preset] if seeds is None else seeds
-        if not 1 <= seeds <= MOST_SEEDS:
-            raise ConfigError(f"seeds = {seeds}: must be from 1 to {MOST_SEEDS}")
+        check_count("seeds", seeds, most=MOST_SEEDS)
+        check_settings("changes", changes := {} if changes is None else changes)
+        check_settings("changes.env", changes.get("env", {}))
+        check_settings("values", values := {} if values is None else values)
+        for name in CHOSEN & changes.keys():
+            raise ConfigError(f"changes = {show(changes)}: {name} is not changed but chosen")
         base = {"env": {} if preset == "smoke" else dict(self.env)}
-        fixed, planned = merge(base, dict(changes or {})), []
-        for at in self._points(preset, values or {}):
+        fixed, planned = merge(base, dict(changes)), []
+        for at in self._points(preset, values):
             env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
             here = merge(fixed, {"env": env})
             worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
@@ -193,6 +201,9 @@ class Experiment:
             known = ", ".join(self.axes) or "nothing"
             raise ConfigError(f"values of {min(unknown)}: {self.name} sweeps {known}")
         chosen = [values.get(name) or axis.of(preset) for name, axis in self.axes.items()]
+        for name, found in zip(self.axes, chosen, strict=True):
+            if not isinstance(found, Sequence) or isinstance(found, str | bytes):
+                raise ConfigError(f"values of {name} = {show(found)}: must be a list of numbers")
         return [dict(zip(self.axes, point, strict=True)) for point in product(*chosen)]
 
 

@@ -75,6 +75,13 @@ def check_names(values: Mapping[Any, Any]) -> None:
             raise ConfigError(f"{show(name)} = {show(values[name])}: the name of a field is text")
 
 
+def check_settings(field: str, values: Any) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` unless these are values by name."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{field} = {show(values)}: must be values by name, such as {{}}")
+    check_names(values)
+
+
 def read(text: str, kind: Any = None) -> Any:
     """Return the value of a field from its text on the command line: JSON, or else plain text.
 

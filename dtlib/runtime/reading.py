@@ -12,6 +12,7 @@ from typing import Any
 
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.files import reason
+from dtlib.runtime.messages import show
 
 
 class Damaged(FileError):
@@ -37,6 +38,8 @@ def _open_regular(path: Path) -> int | None:
         return None
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+    except ValueError as error:
+        raise FileError(f"{show(str(path))}: is no name of a file ({error})") from None
     raise Damaged(f"{path}: is no regular file")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from said import one_line
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError, TrainConfig
@@ -28,14 +29,35 @@ def test_unknown_names():
         grids.find("fig99")
     with pytest.raises(ConfigError, match="preset = 'large': must be one of smoke"):
         CURVES.runs("large")
-    with pytest.raises(ConfigError, match="seeds = 1000000000: must be from 1 to 10000"):
+    with pytest.raises(ConfigError, match="seeds = 1000000000: must be 1 to 10000"):
         CURVES.runs("smoke", 10**9)
-    with pytest.raises(ConfigError, match="seeds = 0: must be from 1 to 10000"):
+    with pytest.raises(ConfigError, match="seeds = 0: must be 1 to 10000"):
         CURVES.runs("smoke", 0)
     with pytest.raises(ConfigError, match="values of num_bs: fig10 sweeps request_prob"):
         SWEEP.runs("smoke", values={"num_bs": (2,)})
     with pytest.raises(ConfigError, match="values of num_bs: fig04_06 sweeps nothing"):
         CURVES.runs("smoke", values={"num_bs": (2,)})
+
+
+ODD = [
+    ({"seeds": "3"}, "seeds = '3': must be an integer, 1 to 10000"),
+    ({"seeds": 2.5}, "seeds = 2.5: must be an integer, 1 to 10000"),
+    ({"preset": ["smoke"]}, "preset = ['smoke']: must be one of smoke"),
+    ({"changes": True}, "changes = True: must be values by name"),
+    ({"changes": {1: 2}}, "1 = 2: the name of a field is text"),
+    ({"changes": {"env": 3}}, "changes.env = 3: must be values by name"),
+    ({"changes": {"seed": 3}}, "changes = {'seed': 3}: seed is not changed but chosen"),
+    ({"changes": {"preset": "quick"}}, "changes = {'preset': 'quick'}: preset is not changed"),
+    ({"values": 3}, "values = 3: must be values by name"),
+    ({"values": {"request_prob": 0.3}}, "values of request_prob = 0.3: must be a list of numbers"),
+    ({"values": {"request_prob": "0.3"}}, "values of request_prob = '0.3': must be a list"),
+]
+
+
+@pytest.mark.parametrize(("odd", "said"), ODD, ids=range(len(ODD)))
+def test_odd_arguments_are_one_line(odd, said):
+    text = one_line(lambda: SWEEP.runs(**({"preset": "smoke"} | odd)), shorter_than=300)
+    assert text.startswith(said)
 
 
 def test_every_figure_of_the_paper_is_there():
