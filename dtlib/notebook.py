@@ -12,7 +12,7 @@ from typing import Any
 
 from dtlib.runtime import paths
 from dtlib.runtime.errors import ConfigError, FileError
-from dtlib.runtime.files import reason, write_text
+from dtlib.runtime.files import marked, reason, write_text
 from dtlib.runtime.messages import check_name, show
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError)
@@ -132,7 +132,7 @@ def execute(
     known = defaults(path)
     values = {key: parse(key, text, known) for key, text in parameters.items()}
     target = _target(path, paths.executed() / path.name if out is None else out)
-    with _beside(target) as folder:
+    with marked(target.parent, target), _scratch(target) as folder:
         copy, said = Path(folder) / "copy.ipynb", ""
         try:
             said = _run(path, copy, values, progress)
@@ -144,13 +144,12 @@ def execute(
     return target
 
 
-def _beside(target: Path) -> TemporaryDirectory[str]:
-    """Return a folder beside a file, which shows that the file can be written."""
+def _scratch(target: Path) -> TemporaryDirectory[str]:
+    """Return a folder among the system's temporary ones: a kill leaves nothing beside the copy."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return TemporaryDirectory(dir=target.parent.resolve(), prefix=".notebook-")
+        return TemporaryDirectory(prefix="dtlib-")
     except OSError as error:
-        raise FileError(f"{target}: cannot be written ({reason(error)})") from None
+        raise FileError(f"{target}: cannot be executed ({reason(error)})") from None
 
 
 def _target(path: Path, target: Path) -> Path:

@@ -1,6 +1,7 @@
 """The command line: what it does, and one clear line with exit code 2 for what it cannot do."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,12 @@ def test_train_evaluate(tmp_path):
     assert "energy_per_user_slot_j" in result.output
     assert "the worst user fails in" in result.output
     assert len(table.read_text().splitlines()) == 3
+
+
+def test_names_of_files_need_not_be_utf_8(tmp_path):
+    result = call("train", *SMALL, "--out", tmp_path / os.fsdecode(b"\xff"))
+    assert result.exit_code == 0 and f"1 episodes in {tmp_path}/\\udcff: " in result.output
+    assert os.listdir(os.fsencode(tmp_path)) == [b"\xff"]
 
 
 BAD = [

@@ -42,5 +42,5 @@ def relative(path: Path) -> str:
     """Return a path as a reader would type it: relative to the working folder if it lies below."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError, RuntimeError):  # elsewhere; no working folder; links in a circle
         return str(path)

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from dtlib import ConfigError, notebook
-from dtlib.runtime import paths
+from dtlib.runtime import files, paths
 from dtlib.runtime.errors import FileError
 
 OTHER = {"seed": "7", "num_users": "5", "num_bs": "3"}
@@ -182,7 +182,7 @@ def test_braces_are_plain_letters(name, tmp_path):
     before = path.read_bytes()
     out = notebook.execute(str(path), {"seed": "2"}, tmp_path / name, progress=False)
     assert out == tmp_path / name and nbformat.read(out, as_version=4).cells
-    assert str(out) in out.read_text() and ".notebook-" not in out.read_text()
+    assert str(out) in out.read_text() and "copy.ipynb" not in out.read_text()
     assert path.read_bytes() == before
 
 
@@ -220,6 +220,22 @@ def test_an_earlier_copy_stays_until_there_is_another(tmp_path, monkeypatch):
     with pytest.raises(FileError, match="the kernel died"):
         notebook.execute(str(path), {}, tmp_path / "o.ipynb", progress=False)
     assert (tmp_path / "o.ipynb").read_text() == "earlier"
+
+
+def test_nothing_lies_beside_a_copy_that_the_next_call_would_not_remove(tmp_path, monkeypatch):
+    """A kill meanwhile leaves what lies there then."""
+    path, seen = written(tmp_path / "my.ipynb", SIMPLE), []
+
+    def run(path, copy, *_):
+        seen.extend((tmp_path / "out").iterdir())
+        assert tmp_path / "out" not in copy.parents
+        return "stopped"
+
+    monkeypatch.setattr(notebook, "_run", run)
+    with pytest.raises(FileError, match="stopped"):
+        notebook.execute(str(path), {}, tmp_path / "out" / "o.ipynb", progress=False)
+    assert [files._PART.fullmatch(left.name) is None for left in seen] == [False]
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_never_into_the_notebooks_folder():

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dtlib.runtime import files, reading
+from dtlib.runtime import files, paths, reading
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.files import write_text, write_whole
 from dtlib.runtime.reading import Damaged, parse_json, read_text, sealed, sha256, unsealed
@@ -135,6 +135,14 @@ def test_a_full_disk(tiny_disk):
     assert load_checkpoint(tiny_disk / "c.safetensors")[0]["a"].shape == (9,)
 
 
+def test_a_path_is_shown_whole_where_there_is_no_working_folder(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert paths.relative(tmp_path / "run") == str(tmp_path / "run")
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 
@@ -144,6 +152,12 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
         with pytest.raises(Damaged, match="no regular file"):
             read_text(path)
     assert read_text(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_what_is_no_name_of_a_file_is_one_line(tmp_path, name):
+    with pytest.raises(FileError, match="^'[^\n]*': is no name of a file [^\n]*$"):
+        read_text(tmp_path / name)
 
 
 def test_what_may_not_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
