@@ -12,7 +12,7 @@ from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
 from dtlib.agents.spaces import layouts
-from dtlib.maddpg.replay import Replay, recall, record, shapes
+from dtlib.maddpg.replay import Replay, check_sites, recall, record, shapes
 from dtlib.maddpg.team import Actors, Team
 from dtlib.model.layouts import Layout, state_layout
 from dtlib.runtime.checkpoint import check_arrays
@@ -162,11 +162,13 @@ class MADDPG:
         """Copy arrays of :meth:`state` into place.
 
         Raises:
-            ValueError: names, shapes or types differ; nothing is changed then.
+            ValueError: names, shapes or types differ, or a base station that there is not is named;
+                nothing is changed then.
         """
         kept = {name: array for name, array in state.items() if name.startswith("replay.")}
         own = self._networks(run)
         check_arrays(own, {name: array for name, array in state.items() if name not in kept})
+        check_sites(kept, self.config.env.num_bs)
         self.replays[run].load(
             {name.removeprefix("replay."): array for name, array in kept.items()}
         )

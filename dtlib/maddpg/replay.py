@@ -57,6 +57,17 @@ class Batch:
     """[kinds, outputs, n]."""
 
 
+SITE = torch.int16
+"""Of arrays that name base stations."""
+
+
+def check_sites(arrays: Mapping[str, Tensor], stations: int) -> None:
+    """Raise ``ValueError`` if arrays of a buffer name base stations that there are not."""
+    for name, array in arrays.items():
+        if array.dtype == SITE and not ((array >= 0) & (array < stations)).all():
+            raise ValueError(f"array {name!r} names other base stations than 0 to {stations - 1}")
+
+
 def shapes(config: TrainConfig, outputs: int) -> Shapes:
     """Return what :func:`record` keeps of a slot.
 
@@ -65,7 +76,7 @@ def shapes(config: TrainConfig, outputs: int) -> Shapes:
         outputs: parts of each kind of agents' reward.
     """
     users = config.env.num_users
-    real, site, flag = torch.float32, torch.int16, torch.bool
+    real, site, flag = torch.float32, SITE, torch.bool
     return {
         "position": ((users, 2), real),
         "association": ((users,), site),
@@ -252,7 +263,7 @@ class Replay:
         Raises:
             ValueError: it does not fit; nothing is changed then.
         """
-        count = min(len(state.get("linked", ())), self.capacity)
+        count = min(state.get("linked", self.linked[:0]).numel(), self.capacity)
         used = {name: array[:count] for name, array in self._all.items()}
         check_arrays(used | {"next": torch.tensor(0)}, state)
         place = int(state["next"])

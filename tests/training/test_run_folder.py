@@ -172,6 +172,23 @@ def test_a_checkpoint_with_arrays_that_are_none(folder, more):
         load_run(folder)
 
 
+FORGED_REPLAY = {
+    "no such base station": ("replay.association", lambda array: array + TINY.env.num_bs),
+    "one before the first": ("replay.choice", lambda array: array - array.max() - 1),
+    "a single number": ("replay.linked", lambda array: array[0]),
+}
+
+
+@pytest.mark.parametrize(("name", "forge"), FORGED_REPLAY.values(), ids=FORGED_REPLAY)
+def test_a_replay_buffer_that_is_none(tmp_path, name, forge):
+    config = TINY.replace(algorithm="maddpg", replay_slots=200, batch_size=8)
+    train(config, tmp_path, episodes=1)
+    arrays, rest = load_checkpoint(tmp_path / CHECKPOINT)
+    save_checkpoint(tmp_path / CHECKPOINT, arrays | {name: forge(arrays[name])}, rest)
+    with pytest.raises(Damaged, match="safetensors: array '[^\n]*$"):
+        load_run(tmp_path)
+
+
 @pytest.mark.parametrize("harm", ["missing", "emptied", "cut", "of another run"])
 def test_settings_that_are_lost_are_taken_from_the_checkpoint(folder, harm, capsys):
     path = folder / "config.json"
