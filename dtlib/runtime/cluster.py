@@ -76,7 +76,7 @@ def _has_workers(client: Any) -> bool:
 
 def _line(error: BaseException | None) -> str:
     first = (str(error).splitlines() or [""])[0]
-    return show(f"{type(error).__name__}: {first}", str, 200)
+    return show(f"{type(error).__name__}: {first}", str, 500)
 
 
 def _told(address: str, line: str) -> ConfigError:

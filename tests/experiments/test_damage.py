@@ -229,7 +229,7 @@ def test_an_error_is_left_only_in_a_run(monkeypatch):
     def fails(*_, **__):
         raise FileError("no room")
 
-    monkeypatch.setattr(store, "train_together", fails)
+    monkeypatch.setattr(store, "claim", fails)
     store.folder(CURVE.runs("smoke")[0].config).mkdir(parents=True)
     with pytest.raises(ConfigError, match="FileError: no room"):
         runner.finish(CURVE.runs("smoke"), ALONE)

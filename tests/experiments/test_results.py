@@ -16,11 +16,15 @@ from dtlib.report.checks import source
 from dtlib.report.judgement import judge
 from dtlib.runtime import paths
 from dtlib.settings.base import RESULTS_VERSION
+from dtlib.settings.presets import PRESETS
 
 KNOWN_VERSIONS = (RESULTS_VERSION, 4)
 """Longer runs of the version before are shown until they are made anew."""
 MANIFESTS = sorted(
-    path for name in grids.EXPERIMENTS for path in paths.results().glob(f"*/{name}/manifest.json")
+    path
+    for preset in PRESETS
+    for name in grids.EXPERIMENTS
+    for path in paths.results().glob(f"{preset}/{name}/manifest.json")
 )
 
 

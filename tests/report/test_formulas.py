@@ -4,13 +4,13 @@ import altair as alt
 import numpy as np
 import pytest
 import torch
+from pictures import texts
 from scipy import stats
 
 from dtlib import EnvConfig
 from dtlib.experiments import readings
 from dtlib.model import channel
 from dtlib.report import formulas, scales, sliders
-from tests.report.pictures import texts
 
 OTHERS = [
     {},

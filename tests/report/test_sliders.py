@@ -4,6 +4,7 @@ import re
 
 import pandas as pd
 import pytest
+from pictures import texts
 from scipy import stats
 
 from dtlib import EnvConfig
@@ -11,7 +12,6 @@ from dtlib.experiments import readings
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import embed, scales, sliders, swept
 from dtlib.report.shown import load
-from tests.report.pictures import texts
 
 
 def numbers(text):

@@ -156,7 +156,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
 def test_what_is_no_name_of_a_file_is_one_line(tmp_path, name):
-    with pytest.raises(FileError, match="^'[^\n]*': is no name of a file [^\n]*$"):
+    with pytest.raises(FileError, match="^'[^\n]*: is no name of a file [^\n]*$"):
         read_text(tmp_path / name)
 
 
