@@ -43,7 +43,7 @@ def as_asked(references: pd.DataFrame, limit: float) -> pd.DataFrame:
     worlds of their own, with a margin; what has no parameter has but one row.
 
     Args:
-        references: :data:`dtlib.experiments.references.TABLE`.
+        references: the table of :mod:`dtlib.experiments.references`.
         limit: largest slot failure ratio of a user, ε.
     """
     policy = references["policy"]
@@ -66,7 +66,7 @@ def energy_ratios(
         held: calibrated runs, by algorithm and seed.
         priced: the same where users see their queues.
         trained: runs as they come out of training, by algorithm, control factor η and seed.
-        references: :data:`dtlib.experiments.references.TABLE`.
+        references: the table of :mod:`dtlib.experiments.references`.
         algorithms: other learners.
 
     Returns:

@@ -32,7 +32,7 @@ def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return a metric of each rule under both readings, by K.
 
     Args:
-        rows: :data:`dtlib.experiments.readings.TABLE`.
+        rows: the table of :mod:`dtlib.experiments.readings`.
         metric: a column of it.
     """
     part = rows[(rows["axis"] == "K") & rows["reading"].isin([SLICES, DIVIDED])]
@@ -69,7 +69,7 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
     """Return what slices cost, and what Beta-HAPPO wins back, by K.
 
     Args:
-        rows: :data:`dtlib.experiments.readings.TABLE`.
+        rows: the table of :mod:`dtlib.experiments.readings`.
         learned: :func:`of_learner`.
     """
     failed, energy = of_rules(rows, FAILED), of_rules(rows, ENERGY)
