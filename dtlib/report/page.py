@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtlib.experiments import results
 from dtlib.experiments.experiment import PlannedRun, setting
+from dtlib.experiments.results import ENERGY
 from dtlib.report.figures import KINDS
 from dtlib.report.phrases import told
 from dtlib.report.shown import Shown
@@ -40,13 +41,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
 
 
 def lines(shown: Shown) -> Markdown:
-    """Return the three lines that a page opens with."""
+    """Return the three lines that a page opens with; a single point has no trend to explain."""
     story = STORIES[shown.experiment.name]
-    said = {
-        "The paper says": f"that {story.paper}",
-        "Here": story.here(shown),
-        "Because": story.because(shown),
-    }
+    said = {"The paper says": f"that {story.paper}", "Here": story.here(shown)}
+    if not shown.experiment.axes or len(shown.points(ENERGY)) > 1:
+        said["Because"] = story.because(shown)
     return markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
 
 

@@ -1,6 +1,7 @@
 """A figure's page: every number comes from rows, settings and manifests."""
 
 import re
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -28,6 +29,13 @@ def test_three_lines(shown):
     assert re.findall(r"^\*\*([^*]+)\*\*", text, re.M) == ["The paper says", "Here", "Because"]
     here = text.split("**Here**")[1]
     assert re.search(r"\d", here) and not re.search(r"\bnan\b|inf\b", text)
+
+
+def test_a_single_point_has_no_trend_to_explain(shown):
+    if shown.experiment.axes:
+        at = shown.measured["x"] == shown.points(ENERGY).index[0]
+        alone = replace(shown, measured=shown.measured[at])
+        assert "**Because**" not in page.lines(alone).data
 
 
 def test_the_papers_sentences_stand_beside_ours(shown):
