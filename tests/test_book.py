@@ -336,3 +336,23 @@ def test_charts_fit_their_column(browser, width):
     drawn = "[...document.querySelectorAll('.chart[role=graphics-document]')]"
     said = browser.evaluate(f"{drawn}.map(one => one.ariaLabel)")
     assert len(said) == 4 and all(said)
+
+
+def test_charts_follow_the_window(browser):
+    """Where the window gets narrower, so do charts, and sliders stay where they are."""
+    browser.open(EXPLORE)
+    browser.evaluate(DRAWN)
+    value = "document.querySelector('#thresholds input').value"
+    slide = "e.value = e.max; e.dispatchEvent(new Event('input'))"
+    browser.evaluate(f"(e => {{ {slide} }})(document.querySelector('#thresholds input'))")
+    moved = browser.evaluate(value)
+    shape = {"height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.call("Emulation.setDeviceMetricsOverride", width=700, **shape)
+    sizes = "[...document.querySelectorAll('div.chart')].map(e => [e.querySelector('svg'), e])"
+    fits = f"{sizes}.every(([svg, e]) => svg && svg.clientWidth <= e.clientWidth)"
+    for _ in range(100):
+        time.sleep(0.05)
+        if browser.evaluate(f"!!{fits}"):
+            break
+    time.sleep(0.5)
+    assert browser.evaluate(fits) and browser.evaluate(value) == moved

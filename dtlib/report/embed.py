@@ -21,8 +21,24 @@ GRAMMAR = alt.SCHEMA_VERSION.lstrip("v").rpartition(".")[0]
 
 DRAW = """window.drawChart = (name, chart) => {
     const place = document.getElementById(name);
-    place.drawn = vegaEmbed(place, chart, {mode: "vega", renderer: "svg", actions: false});
+    const draw = () => {
+        place.drawn = vegaEmbed(place, chart, {mode: "vega", renderer: "svg", actions: false});
+    };
+    const again = async () => {
+        const { view } = await place.drawn;
+        for (const one of chart.signals) if (one.bind) one.value = view.signal(one.name);
+        view.finalize();
+        draw();
+    };
+    let width = innerWidth, later;
+    addEventListener("resize", () => {
+        clearTimeout(later);
+        if (innerWidth !== width) later = setTimeout(() => { width = innerWidth; again(); }, 300);
+    });
+    draw();
 };"""
+"""Draws a chart; draws it again, with its sliders where they are, where the column gets another
+width."""
 
 PANEL = re.compile(r"childWidth|concat_\d+_width")
 """Signals that are how wide panels are that stand one above the other."""
@@ -73,6 +89,5 @@ def specification(chart: Any, says: str) -> dict[str, Any]:
     for signal in found["signals"]:
         if PANEL.fullmatch(signal["name"]):  # panels above others do not do this themselves
             signal.pop("value")
-            wide = f"max(200, containerSize()[0] - {MARGIN})"
-            signal |= {"init": wide, "on": [{"events": "window:resize", "update": wide}]}
+            signal["init"] = f"max(200, containerSize()[0] - {MARGIN})"
     return found
