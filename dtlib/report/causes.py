@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dtlib.experiments import mechanisms, results
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
 from dtlib.report.checks import Source
@@ -64,7 +65,24 @@ def unequal_failures(found: Source, finding: Finding) -> str:
     if finding.verdict == "reproduced in part" and not holds_number(finding.evidence, finding.part):
         larger = estimate(finding.part.values)[0] > (finding.evidence.reported or 0)
         return f"{text}: the saving is {'larger' if larger else 'smaller'} than the paper's"
-    return f"{text}: {scatter(finding)}"
+    measured = "" if "=" in finding.part.name else mechanism(found.preset, other)
+    return "; ".join(filter(None, [f"{text}: {scatter(finding)}", measured]))
+
+
+def mechanism(preset: str, other: str) -> str:
+    """Say what sets a learner apart from Beta-HAPPO, as far as a preset has measured it."""
+    table = results.read(results.folder_of(preset, mechanisms.NAME), results.DATA)
+    if table is None:
+        return ""
+    end = table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
+    own, gaussian = 100 * end.loc["Beta"], 100 * end.loc["Gaussian"]
+    return {
+        "beta-mappo": f"M moves an update by {own['effect_of_m']:.0f} % of its length, another "
+        f"episode by {own['effect_of_data']:.0f} %",
+        "gaussian-happo": f"of its draws {gaussian['draws_at_bounds']:.0f} % are at a bound, and "
+        f"{gaussian['failed_of_draws']:.0f} % of requests fail with draws, "
+        f"{gaussian['failed_of_means']:.0f} % with mean actions",
+    }.get(other, "")
 
 
 def _failures(found: Source, part: Part) -> pd.Series:

@@ -91,7 +91,7 @@ CLAIMS = (
     Claim("fig04", "Beta-HAPPO has a higher reward than MADDPG.",
           leads("reward_global", "maddpg"), BOTH, cause=unequal_failures),
     Claim("fig05", "Beta-HAPPO has the highest reward of the centre, too.",
-          leads("reward_centre", *OTHERS), BOTH),
+          leads("reward_centre", *OTHERS), BOTH, cause=unequal_failures),
     Claim("fig04", "Beta-HAPPO converges more stably than all others.", steadier, (TRAINING,)),
     Claim("fig04", "HAPPO-based schemes converge faster than MADDPG.", faster, (TRAINING,)),
     Claim("fig06", "Energy falls during training, for all schemes.", energy_falls, (TRAINING,),

@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 
+from dtlib.experiments import mechanisms
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import causes, checks, scoreboard
 from dtlib.report.judgement import Evidence, Part, judge
@@ -99,3 +100,14 @@ def test_of_savings(verdict):
     line = causes.because(causes.unequal_failures, source, finding)
     assert line.startswith("Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %: ")
     assert line.endswith("larger than the paper's") == ("part" in verdict)
+
+
+def test_of_what_sets_learners_apart():
+    """Numbers are those of the committed measurements; where there are none, nothing is said."""
+    ends = mechanisms.TABLE.read("companion").query("moment == 'end'").groupby("variant")
+    moved = 100 * ends["effect_of_m"].mean()["Beta"]
+    bounds = 100 * ends["draws_at_bounds"].mean()["Gaussian"]
+    assert f"M moves an update by {moved:.0f} %" in causes.mechanism("companion", "beta-mappo")
+    assert f"{bounds:.0f} % are at a bound" in causes.mechanism("companion", "gaussian-happo")
+    assert causes.mechanism("companion", "maddpg") == ""
+    assert causes.mechanism("paper", "beta-mappo") == ""
