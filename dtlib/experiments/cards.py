@@ -126,8 +126,8 @@ def _card(planned: PlannedRun, found: pd.Series, digest: str) -> str:
 
 def _departures(config: TrainConfig) -> dict[str, object]:
     """Return the settings that differ from the preset ``paper``'s, as JSON holds them."""
-    own = json.loads(config.canonical_json())
-    printed = json.loads(TrainConfig(algorithm=config.algorithm).canonical_json())
+    own = config.json_values()
+    printed = TrainConfig(algorithm=config.algorithm).json_values()
     skip = {"preset", "env", "seed"}
     changed = {k: v for k, v in own.items() if k not in skip and v != printed[k]}
     network = {k: v for k, v in own["env"].items() if v != printed["env"][k]}

@@ -14,6 +14,8 @@ from dtlib.experiments.grids import find
 from dtlib.experiments.results import DATA
 from dtlib.runtime.errors import ConfigError
 
+FULLEST = ("companion", "quick")
+"""Presets with which learners learn, the one with more runs first."""
 EVALUATION, USERS, TUNING = "evaluation.csv", "users.csv", "tuning.csv"
 """Results by held-out world; by user there; by user on tuning worlds. Not of sweeps."""
 
@@ -83,11 +85,13 @@ def rows_of(
 def fullest(name: str, *presets: str) -> pd.DataFrame:
     """Return an experiment's committed data from the first of these presets that has any.
 
+    Of ``FULLEST``, if none is named.
+
     Raises:
         ConfigError: none has.
         FileError: the table does not have the checksum that its manifest states.
     """
-    for preset in presets:
+    for preset in (presets := presets or FULLEST):
         folder = results.folder_of(preset, find(name).name)
         if (table := results.read(folder, DATA)) is not None:
             return table

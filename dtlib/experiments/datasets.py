@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -139,7 +138,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
     if not planned.baseline:
         spent = store.history(planned.config, planned.episodes)[list(TIMINGS)]
         facts["seconds_of_training"] = round(float(spent.to_numpy().sum()), 1)
-    config = json.loads(planned.config.canonical_json())
+    config = planned.config.json_values()
     facts |= store.made_by(planned.config)
     return facts | {"sha256": config_key(planned.config), "config": config}
 

@@ -11,6 +11,7 @@ from scipy import stats
 from dtlib.experiments import mechanisms, results
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
+from dtlib.report import worth
 from dtlib.report.checks import Source
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, reversed_steps
 from dtlib.report.statistics import estimate, interval_text
@@ -75,7 +76,7 @@ def mechanism(preset: str, other: str) -> str:
     if table is None:
         return ""
     end = table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
-    own, gaussian = 100 * end.loc["Beta"], 100 * end.loc["Gaussian"]
+    own, gaussian = 100 * end.loc[worth.BETA], 100 * end.loc[worth.GAUSSIAN]
     return {
         "beta-mappo": f"M moves an update by {own['effect_of_m']:.0f} % of its length, another "
         f"episode by {own['effect_of_data']:.0f} %",

@@ -27,8 +27,6 @@ from dtlib.settings.env import EnvConfig
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
-FULL = ("companion", "quick")
-"""Presets, the one with the larger budget first."""
 COUNTED: tuple[str, ...] = tuple(v for v in get_args(Verdict) if v != "not counted")
 
 
@@ -52,9 +50,9 @@ def _users(count: float) -> str:
     return f"K{GAP}={GAP}{number(count)}"
 
 
-def _mean(name: str, algorithm: str, metric: str, *presets: str) -> pd.Series:
+def _mean(name: str, algorithm: str, metric: str) -> pd.Series:
     """Return a sweep's means over seeds, by what is swept."""
-    table = committed.fullest(name, *presets or FULL)
+    table = committed.fullest(name)
     return table[table["algorithm"] == algorithm].groupby("x")[metric].mean()
 
 
@@ -90,7 +88,7 @@ def _printed() -> str:
 
 
 def _partition() -> str:
-    failed = partition.of_rules(readings.TABLE.read(FULL[0]), FAILED)[partition.SENDS]
+    failed = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)[partition.SENDS]
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
         f"The outage at {_users(58)}. With slices, the same rule fails "
@@ -104,9 +102,8 @@ def _partition() -> str:
 def _learning() -> str:
     users, (failed, spent) = 30, (_mean("outage", OWN, metric) for metric in (FAILED, ENERGY))
     rule = "power-on-demand"
-    known = readings.TABLE.read(FULL[0])
-    best = known.query("reading == 'slices' and rule == 'knows the channels' and axis == 'K'")
-    best = best.set_index("x").loc[users, FAILED]
+    known = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)
+    best = known.loc[users, (partition.KNOWS, partition.SLICES)]
     less = spent.loc[users] / _mean("outage", rule, ENERGY).loc[users]
     return (
         f"At {_users(failed.index[0])}, trained Beta-HAPPO fails {_percent(failed.iloc[0])} of the "
@@ -142,7 +139,7 @@ def _card(name: str) -> str:
     (notebook,) = paths.notebooks().glob(f"{name}_*.ipynb")
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     said = [cell["metadata"].get("mystnb", {}).get("image", {}).get("alt") for cell in cells]
-    pictures = (paths.pictures() / preset / f"{name}.png" for preset in FULL)
+    pictures = (paths.pictures() / preset / f"{name}.png" for preset in committed.FULLEST)
     picture = next(file for file in pictures if file.is_file())
     title = "".join(cells[0]["source"]).removeprefix("# ")
     here = paths.root() / "book"

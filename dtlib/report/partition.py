@@ -41,7 +41,7 @@ def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def of_learner() -> pd.DataFrame:
     """Return Beta-HAPPO's medians over seeds in Section V's network, by K, from committed runs."""
-    tables = [committed.fullest(name, "companion", "quick") for name in SWEEPS]
+    tables = [committed.fullest(name) for name in SWEEPS]
     parts = [
         table[table["algorithm"] == OWN].groupby("x")[[FAILED, ENERGY]].median() for table in tables
     ]

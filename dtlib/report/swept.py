@@ -13,8 +13,6 @@ from dtlib.report.curves import spread, with_millijoules
 from dtlib.report.figures import BANDWIDTHS, SWEEPS, SWEPT_METRICS, fair
 from dtlib.report.style import ALGORITHMS, INK, label
 
-PRESETS = ("companion", "quick")
-"""The fullest first."""
 IN_KILOBITS = 1e5
 """Data sizes of Fig. 11 below this are in Kb, those above are as printed, bit."""
 
@@ -41,10 +39,10 @@ def rows() -> pd.DataFrame:
     """
     found = []
     for name in ONE:
-        data = with_millijoules(fair(fullest(name, *PRESETS)))
+        data = with_millijoules(fair(fullest(name)))
         abscissa = SWEEPS[name][0] + (", many" if name == "fig13_14" else "")
         found += [_line(abscissa, label(who), part) for who, part in _each(data, "algorithm")]
-    data = with_millijoules(fullest("fig11", *PRESETS))
+    data = with_millijoules(fullest("fig11"))
     data = data[data["algorithm"].isin(LEARNERS) & (data["x"] < IN_KILOBITS)]
     for abscissa, (x, unit, other, name, scale) in TWO.items():
         for value, part in _each(data, other):

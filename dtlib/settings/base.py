@@ -68,12 +68,13 @@ class Settings(BaseModel):
         return type(self)(**values)
 
     def canonical_json(self) -> str:
-        """Return the settings as JSON with sorted keys, but for unused ``YOUNGER``.
-
-        Equal settings have equal text.
-        """
+        """Return the same text for equal settings: sorted JSON, but for unused ``YOUNGER``."""
         values = _without_younger(self.model_dump(mode="json"))
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+    def json_values(self) -> dict[str, Any]:
+        """Return what :meth:`canonical_json` says."""
+        return json.loads(self.canonical_json())
 
 
 def _without_younger(values: dict[str, Any]) -> dict[str, Any]:

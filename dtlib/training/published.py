@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -25,7 +24,7 @@ def is_published(folder: Path) -> bool:
     return os.path.lexists(folder / POLICY)
 
 
-def save_policy(folder: Path, run: Run, values: dict[str, Any]) -> None:
+def save_policy(folder: Path, run: Run) -> None:
     """Write the weights of a run's actors, with its settings, into ``POLICY``.
 
     Where the same lie already, nothing is touched: a file's header may list its parts in another
@@ -34,13 +33,12 @@ def save_policy(folder: Path, run: Run, values: dict[str, Any]) -> None:
     Args:
         folder: where to.
         run: finished or not.
-        values: its settings as JSON holds them.
 
     Raises:
         FileError: it cannot be written; what was there stays.
     """
     weights = {kind: stack.flat for kind, stack in run.policies.stacks.items()}
-    rest, path = {"config": values, "episodes": len(run.history)}, folder / POLICY
+    rest, path = {"config": run.config.json_values(), "episodes": len(run.history)}, folder / POLICY
     with suppress(Damaged):
         known, told = load_checkpoint(path)
         same = told == rest and known.keys() == weights.keys()
@@ -49,13 +47,12 @@ def save_policy(folder: Path, run: Run, values: dict[str, Any]) -> None:
     save_checkpoint(path, weights, rest)
 
 
-def load_policy(folder: Path, config: TrainConfig, values: dict[str, Any]) -> Run:
+def load_policy(folder: Path, config: TrainConfig) -> Run:
     """Return a run with what :func:`save_policy` wrote, and a history without rows.
 
     Args:
         folder: where it lies.
         config: its settings, which stand beside it.
-        values: the same as JSON holds them.
 
     Raises:
         Damaged: the weights are damaged, or of another run.
@@ -63,7 +60,7 @@ def load_policy(folder: Path, config: TrainConfig, values: dict[str, Any]) -> Ru
     """
     path, policies = folder / POLICY, Policies(config, seeded("weights", config.seed))
     arrays, rest = load_checkpoint(path)
-    if rest.get("config") != values:
+    if rest.get("config") != config.json_values():
         raise Damaged(f"{path}: its settings are not those of the file beside it")
     try:
         overwrite({kind: stack.flat for kind, stack in policies.stacks.items()}, arrays)

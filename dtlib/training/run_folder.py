@@ -50,12 +50,12 @@ def claim(folder: Path, config: TrainConfig) -> None:
         found, lost = None, str(error)
     if found is None:
         if lost or _occupied(folder):
-            if settings.is_dir() or _checkpointed(folder) != _values(config):
+            if settings.is_dir() or _checkpointed(folder) != config.json_values():
                 raise Damaged(
                     lost or f"{folder}: is not empty and holds no run; choose a new folder"
                 )
             say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
-        write_text(settings, _settings_text(_values(config)))
+        write_text(settings, _settings_text(config))
     elif found != config:
         raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
     remove_leftovers(folder)
@@ -105,7 +105,7 @@ def _count(path: Path, stamp: tuple[int, ...] | None) -> int:
 
 def save(folder: Path, trainer: Trainer, index: int) -> None:
     """Write the checkpoint and the history of one of a trainer's runs."""
-    rest = {"config": _values(trainer.configs[index]), "rows": trainer.rows[index]}
+    rest = {"config": trainer.configs[index].json_values(), "rows": trainer.rows[index]}
     save_checkpoint(folder / CHECKPOINT, trainer.state(index), rest)
     write_text(folder / HISTORY, _history(trainer, index))
 
@@ -127,7 +127,7 @@ def take_up(folder: Path, trainer: Trainer, index: int) -> None:
     if not os.path.lexists(path):
         return
     arrays, rest = load_checkpoint(path)
-    if rest.get("config") != _values(config):
+    if rest.get("config") != config.json_values():
         raise Damaged(f"{path}: its settings are not those of {CONFIG} beside it")
     _check_rows(path, rest.get("rows"), config)
     try:
@@ -171,7 +171,7 @@ def load_run(folder: str | Path) -> Run:
     if (config := _read_config(folder / CONFIG)) is None:
         raise Damaged(f"{folder}: holds no run ({CONFIG} is missing)")
     if is_published(folder):
-        return load_policy(folder, config, _values(config))
+        return load_policy(folder, config)
     trainer = Trainer([config])
     if not os.path.lexists(folder / CHECKPOINT):
         raise Damaged(f"{folder}: holds no checkpoint yet")
@@ -185,9 +185,8 @@ def publish(folder: Path, run: Run) -> None:
     Raises:
         FileError: it cannot be written.
     """
-    values = _values(run.config)
-    save_policy(folder, run, values)
-    write_text(folder / CONFIG, _settings_text(values))
+    save_policy(folder, run)
+    write_text(folder / CONFIG, _settings_text(run.config))
 
 
 def reopen(folder: Path, config: TrainConfig, device: torch.device | str = "cpu") -> Run:
@@ -203,13 +202,8 @@ def reopen(folder: Path, config: TrainConfig, device: torch.device | str = "cpu"
     return trainer.run_so_far(0)
 
 
-def _settings_text(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2) + "\n"
-
-
-def _values(config: TrainConfig) -> dict[str, Any]:
-    """Return settings as JSON holds them."""
-    return json.loads(config.canonical_json())
+def _settings_text(config: TrainConfig) -> str:
+    return json.dumps(config.json_values(), indent=2) + "\n"
 
 
 def _read_config(path: Path) -> TrainConfig | None:
