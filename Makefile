@@ -5,6 +5,7 @@
 #   PRESET=quick       the preset that is reproduced (smoke, quick, companion or paper)
 #   THREADS=1          threads of each process; runs are spread over cores as processes
 #   JOBS=2             processes that tests are spread over
+#   HARL=folder        with `make bench`: a checkout of HARL, to be measured as well
 #   KEEP=1             with `make lock`: keep what is locked, add only what is missing
 
 .DEFAULT_GOAL := help
@@ -67,7 +68,9 @@ bench: install  ## measure again what the book claims about speed, into results/
 	$(BIN)/dtlib bench training --out
 	$(BIN)/dtlib bench critics --out
 	@if $(BIN)/python -c "import benchmarl" 2>/dev/null; then $(BIN)/dtlib bench peer --out; \
-	else echo "The peer was not measured: it needs the extra 'bench' of pyproject.toml."; fi
+	else echo "BenchMARL was not measured: it is the extra 'bench' of pyproject.toml."; fi
+	@if [ -n "$(HARL)" ]; then $(BIN)/dtlib bench harl --checkout "$(HARL)" --out; \
+	else echo "HARL was not measured: name a checkout, make bench HARL=..."; fi
 
 release: book  ## the book, the results and the lock file as archives in dist
 	@rm -rf dist && mkdir dist

@@ -34,12 +34,12 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from gymnasium.spaces import Box, Space
 from pettingzoo.utils import BaseParallelWrapper
 from torch import nn
@@ -58,31 +58,14 @@ except ModuleNotFoundError as error:
     print(f"peer: {error}; install what pyproject.toml lists as 'bench'", file=sys.stderr)
     sys.exit(2)
 
-from benchmarks.common import Parser, report
+from benchmarks import beside
 from dtlib.pettingzoo import CENTRE, TwinEnv, parallel_env, station_names, user_names
-from dtlib.runtime.devices import torch_threads
-from dtlib.runtime.errors import ConfigError
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
-from dtlib.training.loop import Trainer
 
 FOLDER = "results/benchmarks/peer"
 NAME = "benchmarks.peer"
 PACKAGES = ("benchmarl", "torchrl", "tensordict", "torch", "numpy", "pettingzoo", "gymnasium")
-COLUMNS = ("library", "part", "round", "slots", "epochs", "threads", "seconds", "slots_per_s")
-MEANING = {
-    "collect": "collect the slots",
-    "train": "train on them: advantages, then epochs",
-    "epoch": "one of the epochs",
-    "iteration": "whole iteration",
-}
-OPTIONS = {
-    "slots": (5000, "collected in an iteration, by all environments together"),
-    "epochs": (25, "passes over them"),
-    "threads": (1, "torch threads"),
-    "rounds": (5, "iterations to take medians over, after one that does not count"),
-    "envs": (10, "environments stepped side by side"),
-}
 
 
 class ScoredEnv(BaseParallelWrapper):
@@ -203,92 +186,25 @@ def experiment(
     return TimedExperiment(TwinTask("twins", {"env": env}), algorithm, model, ours.seed, config)
 
 
-def measure(
-    env: EnvConfig | None = None, slots: int = 5000, epochs: int = 25, threads: int = 1,
-    rounds: int = 3, envs: int = 10,
-) -> pd.DataFrame:  # fmt: skip
-    """Return one row per library, part and round, with ``COLUMNS``.
-
-    Args:
-        env: the network; Table I if absent.
-        slots, epochs, threads, rounds, envs: see ``OPTIONS``.
-    """
-    given = {"slots": slots, "epochs": epochs, "threads": threads, "rounds": rounds, "envs": envs}
-    for name, value in given.items():
-        if value < 1:
-            raise ConfigError(f"{name} = {value}: must be at least 1")
-    if slots % envs:
-        raise ConfigError(f"slots = {slots}: must be a multiple of envs = {envs}")
-    env = EnvConfig() if env is None else env
+def seconds(
+    env: EnvConfig, slots: int, epochs: int, rounds: int, envs: int
+) -> list[dict[str, float]]:
+    """Return the seconds of BenchMARL's iterations, after one that does not count."""
     logging.getLogger("torchrl").setLevel(logging.WARNING)
-    with torch_threads(threads), warnings.catch_warnings(), TemporaryDirectory() as folder:
+    with warnings.catch_warnings(), TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # deprecations, and episodes longer than an iteration
-        before = ours(env, slots, epochs, rounds // 2)
-        run = experiment(env, slots, epochs, rounds + 1, envs, folder)
-        run.run()
-        after = ours(env, slots, epochs, rounds - rounds // 2)
-    seconds = {"BenchMARL": run.seconds[1:], "dtlib": before + after}
-    rows = [
-        (library, part, number, slots, epochs, threads, one[part], slots / one[part])
-        for library, records in seconds.items()
-        for number, one in enumerate(records)
-        for part in MEANING
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        found = experiment(env, slots, epochs, rounds + 1, envs, folder)
+        found.run()
+    return found.seconds[1:]
 
 
-def ours(env: EnvConfig, slots: int, epochs: int, rounds: int) -> list[dict[str, float]]:
-    """Return the seconds of our iterations, after one that does not count.
-
-    Collecting is drawing the world, acting and simulating; in BenchMARL it includes the world too.
-    """
-    one_frame = {"frames": 1, "frame_slots": slots, "migration_slots": 0}
-    split = {"frames": slots // env.frame_slots}
-    env = env.replace(**(one_frame if slots % env.frame_slots else split))
-    trainer = Trainer([TrainConfig(env=env, epochs=epochs, critic="shared")])
-    rows = [trainer.episode()[0] for _ in range(rounds + 1)][1:]
-    records = []
-    for row in rows:
-        collect = row["world_s"] + row["act_s"] + row["simulate_s"]
-        train = row["update_s"]
-        records.append(
-            {"collect": collect, "train": train, "epoch": train / epochs,
-             "iteration": collect + train}
-        )  # fmt: skip
-    return records
-
-
-def table(rows: pd.DataFrame) -> str:
-    """Return medians as a small table of text."""
-    median = rows.groupby(["part", "library"], sort=False).seconds.median().unstack(sort=False)
-    slots = rows.slots.iloc[0]
-    lines = [f"{'median seconds':40}{'BenchMARL':>12}{'dtlib':>12}{'ratio':>9}{'slots/s':>20}"]
-    for part, meaning in MEANING.items():
-        peer, mine = median.loc[part, "BenchMARL"], median.loc[part, "dtlib"]
-        lines.append(
-            f"{meaning:40}{peer:12.4g}{mine:12.4g}{peer / mine:9.1f}"
-            f"{slots / peer:10.4g}{slots / mine:10.4g}"
-        )
-    return "\n".join(lines)
+measure = partial(beside.measure, "BenchMARL", seconds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmark, print a table, and write ``data.csv`` and ``manifest.json`` if asked.
-
-    Returns:
-        0, or 2 for bad input, which one line on standard error explains.
-    """
-    parser = Parser("peer", __doc__.splitlines()[0], FOLDER)
-    for name, (value, about) in OPTIONS.items():
-        parser.add_argument(f"--{name}", type=int, default=value, help=f"{about} ({value})")
-    options = parser.parse_args(argv)
-    given = {name: getattr(options, name) for name in OPTIONS}
-    rows = report(parser, options.out, NAME, PACKAGES, lambda: (measure(**given), given))
-    if rows is None:
-        return 2
-    print(", ".join(f"{name} {value}" for name, value in given.items()))
-    print(table(rows))
-    return 0
+    """Run the benchmark; see :func:`benchmarks.beside.run`."""
+    parser = beside.parser("peer", __doc__.splitlines()[0], FOLDER)
+    return beside.run(parser.parse_args(argv), parser, NAME, PACKAGES, measure)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,19 @@ def peer(request, monkeypatch):
     return peer
 
 
-def test_measures_every_part(peer):
+@pytest.fixture
+def beside(peer):
+    from benchmarks import beside
+
+    return beside
+
+
+def test_measures_every_part(peer, beside):
     threads = torch.get_num_threads()
     rows = peer.measure(TINY, slots=12, epochs=2, threads=1, rounds=2, envs=2)
     assert torch.get_num_threads() == threads
-    assert tuple(rows.columns) == peer.COLUMNS
-    assert rows.part.tolist() == 4 * list(peer.MEANING)
+    assert tuple(rows.columns) == beside.COLUMNS
+    assert rows.part.tolist() == 4 * list(beside.MEANING)
     assert rows.library.tolist() == 8 * ["BenchMARL"] + 8 * ["dtlib"]
     assert (rows.slots == 12).all() and (rows.epochs == 2).all() and (rows.threads == 1).all()
     assert (rows.seconds > 0).all() and np.allclose(rows.slots_per_s * rows.seconds, 12)
@@ -36,7 +43,7 @@ def test_measures_every_part(peer):
         seconds = one.set_index("part").seconds
         assert seconds["iteration"] > seconds["collect"]
         assert seconds["iteration"] > seconds["train"] > seconds["epoch"]
-    assert all(meaning in peer.table(rows) for meaning in peer.MEANING.values())
+    assert all(meaning in beside.table(rows) for meaning in beside.MEANING.values())
 
 
 def test_trains_networks_of_our_sizes(peer, tmp_path):
@@ -99,14 +106,14 @@ def test_adapter_steps_as_our_environment_does(peer):
         assert not state["terminated"].item()
 
 
-def test_writes_tidy_data_and_manifest(peer, tmp_path, capsys):
+def test_writes_tidy_data_and_manifest(peer, beside, tmp_path, capsys):
     out = tmp_path / "results"
     options = ["--slots", "4", "--epochs", "1", "--rounds", "1", "--envs", "2", "--out", str(out)]
     assert peer.main(options) == 0
     assert "whole iteration" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == ["data.csv", "manifest.json"]
     rows = pd.read_csv(out / "data.csv")
-    assert tuple(rows.columns) == peer.COLUMNS and set(rows.part) == set(peer.MEANING)
+    assert tuple(rows.columns) == beside.COLUMNS and set(rows.part) == set(beside.MEANING)
     assert str(tmp_path) not in (out / "manifest.json").read_text()
     (out / "manifest.json").write_text("{}")
     assert peer.main(options) == 2
