@@ -125,6 +125,16 @@ def _rates(row: dict[str, Any], preset: str, known: pd.DataFrame) -> list[str]:
     ]
 
 
+def folded(title: str, table: pd.DataFrame) -> HTML:
+    """Return a table that opens with a click; its title says what is in it."""
+    from IPython.display import HTML
+
+    return HTML(
+        f'<details class="sentences"><summary>{html.escape(title)}</summary>\n'
+        f"{table.to_html()}</details>"
+    )
+
+
 def rates() -> pd.DataFrame:
     """Return error rates and powers of all verdicts, as they are kept, without row numbers."""
     table = kept("claims_rates.csv")

@@ -69,6 +69,13 @@ def test_sentences_measured_in_two_ways_are_written_once():
     assert text.count("held-out worlds: <") == 2 * rows["measured on"].eq("held-out worlds").sum()
 
 
+def test_a_table_is_folded_under_its_title():
+    text = tables.folded("K < 30", pd.DataFrame({"x": ["a & b"]})).data
+    summary, table = text.split("</summary>")
+    assert summary.endswith("<summary>K &lt; 30") and summary.startswith("<details class=")
+    assert "a &amp; b" in table and table.endswith("</table></details>")
+
+
 def test_rates_stand_beside_verdicts():
     rows = verdicts()[verdicts()["figure"] == "Fig. 4"]
     tested = sum(rows[preset].ne("not testable").sum() for preset in ("companion", "paper"))
