@@ -56,7 +56,7 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
         others: one row per policy and threshold it was tuned for, as ``dtlib references`` writes.
     """
     figure, (above, near) = plt.subplots(
-        2, 1, figsize=(WIDTH, 0.9 * WIDTH), sharex=True, height_ratios=[1, 3]
+        2, 1, figsize=(WIDTH, 0.75 * WIDTH), sharex=True, height_ratios=[1, 3]
     )
     x, y = "failure_ratio_slots", "energy_per_user_slot_mj"
     learners, others = with_millijoules(learners), with_millijoules(others)
