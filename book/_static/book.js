@@ -14,3 +14,4 @@ addEventListener("load", () => {
   if (ready) ready.then(fitEquations);
 });
 addEventListener("resize", fitEquations);
+addEventListener("toggle", fitEquations, true);  // what was folded had no width until now
