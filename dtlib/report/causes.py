@@ -93,6 +93,11 @@ def _failures(found: Source, part: Part) -> pd.Series:
     return found.data[found.data["x"] == _point(part)].groupby("algorithm")[FAILED].mean()
 
 
+def _swept(found: Source, algorithm: str) -> pd.Series:
+    """Return an algorithm's ratio of failed requests by what is swept."""
+    return found.data[found.data["algorithm"] == algorithm].groupby("x")[FAILED].mean()
+
+
 def _point(part: Part) -> float:
     """Return the point that a part is named after, such as ``K = 30``."""
     return float(part.name.rpartition("=")[2])
@@ -113,8 +118,7 @@ def still_failing(found: Source, finding: Finding) -> str:
 def silence(found: Source, finding: Finding) -> str:
     """Say how many requests the learner that decides serves at either end of a sweep."""
     assert finding.part is not None
-    rows = found.data[found.data["algorithm"] == finding.part.learners[0]]
-    served = 100 * (1 - rows.groupby("x")[FAILED].mean())
+    served = 100 * (1 - _swept(found, finding.part.learners[0]))
     first, last = served.index[0], served.index[-1]
     return (
         f"{label(finding.part.learners[0])} serves {served[first]:.2g} % of requests at {first:g} "
@@ -125,24 +129,20 @@ def silence(found: Source, finding: Finding) -> str:
 def without_learning(found: Source, finding: Finding) -> str:
     """Say how many requests fail of a rule that learns nothing, at the point that decides."""
     assert finding.part is not None
-    rule = found.data[found.data["algorithm"] == BASELINES[0]].groupby("x")[FAILED].mean()
+    rule = _swept(found, BASELINES[0])
     x = _point(finding.part)
     if x not in rule:
         return ""
     return f"power on demand, which learns nothing, fails {100 * rule[x]:.2g} % there"
 
 
-def little_to_win(found: Source, finding: Finding) -> str:
-    """Say how many failures could be avoided at the lower end of a sweep, whatever is learnt."""
-    least, own = (
-        100 * found.data[found.data["algorithm"] == name].groupby("x")[FAILED].mean()
-        for name in (BASELINES[0], OWN)
-    )
-    x = own.index[0]
+def near_the_rule(found: Source, finding: Finding) -> str:
+    """Say how few requests fail at the lower end of a sweep beside a rule that learns nothing."""
+    own = 100 * _swept(found, OWN)
+    x, rule = own.index[0], 100 * _swept(found, BASELINES[0])
     return (
-        f"{scatter(finding)}; power on demand, which fails as little as it can, fails "
-        f"{least[x]:.1f} % of requests, Beta-HAPPO at {x:g} already {own[x]:.1f} %: "
-        f"{own[x] - least[x]:.1f} points are left to win"
+        f"{scatter(finding)}; Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
+        f"power on demand, which is to fail least without knowing the channels, {rule[x]:.1f} %"
     )
 
 

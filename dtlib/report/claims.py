@@ -10,7 +10,7 @@ from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.causes import (
     Cause,
-    little_to_win,
+    near_the_rule,
     silence,
     still_failing,
     unequal_failures,
@@ -128,9 +128,9 @@ CLAIMS = (
           trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"),
           physical=True),
     Claim("fig12", "Energy rises with the control factor.", trend(ENERGY),
-          cause=little_to_win),
+          cause=near_the_rule),
     Claim("fig12", "Failures fall with the control factor.", trend(FAILED, -1),
-          cause=little_to_win),
+          cause=near_the_rule),
     Claim("fig13", "Energy rises from K = 50 to 60.", trend(ENERGY), cause=silence,
           physical=True),
     Claim("fig14", "At K = 58 every request fails.", failing(100, "x == 58"), reported="100 %",
