@@ -17,6 +17,8 @@ Adapted:
 - A Gaussian's draws are cut to the action space. The centre chooses one of M servers for each user,
   HARL's ``MultiDiscrete``.
 - One critic for the sum of all rewards, as HARL has one critic.
+- HARL's masks of agents that are dead are off: none dies here, and for a ``MultiDiscrete`` with n
+  slots they would take products [n, n], and most of the time.
 - Nothing is evaluated, logged or saved.
 """
 
@@ -121,6 +123,7 @@ def settings(config: TrainConfig, slots: int, envs: int) -> dict[str, Any]:
             "ppo_epoch": config.epochs, "critic_epoch": config.epochs, "clip_param": config.clip,
             "entropy_coef": config.entropy_coef, "gamma": config.discount,
             "gae_lambda": config.gae_lambda, "max_grad_norm": config.max_grad_norm,
+            "use_policy_active_masks": False,
         },
     }  # fmt: skip
 

@@ -378,7 +378,7 @@ def notebook(
 
 
 @main.command(context_settings={"allow_interspersed_args": False})
-@click.argument("name", type=click.Choice(["episode", "training", "critics", "peer"]))
+@click.argument("name", type=click.Choice(["episode", "training", "critics", "peer", "harl"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(name: str, arguments: tuple[str, ...]) -> None:
     """Run benchmark NAME of benchmarks/ with ARGUMENTS, such as --out; it has --help, too."""

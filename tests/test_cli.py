@@ -235,6 +235,14 @@ def test_every_command_has_help(monkeypatch):
     assert passed[0][2:] == ["benchmarks.training", "--help", "--suite", "phases"]
 
 
+def test_every_benchmark_is_known_by_name(request):
+    """What has a ``main`` in ``benchmarks/`` is a name that ``dtlib bench`` takes."""
+    files = (request.config.rootpath / "benchmarks").glob("*.py")
+    runnable = {file.stem for file in files if "def main(" in file.read_text(encoding="utf-8")}
+    [name] = [each for each in main.commands["bench"].params if each.name == "name"]
+    assert set(name.type.choices) == runnable
+
+
 def test_foreign_and_damaged_folders(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")
