@@ -232,6 +232,7 @@ def trend(
         effect: the size of the change from end to end, in % or points; see ``SIZE``.
     """
     text, unit, margin = TEXTS[metric]
+    unit = f"{unit} of the mean" if metric == ENERGY else unit  # over all points: change()
     size = effect or (SIZE if metric == ENERGY else POINTS)
 
     def check(found: Source) -> Evidence:

@@ -60,9 +60,9 @@ def _sentences() -> str:
     counts = kept("claims_counts.csv").set_index("verdict").astype(int).loc[list(COUNTED)]
     shown, judged = counts[PRESETS[0]], counts[PRESETS[0]].sum()
     return (
-        f"Of the {judged} sentences that can be checked, {shown['reproduced']} are reproduced with "
-        f"the preset `{PRESETS[0]}`, {shown['reproduced in part']} in part, "
-        f"{shown['not reproduced']} are not, {shown['contradicted']} are contradicted. "
+        f"Of the {judged} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
+        f"{shown['reproduced']}, and {shown['reproduced in part']} in part. It does not reproduce "
+        f"{shown['not reproduced']}, and contradicts {shown['contradicted']}. "
         f"{shown['not testable']} need more runs."
     )
 
