@@ -62,7 +62,7 @@ def _sentences() -> str:
     return (
         f"Of the {judged} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
         f"{shown['reproduced']}, and {shown['reproduced in part']} in part. It does not reproduce "
-        f"{shown['not reproduced']}, and contradicts {shown['contradicted']}. "
+        f"{shown['not reproduced']}, and contradicts {shown['contradicted']}; "
         f"{shown['not testable']} need more runs."
     )
 
