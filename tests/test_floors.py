@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import doctest
 import importlib.util
 from pathlib import Path
 from xml.etree import ElementTree
@@ -43,17 +41,13 @@ def test_the_front_leads_nowhere_else(floors):
 
 
 def test_the_front_is_thin():
-    """Settings, model and HAPPO are an evening's reading; examples in docstrings come on top."""
-    lines, examples = 0, 0
-    for name in ("settings", "model", "happo"):
-        for path in (ROOT / "dtlib" / name).glob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            lines += text.count("\n")
-            for node in ast.walk(ast.parse(text)):
-                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                    found = doctest.DocTestParser().get_examples(ast.get_docstring(node) or "")
-                    examples += sum((part.source + part.want).count("\n") for part in found)
-    assert examples and lines - examples <= 2550
+    """Settings, model and HAPPO are an evening's reading, examples in docstrings included."""
+    files = [
+        path
+        for name in ("settings", "model", "happo")
+        for path in (ROOT / "dtlib" / name).glob("*.py")
+    ]
+    assert 2000 < sum(path.read_text(encoding="utf-8").count("\n") for path in files) <= 2500
     page = (ROOT / "dtlib" / "happo" / "algorithm.py").read_text(encoding="utf-8")
     plain = (ROOT / "dtlib" / "happo" / "plain.py").read_text(encoding="utf-8")
     assert page.count("\n") <= 150 and plain.count("\n") <= 150

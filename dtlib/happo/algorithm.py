@@ -12,9 +12,9 @@ import torch
 from torch import Generator, Tensor
 
 from dtlib.happo.critic import Critics
-from dtlib.happo.diagnostics import UpdateStats
 from dtlib.happo.experience import Experience
 from dtlib.kernels.batch import ActorBatch
+from dtlib.kernels.diagnostics import UpdateStats
 from dtlib.kernels.train_state import TrainState
 from dtlib.runtime.beside import call
 from dtlib.settings.train import TrainConfig

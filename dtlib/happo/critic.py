@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from dtlib.happo.diagnostics import explained_variance
 from dtlib.happo.gae import gae
+from dtlib.kernels.diagnostics import explained_variance
 from dtlib.kernels.networks import PLAIN, Columns, MLPStack, Rows, Trace
 from dtlib.kernels.train_state import TrainState
 from dtlib.kernels.value_norm import ValueNorm
@@ -76,10 +76,8 @@ class Critics:
         advantage = gae(reward, values, self.config.discount, self.config.gae_lambda)
         self.returns = advantage + values[..., :-1]
         """[C, R, outputs, W, N]."""
-        self.explained = [
-            [explained_variance(*pair) for pair in zip(target, value, strict=True)]
-            for target, value in zip(self.returns.sum(2), values[..., :-1].sum(2), strict=True)
-        ]
+        each = zip(self.returns.sum(2), values[..., :-1].sum(2), strict=True)
+        self.explained = [list(map(explained_variance, *pair)) for pair in each]
         """By critic and run."""
         if self.config.value_norm:
             self._rescale()

@@ -84,13 +84,11 @@ class Learner:
         experience = Experience(self.config, self.critic_of, episodes)
         with beside() as meanwhile:
             stats = update(self.actors, self.critics, experience, self.config, generator, meanwhile)
+        pairs = zip(self.critics.explained[0], self.critics.explained[-1], strict=True)
+        names = "explained_variance_global", "explained_variance_centre"
         return [
-            stats.summary(run)
-            | {
-                "explained_variance_global": self.critics.explained[0][run],
-                "explained_variance_centre": self.critics.explained[-1][run],
-            }
-            for run in range(len(episodes))
+            stats.summary(run) | dict(zip(names, pair, strict=True))
+            for run, pair in enumerate(pairs)
         ]
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
@@ -100,14 +98,10 @@ class Learner:
         parts = {prefix: stack.state() for prefix, stack in stacks.items()}
         parts["value_norm"] = self.critics.norm.state(run)
         parts |= {f"adam.actor{i}": actor.state(run) for i, actor in enumerate(self.actors)}
-        parts |= {
-            f"adam.critic{i}": critic.state(run)
-            for i, critic in enumerate(self.critics.train_states)
-        }
+        critics = enumerate(self.critics.train_states)
+        parts |= {f"adam.critic{i}": critic.state(run) for i, critic in critics}
         return {
-            f"{prefix}.{name}": tensor
-            for prefix, part in parts.items()
-            for name, tensor in part.items()
+            f"{of}.{name}": tensor for of, part in parts.items() for name, tensor in part.items()
         }
 
     def load(self, state: dict[str, Tensor], run: int = 0) -> None:

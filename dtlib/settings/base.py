@@ -26,11 +26,7 @@ from dtlib.runtime.messages import explain
 
 RESULTS_VERSION = 5
 """Raised with every change of the code that changes results, so that old and new never mix."""
-YOUNGER: dict[str, Any] = {
-    "averaged": 0.0,
-    "cpu_sharing": "served",
-    "gaussian": "bounded",
-}
+YOUNGER: dict[str, Any] = {"averaged": 0.0, "cpu_sharing": "served", "gaussian": "bounded"}
 """Fields that came without such a change, with the value that the code had before. JSON does not
 have them there, so that what was made before keeps its key."""
 

@@ -7,14 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dtlib.runtime.messages import check_name
-from dtlib.settings.base import (
-    Memory,
-    NonNegative,
-    Positive,
-    Probability,
-    Range,
-    Settings,
-)
+from dtlib.settings.base import Memory, NonNegative, Positive, Probability, Range, Settings
 from dtlib.settings.presets import NETWORKS, preset_of
 
 

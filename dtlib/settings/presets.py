@@ -70,7 +70,6 @@ LEARNT_THERE = merge(
 )
 """What learners have in the work-conserving network, but for the preset ``paper``."""
 
-
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": merge(COMPANION, SMOKE),
     "quick": merge(COMPANION, {"episodes": 30}),

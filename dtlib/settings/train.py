@@ -9,14 +9,7 @@ from pydantic import Field, model_validator
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_names
 from dtlib.runtime.messages import check_name, show
-from dtlib.settings.base import (
-    Memory,
-    NonNegative,
-    Positive,
-    Probability,
-    Settings,
-    with_younger,
-)
+from dtlib.settings.base import Memory, NonNegative, Positive, Probability, Settings, with_younger
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS, merge, preset_of
 

@@ -5,8 +5,8 @@ import torch
 
 from dtlib import TrainConfig
 from dtlib.happo.algorithm import Agent, agent_order
-from dtlib.happo.diagnostics import UpdateStats
 from dtlib.kernels.batch import ActorBatch, actor_data, standardise
+from dtlib.kernels.diagnostics import UpdateStats
 from dtlib.kernels.distributions import beta_parameters, sample_beta, sample_categorical
 from dtlib.kernels.networks import MLPStack
 from dtlib.kernels.outputs import Output

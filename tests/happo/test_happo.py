@@ -13,8 +13,8 @@ from torch.distributions import Beta, Categorical
 from dtlib import TrainConfig
 from dtlib.happo import algorithm, plain
 from dtlib.happo.algorithm import Agent, agent_order, surrogate_slope, update
-from dtlib.happo.diagnostics import UpdateStats
 from dtlib.kernels.batch import ActorBatch, actor_data
+from dtlib.kernels.diagnostics import UpdateStats
 from dtlib.kernels.distributions import beta_parameters
 from dtlib.kernels.networks import MLPStack
 from dtlib.kernels.outputs import Output

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.distributions import Beta, Categorical, Normal
 
-from dtlib.happo.diagnostics import explained_variance
 from dtlib.kernels.batch import ActorBatch, actor_data, standardise
+from dtlib.kernels.diagnostics import explained_variance
 from dtlib.kernels.distributions import beta_parameters, gaussian_parameters
 from dtlib.kernels.outputs import Output
 
