@@ -56,13 +56,26 @@ class Source:
         return self.tables[EVALUATION].pivot_table(metric, "seed", "algorithm")
 
 
+def lacking(figure: str, preset: str) -> str:
+    """Say how many of a figure's planned runs are committed; empty if all of them are.
+
+    Until then nobody judges it: who may look again with each seed will find something in the end.
+    """
+    experiment = find(figure)
+    there = {(run.spot, run.config.seed) for run in committed.runs_of(experiment, preset)}
+    planned = {(run.spot, run.config.seed) for run in experiment.runs(preset)}
+    if not (known := len(planned & there)):
+        return "no run is committed"
+    whole = f"{known} of {len(planned)} planned runs are committed"
+    return whole if known < len(planned) else ""
+
+
 def source(figure: str, preset: str, way: str = HELD_OUT) -> Source | None:
-    """Return the committed data of a figure if they cover its whole grid."""
+    """Return the committed data of a figure if none of the planned runs is lacking."""
+    if lacking(figure, preset):
+        return None
     experiment = find(figure)
     runs = committed.runs_of(experiment, preset)
-    whole = experiment.runs(preset)
-    if {planned.spot for planned in runs} != {planned.spot for planned in whole}:
-        return None
     names = committed.tables_of(experiment)
     tables = (committed.rows_of(experiment, runs, preset, name) for name in names)
     return Source(preset, dict(zip(names, tables, strict=True)), way)

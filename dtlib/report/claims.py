@@ -25,6 +25,7 @@ from dtlib.report.checks import (
     energy_falls,
     failing,
     faster,
+    lacking,
     leads,
     learns,
     lowest,
@@ -178,7 +179,8 @@ def judged(preset: str) -> list[Judged]:
     for experiment, way, family in families():
         found = source(experiment, preset, way)
         if found is None:
-            findings = [Finding("not testable", note="no run is committed")] * len(family)
+            note = lacking(experiment, preset)
+            findings = [Finding("not testable", note=note)] * len(family)
         else:
             findings = judge(evidence_of(family, found))
         rows += [Judged(c, way, f, found) for c, f in zip(family, findings, strict=True)]

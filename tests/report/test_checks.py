@@ -7,7 +7,7 @@ import pytest
 from dtlib.experiments import committed
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import checks
+from dtlib.report import checks, claims
 from dtlib.report.judgement import judge
 from dtlib.report.style import label
 
@@ -160,12 +160,19 @@ def test_faster_and_steadier():
     assert found(checks.steadier, source).verdict == "contradicted"
 
 
-def test_data_must_cover_the_whole_figure(monkeypatch):
+@pytest.mark.parametrize(
+    "kept, note",
+    [
+        (lambda run: True, ""),
+        (lambda run: run.at.get("control_factor") != 1.3, "5 of 10 planned runs are committed"),
+        (lambda run: run.config.seed < 2, "8 of 10 planned runs are committed"),
+        (lambda run: False, "no run is committed"),
+    ],
+)
+def test_nothing_is_judged_before_all_planned_runs_are_there(kept, note, monkeypatch):
     whole = committed.runs_of
-
-    def without_a_point(experiment, preset):
-        return [planned for planned in whole(experiment, preset) if planned.at["num_users"] != 40]
-
-    assert checks.source("fig07", "quick") is not None
-    monkeypatch.setattr(committed, "runs_of", without_a_point)
-    assert checks.source("fig07", "quick") is None
+    monkeypatch.setattr(committed, "runs_of", lambda *of: [run for run in whole(*of) if kept(run)])
+    assert checks.lacking("fig12", "quick") == note
+    assert (checks.source("fig12", "quick") is None) == bool(note)
+    notes = {row.finding.note for row in claims.judged("quick") if row.claim.figure == "fig12"}
+    assert notes == {note}
