@@ -64,6 +64,14 @@ def test_settled_when_dtlib_comes_first(first):
     assert run_python("-c", CHECK.format("import dtlib; " + first)) == "portable\n"
 
 
+@pytest.mark.parametrize(
+    "said, found", [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")]
+)
+def test_waiting_threads_leave_their_core_to_others(said, found):
+    code = "import dtlib, os; print(os.environ['OMP_WAIT_POLICY'])"
+    assert run_python("-c", code, **said) == f"{found}\n"
+
+
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 def test_too_late_is_said_in_one_line(library):
     code = f"import {library}, sys; sys.stderr = sys.stdout; import dtlib"

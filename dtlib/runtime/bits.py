@@ -24,6 +24,9 @@ PORTABLE = {
 }
 """torch's own loops; MKL's factorisations and functions; products and their order; NumPy's loops.
 OpenBLAS adds in another order with another number of threads."""
+WAITING = ("OMP_WAIT_POLICY", "PASSIVE")
+"""Threads of torch that wait for each other leave their core to whoever works beside them. Else a
+page that takes 35 s beside two busy processes takes six minutes. It moves no bit."""
 SWITCH = "DTLIB_ARITHMETIC"
 LATE = (
     "dtlib: {} was imported before dtlib, so results may differ from the committed ones in their "
@@ -49,7 +52,11 @@ def _flags() -> set[str]:
 
 
 def settle() -> None:
-    """Set the variables for this process and those it starts; say so if it is too late."""
+    """Set the variables for this process and those it starts; say so if it is too late.
+
+    How threads wait is left as it is where somebody has said it.
+    """
+    os.environ.setdefault(*WAITING)
     missing = {name: text for name, text in wanted().items() if os.environ.get(name) != text}
     os.environ.update(missing)
     early = [name for name in ("numpy", "torch") if name in sys.modules]
