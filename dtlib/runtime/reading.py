@@ -27,20 +27,9 @@ def say(line: str) -> None:
     print(f"dtlib: {line}", file=sys.stderr)
 
 
-def _open_regular(path: Path) -> int | None:
-    """Open a file to read; None if there is none. A pipe is never waited for."""
-    try:
-        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        if stat.S_ISREG(os.fstat(opened).st_mode):
-            return opened
-        os.close(opened)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
-    except ValueError as error:
-        raise FileError(f"{show(str(path))}: is no name of a file ({error})") from None
-    raise Damaged(f"{path}: is no regular file")
+def _at_once(name: str, flags: int) -> int:
+    """Open a file; a pipe is not waited for."""
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 def read_bytes(path: Path, most: int = -1) -> bytes | None:
@@ -50,13 +39,19 @@ def read_bytes(path: Path, most: int = -1) -> bytes | None:
         Damaged: a folder, a pipe or a device lies there.
         FileError: it cannot be read.
     """
-    if (opened := _open_regular(path)) is None:
-        return None
     try:
-        with os.fdopen(opened, "rb") as file:
-            return file.read(most)
+        with open(path, "rb", opener=_at_once) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(most)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        pass
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+    except ValueError as error:
+        raise FileError(f"{show(str(path))}: is no name of a file ({error})") from None
+    raise Damaged(f"{path}: is no regular file")
 
 
 def read_text(path: Path) -> str | None:
