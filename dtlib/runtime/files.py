@@ -34,11 +34,13 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         try:
             mode = stat.S_IMODE(aside.stat().st_mode)  # what the umask allows
             write(aside)
-            _flush(aside, mode)
+            aside.chmod(mode)
+            _flush(aside)
             os.replace(aside, path)
         except OSError as error:
             raise _refused(path, error) from None
-    _flush_folder(path.parent)
+    with suppress(OSError):  # a file system that cannot
+        _flush(path.parent)
 
 
 @contextmanager
@@ -70,24 +72,13 @@ def _refused(path: Path, error: OSError) -> FileError:
     return FileError(f"{path}: cannot be written ({reason(error)})")
 
 
-def _flush(path: Path, mode: int) -> None:
-    """Have a file's bytes on the disk, and its mode as it should be, before it gets its name."""
-    opened = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+def _flush(path: Path) -> None:
+    """Have a file's bytes and mode, or a folder's names, on the disk."""
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fchmod(opened, mode)
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Have a folder's names on the disk, where its file system can."""
-    with suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def remove_leftovers(folder: Path) -> None:
