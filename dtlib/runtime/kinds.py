@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, get_args, get_origin
 
@@ -91,24 +91,21 @@ def read(text: str, kind: Any = None) -> Any:
         text: as typed.
         kind: the field's annotation; absent where there is no such field.
     """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):  # no JSON, a number of 5000 digits, or nested too deep
-        value = text
+    value = _or(json.loads, text, text)
     if kind is bool:
         return WORDS.get(text.strip().lower(), value)
     if value is text and kind in (int, float):
-        return _or_text(kind, text)
+        return _or(kind, text, text)
     if is_number(value) and Ellipsis in get_args(kind):  # the only item of a list of any length
         return [value]
     if value is text and get_origin(kind) is tuple:
         inner = text.strip().removeprefix("(").removesuffix(")").strip().removesuffix(",")
-        return _or_text(json.loads, f"[{inner}]", text)
+        return _or(json.loads, f"[{inner}]", text)
     return value
 
 
-def _or_text(reader: Any, text: str, instead: str | None = None) -> Any:
+def _or(reader: Callable[[str], Any], text: str, instead: str) -> Any:
     try:
         return reader(text)
-    except (ValueError, RecursionError):
-        return text if instead is None else instead
+    except (ValueError, RecursionError):  # no JSON, a number of 5000 digits, or nested too deep
+        return instead
