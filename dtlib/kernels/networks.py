@@ -8,6 +8,7 @@ multiplied once for each of their values, and nothing is recorded that is not ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -207,7 +208,8 @@ class MLPStack:
         blind: slice = slice(0),
     ) -> None:
         self.sizes, self.activation, self.blind = tuple(sizes), activation, blind
-        self._activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
+        self.activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
+        """In place, elementwise."""
         self._bind(torch.zeros(count, sum((a + 1) * b for a, b in pairwise(sizes))))
         with torch_threads(1):  # with more, a factorisation has other bits
             for layer, weight in enumerate(self.weights):
@@ -248,8 +250,7 @@ class MLPStack:
         """
         if len(stacks) == 1:
             return stacks[0]
-        whole = object.__new__(MLPStack)
-        vars(whole).update(vars(stacks[0]))
+        whole = copy(stacks[0])
         whole._bind(torch.stack([stack.flat for stack in stacks], dim=1).flatten(0, 1))
         for run, stack in enumerate(stacks):
             stack._bind(whole.flat[run :: len(stacks)])
@@ -259,25 +260,21 @@ class MLPStack:
         """Move the storage."""
         self._bind(self.flat.to(device))
 
-    def __call__(self, inputs: Tensor, flat: Tensor | None = None) -> Tensor:
-        """Run every network on its own rows: [A, n, in] → [A, n, out].
+    def __call__(
+        self, inputs: Tensor, flat: Tensor | None = None, which: slice = slice(None)
+    ) -> Tensor:
+        """Run every network, or some, on its own rows: [A, n, in] → [A, n, out].
 
         With other parameters than the stack's if ``flat`` [A, parameters] is given; a tape sees it.
         """
         weights, biases = (self.weights, self.biases) if flat is None else self.split(flat)
-        return self._run(weights, biases, inputs)
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            inputs = self.activate(affine(bias[which], inputs, weight[which]))
+        return affine(biases[-1][which], inputs, weights[-1][which])
 
     def single(self, index: int, inputs: Tensor) -> Tensor:
         """Run one network: [n, in] → [n, out]."""
-        weights, biases = (
-            [array[index : index + 1] for array in arrays] for arrays in (self.weights, self.biases)
-        )
-        return self._run(weights, biases, inputs.unsqueeze(0))[0]
-
-    def _run(self, weights: list[Tensor], biases: list[Tensor], inputs: Tensor) -> Tensor:
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            inputs = self._activate(affine(bias, inputs, weight))
-        return affine(biases[-1], inputs, weights[-1])
+        return self(inputs.unsqueeze(0), which=slice(index, index + 1))[0]
 
     def trace(self, rows: Rows) -> Trace:
         """Return an unwritten trace for ``rows``."""
@@ -299,10 +296,10 @@ class MLPStack:
             return trace.raw.copy_(affine(bias, rows.fast, weight).mT)
         if rows.lookups is not None:  # a new array, to be used instead of copied
             trace.hidden[0] = bias
-        inputs = self._activate(affine(bias, rows.fast, weight, out=trace.hidden[0]))
+        inputs = self.activate(affine(bias, rows.fast, weight, out=trace.hidden[0]))
         for layer, hidden in enumerate(trace.hidden[1:], start=1):
             weight, bias = self.weights[layer][which], self.biases[layer][which]
-            inputs = self._activate(affine(bias, inputs, weight, out=hidden))
+            inputs = self.activate(affine(bias, inputs, weight, out=hidden))
         weight, bias = self.weights[-1][which], self.biases[-1][which]
         return affine(bias.mT, weight.mT, inputs.mT, out=trace.raw)
 
@@ -330,12 +327,15 @@ class MLPStack:
             torch.sum(back.mT, 2, keepdim=True, out=biases[layer].mT)
             room = self._room(layer, below.shape)
             product(back, self.weights[layer][which].mT, out=room)
-            if self.activation == "relu":
-                back = _relu_backward(room, below, 0, grad_input=room)
-            else:
-                back = _tanh_backward(room, below, grad_input=room)
+            back = self.chain(room, below)
         trace.rows.gradient(back, weights[0], biases[0])
         self._keep_blind(weights)
+
+    def chain(self, slope: Tensor, below: Tensor) -> Tensor:
+        """Turn a slope along activations ``below`` into one along their arguments, in place."""
+        if self.activation == "relu":
+            return _relu_backward(slope, below, 0, grad_input=slope)
+        return _tanh_backward(slope, below, grad_input=slope)
 
     def _room(self, layer: int, shape: Sequence[int]) -> Tensor:
         """Return an array to write into; the next call for the layer returns the same memory."""
@@ -350,6 +350,5 @@ class MLPStack:
 
     def state(self) -> dict[str, Tensor]:
         """Return the stacked arrays by name."""
-        names = [f"weight{i}" for i in range(len(self.weights))]
-        names += [f"bias{i}" for i in range(len(self.biases))]
-        return dict(zip(names, self.weights + self.biases, strict=True))
+        kinds = {"weight": self.weights, "bias": self.biases}
+        return {f"{kind}{i}": array for kind in kinds for i, array in enumerate(kinds[kind])}

@@ -82,8 +82,5 @@ class TrainState:
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return Adam's moments in one run by name."""
-        names = "step", "exp_avg", "exp_avg_sq"
-        return {
-            name: arrays[run]
-            for name, arrays in zip(names, (self.steps, self.first, self.second), strict=True)
-        }
+        moments = {"step": self.steps, "exp_avg": self.first, "exp_avg_sq": self.second}
+        return {name: arrays[run] for name, arrays in moments.items()}

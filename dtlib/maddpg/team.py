@@ -20,9 +20,6 @@ from dtlib.kernels.value_norm import ValueNorm
 from dtlib.maddpg.replay import Batch
 from dtlib.settings.train import TrainConfig
 
-_relu_backward = torch.ops.aten.threshold_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
-
 RAW_PENALTY = 1e-2
 """Weight of an actor's mean squared output, which keeps tanh from saturating; the value in the
 program of Lowe et al. 2017."""
@@ -242,16 +239,11 @@ class ActionCritic:
         change = own - inputs[:, self.block].unflatten(1, shape).transpose(0, 1)
         out, hidden = affine(first.view(*own.shape[:2], -1), change, mine), []
         for layer, bias in zip(weights[1:], biases[1:], strict=True):
-            out = out.relu_() if stack.activation == "relu" else out.tanh_()
-            hidden.append(out.view(len(layer), -1, layer.shape[1]))
+            hidden.append(stack.activate(out).view(len(layer), -1, layer.shape[1]))
             out = affine(bias, hidden[-1], layer)
         slope = torch.ones_like(out)
         for layer, below in zip(reversed(weights[1:]), reversed(hidden), strict=True):
-            slope = product(slope, layer.mT)
-            if stack.activation == "relu":
-                slope = _relu_backward(slope, below, 0, grad_input=slope)
-            else:
-                slope = _tanh_backward(slope, below, grad_input=slope)
+            slope = stack.chain(product(slope, layer.mT), below)
         return out.view(own.shape[:2]), product(slope.view(*own.shape[:2], -1), mine.mT)
 
 
