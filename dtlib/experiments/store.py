@@ -24,8 +24,8 @@ from dtlib.runtime.reading import Damaged, parse_json, read_text, say, sealed, u
 from dtlib.settings.train import TrainConfig
 from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
 from dtlib.training.loop import Run
-from dtlib.training.run_folder import CHECKPOINT, claim, episodes_in, reopen
-from dtlib.training.train import train_together
+from dtlib.training.run_folder import CHECKPOINT, claim, episodes_in
+from dtlib.training.train import train, train_together
 
 ORIGIN = "origin.json"
 """In a run's folder: what trained it."""
@@ -134,14 +134,15 @@ def _finished(
     configs: Sequence[TrainConfig], episodes: int | None, device: str
 ) -> list[Run] | None:
     """Return runs if all of them are there as asked for, whole and sound; else None."""
-    where, runs = resolve_device(device), []
+    resolve_device(device)  # what is none is told before anything is written
+    runs = []
     for config in configs:
         goal = _goal(config, episodes)
         path = _run_folder(config, episodes)
         if episodes_in(path) != goal or not goal:
             return None
         try:
-            runs.append(reopen(path, config, where))
+            runs.append(train(config, path, episodes=0, device=device))
         except Damaged:
             return None
         if len(runs[-1].history) != goal:  # another process has gone on meanwhile
@@ -295,7 +296,7 @@ def _check_home(path: Path, key: str) -> None:
 
 def _bad(path: Path, config: TrainConfig) -> bool:
     try:
-        reopen(path, config)
+        train(config, path, episodes=0, device="cpu")
     except Damaged:
         return True
     return False

@@ -12,8 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dtlib.runtime.checkpoint import load_checkpoint, load_rest, save_checkpoint
 from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.files import reason, remove_leftovers, write_text
@@ -187,19 +185,6 @@ def publish(folder: Path, run: Run) -> None:
     """
     save_policy(folder, run)
     write_text(folder / CONFIG, _settings_text(run.config))
-
-
-def reopen(folder: Path, config: TrainConfig, device: torch.device | str = "cpu") -> Run:
-    """Return a run as it stands in its folder.
-
-    Raises:
-        Damaged: the folder is another run's, or its checkpoint is damaged.
-        FileError: it cannot be read or written.
-    """
-    claim(folder, config)
-    trainer = Trainer([config], device)
-    take_up(folder, trainer, 0)
-    return trainer.run_so_far(0)
 
 
 def _settings_text(config: TrainConfig) -> str:
