@@ -14,6 +14,7 @@ from dtlib.model.simulator import Outcome
 from dtlib.model.synchronization import edge_delay, energy, failures, transfer_delay
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
 
 CHUNK = 4096
 """Transmissions whose effect on all K users is computed at the same time, for the cache."""
@@ -25,6 +26,11 @@ class Streams(NamedTuple):
     users: torch.Tensor
     stations: torch.Tensor
     centre: torch.Tensor
+
+
+def reward_parts(config: TrainConfig) -> int:
+    """Return how many parts rewards have: one, or one of each user."""
+    return 1 if config.credit == "joint" else config.env.num_users
 
 
 def reward_streams(credit: Literal["joint", "per-user", "difference"], outcome: Outcome) -> Streams:

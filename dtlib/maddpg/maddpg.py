@@ -8,7 +8,7 @@ from itertools import takewhile
 import torch
 from torch import Generator, Tensor
 
-from dtlib.agents.credit import difference_reward, reward_streams
+from dtlib.agents.credit import difference_reward, reward_parts, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
 from dtlib.agents.spaces import layouts
@@ -40,25 +40,22 @@ class MADDPG:
         self.config = config
         self.policies = [Policies(config, generator) for generator in generators]
         """One per run."""
-        outputs = 1 if config.credit == "joint" else config.env.num_users
         self.teams, self.replays = [], []
         for policies, generator in zip(self.policies, generators, strict=True):
             policies.to(device)
-            self.teams.append(self._team(policies, outputs, generator, device))
-            fields = shapes(config, outputs)
+            self.teams.append(self._team(policies, generator))
+            fields = shapes(config)
             self.replays.append(Replay(config.replay_slots, fields, config.worlds, device))
 
-    def _team(
-        self, policies: Policies, outputs: int, generator: Generator, device: torch.device | str
-    ) -> Team:
+    def _team(self, policies: Policies, generator: Generator) -> Team:
         config, env, seen = self.config, self.config.env, layouts(self.config)
+        own = config.credit == "difference"  # an MU's reward is its own, of its slot alone
         users = Actors(
             policies.users,
-            config,
+            config.replace(discount=0.0) if own else config,
             agents=env.num_users,
             constant=0 if config.shares_users else constant(seen["users"]),
-            apart=config.credit == "difference",
-            shortsighted=config.credit == "difference",
+            apart=own,
         )
         stations = Actors(
             policies.stations, config, agents=env.num_bs, constant=constant(seen["stations"])
@@ -73,10 +70,8 @@ class MADDPG:
         return Team(
             {"users": users, "stations": stations, "centre": centre},
             state=state_layout(env, config.critic_sees_queue).size,
-            outputs=outputs,
-            config=config,
+            outputs=reward_parts(config),
             generator=generator,
-            device=device,
         )
 
     @staticmethod

@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
+from dtlib.agents.credit import reward_parts
 from dtlib.agents.policies import Decision
 from dtlib.agents.spaces import station_mask
 from dtlib.model.layouts import weight_layout
@@ -68,13 +69,8 @@ def check_sites(arrays: Mapping[str, Tensor], stations: int) -> None:
             raise ValueError(f"array {name!r} names other base stations than 0 to {stations - 1}")
 
 
-def shapes(config: TrainConfig, outputs: int) -> Shapes:
-    """Return what :func:`record` keeps of a slot.
-
-    Args:
-        config: sizes, and whether critics see the queue.
-        outputs: parts of each kind of agents' reward.
-    """
+def shapes(config: TrainConfig) -> Shapes:
+    """Return what :func:`record` keeps of a slot."""
     users = config.env.num_users
     real, site, flag = torch.float32, SITE, torch.bool
     return {
@@ -87,7 +83,7 @@ def shapes(config: TrainConfig, outputs: int) -> Shapes:
         "power": ((users,), real),
         "weight": ((weight_layout(config.env).size,), real),
         "choice": ((users,), site),
-        "reward": ((3, outputs), real),
+        "reward": ((3, reward_parts(config)), real),
     } | ({"queue": ((users,), real)} if config.critic_sees_queue else {})
 
 

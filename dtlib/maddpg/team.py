@@ -32,12 +32,11 @@ class Actors:
 
     Args:
         stack: a network for each agent, or one that all have in common.
-        config: rates, temperature.
+        config: rates, temperature, and the discount of their rewards.
         agents: A.
         choices: how many values each of an agent's numbers has; 0 for all in [0, 1].
         constant: how many columns, the first ones, of a network's input never change.
         apart: agent k has only part k of its kind's reward, not the sum of all.
-        shortsighted: their rewards are of their slot alone: γ is 0.
     """
 
     def __init__(
@@ -49,11 +48,9 @@ class Actors:
         choices: int = 0,
         constant: int = 0,
         apart: bool = False,
-        shortsighted: bool = False,
     ) -> None:
         self.stack, self.target, self.config = stack, deepcopy(stack), config
-        self.agents, self.choices, self.constant = agents, choices, constant
-        self.apart, self.shortsighted = apart, shortsighted
+        self.agents, self.choices, self.constant, self.apart = agents, choices, constant, apart
         self.train_state = TrainState(stack, 0, config, stack.count)
         self.width = stack.sizes[-1]
         """W, how many of a critic's inputs an agent's action takes."""
@@ -127,9 +124,7 @@ class ActionCritic:
         inputs: I, length of s and a together.
         start: where the agents' actions begin among them, one agent after another.
         outputs: parts of an agent's reward.
-        config: sizes and rates.
         generator: of the initial weights.
-        device: where everything is.
     """
 
     def __init__(
@@ -138,10 +133,9 @@ class ActionCritic:
         inputs: int,
         start: int,
         outputs: int,
-        config: TrainConfig,
         generator: Generator,
-        device: torch.device | str = "cpu",
     ) -> None:
+        config, device = actors.config, actors.stack.flat.device
         self.config, self.agents, self.width = config, actors.agents, actors.width
         self.block = slice(start, start + self.agents * self.width)
         self.shared = config.critic == "shared"
@@ -261,9 +255,7 @@ class Team:
         actors: by kind; the order is that of a batch's rewards and of actions in critics' inputs.
         state: S, length of the global state.
         outputs: parts of the rewards.
-        config: rates; whether all agents of a kind share a critic.
         generator: of the critics' initial weights.
-        device: where they are.
     """
 
     def __init__(
@@ -271,11 +263,9 @@ class Team:
         actors: Mapping[str, Actors],
         state: int,
         outputs: int,
-        config: TrainConfig,
         generator: Generator,
-        device: torch.device | str = "cpu",
     ) -> None:
-        self.config, self.actors, self.critics = config, dict(actors), {}
+        self.actors, self.critics = dict(actors), {}
         inputs = state + sum(actor.agents * actor.width for actor in actors.values())
         for kind, actor in actors.items():
             self.critics[kind] = ActionCritic(
@@ -283,9 +273,7 @@ class Team:
                 inputs=inputs,
                 start=state,
                 outputs=1 if actor.apart else outputs,
-                config=config.replace(discount=0.0) if actor.shortsighted else config,
                 generator=generator,
-                device=device,
             )
             state += actor.agents * actor.width
 
@@ -323,7 +311,7 @@ class Team:
             slope = critic.slopes(rows[kind], inputs, own)[1]
             actor.step(trace, actor.chain(soft, -slope), raw, now.mask[kind])
         for part in self.parts:
-            part.target.flat.lerp_(part.stack.flat, self.config.target_rate)
+            part.target.flat.lerp_(part.stack.flat, part.config.target_rate)
         found = list(stats.values())
         first, *others = (stats["loss"] for stats in found)
         return {

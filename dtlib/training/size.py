@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from dtlib.agents.credit import reward_parts
 from dtlib.agents.spaces import layouts, outputs
 from dtlib.maddpg.replay import shapes
 from dtlib.model.layouts import state_layout
@@ -59,16 +60,9 @@ def _value(config: TrainConfig, name: str) -> Any:
     return getattr(config.env if inside else config, leaf)
 
 
-def _parts(config: TrainConfig) -> int:
-    """Return how many parts rewards have."""
-    return 1 if config.credit == "joint" else config.env.num_users
-
-
 def _bytes_of_slot(config: TrainConfig) -> int:
     """Return the size of what MADDPG keeps of a slot."""
-    return sum(
-        prod(shape) * kind.itemsize for shape, kind in shapes(config, _parts(config)).values()
-    )
+    return sum(prod(shape) * kind.itemsize for shape, kind in shapes(config).values())
 
 
 def _weights(config: TrainConfig) -> int:
@@ -78,7 +72,7 @@ def _weights(config: TrainConfig) -> int:
     actors = [(counts.get(kind, 1), seen[kind].size, out[kind].size) for kind in seen]
     critics = 2 if config.critic == "shared" else env.num_users + env.num_bs + 1
     state = state_layout(env, config.critic_sees_queue).size
-    stacks = [*actors, (critics, state, _parts(config))]
+    stacks = [*actors, (critics, state, reward_parts(config))]
     return sum(
         count * sum((a + 1) * b for a, b in pairwise((first, *config.hidden_sizes, last)))
         for count, first, last in stacks

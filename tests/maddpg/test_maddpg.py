@@ -33,7 +33,7 @@ def test_slope_is_that_of_replacing_one_action(kind, activation):
     config = CONFIG.replace(critic=kind, activation=activation)
     mine = actors(config)
     size = STATE + 5 + mine.agents * mine.width  # five numbers of others in front
-    critic = ActionCritic(mine, size, STATE + 5, 2, config, seeded(2))
+    critic = ActionCritic(mine, size, STATE + 5, 2, seeded(2))
     critic.norm.std.copy_(torch.rand(critic.norm.std.shape, generator=seeded(3)) + 0.5)
     inputs = torch.randn(SLOTS, size, generator=seeded(4))
     taken = inputs[:, critic.block].unflatten(1, (3, 2)).transpose(0, 1)
@@ -69,7 +69,7 @@ def test_target_by_hand():
         hidden_sizes=(), discount=0.5, value_norm=False, critic="per-agent", learning_rate=1e-3
     )
     mine = actors(config, agents=1, inputs=1, width=1)
-    critic = ActionCritic(mine, 2, 1, 1, config, seeded(0))
+    critic = ActionCritic(mine, 2, 1, 1, seeded(0))
     critic.stack.weights[0].fill_(1.0)
     critic.target.weights[0].fill_(2.0)
     now, after = torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0, 1.0]])
@@ -88,7 +88,7 @@ class Toy:
         config = CONFIG.replace(critic="per-agent")
         stack = MLPStack(2, (1, 16, choices or 1), output_gain=0.01, generator=seeded(3))
         self.actors = Actors(stack, config, 2, choices=choices)
-        self.team = Team({"all": self.actors}, 1, 1, config, seeded(4))
+        self.team = Team({"all": self.actors}, 1, 1, seeded(4))
 
     def batch(self, count, generator):
         z = torch.ones(count, 1)
