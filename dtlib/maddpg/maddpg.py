@@ -15,7 +15,7 @@ from dtlib.agents.spaces import layouts
 from dtlib.maddpg.replay import Replay, check_sites, recall, record, shapes
 from dtlib.maddpg.team import Actors, Team
 from dtlib.model.layouts import Layout, state_layout
-from dtlib.runtime.checkpoint import check_arrays
+from dtlib.runtime.checkpoint import check_arrays, overwrite
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
@@ -103,7 +103,7 @@ class MADDPG:
     ) -> dict[str, float]:
         world, config, found = episode.world, self.config, []
         team, replay = self.teams[run], self.replays[run]
-        for part in team.parts:
+        for part in team.parts.values():
             part.train_state.rate = config.learning_rate * config.left(progress)
         rows = record(world, episode.decision, episode.outcome, self._rewards(episode))
         replay.append(rows, follows=episode.outcome.carry.slot > world.slots)
@@ -134,24 +134,12 @@ class MADDPG:
         return self._networks(run) | {f"replay.{name}": array for name, array in replay.items()}
 
     def _networks(self, run: int) -> dict[str, Tensor]:
-        parts: dict[str, dict[str, Tensor]] = {}
-        for role, kinds in (
-            ("actors", self.teams[run].actors),
-            ("critics", self.teams[run].critics),
-        ):
-            for kind, part in kinds.items():
-                name = f"{role}.{kind}"
-                parts |= {name: part.stack.state(), f"targets.{name}": part.target.state()}
-                parts |= {
-                    f"adam.{name}{i}": part.train_state.state(i) for i in range(part.stack.count)
-                }
-        for kind, critic in self.teams[run].critics.items():
-            parts[f"value_norm.{kind}"] = critic.norm.state()
-        return {
-            f"{prefix}.{name}": array
-            for prefix, held in parts.items()
-            for name, array in held.items()
-        }
+        team, held = self.teams[run], dict[str, dict[str, Tensor]]()
+        for name, part in team.parts.items():
+            held |= {name: part.stack.state(), f"targets.{name}": part.target.state()}
+            held |= {f"adam.{name}{i}": part.train_state.state(i) for i in range(part.stack.count)}
+        held |= {f"value_norm.{kind}": critic.norm.state() for kind, critic in team.critics.items()}
+        return {f"{of}.{name}": array for of, part in held.items() for name, array in part.items()}
 
     def load(self, state: dict[str, Tensor], run: int = 0) -> None:
         """Copy arrays of :meth:`state` into place.
@@ -161,14 +149,13 @@ class MADDPG:
                 nothing is changed then.
         """
         kept = {name: array for name, array in state.items() if name.startswith("replay.")}
-        own = self._networks(run)
-        check_arrays(own, {name: array for name, array in state.items() if name not in kept})
+        own, learnt = self._networks(run), {name: state[name] for name in state if name not in kept}
+        check_arrays(own, learnt)
         check_sites(kept, self.config.env.num_bs)
         self.replays[run].load(
             {name.removeprefix("replay."): array for name, array in kept.items()}
         )
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
+        overwrite(own, learnt)
 
 
 def constant(layout: Layout) -> int:

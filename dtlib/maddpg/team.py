@@ -278,9 +278,10 @@ class Team:
             state += actor.agents * actor.width
 
     @property
-    def parts(self) -> list[Actors | ActionCritic]:
-        """Everything that has networks, targets and optimisers."""
-        return [*self.actors.values(), *self.critics.values()]
+    def parts(self) -> dict[str, Actors | ActionCritic]:
+        """Everything that has networks, targets and optimisers, by name."""
+        actors = {f"actors.{kind}": actor for kind, actor in self.actors.items()}
+        return actors | {f"critics.{kind}": critic for kind, critic in self.critics.items()}
 
     def improve(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Improve critics, then actors, then move the targets towards them.
@@ -310,7 +311,7 @@ class Team:
             own, soft = actor.act(raw, now.mask[kind], generator)
             slope = critic.slopes(rows[kind], inputs, own)[1]
             actor.step(trace, actor.chain(soft, -slope), raw, now.mask[kind])
-        for part in self.parts:
+        for part in self.parts.values():
             part.target.flat.lerp_(part.stack.flat, part.config.target_rate)
         found = list(stats.values())
         first, *others = (stats["loss"] for stats in found)

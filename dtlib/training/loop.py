@@ -15,7 +15,7 @@ from dtlib.happo.learner import Learner
 from dtlib.maddpg.maddpg import MADDPG
 from dtlib.model.simulator import Outcome, initial_carry, join
 from dtlib.model.world import sample_world
-from dtlib.runtime.checkpoint import check_arrays
+from dtlib.runtime.checkpoint import check_arrays, overwrite
 from dtlib.runtime.devices import timed
 from dtlib.runtime.seeds import seeded, stream_seed
 from dtlib.settings.train import TrainConfig
@@ -185,11 +185,11 @@ class Trainer:
         Raises:
             ValueError: names, shapes or types of arrays differ; nothing is changed then.
         """
-        beside = self._beside(index)
-        check_arrays(beside, {name: state[name] for name in state if name in beside})
-        self.learner.load({name: state[name] for name in state if name not in beside}, index)
-        for name, array in beside.items():
-            array.copy_(state[name])
+        own = self._beside(index)
+        beside = {name: state[name] for name in state if name in own}
+        check_arrays(own, beside)
+        self.learner.load({name: state[name] for name in state if name not in own}, index)
+        overwrite(own, beside)
         self.rows[index] = rows
 
     def _beside(self, index: int) -> dict[str, Tensor]:
