@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn.functional import sigmoid
 from tqdm import tqdm
 
@@ -67,13 +67,9 @@ class Informed:
     ``failure_ratio_slots``, ``soft_failure_ratio_slots`` and the mean ``price_j``."""
 
     def act(
-        self,
-        world: World,
-        generators: Sequence[Generator] | None = None,
-        carry: Carry | None = None,
-        env: EnvConfig | None = None,
+        self, world: World, *, carry: Carry | None = None, env: EnvConfig | None = None
     ) -> Actions:
-        """Return the actions in every slot; nothing is drawn, else as :meth:`Policies.decide`."""
+        """Return the actions in every slot, none of them drawn; see :meth:`Policies.decide`."""
         env = self.policies.config.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
         deployment = deploy(world.association, env, carry)[0]

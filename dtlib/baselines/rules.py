@@ -193,11 +193,7 @@ class Clairvoyant:
     rounds: int = 40
 
     def act(
-        self,
-        world: World,
-        generators: Sequence[Generator] | None = None,
-        carry: Carry | None = None,
-        env: EnvConfig | None = None,
+        self, world: World, *, carry: Carry | None = None, env: EnvConfig | None = None
     ) -> Actions:
         """See :meth:`Reference.act`; nothing is drawn."""
         env = self.env if env is None else env

@@ -291,7 +291,7 @@ def test_windows_are_the_whole():
     whole, carry = policy.act(world), initial_carry(world)
     for start, stop in [(0, 1), (1, 14), (14, 40), (40, 100)]:
         part = world.window(start, stop)
-        actions = policy.act(part, None, carry)
+        actions = policy.act(part, carry=carry)
         for name, array in vars(actions).items():
             torch.testing.assert_close(array, getattr(whole, name)[:, start:stop])
         carry = simulate(part, actions, env, carry).carry
