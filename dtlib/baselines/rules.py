@@ -8,7 +8,6 @@ Goldsmith and Varaiya (1997), whose truncated inversion this is otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -130,24 +129,19 @@ class Reference:
     shares: Shares = "equal"
     """CPU and links are divided equally, or in proportion to cycles D C and bits D."""
     seed: int = 0
-    """Of what is random, where no generators are given."""
+    """Of what is random."""
 
     def act(
-        self,
-        world: World,
-        generators: Sequence[Generator] | None = None,
-        carry: Carry | None = None,
-        env: EnvConfig | None = None,
+        self, world: World, *, carry: Carry | None = None, env: EnvConfig | None = None
     ) -> Actions:
         """Return the actions in every slot.
 
-        Arguments are those of :meth:`dtlib.agents.policies.Policies.decide`. Without generators
-        ``seed`` decides what is random, and a slot's draws are the same in every replica: they
-        depend on its number alone.
+        Arguments are those of :meth:`dtlib.agents.policies.Policies.decide`. ``seed`` decides what
+        is random: a slot's draws are the same in every replica and depend on its number alone.
         """
         env = self.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
-        power_draw, server_draw = self._draw(world, generators, carry.slot).unbind(2)
+        power_draw, server_draw = self._draw(world, carry.slot).unbind(2)
         power = torch.where(world.request, self.power(world, env, power_draw), 0)
         choice = {
             "nearest": world.association,
@@ -163,21 +157,12 @@ class Reference:
         cpu, wired = (weight.unsqueeze(2).expand(every_site) for weight in (cycles, bits))
         return Actions(power=power, cpu_share=cpu, wired_share=wired, deployment=choice)
 
-    def _draw(self, world: World, generators: Sequence[Generator] | None, start: int) -> Tensor:
+    def _draw(self, world: World, start: int) -> Tensor:
         """Numbers in [0, 1), [R, N, 2, K], in the order of slots so that windows do not show."""
-        shape, device = (2, world.request.shape[-1]), world.request.device
-        if generators is None:
-            seeded = Generator().manual_seed(self.seed)
-            stop = start + world.slots
-            draw = torch.rand(stop, *shape, generator=seeded, dtype=torch.float64)[start:]
-            return draw.to(device).expand(world.replicas, -1, -1, -1)
-        draws = [
-            torch.rand(
-                world.slots, *shape, generator=source, dtype=torch.float64, device=source.device
-            )
-            for source in generators
-        ]
-        return torch.stack(draws).to(device)
+        shape = start + world.slots, 2, world.request.shape[-1]
+        source = Generator().manual_seed(self.seed)
+        draw = torch.rand(shape, generator=source, dtype=torch.float64)[start:]
+        return draw.to(world.request.device).expand(world.replicas, -1, -1, -1)
 
 
 @dataclass(frozen=True)
