@@ -23,7 +23,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import sigmoid
-from tqdm import tqdm
 
 from dtlib.agents.actions import mean_action, power_watts
 from dtlib.agents.policies import WINDOW, Policies
@@ -58,10 +57,6 @@ class Informed:
 
     policies: Policies
     """Users and base stations are trained; the centre is not asked."""
-    target: float
-    """Largest slot failure ratio of a user that they were trained for."""
-    price: Tensor
-    """[K], J per failure, at the end."""
     history: pd.DataFrame
     """One row per step: ``step``, ``temperature``, and of its slots ``energy_per_user_slot_j``,
     ``failure_ratio_slots``, ``soft_failure_ratio_slots`` and the mean ``price_j``."""
@@ -153,38 +148,29 @@ def _batches(env: EnvConfig, seed: int) -> Iterator[tuple[World, Tensor, Tensor]
         number += TRAINING_WORLDS
 
 
-def train_informed(
-    config: TrainConfig,
-    target: float,
-    steps: int = TRAINING_STEPS,
-    seed: int | None = None,
-    progress: bool = False,
-) -> Informed:
+def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STEPS) -> Informed:
     """Return actors of least energy among those of which no user fails more often than ``target``.
 
     Args:
-        config: a learner's settings: its network, observations, scales and perceptrons. The head is
-            that of MADDPG, whatever the algorithm.
+        config: a learner's settings: its network, observations, scales and perceptrons, the seed of
+            its weights and training worlds. The head is that of MADDPG, whatever the algorithm.
         target: largest slot failure ratio of a user, in (0, 1).
         steps: of Adam.
-        seed: of weights and training worlds; that of ``config`` if absent.
-        progress: show a bar on standard error.
     """
     if not 0 < target < 1:
         raise ConfigError(f"target = {target}: must be above 0 and below 1")
     if steps < 1:
         raise ConfigError(f"steps = {steps}: must be at least 1")
-    seed = config.seed if seed is None else seed
     config, env = config.replace(algorithm="maddpg", silent_below=0.0), config.env
-    policies = Policies(config, seeded("weights", seed))
+    policies = Policies(config, seeded("weights", config.seed))
     stacks = (policies.users, policies.stations)
     leaves = [stack.flat.clone().requires_grad_() for stack in stacks]
     adam = torch.optim.Adam(leaves, LEARNING_RATE)
     price = torch.full((env.num_users,), FIRST_PRICE)
     failed, history = torch.full_like(price, target), []
 
-    batches = _batches(env, seed)
-    for step in tqdm(range(steps), unit="step", disable=not progress, desc="informed limit"):
+    batches = _batches(env, config.seed)
+    for step in range(steps):
         temperature = _temperature(step / steps)
         slower = (1 + math.cos(math.pi * step / steps)) / 2
         for group in adam.param_groups:
@@ -213,7 +199,7 @@ def train_informed(
         )
     for stack, leaf in zip(stacks, leaves, strict=True):
         stack.flat.copy_(leaf.detach())
-    return Informed(policies=policies, target=target, price=price, history=pd.DataFrame(history))
+    return Informed(policies=policies, history=pd.DataFrame(history))
 
 
 def _temperature(done: float) -> float:
