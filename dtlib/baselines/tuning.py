@@ -66,9 +66,7 @@ def measure(policy: Reference, world: World) -> Result:
     )
 
 
-def tune(
-    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
-) -> Result:
+def tune(family: Callable[[float], Reference], world: World) -> Result:
     """Return the policy of least energy for which (14b) holds, by its level of power.
 
     Where failed transmissions cost energy too, more power for all costs every user more: the least
@@ -78,16 +76,15 @@ def tune(
     Args:
         family: gives a policy for a level, as ``lambda level: Reference(env, Inversion(level))``.
         world: worlds to tune on, never those that results are reported of.
-        levels: where to look first, ascending.
 
     Returns:
         The result on these worlds. Where no level holds, that of the least worst user.
     """
-    return _least_level(lambda level: measure(family(level), world), levels)[1]
+    return _least_level(lambda level: measure(family(level), world))[1]
 
 
 def tune_reward(
-    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
+    family: Callable[[float], Reference], world: World, levels: Sequence[float]
 ) -> Result:
     """Return the policy of the largest mean r_g (28), by its level of power.
 
@@ -109,7 +106,7 @@ def tune_reward(
 
 
 def tune_failures(
-    family: Callable[[float], Reference], world: World, levels: Sequence[float] = LEVELS
+    family: Callable[[float], Reference], world: World, levels: Sequence[float]
 ) -> Result:
     """Return the policy under which fewest requests fail, by its level of power.
 
@@ -126,22 +123,18 @@ def tune_failures(
 
 
 def tune_truncated(
-    family: Callable[[float, float], Reference],
-    world: World,
-    cutoffs: tuple[float, float],
-    levels: Sequence[float] = LEVELS,
+    family: Callable[[float, float], Reference], world: World, cutoffs: tuple[float, float]
 ) -> Result:
     """Return the policy of least energy for which (14b) holds, by level and cut-off.
 
     Silence saves energy and interference, and (14b) permits some. For each level, from the one that
-    holds without silence in steps of 0.5 dB, the least cut-off that holds is bisected, until energy
-    is a tenth above its minimum.
+    holds without silence in steps of 0.5 dB to the last of ``LEVELS``, the least cut-off that holds
+    is bisected, until energy is a tenth above its minimum.
 
     Args:
         family: gives a policy for a level and a cut-off; nobody is silent where that is infinite.
         world: worlds to tune on, never those that results are reported of.
         cutoffs: the least and the largest cut-off to consider.
-        levels: see :func:`tune`; none above the last is tried.
 
     Returns:
         The result on these worlds, no dearer than that of :func:`tune`.
@@ -150,24 +143,24 @@ def tune_truncated(
     def at(level: float, cutoff: float = math.inf) -> Result:
         return measure(family(level, cutoff), world)
 
-    level, best = _least_level(at, levels)
+    level, best = _least_level(at)
     result = best
-    while result.holds and 0 < result.energy_j <= 1.1 * best.energy_j and level <= levels[-1]:
+    while result.holds and 0 < result.energy_j <= 1.1 * best.energy_j and level <= LEVELS[-1]:
         result = _bisect(partial(at, level), *cutoffs)[1]
         best = result if result.holds and result.energy_j < best.energy_j else best
         level *= 10**0.05
     return best
 
 
-def _least_level(at: Callable[[float], Result], levels: Sequence[float]) -> tuple[float, Result]:
+def _least_level(at: Callable[[float], Result]) -> tuple[float, Result]:
     tried = []
-    for number, level in enumerate(levels):
+    for number, level in enumerate(LEVELS):
         tried.append(at(level))
         if tried[-1].holds:
-            return _bisect(at, levels[number - 1], level) if number else (level, tried[0])
+            return _bisect(at, LEVELS[number - 1], level) if number else (level, tried[0])
     worst = [result.worst_user for result in tried]
     least = worst.index(min(worst))
-    return levels[least], tried[least]
+    return LEVELS[least], tried[least]
 
 
 def _bisect(at: Callable[[float], Result], low: float, high: float) -> tuple[float, Result]:
