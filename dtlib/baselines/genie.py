@@ -65,14 +65,8 @@ def genie(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> G
     if env.cpu_sharing != "served":
         cpu_share = slots.served.double()
     power, energy_j, feasible = _spend(slots, shares)
-    lead = served.shape[:2]
-    return Genie(
-        power=power.unflatten(0, lead),
-        cpu_share=cpu_share.unflatten(0, lead),
-        wired_share=wired_share.unflatten(0, lead),
-        energy_j=energy_j.unflatten(0, lead),
-        feasible=feasible.unflatten(0, lead),
-    )
+    found = Genie(power, cpu_share, wired_share, energy_j, feasible)
+    return Genie(**{name: of.unflatten(0, served.shape[:2]) for name, of in vars(found).items()})
 
 
 def _spend(slots: Slots, shares: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
