@@ -67,7 +67,7 @@ def evaluate(
     Args:
         run: trained policies.
         worlds: how many; the first n are always the same.
-        stream: ``held-out``, or ``tuning`` to choose settings by.
+        stream: ``held-out``, or ``tuning`` to choose settings and parameters by.
         progress: show a bar on standard error.
         threads: torch threads.
 
@@ -96,20 +96,12 @@ def evaluate_policy(
     threads: int = 1,
     carry_queue: bool = False,
 ) -> Evaluation:
-    """Evaluate a policy on worlds that no training run ever sees.
+    """Evaluate a policy; what is not told here is as for :func:`evaluate`.
 
     Args:
         policy: what acts.
         env: the network, with the length of the worlds.
-        worlds: how many; the first n are always the same.
-        stream: ``held-out``, or ``tuning`` for worlds on which parameters are chosen.
-        progress: show a bar on standard error.
-        threads: torch threads.
         carry_queue: whether a world begins with the queue that the one before has left.
-
-    Raises:
-        ConfigError: no worlds, no such stream or threads, memory runs out, or numbers stop being
-            finite.
     """
     check_count("worlds", worlds)
     check_name("stream", stream, WORLDS)
