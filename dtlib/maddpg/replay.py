@@ -205,7 +205,7 @@ class Replay:
             name: torch.zeros(capacity, *shape, dtype=dtype, device=device)
             for name, (shape, dtype) in fields.items()
         }
-        self.linked = torch.zeros(capacity, dtype=torch.bool)
+        self.arrays["linked"] = self.linked = torch.zeros(capacity, dtype=torch.bool)
         """[capacity]: whether the place's successor is kept; never, for each world's newest."""
 
     def append(self, rows: Mapping[str, Tensor], follows: bool) -> None:
@@ -216,14 +216,13 @@ class Replay:
             follows: the first ones are the successors of the newest kept.
         """
         slots = len(rows[next(iter(self.arrays))])
+        rows = {**rows, "linked": torch.arange(slots) < slots - self.worlds}
         newest = min(self.worlds, self.count)
         self.linked[torch.arange(self.position - newest, self.position) % self.capacity] = follows
         place = torch.arange(self.position, self.position + slots) % self.capacity
         place = place[-self.capacity :]
         for name, array in self.arrays.items():
             array[place.to(array.device)] = rows[name][-self.capacity :].to(array)
-        self.linked[place] = True
-        self.linked[place[-self.worlds :]] = False
         self.position = (self.position + slots) % self.capacity
         self.count = min(self.count + slots, self.capacity)
 
@@ -244,13 +243,9 @@ class Replay:
         place = torch.cat([first, (first + self.worlds) % self.capacity])
         return {name: array[place.to(array.device)] for name, array in self.arrays.items()}
 
-    @property
-    def _all(self) -> dict[str, Tensor]:
-        return self.arrays | {"linked": self.linked}
-
     def state(self) -> dict[str, Tensor]:
         """Return the places in use, and which is written next, by name."""
-        used = {name: array[: self.count] for name, array in self._all.items()}
+        used = {name: array[: self.count] for name, array in self.arrays.items()}
         return used | {"next": torch.tensor(self.position)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -260,7 +255,7 @@ class Replay:
             ValueError: it does not fit; nothing is changed then.
         """
         count = min(state.get("linked", self.linked[:0]).numel(), self.capacity)
-        used = {name: array[:count] for name, array in self._all.items()}
+        used = {name: array[:count] for name, array in self.arrays.items()}
         check_arrays(used | {"next": torch.tensor(0)}, state)
         place = int(state["next"])
         if place != count % self.capacity and not (count == self.capacity and 0 <= place < count):
