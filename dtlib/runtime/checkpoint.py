@@ -96,11 +96,7 @@ def load_rest(path: Path) -> dict[str, Any] | None:
         return None
     size = int.from_bytes(read_bytes(path, most=8) or b"", "little")
     content = read_bytes(path, most=8 + size) if size <= _MOST_HEADER_BYTES else None
-    try:
-        header = (content or b"")[8:].decode()
-    except UnicodeDecodeError:
-        header = ""
-    metadata = parse_json(path, header).get("__metadata__")
+    metadata = parse_json(path, (content or b"")[8:]).get("__metadata__")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("rest"), str):
         raise Damaged(f"{path}: not a checkpoint of dtlib (its metadata are missing)")
     return parse_json(path, metadata["rest"])

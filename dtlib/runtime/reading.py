@@ -68,7 +68,7 @@ def read_text(path: Path) -> str | None:
         raise Damaged(f"{path}: is not UTF-8") from None
 
 
-def parse_json(path: Path, text: str) -> dict[str, Any]:
+def parse_json(path: Path, text: str | bytes) -> dict[str, Any]:
     """Return the object that JSON holds.
 
     Raises:
