@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,8 @@ def present(device: torch.device | str = "cpu") -> float:
     except (OSError, KeyError, ValueError, IndexError):
         size = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for limit in _LIMITS:
-        try:
+        with suppress(OSError, ValueError):  # no such file, or "max"
             size = min(size, float(Path(limit).read_text()))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
     return size
 
 
