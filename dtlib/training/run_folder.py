@@ -48,7 +48,7 @@ def claim(folder: Path, config: TrainConfig) -> None:
         found, lost = None, str(error)
     if found is None:
         if lost or _occupied(folder):
-            if settings.is_dir() or _checkpointed(folder) != config.json_values():
+            if settings.is_dir() or _told(folder / CHECKPOINT, "config") != config.json_values():
                 raise Damaged(
                     lost or f"{folder}: is not empty and holds no run; choose a new folder"
                 )
@@ -69,10 +69,10 @@ def _occupied(folder: Path) -> bool:
         raise FileError(f"{folder}: cannot be read ({reason(error)})") from None
 
 
-def _checkpointed(folder: Path) -> Any:
-    """Return the settings that a folder's checkpoint names; None if it does not."""
+def _told(path: Path, name: str) -> Any:
+    """Return what a checkpoint has by this name; None if it has not, or is damaged."""
     try:
-        return (load_rest(folder / CHECKPOINT) or {}).get("config")
+        return (load_rest(path) or {}).get(name)
     except Damaged:
         return None
 
@@ -94,10 +94,7 @@ def episodes_in(folder: Path) -> int:
 @lru_cache(maxsize=4096)
 def _count(path: Path, stamp: tuple[int, ...] | None) -> int:
     """Return the number of rows of a checkpoint; a bar asks again and again until it changes."""
-    try:
-        rows = (load_rest(path) or {}).get("rows")
-    except Damaged:
-        return 0
+    rows = _told(path, "rows")
     return len(rows) if isinstance(rows, list) else 0
 
 
