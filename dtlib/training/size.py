@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Any
+from operator import attrgetter
 
 import torch
 
@@ -51,13 +51,8 @@ def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
         )
     for what, (size, fields) in sizes.items():
         whole = f"{what} of {runs} runs" if runs > 1 else what
-        grown = {name: (_value(config, name), _value(TrainConfig(), name)) for name in fields}
+        grown = {name: tuple(map(attrgetter(name), (config, TrainConfig()))) for name in fields}
         check_fits(whole, runs * size, grown, device)
-
-
-def _value(config: TrainConfig, name: str) -> Any:
-    inside, leaf = name.startswith("env."), name.removeprefix("env.")
-    return getattr(config.env if inside else config, leaf)
 
 
 def _bytes_of_slot(config: TrainConfig) -> int:
