@@ -125,20 +125,21 @@ class Rows:
         """R and n."""
         return self.fast.shape[0], self.fast.shape[1]
 
-    def others(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """Return what all but the fast columns add to a first layer: [R, n or 1, out].
+    def forward(self, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return a first layer's output, [R, n, out]; a new array, or ``out`` if that is faster.
 
         Args:
             weight: [R, in, out].
             bias: [R, 1, out].
+            out: [R, n, out].
         """
-        slow = self.slow.shape[-1]
+        slow, flags = self.slow.shape[-1], self.flags
         if slow:
             bias = affine(bias, self.slow, weight[:, :slow])
-        if self.lookups is None:
-            return bias
-        table = torch.cat([weight[:, slow : slow + self.flags], bias], dim=1)
-        return self.lookups.gather(table.flatten(0, 1)).view(*self.shape, table.shape[-1])
+        if self.lookups is not None:
+            table = torch.cat([weight[:, slow : slow + flags], bias], dim=1)
+            out = bias = self.lookups.gather(table.flatten(0, 1)).view(*self.shape, table.shape[-1])
+        return affine(bias, self.fast, weight[:, slow + flags :], out)
 
     def gradient(self, back: Tensor, weight: Tensor, bias: Tensor) -> None:
         """Write the gradient with respect to a first layer.
@@ -288,15 +289,11 @@ class MLPStack:
         Returns:
             [R, out, n], also left in ``trace`` for :meth:`backward`.
         """
-        rows = trace.rows
         weight, bias = self.weights[0][which], self.biases[0][which]
-        bias = rows.others(weight, bias)
-        weight = weight[:, weight.shape[1] - rows.fast.shape[2] :]
         if not trace.hidden:
-            return trace.raw.copy_(affine(bias, rows.fast, weight).mT)
-        if rows.lookups is not None:  # a new array, to be used instead of copied
-            trace.hidden[0] = bias
-        inputs = self.activate(affine(bias, rows.fast, weight, out=trace.hidden[0]))
+            return trace.raw.copy_(trace.rows.forward(weight, bias).mT)
+        inputs = self.activate(trace.rows.forward(weight, bias, trace.hidden[0]))
+        trace.hidden[0] = inputs
         for layer, hidden in enumerate(trace.hidden[1:], start=1):
             weight, bias = self.weights[layer][which], self.biases[layer][which]
             inputs = self.activate(affine(bias, inputs, weight, out=hidden))

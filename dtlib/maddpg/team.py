@@ -228,8 +228,7 @@ class ActionCritic:
             mine = mine[0] + weights[0][:, -self.width :]
         else:
             mine = mine.diagonal().movedim(-1, 0)
-        fast = weights[0][:, weights[0].shape[1] - now.fast.shape[2] :]
-        first = affine(now.others(weights[0], biases[0]), now.fast, fast)
+        first = now.forward(weights[0], biases[0])
         change = own - inputs[:, self.block].unflatten(1, shape).transpose(0, 1)
         out, hidden = affine(first.view(*own.shape[:2], -1), change, mine), []
         for layer, bias in zip(weights[1:], biases[1:], strict=True):
