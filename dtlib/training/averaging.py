@@ -30,10 +30,6 @@ class Average:
         self.first = config.episodes - math.ceil(config.averaged * config.episodes)
         """Number of the first episode after which weights count."""
 
-    def begun(self, episodes: int) -> bool:
-        """Return whether there is a mean after so many episodes."""
-        return episodes > self.first
-
     def take(self, policies: Policies, number: int) -> None:
         """Add the weights after episode ``number``, counted from 0, to the mean."""
         if number >= self.first:

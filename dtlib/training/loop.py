@@ -200,6 +200,6 @@ class Trainer:
     def run_so_far(self, index: int) -> Run:
         """Return one run as it stands, its policies averaged once that has begun."""
         policies, rows = self.learner.policies[index], self.rows[index]
-        if self.averages and self.averages[index].begun(len(rows)):
+        if self.averages and len(rows) > self.averages[index].first:
             policies = self.averages[index].policies
         return Run(config=self.configs[index], policies=policies, history=pd.DataFrame(rows))
