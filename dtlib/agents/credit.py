@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple
 
 import torch
@@ -113,21 +113,10 @@ def _measured(world: World, power: Tensor, outcome: Outcome, env: EnvConfig) -> 
         received = received.gather(-1, world.association)
     else:
         received = signal.sum(-1, keepdim=True, dtype=torch.float64).expand_as(signal)
-    arrays = {
-        "power": power,
-        "signal": signal,
-        "others": received - signal,
-        "bits": bits,
-        "behind": behind,
-        "data_bits": world.data_bits,
-        "deadline_s": world.deadline_s,
-        "request": world.request,
-        "migrating": outcome.migrating,
-        "association": world.association,
-        "frame_queue": outcome.frame_queue.to(power.dtype),
-        "reward_global_user": outcome.reward_global_user,
-    }
-    return _Heard(**{name: array.flatten(0, 1) for name, array in arrays.items()})
+    known = vars(world) | vars(outcome)
+    known |= {"power": power, "signal": signal, "others": received - signal}
+    known |= {"bits": bits, "behind": behind, "frame_queue": outcome.frame_queue.to(power.dtype)}
+    return _Heard(**{field.name: known[field.name].flatten(0, 1) for field in fields(_Heard)})
 
 
 def _gain(heard: _Heard, gain: Tensor, user: Tensor, after: Tensor, env: EnvConfig) -> Tensor:
