@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,17 +15,16 @@ from dtlib.kernels.distributions import (
     CategoricalTerms,
     GatedTerms,
     GaussianTerms,
-    OriginalGaussianTerms,
 )
 from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
 from dtlib.kernels.outputs import Output
 
 Family = Literal["beta", "gaussian", "original-gaussian", "categorical"]
 Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
-TERMS: dict[Family, type[BetaTerms | GaussianTerms | CategoricalTerms]] = {
+TERMS: dict[Family, Callable[[Tensor, Tensor], BetaTerms | GaussianTerms | CategoricalTerms]] = {
     "beta": BetaTerms,
     "gaussian": GaussianTerms,
-    "original-gaussian": OriginalGaussianTerms,
+    "original-gaussian": partial(GaussianTerms, original=True),
     "categorical": CategoricalTerms,
 }
 

@@ -123,12 +123,12 @@ class GaussianTerms:
     Args:
         raw: [R, 2, E], a network's outputs for mean and deviation.
         value: [R, E], the actions x.
+        original: the scale is that of the original HAPPO.
     """
 
-    original = False
-
-    def __init__(self, raw: Tensor, value: Tensor) -> None:
-        mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1], original=self.original)
+    def __init__(self, raw: Tensor, value: Tensor, *, original: bool = False) -> None:
+        self.original = original
+        mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1], original=original)
         self.score = (value - mean) / self.std
         self.log_std = self.std.log()
         self.log_prob = -0.5 * self.score**2 - self.log_std - 0.5 * log(2 * pi)
@@ -147,12 +147,6 @@ class GaussianTerms:
         along_std = along_log_std.mul_(reach * (1 - reach / (high - low)) / self.std)
         entropy = self.log_std + 0.5 * (1 + log(2 * pi))
         return entropy, torch.stack([along_mean, along_std], 1)
-
-
-class OriginalGaussianTerms(GaussianTerms):
-    """The same on the scale of the original HAPPO; see :func:`gaussian_parameters`."""
-
-    original = True
 
 
 class GatedTerms:

@@ -12,7 +12,6 @@ from dtlib.happo.plain import Network
 from dtlib.kernels.distributions import (
     ORIGINAL,
     GaussianTerms,
-    OriginalGaussianTerms,
     gaussian_parameters,
 )
 from dtlib.kernels.networks import Columns, MLPStack, Rows
@@ -59,7 +58,7 @@ def test_slopes_equal_autograd(entropy_weight):
     total = (weight * law.log_prob(value)).sum()
     total = total + (0 if share is None else (share * law.entropy()).sum())
     (expected,) = torch.autograd.grad(total, raw)
-    terms = OriginalGaussianTerms(raw.detach(), value)
+    terms = GaussianTerms(raw.detach(), value, original=True)
     torch.testing.assert_close(terms.log_prob, law.log_prob(value).detach())
     for _ in range(2):  # nothing is used up
         entropy, slope = terms.slopes(weight, share)
