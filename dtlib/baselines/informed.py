@@ -169,9 +169,9 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
     price = torch.full((env.num_users,), FIRST_PRICE)
     failed, history = torch.full_like(price, target), []
 
-    batches = _batches(env, config.seed)
+    batches, (hot, cold) = _batches(env, config.seed), TEMPERATURES
     for step in range(steps):
-        temperature = _temperature(step / steps)
+        temperature = hot * (cold / hot) ** min(1.5 * (step / steps), 1)
         slower = (1 + math.cos(math.pi * step / steps)) / 2
         for group in adam.param_groups:
             group["lr"] = LEARNING_RATE * slower
@@ -200,9 +200,3 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
     for stack, leaf in zip(stacks, leaves, strict=True):
         stack.flat.copy_(leaf.detach())
     return Informed(policies=policies, history=pd.DataFrame(history))
-
-
-def _temperature(done: float) -> float:
-    """Return the temperature when this part of the steps is done: geometric, then held."""
-    first, last = TEMPERATURES
-    return first * (last / first) ** min(1.5 * done, 1)
