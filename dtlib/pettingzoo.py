@@ -76,19 +76,6 @@ def slot_actions(actions: Actions, slot: int, env: EnvConfig) -> dict[str, np.nd
     }
 
 
-def parallel_env(config: EnvConfig | None = None, render_mode: str | None = None) -> TwinEnv:
-    """Return the environment; see :class:`TwinEnv`.
-
-    Args:
-        config: the network; Table I if absent.
-        render_mode: ``None`` or ``"rgb_array"``.
-
-    Raises:
-        ConfigError: a setting that cannot be stepped through.
-    """
-    return TwinEnv(config, render_mode)
-
-
 class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
     """A ``ParallelEnv`` over an episode of Q·T slots, which ends by truncation.
 
@@ -237,9 +224,6 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self._begun()
         return draw(self._window, self._deployment, self.config, self._carry.slot)
 
-    def close(self) -> None:
-        """Do nothing: there is nothing to release."""
-
     def _begun(self) -> None:
         if not hasattr(self, "_window"):
             raise ResetNeeded("no episode is under way: call reset() first")
@@ -343,6 +327,10 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
                 f"{agents[agent]}: action[{element}] = {value}: must be {single} in [0, {top}]"
             )
         return result
+
+
+parallel_env = TwinEnv
+"""What makes the environment, under the name that PettingZoo's own environments have for it."""
 
 
 def _box(layout: Layout) -> Box:

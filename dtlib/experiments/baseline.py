@@ -8,7 +8,7 @@ from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.rules import Reference
 from dtlib.baselines.tuning import tune_failures, tune_reward
 from dtlib.experiments.families import families
-from dtlib.experiments.streams import sample_stream, sample_strided
+from dtlib.experiments.streams import sample_stream
 from dtlib.settings.env import EnvConfig
 from dtlib.training.evaluation import evaluate_policy, evaluation_env
 
@@ -32,7 +32,7 @@ def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]
     """
     env = evaluation_env(env)
     if name == "genie":
-        world = sample_strided(env, worlds, GENIE_STRIDE)
+        world = sample_stream(env, "held-out", worlds).every(GENIE_STRIDE)
         bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
         return {"energy_per_user_slot_j": bound}
     if name == "power-on-demand":

@@ -21,7 +21,7 @@ from dtlib.experiments import store
 from dtlib.experiments.families import families, tuned, untuned
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.measured_table import MeasuredTable
-from dtlib.experiments.streams import sample_stream, sample_strided
+from dtlib.experiments.streams import sample_stream
 from dtlib.runtime.workers import in_parallel
 from dtlib.settings.presets import NETWORKS
 from dtlib.settings.train import TrainConfig
@@ -124,7 +124,7 @@ def genie_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterato
     The bound is infinite where some request is more than the network can carry; then nothing is
     achieved.
     """
-    world = sample_strided(config.env, budget.worlds, budget.stride)
+    world = sample_stream(config.env, "held-out", budget.worlds).every(budget.stride)
     found = genie_under_threshold(world, config.env, threshold)
     yield _genie_row("genie bound", threshold, found.bound_j)
     if not math.isinf(found.energy_j):

@@ -10,8 +10,3 @@ from dtlib.settings.env import EnvConfig
 def sample_stream(env: EnvConfig, stream: str, count: int) -> World:
     """Return the first worlds of a stream side by side."""
     return sample_world(env, [stream_seed(stream, number) for number in range(count)])
-
-
-def sample_strided(env: EnvConfig, count: int, stride: int) -> World:
-    """Return every so many slots of the first held-out worlds, for what decides slot by slot."""
-    return sample_stream(env, "held-out", count).every(stride)

@@ -3,7 +3,7 @@
 import torch
 
 from dtlib import EnvConfig, sample_world
-from dtlib.experiments.streams import sample_stream, sample_strided
+from dtlib.experiments.streams import sample_stream
 from dtlib.runtime.seeds import stream_seed
 
 ENV = EnvConfig(num_users=4, num_bs=2, frames=1)
@@ -17,5 +17,6 @@ def test_first_worlds_of_a_stream():
 
 
 def test_every_so_many_slots():
-    strided, whole = sample_strided(ENV, 2, 10), sample_stream(ENV, "held-out", 2)
+    whole = sample_stream(ENV, "held-out", 2)
+    strided = whole.every(10)
     assert torch.equal(strided.gain.flatten(0, 1), whole.gain[:, ::10].flatten(0, 1))
