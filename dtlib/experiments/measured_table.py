@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from dtlib.experiments import results
 from dtlib.experiments.results import DATA
 from dtlib.runtime.reading import Damaged
+from dtlib.runtime.workers import in_parallel
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,25 @@ class MeasuredTable:
     """Of its folder ``results/<preset>/<name>``."""
     key: Callable[[str, int | None], str]
     """The sha256 of what a preset's table is of, in an older version if one is given."""
-    measure: Callable[[str, int, bool], pd.DataFrame]
-    """Makes a preset's table, given the number of processes and whether to show a bar."""
+    tasks: Callable[[str], Sequence[tuple[Any, ...]]]
+    """Arguments of :attr:`rows`, for each part of a preset's table in its order."""
+    rows: Callable[..., pd.DataFrame]
+    """Measures a part."""
     facts: Callable[[str], dict[str, Any]]
     """What the manifest says beside the preset."""
+
+    def measure(self, preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
+        """Return a preset's table, measured now.
+
+        Args:
+            preset: how much is measured.
+            jobs: processes.
+            progress: show a bar on standard error.
+        """
+        tasks = self.tasks(preset)
+        parts = in_parallel(self.rows, tasks, jobs)
+        bar = tqdm(parts, total=len(tasks), disable=not progress, desc=self.name)
+        return pd.concat(bar, ignore_index=True)
 
     def write(self, preset: str, jobs: int = 2, progress: bool = False) -> Path:
         """Measure and write a preset's table, unless it is there; return its folder."""
@@ -44,4 +61,4 @@ class MeasuredTable:
         folder = results.folder_of(preset, self.name)
         key = self.key(preset, results.older(results.manifest(folder)))
         known = results.read(folder, DATA, key)
-        return self.measure(preset, jobs, False) if known is None else known
+        return self.measure(preset, jobs) if known is None else known

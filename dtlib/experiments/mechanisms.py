@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from dtlib.experiments import store
 from dtlib.experiments.experiment import OWN, PlannedRun
@@ -25,7 +24,6 @@ from dtlib.happo.learner import Learner
 from dtlib.model.simulator import Actions, Carry
 from dtlib.model.world import World
 from dtlib.runtime.seeds import seeded
-from dtlib.runtime.workers import in_parallel
 from dtlib.settings.env import EnvConfig
 from dtlib.training.evaluation import evaluate_policy, evaluation_env
 from dtlib.training.loop import Rollout, Trainer
@@ -118,9 +116,8 @@ def _weights(learner: Learner) -> Tensor:
     return torch.cat([stack.flat.double().flatten() for stack in stacks])
 
 
-def _rows(preset: str, number: int) -> pd.DataFrame:
-    """Return the two rows of one of the experiment's runs, from the store or measured now."""
-    planned = find(EXPERIMENT).runs(preset)[number]
+def _rows(planned: PlannedRun, preset: str) -> pd.DataFrame:
+    """Return the two rows of a run, from the store or measured now, the run trained if need be."""
 
     def compute() -> pd.DataFrame:
         store.get(planned.config)
@@ -143,22 +140,6 @@ def worlds_of(preset: str) -> int:
     return WORLDS.get(preset, 5)
 
 
-def measure_mechanisms(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
-    """Return two rows, ``start`` and ``end``, for each run of the experiment ``worth``.
-
-    Runs that the store lacks are trained, one after another in each process.
-
-    Args:
-        preset: whose runs.
-        jobs: processes.
-        progress: show a bar on standard error.
-    """
-    count = len(find(EXPERIMENT).runs(preset))
-    found = in_parallel(_rows, ((preset, number) for number in range(count)), jobs)
-    bar = tqdm(found, total=count, disable=not progress, desc=NAME)
-    return pd.concat(bar, ignore_index=True)
-
-
 def table_key(preset: str, version: int | None = None) -> str:
     """Return the sha256 of what a preset's table is of, in an older version if one is given."""
     runs = find(EXPERIMENT).runs(preset)
@@ -166,5 +147,10 @@ def table_key(preset: str, version: int | None = None) -> str:
 
 
 TABLE = MeasuredTable(
-    NAME, table_key, measure_mechanisms, lambda preset: {"worlds": worlds_of(preset)}
+    NAME,
+    table_key,
+    lambda preset: [(planned, preset) for planned in find(EXPERIMENT).runs(preset)],
+    _rows,
+    lambda preset: {"worlds": worlds_of(preset)},
 )
+"""Two rows, ``start`` and ``end``, for each run of the experiment ``worth``."""

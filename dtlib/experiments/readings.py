@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference
 from dtlib.baselines.tuning import tune_failures
@@ -23,7 +22,6 @@ from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
 from dtlib.model.simulator import simulate
-from dtlib.runtime.workers import in_parallel
 from dtlib.settings.env import EnvConfig
 from dtlib.training.metrics import outcome_metrics
 
@@ -166,26 +164,6 @@ def measure_point(
     return {"reading": reading, "rule": rule, "axis": axis, "x": x} | keep
 
 
-def measure_readings(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
-    """Return a row per reading, rule and point.
-
-    Args:
-        preset: how much is measured.
-        jobs: processes.
-        progress: show a bar on standard error.
-    """
-    sampling = sampling_of(preset)
-    tasks = [
-        (reading, rule, axis, number, sampling)
-        for reading in READINGS
-        for rule in RULES
-        for axis, points in POINTS.items()
-        for number in range(len(points))
-    ]
-    found = in_parallel(measure_point, tasks, jobs)
-    return pd.DataFrame(tqdm(found, total=len(tasks), disable=not progress, desc="readings"))
-
-
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """Return whether each sentence holds: a row per sentence, a column per reading and rule."""
     table = {}
@@ -230,6 +208,22 @@ def table_key(preset: str, version: int | None = None) -> str:
     return digest([*what, list(vars(sampling_of(preset)).values())])
 
 
+def _tasks(preset: str) -> list[tuple[Any, ...]]:
+    sampling = sampling_of(preset)
+    return [
+        (reading, rule, axis, number, sampling)
+        for reading in READINGS
+        for rule in RULES
+        for axis, points in POINTS.items()
+        for number in range(len(points))
+    ]
+
+
 TABLE = MeasuredTable(
-    "readings", table_key, measure_readings, lambda preset: vars(sampling_of(preset))
+    "readings",
+    table_key,
+    _tasks,
+    lambda *task: pd.DataFrame([measure_point(*task)]),
+    lambda preset: vars(sampling_of(preset)),
 )
+"""A row per reading, rule and point."""

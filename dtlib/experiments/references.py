@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 from torch import Tensor
-from tqdm import tqdm
 
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.informed import TRAINING_STEPS, train_informed
@@ -22,7 +21,6 @@ from dtlib.experiments.families import families, tuned, untuned
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.streams import sample_stream
-from dtlib.runtime.workers import in_parallel
 from dtlib.settings.presets import NETWORKS
 from dtlib.settings.train import TrainConfig
 from dtlib.training.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
@@ -153,22 +151,14 @@ KINDS: dict[str, Callable[[TrainConfig, Budget, float], Iterator[dict[str, Any]]
 }
 
 
-def measure_references(preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
-    """Return a row per policy that is not learnt and threshold that it is tuned for.
-
-    Args:
-        preset: of the learners: their network, and the actors of the informed limit.
-        jobs: processes.
-        progress: show a bar on standard error.
-    """
+def _pieces(preset: str) -> list[tuple[str, str, float]]:
+    """Return preset, kind and threshold of all of a preset's rows, those untuned at 0."""
     thresholds = budget(preset).thresholds
     pieces = [("simple", 0.0)]
     pieces += [(kind, threshold) for kind in ("simple", "informed") for threshold in thresholds]
     pieces += [("genies", threshold) for threshold in (0.0, *thresholds)]
     pieces += [("priced", PRICED.failures)]
-    found = in_parallel(_piece, ((preset, *piece) for piece in pieces), jobs)
-    bar = tqdm(found, total=len(pieces), disable=not progress, desc="references")
-    return pd.concat(bar, ignore_index=True)
+    return [(preset, *piece) for piece in pieces]
 
 
 def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
@@ -195,6 +185,5 @@ def _circumstances(preset: str, version: int | None = None) -> str:
     return digest([config_key(_config(preset), version), list(vars(budget(preset)).values())])
 
 
-TABLE = MeasuredTable(
-    "references", table_key, measure_references, lambda preset: vars(budget(preset))
-)
+TABLE = MeasuredTable("references", table_key, _pieces, _piece, lambda preset: vars(budget(preset)))
+"""A row per policy that is not learnt and threshold that it is tuned for."""

@@ -162,7 +162,7 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     """Draw failures against the number of users under several readings of the paper.
 
     Args:
-        rows: as :func:`dtlib.experiments.readings.measure_readings` returns.
+        rows: as the table of :mod:`dtlib.experiments.readings` has them.
         names: of readings.
         rule: whose failures.
     """

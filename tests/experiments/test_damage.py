@@ -368,12 +368,14 @@ def test_manifests_of_earlier_versions_have_no_seal_and_stay_as_they_are(drawn):
 
 def test_what_is_made_once_heals():
     place, table = results.folder_of("smoke", "references"), pd.DataFrame({"x": [1]})
-    kept = MeasuredTable("references", lambda *_: "key", lambda *_: table, lambda preset: {})
-    kept.write("smoke")
+    kept = MeasuredTable(
+        "references", lambda *_: "key", lambda _: [()], lambda: table, lambda _: {}
+    )
+    kept.write("smoke", jobs=1)
     whole = (place / results.MANIFEST).read_bytes()
     (place / "data.csv").write_text("x\n2\n")
     with pytest.raises(Damaged, match="run `dtlib references --preset smoke` again"):
         kept.read("smoke")
-    kept.write("smoke")
+    kept.write("smoke", jobs=1)
     assert (place / results.MANIFEST).read_bytes() == whole
     assert (place / "data.csv").read_text() == "x\n1\n"

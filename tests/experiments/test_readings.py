@@ -189,7 +189,7 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     place = tmp_path / "smoke" / "readings"
     assert {path.name for path in place.iterdir()} == {"data.csv", "manifest.json"}
     before = (place / "data.csv").stat().st_mtime_ns
-    table = replace(readings.TABLE, measure=lambda *_: pytest.fail("was measured again"))
+    table = replace(readings.TABLE, rows=lambda *_: pytest.fail("was measured again"))
     assert table.write("smoke") == place and (place / "data.csv").stat().st_mtime_ns == before
     found = table.read("smoke")
     pairs = list(zip(found["reading"], found["rule"], strict=True))
@@ -197,7 +197,7 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     assert set(found["x"]) == {2}
     monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
     with pytest.raises(pytest.fail.Exception):
-        table.read("smoke")
+        table.read("smoke", jobs=1)
 
 
 # --- rules --------------------------------------------------------------------------------------
