@@ -10,7 +10,7 @@ from dtlib.experiments import store
 from dtlib.experiments.baseline import measure_baseline
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.training.calibration import Target, evaluate_calibrated
-from dtlib.training.evaluation import Evaluation
+from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
 from dtlib.training.loop import Run
 
 
@@ -18,8 +18,11 @@ def done(planned: PlannedRun) -> bool:
     """Return whether the store has a run and its measurements."""
     if planned.baseline:
         return os.path.isfile(store.table_file("baselines", planned.digest))
-    trained = store.episodes_done(planned.config) >= planned.episodes
-    return trained and all(_has(planned, stream) for stream in planned.streams)
+    config, episodes = planned.config, planned.episodes
+    names = [name for stream in planned.streams for name in _names(planned, stream)]
+    return store.episodes_done(config) >= episodes and all(
+        os.path.isfile(store.run_table_file(config, episodes, name)) for name in names
+    )
 
 
 def measure(planned: PlannedRun) -> None:
@@ -27,7 +30,7 @@ def measure(planned: PlannedRun) -> None:
     if planned.baseline:
         baseline(planned)
     for stream in planned.streams:
-        if planned.target and stream == "calibrated":
+        if planned.target:
             calibrated(planned, planned.target)
         else:
             evaluation(planned, stream)
@@ -51,25 +54,34 @@ def calibrated(planned: PlannedRun, target: Target) -> pd.DataFrame:
         target: what the operating point has to hold.
     """
 
-    def compute(run: Run) -> pd.DataFrame:
+    def compute(run: Run) -> list[pd.DataFrame]:
         bar, found = evaluate_calibrated(run, target)
-        return pd.DataFrame([{"bar": bar} | found.summary()])
+        return [pd.DataFrame([{"bar": bar} | found.summary()])]
 
-    return store.run_table(planned.config, planned.episodes, f"calibrated-{target}", compute)
+    names = _names(planned, "calibrated")
+    (row,) = store.run_tables(planned.config, planned.episodes, names, compute)
+    return row
 
 
 def evaluation(planned: PlannedRun, stream: str) -> Evaluation:
     """Return a run's results on the worlds of a stream, ``held-out`` or ``tuning``."""
-    return store.evaluation(planned.config, planned.episodes, stream, _worlds(planned, stream))
+
+    def compute(run: Run) -> list[pd.DataFrame]:
+        found = evaluate(run, worlds=_worlds(planned, stream), stream=stream)
+        return [found.worlds, found.users]
+
+    names = _names(planned, stream)
+    return Evaluation(*store.run_tables(planned.config, planned.episodes, names, compute))
 
 
-def _has(planned: PlannedRun, stream: str) -> bool:
-    config, episodes = planned.config, planned.episodes
-    if planned.target and stream == "calibrated":
-        name = f"calibrated-{planned.target}"
-        return os.path.isfile(store.run_table_file(config, episodes, name))
-    return store.evaluated(config, episodes, stream, _worlds(planned, stream))
+def _names(planned: PlannedRun, stream: str) -> list[str]:
+    """Return how the tables of a stream are named in the folder of a run."""
+    if stream == "calibrated":
+        return [f"calibrated-{planned.target}"]
+    count = _worlds(planned, stream)
+    stem = stream + f"-{count}" * (count != WORLDS[stream])
+    return [f"{stem}-worlds", f"{stem}-users"]
 
 
-def _worlds(planned: PlannedRun, stream: str) -> int | None:
-    return planned.worlds if stream == "held-out" else None
+def _worlds(planned: PlannedRun, stream: str) -> int:
+    return planned.worlds if stream == "held-out" else WORLDS[stream]

@@ -22,7 +22,6 @@ from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.files import reason, write_text
 from dtlib.runtime.reading import Damaged, parse_json, read_text, say, sealed, unsealed
 from dtlib.settings.train import TrainConfig
-from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
 from dtlib.training.loop import Run
 from dtlib.training.run_folder import CHECKPOINT, claim, episodes_in
 from dtlib.training.train import train, train_together
@@ -155,58 +154,31 @@ def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
     return get(config, max(episodes, episodes_done(config))).history.iloc[:episodes]
 
 
-def evaluation(
+def run_tables(
     config: TrainConfig,
-    episodes: int | None = None,
-    stream: str = "held-out",
-    worlds: int | None = None,
-) -> Evaluation:
-    """Return a finished run's results on held-out or tuning worlds: read if the store has them."""
-    files = _evaluation_files(config, episodes, stream, worlds)
-    found = [read_table(file, config_key(config)) for file in files]
-    if any(table is None for table in found):
-        run = get(config, episodes)
-        result = evaluate(run, worlds=worlds or WORLDS[stream], stream=stream)
-        found = [result.worlds, result.users]
-        for file, table in zip(files, found, strict=True):
-            write_table(file, config_key(config), table)
-    return Evaluation(*found)
-
-
-def evaluated(config: TrainConfig, episodes: int, stream: str, worlds: int | None = None) -> bool:
-    """Return whether the store has an :func:`evaluation`."""
-    return all(os.path.isfile(file) for file in _evaluation_files(config, episodes, stream, worlds))
-
-
-def _evaluation_files(
-    config: TrainConfig, episodes: int | None, stream: str, worlds: int | None
-) -> list[Path]:
-    count = worlds or WORLDS[stream]
-    episodes = config.episodes if episodes is None else episodes
-    stem = f"{episodes}-{stream}" + f"-{count}" * (count != WORLDS[stream])
-    return [folder(config) / f"{stem}-{kind}.csv" for kind in ("worlds", "users")]
-
-
-def run_table(
-    config: TrainConfig, episodes: int, name: str, measure: Callable[[Run], pd.DataFrame]
-) -> pd.DataFrame:
-    """Return a table that is kept with a run, or measure the finished run and keep it.
+    episodes: int,
+    names: Sequence[str],
+    measure: Callable[[Run], Sequence[pd.DataFrame]],
+) -> list[pd.DataFrame]:
+    """Return tables that are kept with a run, or measure the finished run and keep them.
 
     Args:
         config: the run's settings.
         episodes: how many of its episodes.
-        name: of the table.
-        measure: of the run.
+        names: of the tables.
+        measure: the run, a table for each name.
     """
-    path = run_table_file(config, episodes, name)
-    if (found := read_table(path, config_key(config))) is None:
-        found = measure(get(config, episodes))
-        write_table(path, config_key(config), found)
+    files, key = [run_table_file(config, episodes, name) for name in names], config_key(config)
+    found = [read_table(file, key) for file in files]
+    if any(table is None for table in found):
+        found = list(measure(get(config, episodes)))
+        for file, table in zip(files, found, strict=True):
+            write_table(file, key, table)
     return found
 
 
 def run_table_file(config: TrainConfig, episodes: int, name: str) -> Path:
-    """Return where a :func:`run_table` is kept."""
+    """Return where one of :func:`run_tables` is kept."""
     return folder(config) / f"{episodes}-{name}.csv"
 
 

@@ -18,12 +18,14 @@ from dtlib.experiments import (
     committed,
     datasets,
     grids,
+    measurements,
     provenance,
     results,
     runner,
     status,
     store,
 )
+from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths, reading
@@ -91,9 +93,11 @@ def test_a_history_behind_its_checkpoint_is_not_what_counts():
     store.get(TINY)
     (place / HISTORY).write_bytes(lagging)
     assert store.episodes_done(TINY) == 3
-    two = store.evaluation(TINY, 2, worlds=1).worlds
+    planned = PlannedRun(variant="tiny", config=TINY, episodes=2, worlds=1)
+    two = measurements.evaluation(planned, "held-out").worlds
     assert (place / "first-2" / CHECKPOINT).exists(), "not the weights of three episodes"
-    assert not two.equals(store.evaluation(TINY, 3, worlds=1).worlds)
+    three = measurements.evaluation(replace(planned, episodes=3), "held-out").worlds
+    assert not two.equals(three)
     assert len(store.history(TINY, 3)) == 3
     assert len(pd.read_csv(place / HISTORY)) == 3
 
@@ -140,9 +144,10 @@ def test_calibrations_exchanged_are_measured_anew(capsys):
 
     def bar(config):
         def measure(run):
-            return pd.DataFrame({"bar": [run.config.seed]})
+            return [pd.DataFrame({"bar": [run.config.seed]})]
 
-        return int(store.run_table(config, 1, "calibrated-0.175", measure)["bar"][0])
+        (row,) = store.run_tables(config, 1, ["calibrated-0.175"], measure)
+        return int(row["bar"][0])
 
     assert list(map(bar, configs)) == [0, 1]
     one, two = (store.run_table_file(config, 1, "calibrated-0.175") for config in configs)

@@ -157,11 +157,11 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
     store.get(runs[0].config, 1)
     assert counts() == [4, 0, 1, 3, 0, 0]
 
-    def fails(config, *others):
-        raise FileError(f"no room for seed {config.seed}")
+    def fails(run, **_):
+        raise FileError(f"no room for seed {run.config.seed}")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "evaluation", fails)
+        patch.setattr(measurements, "evaluate", fails)
         with pytest.raises(ConfigError, match="4 of 4 runs failed, the first with: FileError: no"):
             runner.finish(runs, Effort(jobs=1))
     assert counts() == [4, 0, 0, 0, 4, 0]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dtlib import TrainConfig
-from dtlib.experiments import datasets, provenance, store
+from dtlib.experiments import datasets, measurements, provenance, store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.keys import config_key
 from dtlib.runtime.errors import FileError
@@ -18,6 +18,11 @@ TINY = TrainConfig.from_preset("smoke", episodes=2, env={"num_users": 3, "num_bs
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+
+
+def held_out(config, episodes):
+    planned = PlannedRun(variant="tiny", config=config, episodes=episodes, worlds=1)
+    return measurements.evaluation(planned, "held-out").worlds
 
 
 def test_finished_runs_are_not_trained_again():
@@ -33,7 +38,7 @@ def test_a_run_that_went_further_is_not_taken_for_a_shorter_one():
     """Whatever the order in which experiments ask for more and for fewer episodes of a run."""
     longer = TINY.replace(episodes=3)
     short = store.get(longer, 1).policies.users.flat.clone()
-    first = store.evaluation(longer, 1, worlds=1).worlds
+    first = held_out(longer, 1)
     whole = store.get(longer)
     assert not whole.policies.users.flat.equal(short)
 
@@ -41,16 +46,16 @@ def test_a_run_that_went_further_is_not_taken_for_a_shorter_one():
         path.unlink()
     again = store.get(longer, 1)
     assert len(again.history) == 1 and again.policies.users.flat.equal(short)
-    assert store.evaluation(longer, 1, worlds=1).worlds.equals(first)
+    assert held_out(longer, 1).equals(first)
     assert len(store.history(longer, 2)) == 2 and store.episodes_done(longer) == 3
     assert store.get(longer).policies.users.flat.equal(whole.policies.users.flat)
 
 
 def test_what_is_there_before_learning_is_not_taken_for_the_whole_run():
-    before = store.evaluation(TINY, 0, worlds=1).worlds
-    after = store.evaluation(TINY, worlds=1).worlds
+    before = held_out(TINY, 0)
+    after = held_out(TINY, 2)
     assert store.episodes_done(TINY) == 2 and not after.equals(before)
-    assert store.evaluation(TINY, 0, worlds=1).worlds.equals(before)
+    assert held_out(TINY, 0).equals(before)
 
 
 def test_damaged_run_is_set_aside():
