@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -164,21 +165,17 @@ class Experiment:
             env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
             here = merge(fixed, {"env": env})
             worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
-            for variant in self.variants:
-                for seed in range(seeds):
-                    config, episodes = self._learner(preset, variant, here, seed)
-                    run = PlannedRun(
-                        variant=variant, config=config, episodes=episodes, at=at, worlds=worlds,
-                        target=self.target, streams=self.streams,
-                    )  # fmt: skip
-                    planned.append(run)
-            for baseline in self.baselines:
-                config = TrainConfig.from_preset(preset, self.network, **here)
-                run = PlannedRun(
-                    variant=baseline, config=config, episodes=0, at=at, worlds=worlds,
-                    baseline=baseline,
-                )  # fmt: skip
-                planned.append(run)
+            run = partial(PlannedRun, at=at, worlds=worlds)
+            learner = partial(run, target=self.target, streams=self.streams)
+            planned += [
+                learner(variant, *self._learner(preset, variant, here, seed))
+                for variant in self.variants
+                for seed in range(seeds)
+            ]
+            planned += [
+                run(name, TrainConfig.from_preset(preset, self.network, **here), 0, baseline=name)
+                for name in self.baselines
+            ]
         return planned
 
     def _learner(
@@ -187,14 +184,11 @@ class Experiment:
         """Return a learner's settings, and how many of their episodes are run."""
         given = merge(dict(self.variants[variant]), here) | {"seed": seed}
         config = TrainConfig.from_preset(preset, self.network, **given)
-        episodes = self._episodes(preset, variant, config.episodes)
+        stated = self.episodes.get(preset, config.episodes)
+        episodes = stated.get(variant, config.episodes) if isinstance(stated, Mapping) else stated
         if episodes > config.episodes and "episodes" not in given:
             config = config.replace(episodes=episodes)
         return config, min(episodes, config.episodes)
-
-    def _episodes(self, preset: str, variant: str, whole: int) -> int:
-        stated = self.episodes.get(preset, whole)
-        return stated.get(variant, whole) if isinstance(stated, Mapping) else stated
 
     def _points(self, preset: str, values: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
         if unknown := values.keys() - self.axes.keys():
