@@ -10,7 +10,7 @@ decides between the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -30,25 +30,17 @@ FINALISTS = (
 TIE = 0.02
 """Share of the requests; failures that differ by less count as equal."""
 
-_RATES = (1e-3, 3e-3, 1e-2)
-_PASSES = (5, 10)
-_SMALLER_RATES = (3e-4, 1e-3, 3e-3)
-_NOISE = (0.05, 0.5)
+ON_POLICY = {"learning_rate": (1e-3, 3e-3, 1e-2), "epochs": (5, 10)}
+MADDPG = {"learning_rate": (3e-4, 1e-3, 3e-3), "noise_variance": (0.05, 0.5)}
+"""Values that are tried: three rates and two of what an algorithm needs besides, which is how often
+it passes over an episode, or how much MADDPG explores."""
 
 
 def grid(algorithm: str) -> list[dict[str, Any]]:
-    """Return the settings that an algorithm tries: three rates and two of what it needs besides.
-
-    Learners on policy also try how often they pass over an episode; MADDPG, how much it explores.
-    """
-    if algorithm == "maddpg":
-        names, values = ("learning_rate", "noise_variance"), (_SMALLER_RATES, _NOISE)
-    else:
-        names, values = ("learning_rate", "epochs"), (_RATES, _PASSES)
-    return [
-        {"algorithm": algorithm} | dict(zip(names, point, strict=True))
-        for point in product(*values)
-    ]
+    """Return the settings that an algorithm tries: as many as the others."""
+    tried: Mapping[str, Sequence[float]] = MADDPG if algorithm == "maddpg" else ON_POLICY
+    points = product(*tried.values())
+    return [{"algorithm": algorithm, **dict(zip(tried, point, strict=True))} for point in points]
 
 
 def label(tried: dict[str, Any]) -> str:
