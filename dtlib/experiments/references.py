@@ -20,6 +20,7 @@ from dtlib.experiments import store
 from dtlib.experiments.families import families, tuned, untuned
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.measured_table import MeasuredTable
+from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
 from dtlib.settings.presets import NETWORKS
 from dtlib.settings.train import TrainConfig
@@ -124,23 +125,18 @@ def genie_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterato
     """
     world = sample_stream(config.env, "held-out", budget.worlds).every(budget.stride)
     found = genie_under_threshold(world, config.env, threshold)
-    yield _genie_row("genie bound", threshold, found.bound_j)
+    row = {"policy": "genie bound", "threshold": threshold, ENERGY: found.bound_j}
+    yield row
     if not math.isinf(found.energy_j):
-        row = _genie_row("genie", threshold, found.energy_j)
-        yield row | _ratios(world.request & ~found.served, world.request)
-
-
-def _genie_row(name: str, threshold: float, energy_j: float) -> dict[str, Any]:
-    return {"policy": name, "threshold": threshold, "energy_per_user_slot_j": energy_j}
-
-
-def _ratios(failed: Tensor, request: Tensor) -> dict[str, float]:
-    by_user = failed.double().mean((0, 1))
-    return {
-        "failure_ratio_slots": by_user.mean().item(),
-        "failure_ratio_slots_user_max": by_user.max().item(),
-        "failure_ratio_requests": (failed.sum() / request.sum().clamp_min(1)).item(),
-    }
+        failed = world.request & ~found.served
+        by_user = failed.double().mean((0, 1))
+        yield row | {
+            "policy": "genie",
+            ENERGY: found.energy_j,
+            "failure_ratio_slots": by_user.mean().item(),
+            "failure_ratio_slots_user_max": by_user.max().item(),
+            FAILED: (failed.sum() / world.request.sum().clamp_min(1)).item(),
+        }
 
 
 KINDS: dict[str, Callable[[TrainConfig, Budget, float], Iterator[dict[str, Any]]]] = {
