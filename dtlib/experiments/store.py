@@ -108,7 +108,9 @@ def get_together(
             return _train(configs, folders, episodes, device)
         except Damaged:
             for path, config in zip(folders, configs, strict=True):
-                if _bad(path, config):
+                try:
+                    train(config, path, episodes=0, device="cpu")
+                except Damaged:
                     _set_aside(path)
             return _train(configs, folders, episodes, device)
 
@@ -264,14 +266,6 @@ def _check_home(path: Path, key: str) -> None:
         there = ""
     if there != key:
         raise Damaged(f"{path}: lies in the folder of another run")
-
-
-def _bad(path: Path, config: TrainConfig) -> bool:
-    try:
-        train(config, path, episodes=0, device="cpu")
-    except Damaged:
-        return True
-    return False
 
 
 def _set_aside(path: Path) -> None:
