@@ -127,7 +127,8 @@ def write_experiment(
             for planned in runs
         ],
     }
-    results.write(folder, runs_key(runs), found, facts)
+    key = digest([[planned.variant, planned.key] for planned in runs])
+    results.write(folder, key, found, facts)
     return folder
 
 
@@ -141,11 +142,6 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
     config = planned.config.json_values()
     facts |= store.made_by(planned.config)
     return facts | {"sha256": config_key(planned.config), "config": config}
-
-
-def runs_key(runs: Sequence[PlannedRun]) -> str:
-    """Return the sha256 of a list of runs: their variants, settings and version of the results."""
-    return digest([[planned.variant, planned.key] for planned in runs])
 
 
 def tables(
