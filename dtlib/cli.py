@@ -258,9 +258,7 @@ def verify(names: tuple[str, ...], preset: str, runs: int, jobs: int, quiet: boo
     from dtlib.experiments.verify import verify as run_verification
 
     wanted = [grids.find(name) for name in names] or [
-        experiment
-        for experiment in grids.EXPERIMENTS.values()
-        if experiment.of_the_paper and preset in experiment.seeds
+        experiment for experiment in grids.of_preset(preset) if experiment.of_the_paper
     ]
     effort = Effort(jobs=jobs, device="cpu", progress=not quiet)
     found = pd.concat([run_verification(experiment, preset, runs, effort) for experiment in wanted])
@@ -278,9 +276,9 @@ def status(preset: str, seeds: int | None) -> None:
     from dtlib.experiments import grids
     from dtlib.experiments import status as progress
 
-    table = progress.status(grids.EXPERIMENTS.values(), preset, seeds)
-    click.echo(table.to_string(index=False))
-    for line in progress.failures(grids.EXPERIMENTS.values(), preset, seeds):
+    experiments = grids.of_preset(preset)
+    click.echo(progress.status(experiments, preset, seeds).to_string(index=False))
+    for line in progress.failures(experiments, preset, seeds):
         click.echo(line)
 
 
@@ -333,15 +331,10 @@ def reproduce(
 
     Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
     """
-    from dtlib.experiments import provenance, runner
-    from dtlib.experiments.grids import EXPERIMENTS
+    from dtlib.experiments import grids, provenance, runner
 
     provenance.check_clean(preset, dirty)
-    wanted = [
-        experiment
-        for experiment in EXPERIMENTS.values()
-        if preset in experiment.seeds and (beyond or experiment.of_the_paper)
-    ]
+    wanted = [each for each in grids.of_preset(preset) if beyond or each.of_the_paper]
     runs = [planned for experiment in wanted for planned in experiment.runs(preset)]
     effort = runner.Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
     runner.finish(runs, effort)

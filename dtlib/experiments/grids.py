@@ -342,6 +342,11 @@ EXPERIMENTS = {
 }
 
 
+def of_preset(preset: str) -> list[Experiment]:
+    """Return the experiments that a preset runs."""
+    return [experiment for experiment in EXPERIMENTS.values() if preset in experiment.seeds]
+
+
 def find(name: str) -> Experiment:
     """Return the experiment of that name or of that figure, such as ``fig05``."""
     for experiment in EXPERIMENTS.values():

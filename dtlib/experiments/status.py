@@ -11,14 +11,6 @@ from dtlib.experiments.experiment import Experiment, PlannedRun
 from dtlib.experiments.measurements import done
 
 
-def _runs(
-    experiments: Iterable[Experiment], preset: str, seeds: int | None
-) -> Iterator[tuple[Experiment, list[PlannedRun]]]:
-    for experiment in experiments:
-        if preset in experiment.seeds:
-            yield experiment, experiment.runs(preset, seeds)
-
-
 def status(
     experiments: Iterable[Experiment], preset: str, seeds: int | None = None
 ) -> pd.DataFrame:
@@ -27,12 +19,13 @@ def status(
     Committed runs of an older version of the results, which are to be made anew, are ``older``.
 
     Args:
-        experiments: which.
+        experiments: which, all of them with this preset.
         preset: budget and size.
         seeds: how many; the preset's number if absent.
     """
     rows = []
-    for experiment, runs in _runs(experiments, preset, seeds):
+    for experiment in experiments:
+        runs = experiment.runs(preset, seeds)
         counts = dict.fromkeys(("done", "begun", "missing", "failed"), 0)
         for planned in runs:
             counts[_state(planned)] += 1
@@ -51,8 +44,8 @@ def failures(
     experiments: Iterable[Experiment], preset: str, seeds: int | None = None
 ) -> Iterator[str]:
     """Yield a line for each failed run: whose it is, and why."""
-    for experiment, runs in _runs(experiments, preset, seeds):
-        for planned in runs:
+    for experiment in experiments:
+        for planned in experiment.runs(preset, seeds):
             if _state(planned) == "failed":
                 at = ", ".join(f"{name} = {value:g}" for name, value in planned.at.items())
                 where = f" at {at}" if at else ""
