@@ -72,7 +72,7 @@ def locked(places: Sequence[Path], wait: bool = True) -> Iterator[None]:
         yield
 
 
-def get(config: TrainConfig, episodes: int | None = None, device: str = "auto") -> Run:
+def get(config: TrainConfig, episodes: int | None = None) -> Run:
     """Return a finished run: loaded if the store has it, trained or taken up otherwise.
 
     A damaged run is named, set aside and begun anew. Where the store's run has gone further than is
@@ -81,9 +81,8 @@ def get(config: TrainConfig, episodes: int | None = None, device: str = "auto") 
     Args:
         config: the run's settings.
         episodes: how many of its episodes; all if absent.
-        device: where what is missing is trained.
     """
-    return get_together([config], episodes, device)[0]
+    return get_together([config], episodes)[0]
 
 
 def get_together(
