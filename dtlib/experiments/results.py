@@ -87,7 +87,7 @@ def manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         found = parse_json(path, read_text(path) or "{}")
-        return found if _sound(found) and _at_home(found, folder) else {}
+        return found if _sound(found, folder) else {}
     except (Damaged, RecursionError):
         return {}
 
@@ -107,8 +107,11 @@ def _csv(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, lineterminator="\n", float_format=DIGITS)
 
 
-def _sound(found: dict[str, Any]) -> bool:
-    """Return whether a manifest has what every manifest has; earlier ones have no seal."""
+def _sound(found: dict[str, Any], folder: Path) -> bool:
+    """Return whether a manifest has what every manifest has, and is of its folder.
+
+    Earlier ones have no seal.
+    """
     digests, runs = found.get("files_sha256"), found.get("runs", [])
     return (
         isinstance(found.get("key"), str)
@@ -117,6 +120,8 @@ def _sound(found: dict[str, Any]) -> bool:
         and type(found.get("results_version", RESULTS_VERSION)) is int
         and all(map(_is_run, runs))
         and found.get(CHECKSUM) in (None, _seal(found))
+        and found.get("experiment", folder.name) == folder.name
+        and found.get("preset", folder.parent.name) == folder.parent.name
     )
 
 
@@ -125,12 +130,6 @@ def _is_run(run: Any) -> bool:
     if not isinstance(run, dict) or not isinstance(run.get("run"), str):
         return False
     return type(run.get("seed")) is int and 0 <= run["seed"] < MOST_SEEDS
-
-
-def _at_home(found: dict[str, Any], folder: Path) -> bool:
-    """Return whether a manifest is of the experiment and the preset that its folder is of."""
-    of = {"experiment": folder.name, "preset": folder.parent.name}
-    return all(found.get(what, name) == name for what, name in of.items())
 
 
 def _seal(found: Mapping[str, Any]) -> str:
