@@ -145,9 +145,7 @@ def measure_point(
         sampling: worlds of the streams ``tuning`` and ``held-out``.
     """
     point, change = POINTS[axis][number], READINGS[reading]
-    everybody = change.get("request_prob") == 1
-    settings = {"frames": sampling.frames} | point | change
-    env = EnvConfig(**settings)
+    env = EnvConfig(**{"frames": sampling.frames} | point | change)
 
     policies = RULES[rule](env)
     policy = policies[len(policies) // 2]
@@ -156,7 +154,7 @@ def measure_point(
         policy = tune_failures(lambda level: policies[int(level)], tuning, levels).policy
     world = sample_stream(env, "held-out", sampling.worlds)
     found = outcome_metrics(simulate(world, policy.act(world), env), env)
-    if everybody:
+    if change.get("request_prob") == 1:
         found[ENERGY] *= point.get("request_prob", EnvConfig().request_prob)
     value = next(iter(point.values()))
     x = value[1] if isinstance(value, tuple) else value
@@ -181,13 +179,9 @@ def thresholds(env: EnvConfig) -> tuple[float, float]:
     in time while D C K / f_max ≤ τ: for the largest request until K = f_max τ / (D_max C_max), for
     the smallest one until K = f_max τ / (D_min C_min).
     """
-    last, first = (
-        env.cpu_hz * deadline / (bits * cycles)
-        for deadline, bits, cycles in zip(
-            reversed(env.deadline_s), env.data_bits, env.cycles_per_bit, strict=True
-        )
-    )
-    return first, last
+    (soon, late), (small, large) = env.deadline_s, env.data_bits
+    few, many = env.cycles_per_bit
+    return env.cpu_hz * soon / (large * many), env.cpu_hz * late / (small * few)
 
 
 def best_centre_reward(env: EnvConfig, parts: float) -> float:
