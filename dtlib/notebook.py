@@ -44,7 +44,13 @@ def defaults(path: Path) -> dict[str, Any]:
     if not tagged:
         raise ConfigError(f"{path.name}: has no cell tagged 'parameters'")
     try:
-        return _assigned(tagged[0])
+        return {
+            target.id: ast.literal_eval(line.value)
+            for line in ast.parse(tagged[0]).body
+            if isinstance(line, ast.Assign)
+            for target in line.targets
+            if isinstance(target, ast.Name)
+        }
     except (*UNREADABLE, SyntaxError) as error:
         line = f"cell tagged 'parameters' holds other than plain values ({_first_line(error)})"
         raise FileError(f"{path}: {line}") from None
@@ -64,17 +70,6 @@ def _tagged(path: Path) -> list[str]:
         ]
     except (*UNREADABLE, OSError, nbformat.ValidationError) as error:
         raise FileError(f"{path}: not a notebook ({_first_line(error)})") from None
-
-
-def _assigned(source: str) -> dict[str, Any]:
-    """Return the names and values that a cell assigns."""
-    return {
-        target.id: ast.literal_eval(line.value)
-        for line in ast.parse(source).body
-        if isinstance(line, ast.Assign)
-        for target in line.targets
-        if isinstance(target, ast.Name)
-    }
 
 
 def _first_line(error: BaseException) -> str:

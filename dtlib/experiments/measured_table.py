@@ -33,13 +33,7 @@ class MeasuredTable:
     """What the manifest says beside the preset."""
 
     def measure(self, preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
-        """Return a preset's table, measured now.
-
-        Args:
-            preset: how much is measured.
-            jobs: processes.
-            progress: show a bar on standard error.
-        """
+        """Return a preset's table, measured now, its parts side by side in their order."""
         tasks = self.tasks(preset)
         parts = in_parallel(self.rows, tasks, jobs)
         bar = tqdm(parts, total=len(tasks), disable=not progress, desc=self.name)
