@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from tempfile import gettempdir
@@ -18,6 +19,8 @@ from dtlib.runtime.errors import ConfigError
 LOOK_S = 0.5
 """How often a worker looks whether its parent is still there."""
 HUSHED = "ignore:resource_tracker"
+REPLACED = "A worker stopped while some jobs"
+"""How joblib tells that it has replaced a worker whose memory had grown: nothing is lost."""
 
 
 def in_parallel(
@@ -48,7 +51,9 @@ def in_parallel(
 
 
 def _hush() -> None:
-    """Keep Python's helpers from telling, after a kill, of semaphores that they clean up."""
+    """Keep joblib from telling what no reader can act on, and Python's helpers, after a kill, from
+    telling of semaphores that they clean up."""
+    warnings.filterwarnings("ignore", REPLACED, UserWarning)
     known = os.environ.get("PYTHONWARNINGS", "")
     if HUSHED not in known:
         os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (known, HUSHED)))

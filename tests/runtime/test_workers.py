@@ -1,14 +1,18 @@
 """Local processes: one line if one is killed, none of them left when their parent is gone."""
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
+from joblib.externals.loky import process_executor
 
 from dtlib import ConfigError
+from dtlib.runtime import workers
 from dtlib.runtime.workers import in_parallel
 
 
@@ -32,6 +36,14 @@ def test_results_come_in_order(jobs):
 def test_a_killed_worker_is_one_line():
     with pytest.raises(ConfigError, match="^jobs = 2: a process was killed [^\n]*$"):
         list(in_parallel(die, [(number,) for number in range(4)], 2))
+
+
+def test_a_worker_that_joblib_replaces_is_no_news():
+    assert workers.REPLACED in inspect.getsource(process_executor)
+    with warnings.catch_warnings(record=True) as said:
+        list(in_parallel(cube, [(2,)], 1))
+        warnings.warn(f"{workers.REPLACED}. This can be …", UserWarning, stacklevel=1)
+    assert not said
 
 
 PARENT = """
