@@ -6,6 +6,9 @@ started from here inherit it. Run as a program, it prints the variables for a sh
 
     env $(python -m dtlib.runtime.bits) dask worker …
 
+One operation escapes, ``torch.log10``, which is MKL's, in the observations. Its last bit depends on
+the processor in one of 118,000 numbers: runs on an Intel and on an AMD part after some episodes.
+
 Elsewhere, and with ``DTLIB_ARITHMETIC=native``, nothing is set: equal statistics, other digits.
 """
 
