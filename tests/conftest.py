@@ -27,3 +27,8 @@ def _one_thread():
     """Put back one torch thread and the global generator's seed, whatever a test changed."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest tests: at the end, they would leave the other core idle."""
+    items.sort(key=lambda item: "test_on_another_processor" not in item.name)
