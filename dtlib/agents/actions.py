@@ -31,7 +31,7 @@ def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) ->
     if len(raw) == 3:
         return mean_action(head, raw[:2]).masked_fill(raw[2] <= bar, 0)
     if head == "deterministic":
-        return (1 + torch.tanh(raw[0])) / 2
+        return torch.sigmoid(2 * raw[0])
     if head != "beta":
         return gaussian_parameters(*raw, original=head == "original-gaussian")[0]
     first, second = map(beta_parameters, raw)

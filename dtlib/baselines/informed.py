@@ -26,6 +26,7 @@ from torch.nn.functional import sigmoid
 
 from dtlib.agents.actions import mean_action, power_watts
 from dtlib.agents.policies import WINDOW, Policies
+from dtlib.kernels.portable import exp, log
 from dtlib.model.observations import observe_stations, observe_users
 from dtlib.model.simulator import Actions, Carry, deploy, initial_carry, respond
 from dtlib.model.world import World, sample_world
@@ -94,7 +95,7 @@ def soft_failures(
         [...], in [0, 1]; a half where the delay is the deadline.
     """
     served = request & ~migrating
-    late = torch.where(served, delay_s / deadline_s, 1).log()
+    late = log(torch.where(served, delay_s / deadline_s, 1))
     return torch.where(served, sigmoid(late / temperature), request.to(late.dtype))
 
 
@@ -186,7 +187,7 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
         adam.step()
 
         failed = MEMORY * failed + (1 - MEMORY) * hard
-        price = price * (slower * PRICE_STEP * (failed - target) / (failed + target)).exp()
+        price = price * exp(slower * PRICE_STEP * (failed - target) / (failed + target))
         history.append(
             {
                 "step": step,

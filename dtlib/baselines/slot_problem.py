@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from dtlib.baselines.least_powers import Receivers, signal_part
-from dtlib.kernels.portable import sqrt
+from dtlib.kernels.portable import log, sqrt
 from dtlib.model.simulator import owners
 from dtlib.model.synchronization import shares as divide
 from dtlib.model.world import World
@@ -152,7 +152,7 @@ class Point:
         for rent, share, delay in zip(self.rents(slots), self.shares, self.delays, strict=True):
             used = delay > 0
             ratio = torch.where(used, rent / torch.where(used, share, 1), 1)
-            total += (self.worth * delay * ratio.clamp_min(1e-300).log()).sum(-1)
+            total += (self.worth * delay * log(ratio.clamp_min(1e-300))).sum(-1)
         return total
 
 

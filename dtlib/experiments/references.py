@@ -22,6 +22,7 @@ from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
+from dtlib.kernels.portable import exp
 from dtlib.settings.presets import NETWORKS
 from dtlib.settings.train import TrainConfig
 from dtlib.training.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bisect
@@ -93,7 +94,7 @@ def priced_row(config: TrainConfig, budget: Budget, threshold: float) -> Iterato
 
     def at(bar: float, worlds: int, stream: str) -> Evaluation:
         def shifted(shift: Tensor) -> Reference:
-            cutoff = (shift - bar).exp().unsqueeze(1)
+            cutoff = exp(shift - bar).unsqueeze(1)
             return Reference(env, DemandInversion(without["level"], cutoff), shares="demand")
 
         return evaluate_policy(Priced(shifted, CUTOFF_GAIN), env, worlds, stream, carry_queue=True)

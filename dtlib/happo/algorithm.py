@@ -15,6 +15,7 @@ from dtlib.happo.critic import Critics
 from dtlib.happo.experience import Experience
 from dtlib.kernels.batch import ActorBatch
 from dtlib.kernels.diagnostics import UpdateStats
+from dtlib.kernels.portable import exp
 from dtlib.kernels.train_state import TrainState
 from dtlib.runtime.beside import call
 from dtlib.settings.train import TrainConfig
@@ -110,12 +111,12 @@ class Agent:
         """Return M = (product of predecessors' ratios) · Â, [R, G], from the log-product [R, N]."""
         limit = self.config.max_log_factor
         product = log_factor.view(-1).index_select(0, self.batch.slot).view_as(self.log_prob)
-        return product.clamp_(-limit, limit).exp_().mul_(self.batch.advantage)
+        return exp(product.clamp_(-limit, limit)).mul_(self.batch.advantage)
 
     def step(self, factor: Tensor, stats: UpdateStats) -> None:
         """Climb the clipped surrogate with its entropy bonus, given M [R, G]."""
         batch, config, log_ratio = self.batch, self.config, self.log_prob - self.behaviour
-        ratio = log_ratio.exp()
+        ratio = exp(log_ratio)
         weight = surrogate_slope(ratio, factor, config.clip).mul_(batch.share)
         entropy = batch.slope(self.terms, weight, config.entropy_coef, self.slope)
         self.actor.step(self.trace, self.slope, self.used)

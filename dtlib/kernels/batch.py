@@ -18,6 +18,7 @@ from dtlib.kernels.distributions import (
 )
 from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
 from dtlib.kernels.outputs import Output
+from dtlib.kernels.portable import log
 
 Family = Literal["beta", "gaussian", "original-gaussian", "categorical"]
 Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
@@ -133,7 +134,7 @@ class ActorBatch:
             self.taken = pad([(x != 0).float() for x in value])
             value = [x.masked_fill(x == 0, 0.5) for x in value]
         if self.head == "beta":
-            value = [torch.stack([x.log(), (-x).log1p()], -1) for x in value]
+            value = [torch.stack([log(x), (-x).log1p()], -1) for x in value]
             self.value = pad(value).mT.contiguous()
         else:
             self.value = pad(value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from math import log, pi
+import math
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import softplus
+
+from dtlib.kernels.portable import exp, log
 
 EDGE = 1e-6
 """Beta samples keep this distance from 0 and 1, where the density may be infinite."""
@@ -56,7 +58,7 @@ def sample_gaussian(mean: Tensor, std: Tensor, generator: Generator | None) -> T
 def sample_categorical(logits: Tensor, generator: Generator | None) -> Tensor:
     """Draw an index from the last axis by inverting the distribution function."""
     by_choice = logits.movedim(-1, 0).contiguous()
-    cumulative = (by_choice - by_choice.amax(0)).exp_().cumsum(0)
+    cumulative = exp(by_choice - by_choice.amax(0)).cumsum(0)
     draw = torch.rand(
         logits.shape[:-1], generator=generator, dtype=logits.dtype, device=logits.device
     )
@@ -130,8 +132,8 @@ class GaussianTerms:
         self.original = original
         mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1], original=original)
         self.score = (value - mean) / self.std
-        self.log_std = self.std.log()
-        self.log_prob = -0.5 * self.score**2 - self.log_std - 0.5 * log(2 * pi)
+        self.log_std = log(self.std)
+        self.log_prob = -0.5 * self.score**2 - self.log_std - 0.5 * math.log(2 * math.pi)
         """[R, E]."""
 
     def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -145,7 +147,7 @@ class GaussianTerms:
         low, high = (0, ORIGINAL) if self.original else (NARROWEST, WIDEST)
         reach = self.std - low
         along_std = along_log_std.mul_(reach * (1 - reach / (high - low)) / self.std)
-        entropy = self.log_std + 0.5 * (1 + log(2 * pi))
+        entropy = self.log_std + 0.5 * (1 + math.log(2 * math.pi))
         return entropy, torch.stack([along_mean, along_std], 1)
 
 
@@ -198,7 +200,7 @@ class CategoricalTerms:
 
     def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the entropy [R, E] and the gradient [R, C, E]; see :meth:`BetaTerms.slopes`."""
-        chance = self.logits.exp()
+        chance = exp(self.logits)
         entropy = -(chance * self.logits).sum(1)
         slope = chance * -weight.unsqueeze(1)
         slope.scatter_add_(1, self.chosen, weight.unsqueeze(1))

@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from torch.nn import init
 from torch.nn.functional import embedding_bag
 
-from dtlib.kernels.portable import affine, product
+from dtlib.kernels.portable import affine, product, tanh_
 from dtlib.runtime.devices import torch_threads
 
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
@@ -209,7 +209,7 @@ class MLPStack:
         blind: slice = slice(0),
     ) -> None:
         self.sizes, self.activation, self.blind = tuple(sizes), activation, blind
-        self.activate = {"relu": torch.relu_, "tanh": torch.tanh_}[activation]
+        self.activate = {"relu": torch.relu_, "tanh": tanh_}[activation]
         """In place, elementwise."""
         self._bind(torch.zeros(count, sum((a + 1) * b for a, b in pairwise(sizes))))
         with torch_threads(1):  # with more, a factorisation has other bits

@@ -1,10 +1,13 @@
 """What torch would leave to MKL: by other code, whose bits are the same on all processors.
 
-MKL's portable products take three times as long as NumPy's; its roots differ even so.
+MKL's portable products take three times as long as NumPy's. Its functions of a number begin with a
+reciprocal that each maker of processors rounds in his own way. What stands here multiplies, adds,
+divides and takes roots, each rounded as IEEE 754 says.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,6 +42,21 @@ def affine(bias: Tensor, left: Tensor, right: Tensor, out: Tensor | None = None)
 def sqrt(array: Tensor) -> Tensor:
     """Return the square root, elementwise; 0 of 0."""
     return array.rsqrt().reciprocal()
+
+
+def exp(array: Tensor) -> Tensor:
+    """Return e to the power of the array, elementwise."""
+    return (array * math.log2(math.e)).exp2()
+
+
+def log(array: Tensor) -> Tensor:
+    """Return the natural logarithm, elementwise."""
+    return torch.xlogy(1.0, array)
+
+
+def tanh_(array: Tensor) -> Tensor:
+    """Put the hyperbolic tangent in place of each element."""
+    return array.copy_(2 * torch.sigmoid(2 * array) - 1)
 
 
 class _Taped(torch.autograd.Function):

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
 from dtlib.kernels.networks import Lookups, MLPStack, Rows, Trace
-from dtlib.kernels.portable import affine, product
+from dtlib.kernels.portable import affine, log, product
 from dtlib.kernels.train_state import TrainState
 from dtlib.kernels.value_norm import ValueNorm
 from dtlib.maddpg.replay import Batch
@@ -72,11 +72,11 @@ class Actors:
             generator: of the draws, on the CPU.
         """
         if not self.choices:
-            unit = (1 + torch.tanh(raw)) / 2 * mask
+            unit = torch.sigmoid(2 * raw) * mask
             return unit, unit
         logits, mask = raw.unflatten(-1, (-1, self.choices)), mask.unsqueeze(-1)
-        noise = torch.empty(logits.shape).exponential_(generator=generator).clamp_min_(1e-20).log_()
-        soft = ((logits - noise.to(raw)) / self.config.gumbel_temperature).softmax(-1)
+        noise = torch.empty(logits.shape).exponential_(generator=generator).clamp_min_(1e-20)
+        soft = ((logits - log(noise).to(raw)) / self.config.gumbel_temperature).softmax(-1)
         hard = one_hot(soft.argmax(-1), self.choices).to(raw)
         return (hard * mask).flatten(2), (soft * mask).flatten(2)
 

@@ -6,10 +6,13 @@ their ranges; the latter are zero without a request, which therefore shows in th
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from dtlib.kernels.portable import log
 from dtlib.model.layouts import (
     Layout,
     centre_layout,
@@ -85,7 +88,7 @@ def observe_users(world: World, env: EnvConfig, derived: bool = False) -> Tensor
     fields["position"].copy_(_scaled_position(world.position, env).transpose(1, 2))
     fields["request"].copy_(_requests(world, env).transpose(1, 2))
     if derived:
-        logs = torch.log10(world.distance / 100)
+        logs = log(world.distance / 100) / math.log(10)
         logs = torch.cat([logs.amin(-1, keepdim=True), logs], dim=-1)
         fields["centred_request"].copy_(_centred_requests(world, env).transpose(1, 2))
         fields["log_distance"].copy_(logs.transpose(1, 2))

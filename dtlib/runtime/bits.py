@@ -6,8 +6,8 @@ started from here inherit it. Run as a program, it prints the variables for a sh
 
     env $(python -m dtlib.runtime.bits) dask worker …
 
-One operation escapes, ``torch.log10``, which is MKL's, in the observations. Its last bit depends on
-the processor in one of 118,000 numbers: runs on an Intel and on an AMD part after some episodes.
+MKL's functions of a number (``torch.log``, ``torch.tanh`` …) escape these variables, so none is
+called: :mod:`dtlib.kernels.portable` has others.
 
 Elsewhere, and with ``DTLIB_ARITHMETIC=native``, nothing is set: equal statistics, other digits.
 """
@@ -25,7 +25,7 @@ PORTABLE = {
     "OPENBLAS_NUM_THREADS": "1",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4,AVX512_ICL,AVX512_SPR",
 }
-"""torch's own loops; MKL's factorisations and functions; products and their order; NumPy's loops.
+"""torch's own loops; MKL's factorisations; products and their order; NumPy's loops.
 OpenBLAS adds in another order with another number of threads."""
 WAITING = ("OMP_WAIT_POLICY", "PASSIVE")
 """Threads of torch that wait for each other leave their core to whoever works beside them. Else a

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dtlib.runtime.devices import torch_threads
 
-PROMISED = "83b408ee294d81b2"
+PROMISED = "3506dc2ae8f8aba8"
 """Of a process whose arithmetic is that of :mod:`dtlib.runtime.bits`."""
 
 
@@ -33,8 +33,9 @@ def _by_torch(array: Tensor) -> list[Tensor]:
     square = array @ array.mT
     with torch_threads(1):
         factors = torch.linalg.qr(square)
-    found = [array.exp(), array.log(), array.log1p(), array.tanh(), array.rsqrt(), array.lgamma()]
-    found += [array.digamma(), torch.nn.functional.softplus(array), array.softmax(-1), square]
+    found = [array.exp2(), torch.xlogy(1, array), array.log1p(), array.expm1(), array.rsqrt()]
+    found += [array.lgamma(), array.digamma(), torch.polygamma(1, array), array.sigmoid()]
+    found += [torch.nn.functional.softplus(array), array.softmax(-1), square]
     found += [array.sum((0, 1)), array.std(), torch.linalg.vector_norm(array, dim=1)]
     return [*found, *factors, torch.linalg.inv(square + 100 * torch.eye(37))]
 

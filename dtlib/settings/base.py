@@ -24,7 +24,7 @@ from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import of_kind
 from dtlib.runtime.messages import explain
 
-RESULTS_VERSION = 5
+RESULTS_VERSION = 6
 """Raised with every change of the code that changes results, so that old and new never mix."""
 YOUNGER: dict[str, Any] = {"averaged": 0.0, "cpu_sharing": "served", "gaussian": "bounded"}
 """Fields that came without such a change, with the value that the code had before. JSON does not
