@@ -151,24 +151,23 @@ def work(case: Case, rounds: int) -> list[dict[str, float]]:
     """Measure one process's part of a case; one record per round."""
     configs, device = settings(case), resolve_device(case.device)
     now = partial(clock, device)
-    with torch_threads(case.threads):
+    actors = {name: Stopwatch(getattr(Agent, name), now) for name in ("factor", "step", "hand_on")}
+    with torch_threads(case.threads), mock.patch.multiple(Agent, **actors):
         trainer = Trainer(configs, device)
         learner = trainer.learner
         critics = learner.critics.step = Stopwatch(learner.critics.step, now)
-        actors = [Stopwatch(one, now) for one in (Agent.factor, Agent.step, Agent.hand_on)]
-        Agent.factor, Agent.step, Agent.hand_on = actors
         trainer.episode()
         counted = _count(trainer) if case.device == "cpu" else {}
         records = []
         for _ in range(rounds):
-            for watch in (critics, *actors):
+            for watch in (critics, *actors.values()):
                 watch.take()
             peak = peak_gflops(device, now)
             start = now()
             rows = trainer.episode()
             whole = (now() - start) / case.runs
             record = {name: median(row[name] for row in rows) for name in PHASES[:3]}
-            record["actor_s"] = sum(watch.take() for watch in actors) / case.runs
+            record["actor_s"] = sum(watch.take() for watch in actors.values()) / case.runs
             record["critic_s"] = critics.take() / case.runs
             if case.threads > 1:
                 update = median(row["update_s"] for row in rows)

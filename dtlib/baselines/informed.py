@@ -166,7 +166,7 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
     policies = Policies(config, seeded("weights", config.seed))
     stacks = (policies.users, policies.stations)
     leaves = [stack.flat.clone().requires_grad_() for stack in stacks]
-    adam = torch.optim.Adam(leaves, LEARNING_RATE)
+    adam = torch.optim.Adam(leaves, LEARNING_RATE, fused=True)  # else its roots are MKL's
     price = torch.full((env.num_users,), FIRST_PRICE)
     failed, history = torch.full_like(price, target), []
 

@@ -18,8 +18,8 @@ from dtlib.runtime import paths
 from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.presets import PRESETS
 
-KNOWN_VERSIONS = (RESULTS_VERSION, 4)
-"""Longer runs of the version before are shown until they are made anew."""
+KNOWN_VERSIONS = (RESULTS_VERSION, 5, 4)
+"""Longer runs of versions before are shown until they are made anew."""
 MANIFESTS = sorted(
     path
     for preset in PRESETS

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tiny import ONE, own_folders  # noqa: F401
+from tiny import ONE, SMALL, own_folders  # noqa: F401
 
 from dtlib import ConfigError
 from dtlib.cli import main
-from dtlib.experiments import datasets, results
+from dtlib.experiments import datasets, grids, results
 from dtlib.experiments.runner import Effort
 from dtlib.experiments.verify import chosen, verify
 from dtlib.runtime import paths
@@ -49,6 +49,15 @@ def test_the_same_bytes_and_another_digit(monkeypatch):
     forge(folder, "data.csv", f"{energy * 1.00001:.7g}", f"{energy:.7g}")
     answer = CliRunner().invoke(main, command)
     assert answer.exit_code == 0 and "1 of 1 runs are the same in every byte" in answer.output
+
+
+def test_one_algorithm_without_what_only_the_other_measures(monkeypatch):
+    variants = {name: SMALL | {"algorithm": name} for name in ("beta-happo", "maddpg")}
+    two = grids.Experiment("one", "", variants, {"smoke": 1})
+    monkeypatch.setitem(grids.EXPERIMENTS, "one", two)
+    table = results.read(datasets.write_experiment(two, "smoke", effort=ALONE), "data.csv")
+    assert any(own.isna().all().any() for _, own in table.groupby("run"))
+    assert verify(two, "smoke", count=1, effort=ALONE)["differs"].tolist() == [""]
 
 
 def test_nothing_committed_is_said():
