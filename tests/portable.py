@@ -1,6 +1,7 @@
 """What must have the same bits on every processor, a hash for each.
 
-Small, as it also runs under emulation: one episode of each algorithm, its evaluation, the genie.
+Small, as emulation takes a hundred times as long: one episode of two frames of each algorithm, its
+evaluation on as many, the genie.
 Run as a program with a number of threads it prints them, without it keeps them in `golden.json`.
 """
 
@@ -11,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import dtlib
 
@@ -44,10 +46,9 @@ def numbers(table: pd.DataFrame) -> np.ndarray:
 
 def hashes_of(network: str) -> Iterator[tuple[str, str]]:
     """Yield what is computed in a network, and its hash."""
+    small = {"env": {"frames": 2}, "episodes": 1, "updates_per_frame": 1, "batch_size": 20}
     for algorithm in LEARNERS:
-        config = dtlib.TrainConfig.from_preset(
-            "smoke", network, algorithm=algorithm, episodes=1, updates_per_frame=1, batch_size=64
-        )
+        config = dtlib.TrainConfig.from_preset("smoke", network, algorithm=algorithm, **small)
         trainer = Trainer([config])
         if algorithm == LEARNERS[0]:
             world = dtlib.sample_world(config.env, 5)
@@ -58,7 +59,8 @@ def hashes_of(network: str) -> Iterator[tuple[str, str]]:
         row = trainer.episode()[0]
         yield f"{algorithm} episode", digest(numbers(pd.DataFrame([row])))
         yield f"{algorithm} weights", digest(*trainer.state(0).values())
-        found = evaluate(trainer.run_so_far(0), worlds=1)
+        with mock.patch("dtlib.training.evaluation.EVALUATION_FRAMES", 2):
+            found = evaluate(trainer.run_so_far(0), worlds=1)
         yield f"{algorithm} evaluation", digest(numbers(found.worlds), numbers(found.users))
 
 
