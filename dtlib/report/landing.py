@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import pandas as pd
+from IPython.display import Markdown
 
 from dtlib.experiments import committed, readings
 from dtlib.experiments.experiment import OWN
@@ -15,7 +16,6 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import partition
 from dtlib.report.claims import PRESETS
 from dtlib.report.judgement import Verdict
-from dtlib.report.page import markdown
 from dtlib.report.phrases import GAP, number
 from dtlib.report.quantities import tenths
 from dtlib.report.scoreboard import kept
@@ -23,9 +23,6 @@ from dtlib.report.stories import STORIES
 from dtlib.report.tables import chip
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
-
-if TYPE_CHECKING:
-    from IPython.display import Markdown
 
 COUNTED: tuple[str, ...] = tuple(v for v in get_args(Verdict) if v != "not counted")
 
@@ -39,7 +36,7 @@ def findings() -> Markdown:
         "What the partition of the CPU explains": _partition(),
         "How far learning gets": _learning(),
     }
-    return markdown("\n".join(f"1. **{what}.** {text}" for what, text in lines.items()))
+    return Markdown("\n".join(f"1. **{what}.** {text}" for what, text in lines.items()))
 
 
 def _percent(ratio: float) -> str:
@@ -126,13 +123,13 @@ def verdicts() -> Markdown:
         )
         for preset in PRESETS
     ]
-    return markdown("\n\n".join(lines))
+    return Markdown("\n\n".join(lines))
 
 
 def gallery() -> Markdown:
     """Return a card per page of figures, with its picture from the preset with most budget."""
     cards = "\n".join(_card(name) for name in STORIES)
-    return markdown(f"::::{{grid}} 1 2 2 3\n:gutter: 2\n\n{cards}\n::::")
+    return Markdown(f"::::{{grid}} 1 2 2 3\n:gutter: 2\n\n{cards}\n::::")
 
 
 def _card(name: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from IPython.display import Markdown
 
 from dtlib.experiments import results
 from dtlib.experiments.experiment import PlannedRun, setting
@@ -19,25 +21,15 @@ from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
-if TYPE_CHECKING:
-    from IPython.display import Markdown
-
 NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
 EXAMPLE = "{'cpu_hz': 2e10}"
 """Another setting of the network, for the command that makes a figure with other values."""
 
 
-def markdown(text: str) -> Markdown:
-    """Return text that notebooks and the book show as Markdown."""
-    from IPython.display import Markdown
-
-    return Markdown(text)
-
-
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     """Return a table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 def lines(shown: Shown) -> Markdown:
@@ -46,7 +38,7 @@ def lines(shown: Shown) -> Markdown:
     said = {"The paper says": f"that {story.paper}", "Here": story.here(shown)}
     if not shown.experiment.axes or len(shown.points(ENERGY)) > 1:
         said["Because"] = story.because(shown)
-    return markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
+    return Markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
 
 
 def beside(shown: Shown) -> Markdown:
@@ -145,7 +137,7 @@ def again(shown: Shown) -> Markdown:
             f'{command} -p values "[{value:g}]"',
         ]
     code = "\n".join(lines)
-    return markdown(f"```sh\n{code}\n```")
+    return Markdown(f"```sh\n{code}\n```")
 
 
 def _between(shown: Shown) -> tuple[str, float]:
@@ -176,7 +168,7 @@ def downloads(shown: Shown) -> Markdown:
         if file.is_file()
     ]
     if not links:
-        return markdown(f"No data are committed for the preset `{shown.preset}`.")
-    return markdown(
+        return Markdown(f"No data are committed for the preset `{shown.preset}`.")
+    return Markdown(
         f"To download, as committed for the preset `{shown.preset}`: {', '.join(links)}."
     )

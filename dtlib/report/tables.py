@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from IPython.display import HTML
 
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL, SWEEPS
 from dtlib.report.phrases import minus
 from dtlib.report.scoreboard import kept, verdicts
 from dtlib.report.style import ALARM, label
-
-if TYPE_CHECKING:
-    from IPython.display import HTML
 
 
 def numbers(
@@ -69,8 +67,6 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
         figures: all if none is named.
         only: a verdict that either preset has; all if empty.
     """
-    from IPython.display import HTML
-
     table = verdicts()
     shown = table["figure"].isin(figures) if figures else table["figure"] != ""
     shown &= table[list(PRESETS)].eq(only).any(axis=1) | (not only)
@@ -127,8 +123,6 @@ def _rates(row: dict[str, Any], preset: str, known: pd.DataFrame) -> list[str]:
 
 def folded(title: str, table: pd.DataFrame) -> HTML:
     """Return a table that opens with a click; its title says what is in it."""
-    from IPython.display import HTML
-
     return HTML(
         f'<details class="sentences"><summary>{html.escape(title)}</summary>\n'
         f"{table.to_html()}</details>"
