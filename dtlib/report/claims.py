@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dtlib.experiments.experiment import OTHERS
@@ -139,22 +138,16 @@ class Judged:
     found: Source | None = None
 
 
-def families() -> Iterator[tuple[str, str, list[Claim]]]:
-    """Yield the families of sentences: experiment, way of measuring, and whom it is of.
+def families() -> list[tuple[str, str, list[Claim]]]:
+    """Return the families of sentences: experiment, way of measuring, and whom it is of.
 
     What is not counted corrects nothing that is, and is a family of its own.
     """
-    for experiment in dict.fromkeys(claim.experiment for claim in CLAIMS):
-        for way in BOTH:
-            for counted in (True, False):
-                family = [
-                    claim
-                    for claim in CLAIMS
-                    if claim.experiment == experiment and way in claim.ways and claim.check
-                    if counted != bool(claim.uncounted)
-                ]
-                if family:
-                    yield experiment, way, family
+    found: dict[tuple[str, str, bool], list[Claim]] = {}
+    for claim in CLAIMS:
+        for way in claim.ways if claim.check else ():
+            found.setdefault((claim.experiment, way, not claim.uncounted), []).append(claim)
+    return [(experiment, way, family) for (experiment, way, _), family in found.items()]
 
 
 def evidence_of(family: list[Claim], found: Source) -> list[Evidence]:
