@@ -150,7 +150,7 @@ def leads(metric: str, *others: str) -> Check:
 def steadier(found: Source) -> Evidence:
     """Check that Beta-HAPPO's reward is steadier than all others'."""
     steps = unrest(found.data, "reward_global").unstack("algorithm")
-    parts = versus(steps, OTHERS, lambda own, other: gap(other, own), lambda other: SIZE, sign=-1)
+    parts = versus(steps, OTHERS, gap, lambda other: SIZE, sign=-1)
     return Evidence("less unrest", "%", parts, "reward_global", margin=MARGIN)
 
 
@@ -173,18 +173,13 @@ def saves(other: str) -> Check:
     """Check how much energy Beta-HAPPO saves of another learner's."""
 
     def check(found: Source) -> Evidence:
-        parts = versus(found.final(ENERGY), [other], less_energy, paper_gap, sign=-1)
+        parts = versus(found.final(ENERGY), [other], gap, paper_gap, sign=-1)
         return Evidence(
             "energy saved", "%", parts, ENERGY, margin=MARGIN, reported=paper_gap(other),
             show=as_saving,
         )  # fmt: skip
 
     return check
-
-
-def less_energy(own: pd.Series, other: pd.Series) -> pd.Series:
-    """Return the gap between two energies, %, which two equal learners have with either sign."""
-    return gap(other, own)
 
 
 def paper_gap(other: str) -> float:
@@ -215,7 +210,7 @@ def lowest(metric: str, symbol: str, some: str = "") -> Check:
         some: a query for points; all if empty.
     """
     energy = metric == ENERGY
-    lead, show = (less_energy, as_saving) if energy else (less_failures, float)
+    lead, show = (gap, as_saving) if energy else (less_failures, float)
 
     def check(found: Source) -> Evidence:
         parts: list[Part] = []

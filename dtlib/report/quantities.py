@@ -14,8 +14,11 @@ def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
     return data.sort_values("x").groupby(["algorithm", "seed"])[metric]
 
 
-def gap(other: pd.Series, own: pd.Series) -> pd.Series:
-    """Return by how much one number is below another, % of their mean, where there are both."""
+def gap(own: pd.Series, other: pd.Series) -> pd.Series:
+    """Return by how much one number is below another, % of their mean, where there are both.
+
+    Two equal learners have it with either sign.
+    """
     return (200 * (other - own) / (other + own)).dropna()
 
 
