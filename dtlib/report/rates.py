@@ -123,12 +123,12 @@ def spread_of(name: str, known: Sequence[Evidence], learners: Spreads) -> float:
         known: evidence on its sentence, the nearest first.
         learners: what is taken if none of it has seeds enough.
     """
-    for part in (part for evidence in known for part in evidence.parts if part.name == name):
+    same = [part for evidence in known for part in evidence.parts if part.name == name]
+    for part in same:
         if len(part.values) >= FEWEST:
             return max(float(np.std(part.values, ddof=1)), 1e-6)
-    part = next(part for part in known[0].parts if part.name == name)
     of = learners.get(known[0].metric, {})
-    return float(np.sqrt(sum(of.get(learner, np.nan) ** 2 for learner in part.learners)))
+    return float(np.sqrt(sum(of.get(learner, np.nan) ** 2 for learner in same[0].learners)))
 
 
 def design(
@@ -192,10 +192,12 @@ def rates() -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     learners, done = learners_spreads(), dict[bytes, dict[str, Any]]()
     for experiment, way, family in families():
-        known = {} if family[0].uncounted else _known(experiment, way, family)
-        for preset in PRESETS if known or find(experiment).axes else ():
+        if family[0].uncounted:
+            continue
+        known = _known(experiment, way, family)
+        for preset in PRESETS:
             own = known.get(preset) or as_planned(family, preset)
-            if own is None or family[0].uncounted:
+            if own is None:
                 continue
             own = with_physics(family, own)
             elsewhere = [of for name, of in known.items() if name != preset]
