@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from IPython.display import Markdown
@@ -59,11 +60,11 @@ def differences(shown: Shown) -> Markdown:
     paper, here = _first(experiment.runs("paper", 1)), _first(shown.runs)
     swept = {name for axis in experiment.axes for name in setting(axis, 1.0)}
     rows = []
-    for model, of in ((TrainConfig, _training), (EnvConfig, _network)):
+    for model, where in ((TrainConfig, "config"), (EnvConfig, "config.env")):
         for name, field in model.model_fields.items():
             if name in swept or name in NO_DIFFERENCE:
                 continue
-            pair = [_values(runs, of, name) for runs in (paper, here)]
+            pair = [_values(runs, f"{where}.{name}") for runs in (paper, here)]
             if pair[0] != pair[1]:
                 meaning = str(field.description).split("; ")[0]
                 rows.append((f"`{name}`: {meaning}", *pair))
@@ -80,17 +81,9 @@ def _first(runs: Sequence[PlannedRun]) -> dict[str, PlannedRun]:
     return found
 
 
-def _training(run: PlannedRun) -> TrainConfig:
-    return run.config
-
-
-def _network(run: PlannedRun) -> EnvConfig:
-    return run.config.env
-
-
-def _values(runs: dict[str, PlannedRun], of: Any, name: str) -> str:
+def _values(runs: dict[str, PlannedRun], where: str) -> str:
     """Return a setting's value, and by name those of learners that have another."""
-    values = {learner: _plain(getattr(of(run), name)) for learner, run in runs.items()}
+    values = {learner: _plain(attrgetter(where)(run)) for learner, run in runs.items()}
     usual, *_ = values.values()
     others = [f"{label(who)}: {value}" for who, value in values.items() if value != usual]
     return f"{usual} ({', '.join(others)})" if others else usual
