@@ -10,11 +10,8 @@ import seaborn as sns
 WIDTH = 7.0
 """Width of a figure, in: the book's column is about 700 px wide at 100 px per inch."""
 
-PALETTE: list[str] = [
-    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
-    "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
-]  # fmt: skip
-"""Ten colours that colour-blind readers can tell apart (seaborn's ``colorblind``)."""
+PALETTE: list[str] = list(sns.color_palette("colorblind").as_hex())
+"""Ten colours that colour-blind readers can tell apart (seaborn's)."""
 
 COLUMN = 5.0
 """Width of a figure whose panels stand one below the other, in: on a phone's 360 px its text stays
