@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import get_args
 
 import pandas as pd
 from IPython.display import Markdown
@@ -15,16 +14,13 @@ from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import partition
 from dtlib.report.claims import PRESETS
-from dtlib.report.judgement import Verdict
 from dtlib.report.phrases import GAP, number
 from dtlib.report.quantities import tenths
 from dtlib.report.scoreboard import kept
 from dtlib.report.stories import STORIES
-from dtlib.report.tables import chip
+from dtlib.report.tables import chips
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
-
-COUNTED: tuple[str, ...] = tuple(v for v in get_args(Verdict) if v != "not counted")
 
 
 def findings() -> Markdown:
@@ -54,10 +50,10 @@ def _mean(name: str, algorithm: str, metric: str) -> pd.Series:
 
 
 def _sentences() -> str:
-    counts = kept("claims_counts.csv").set_index("verdict").astype(int).loc[list(COUNTED)]
-    shown, judged = counts[PRESETS[0]], counts[PRESETS[0]].sum()
+    counts = kept("claims_counts.csv").set_index("verdict").astype(int)
+    shown = counts[PRESETS[0]].drop("not counted")
     return (
-        f"Of the {judged} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
+        f"Of the {shown.sum()} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
         f"{shown['reproduced']}, and {shown['reproduced in part']} in part. It does not reproduce "
         f"{shown['not reproduced']}, and contradicts {shown['contradicted']}; "
         f"{shown['not testable']} need more runs."
@@ -112,17 +108,9 @@ def _learning() -> str:
 
 def verdicts() -> Markdown:
     """Return how many sentences have which verdict, a line of coloured chips for each preset."""
-    counts = kept("claims_counts.csv").set_index("verdict")
+    counts = kept("claims_counts.csv").set_index("verdict").astype(int)
     what = {"companion": "with which learners learn", "paper": "Table I as printed"}
-    lines = [
-        f"`{preset}`, {what[preset]}: "
-        + " ".join(
-            chip(verdict, f"{count} {verdict}")
-            for verdict, count in counts[preset].items()
-            if count != "0"
-        )
-        for preset in PRESETS
-    ]
+    lines = [f"`{preset}`, {text}: {chips(counts[preset])}" for preset, text in what.items()]
     return Markdown("\n\n".join(lines))
 
 
