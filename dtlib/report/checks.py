@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -32,8 +32,6 @@ percentage points of failed requests. Less is not seen in the paper's figures.""
 HEIGHT = "% of the figure's height"
 TEXTS = {ENERGY: ("energy", "%", MARGIN), FAILED: ("failed requests", "points", MARGIN_POINTS)}
 """Of what sweeps show: name, unit of a difference, margin of relevance."""
-FACTOR = {ENERGY: 1.0, FAILED: 100.0}
-"""From an energy's change in % to %, from failed requests as a ratio to points."""
 
 
 @dataclass(frozen=True)
@@ -248,8 +246,10 @@ def trend(
         at = list(table.columns)
         whole = _changes(table, [(at[0], at[-1])] if len(at) > 1 else [], metric, size)
         steps = _changes(table, zip(at, at[1:], strict=False), metric, size)
-        evidence = Evidence(f"change of {text},", unit, whole, metric, sign=sign, margin=margin)
-        return replace(evidence, steps=steps if len(at) > 2 else ())
+        return Evidence(
+            f"change of {text},", unit, whole, metric, sign=sign, margin=margin,
+            steps=steps if len(at) > 2 else (),
+        )  # fmt: skip
 
     return check
 
@@ -261,7 +261,7 @@ def _changes(
     return tuple(
         Part(
             f"{label(name)}{f' at {value:g}' if value != '' else ''} from {first:g} to {last:g}",
-            tuple(FACTOR[metric] * change(rows, first, last, metric == ENERGY)),
+            tuple(change(rows, first, last, metric == ENERGY)),
             (name, name), effect,
         )
         for first, last in pairs

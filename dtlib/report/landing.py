@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 
-import pandas as pd
 from IPython.display import Markdown
 
 from dtlib.experiments import committed, readings
-from dtlib.experiments.experiment import OWN
+from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import partition
 from dtlib.report.claims import PRESETS
 from dtlib.report.phrases import GAP, number
-from dtlib.report.quantities import tenths
+from dtlib.report.quantities import by_point, tenths
 from dtlib.report.scoreboard import kept
 from dtlib.report.stories import STORIES
 from dtlib.report.tables import chips
@@ -41,12 +40,6 @@ def _percent(ratio: float) -> str:
 
 def _users(count: float) -> str:
     return f"K{GAP}={GAP}{number(count)}"
-
-
-def _mean(name: str, algorithm: str, metric: str) -> pd.Series:
-    """Return a sweep's means over seeds, by what is swept."""
-    table = committed.fullest(name)
-    return table[table["algorithm"] == algorithm].groupby("x")[metric].mean()
 
 
 def _sentences() -> str:
@@ -93,16 +86,16 @@ def _partition() -> str:
 
 
 def _learning() -> str:
-    users, (failed, spent) = 30, (_mean("outage", OWN, metric) for metric in (FAILED, ENERGY))
-    rule = "power-on-demand"
+    data, users = committed.fullest("outage"), 30
+    own, rule = (by_point(data, who)[[FAILED, ENERGY]].mean() for who in (OWN, BASELINES[0]))
+    less = own.loc[users, ENERGY] / rule.loc[users, ENERGY]
     known = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)
     best = known.loc[users, (partition.KNOWS, partition.SLICES)]
-    less = spent.loc[users] / _mean("outage", rule, ENERGY).loc[users]
     return (
-        f"At {_users(failed.index[0])}, trained Beta-HAPPO fails {_percent(failed.iloc[0])} of the "
-        f"requests; at {users}, {_percent(failed.loc[users])}. A rule that learns nothing fails "
-        f"{_percent(_mean('outage', rule, FAILED).loc[users])} there, and the learner spends "
-        f"{_percent(less)} of its energy. A rule that knows all channels fails {_percent(best)}."
+        f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "
+        f"the requests; at {users}, {_percent(own.loc[users, FAILED])}. A rule that learns nothing "
+        f"fails {_percent(rule.loc[users, FAILED])} there, and the learner spends {_percent(less)} "
+        f"of its energy. A rule that knows all channels fails {_percent(best)}."
     )
 
 

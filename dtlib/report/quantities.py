@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pandas.api.typing import SeriesGroupBy
+from pandas.api.typing import DataFrameGroupBy, SeriesGroupBy
 
-from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.experiment import LEARNERS, OWN
 
 
 def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
     """Return each run's values in their order, by algorithm and seed."""
     return data.sort_values("x").groupby(["algorithm", "seed"])[metric]
+
+
+def by_point(data: pd.DataFrame, algorithm: str = OWN) -> DataFrameGroupBy:
+    """Return an algorithm's rows by what is swept."""
+    return data[data["algorithm"] == algorithm].groupby("x")
 
 
 def gap(own: pd.Series, other: pd.Series) -> pd.Series:
@@ -95,7 +100,7 @@ def points(data: pd.DataFrame, metric: str, axis: str, other: str = "") -> pd.Da
 def change(table: pd.DataFrame, first: float, last: float, relative: bool) -> pd.Series:
     """Return the change from one point to another, per row that has both.
 
-    In % of the mean over all points, or, if not relative, as it is.
+    In % of the mean over all points; if not relative, that of a ratio in percentage points.
     """
-    found = table[last] - table[first]
-    return (100 * found / table.mean(axis=1) if relative else found).dropna()
+    found = 100 * (table[last] - table[first])
+    return (found / table.mean(axis=1) if relative else found).dropna()

@@ -29,7 +29,7 @@ from dtlib.report.phrases import (
     steps,
     told,
 )
-from dtlib.report.quantities import sooner, tenths, unrest
+from dtlib.report.quantities import by_point, sooner, tenths, unrest
 from dtlib.report.shown import Shown
 
 KB, MB = 1e5, 1e9
@@ -144,8 +144,8 @@ def _crossed(shown: Shown, low: float, high: float, line: str, step: str) -> str
 
 
 def _near_the_rule(shown: Shown) -> str:
-    rows = shown.measured[shown.measured["algorithm"] == OWN]
-    spread = rows.groupby("x")[ENERGY].agg(lambda part: 1e3 * (part.max() - part.min())).max()
+    seeds = by_point(shown.measured)[ENERGY]
+    spread = seeds.agg(lambda part: 1e3 * (part.max() - part.min())).max()
     change = 1e3 * (shown.points(ENERGY).iloc[-1] - shown.points(ENERGY).iloc[0])
     rule = 100 * shown.points(FAILED, BASELINES[0]).iloc[0]
     own = 100 * shown.points(FAILED).iloc[0]
