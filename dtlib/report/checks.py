@@ -110,7 +110,7 @@ def learns(metric: str) -> Check:
 
     def check(found: Source) -> Evidence:
         ends, scale = tenths(found.data, metric), height(found.data, metric)
-        parts = _each(100 * (ends["last"] - ends["first"]) / scale, SIZE)
+        parts = _each(100 * (ends["last"] - ends["first"]) / scale)
         return Evidence("rise of the reward,", HEIGHT, parts, metric, margin=MARGIN)
 
     return check
@@ -119,14 +119,14 @@ def learns(metric: str) -> Check:
 def energy_falls(found: Source) -> Evidence:
     """Check that every learner's energy falls during training."""
     ends = tenths(found.data, ENERGY)
-    parts = _each(100 * (ends["last"] / ends["first"] - 1), SIZE)
+    parts = _each(100 * (ends["last"] / ends["first"] - 1))
     return Evidence("change of energy,", "%", parts, ENERGY, sign=-1, margin=MARGIN)
 
 
-def _each(values: pd.Series, effect: float) -> tuple[Part, ...]:
+def _each(values: pd.Series) -> tuple[Part, ...]:
     """Return one part for each learner, of values by algorithm and seed."""
     return tuple(
-        Part(label(name), tuple(of.dropna()), (name, name), effect)
+        Part(label(name), tuple(of.dropna()), (name, name), SIZE)
         for name, of in values.groupby("algorithm", sort=False)
     )
 

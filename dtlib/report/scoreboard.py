@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -83,10 +82,8 @@ def kept_text(name: str) -> str:
 
 def kept(name: str) -> pd.DataFrame:
     """Return a table that is kept, all of it text; empty if there is none."""
-    text = kept_text(name)
-    if not text:
-        return pd.DataFrame()
-    return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    file = file_of(name)
+    return pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
 
 
 def outdated() -> dict[Path, str]:
