@@ -14,7 +14,6 @@ from IPython.display import HTML
 from matplotlib.animation import Animation, FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from dtlib.model.simulator import Outcome
@@ -56,9 +55,7 @@ def film(outcomes: Mapping[str, Outcome], world: World, env: EnvConfig, alt: str
         for ax, (title, outcome) in zip(axes[0], outcomes.items(), strict=True)
     ]
     fig.legend(handles=_legend(), loc="outside lower center", ncols=4)
-    layout = fig.get_layout_engine()
-    assert isinstance(layout, ConstrainedLayoutEngine)
-    layout.set(h_pad=0.1)
+    fig.set_layout_engine("constrained", h_pad=0.1)
     fig.canvas.draw()
     fig.set_layout_engine("none")
 
