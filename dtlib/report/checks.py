@@ -75,8 +75,8 @@ def source(figure: str, preset: str, way: str = HELD_OUT) -> Source | None:
     experiment = find(figure)
     runs = committed.runs_of(experiment, preset)
     names = committed.tables_of(experiment)
-    tables = (committed.rows_of(experiment, runs, preset, name) for name in names)
-    return Source(preset, dict(zip(names, tables, strict=True)), way)
+    tables = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
+    return Source(preset, tables, way)
 
 
 Check = Callable[[Source], Evidence]

@@ -189,7 +189,7 @@ def with_physics(family: list[Claim], evidence: list[Evidence]) -> list[Evidence
 
 def rates() -> pd.DataFrame:
     """Return error rates and powers of all sentences: now, and with the seeds that are planned."""
-    rows: list[dict[str, Any]] = []
+    tables = []
     learners, done = learners_spreads(), dict[bytes, dict[str, Any]]()
     for experiment, way, family in families():
         if family[0].uncounted:
@@ -209,8 +209,8 @@ def rates() -> pd.DataFrame:
             what = {"figure": [claim.shown for claim in family],
                     "the paper says": [claim.sentence for claim in family],
                     "measured on": way, "preset": preset}  # fmt: skip
-            rows += pd.DataFrame(what | table).to_dict("records")
-    return pd.DataFrame(rows)
+            tables.append(pd.DataFrame(what | table))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _known(experiment: str, way: str, family: list[Claim]) -> dict[str, list[Evidence]]:
