@@ -14,6 +14,7 @@ from dtlib.experiments.results import FAILED
 from dtlib.report import worth
 from dtlib.report.checks import Source
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, reversed_steps
+from dtlib.report.quantities import by_point
 from dtlib.report.statistics import estimate, interval_text
 from dtlib.report.style import label
 from dtlib.runtime import paths
@@ -93,11 +94,6 @@ def _failures(found: Source, part: Part) -> pd.Series:
     return found.data[found.data["x"] == _point(part)].groupby("algorithm")[FAILED].mean()
 
 
-def _swept(found: Source, algorithm: str) -> pd.Series:
-    """Return an algorithm's ratio of failed requests by what is swept."""
-    return found.data[found.data["algorithm"] == algorithm].groupby("x")[FAILED].mean()
-
-
 def _point(part: Part) -> float:
     """Return the point that a part is named after, such as ``K = 30``."""
     return float(part.name.rpartition("=")[2])
@@ -118,7 +114,7 @@ def still_failing(found: Source, finding: Finding) -> str:
 def silence(found: Source, finding: Finding) -> str:
     """Say how many requests the learner that decides serves at either end of a sweep."""
     assert finding.part is not None
-    served = 100 * (1 - _swept(found, finding.part.learners[0]))
+    served = 100 * (1 - by_point(found.data, finding.part.learners[0])[FAILED].mean())
     first, last = served.index[0], served.index[-1]
     return (
         f"{label(finding.part.learners[0])} serves {served[first]:.2g} % of requests at {first:g} "
@@ -129,7 +125,7 @@ def silence(found: Source, finding: Finding) -> str:
 def without_learning(found: Source, finding: Finding) -> str:
     """Say how many requests fail of a rule that learns nothing, at the point that decides."""
     assert finding.part is not None
-    rule = _swept(found, BASELINES[0])
+    rule = by_point(found.data, BASELINES[0])[FAILED].mean()
     x = _point(finding.part)
     if x not in rule:
         return ""
@@ -138,8 +134,8 @@ def without_learning(found: Source, finding: Finding) -> str:
 
 def near_the_rule(found: Source, finding: Finding) -> str:
     """Say how few requests fail at the lower end of a sweep beside a rule that learns nothing."""
-    own = 100 * _swept(found, OWN)
-    x, rule = own.index[0], 100 * _swept(found, BASELINES[0])
+    own, rule = (100 * by_point(found.data, who)[FAILED].mean() for who in (OWN, BASELINES[0]))
+    x = own.index[0]
     return (
         f"{scatter(finding)}; Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
         f"power on demand, which is to fail least without knowing the channels, {rule[x]:.1f} %"

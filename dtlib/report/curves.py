@@ -139,15 +139,13 @@ def enlarge_the_end(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> N
     inset.set_zorder(20)
 
 
-def convergence(data: pd.DataFrame, window: int | None = None) -> Figure:
+def convergence(data: pd.DataFrame) -> Figure:
     """Draw Figs. 4, 5 and 6 one below the other.
 
     Args:
         data: of the experiment ``fig04_06``.
-        window: episodes that the moving mean covers; see :func:`window_of` if absent.
     """
-    data = with_millijoules(data)
-    window = window_of(data) if window is None else window
+    data, window = with_millijoules(data), window_of(data)
     apart = {metric for metric in CONVERGENCE if hides(data, metric, window)}
     rest = data[data["algorithm"] != MADDPG] if apart else data
     figure, grid = plt.subplots(
@@ -177,8 +175,7 @@ def legend_below(figure: Figure, *axes: Axes, title: str = "") -> None:
     order = [style["label"] for style in ALGORITHMS.values()]
     labels = [label for label in lines if not label.startswith("_")]
     labels.sort(key=lambda label: order.index(label) if label in order else -1)
-    legend = figure.legend(
+    figure.legend(
         [lines[label] for label in labels], labels, ncols=2, loc="outside lower center",
-        title=title,
+        title=title, title_fontsize=8,
     )  # fmt: skip
-    legend.get_title().set_fontsize(8)

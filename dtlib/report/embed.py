@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import vl_convert
-
-if TYPE_CHECKING:
-    from IPython.display import HTML
+from IPython.display import HTML
 
 GRAMMAR = alt.SCHEMA_VERSION.lstrip("v").rpartition(".")[0]
 """The version of Vega-Lite that charts are written in."""
@@ -61,8 +59,6 @@ CONFIG: dict[str, Any] = {
 
 def script() -> HTML:
     """Return Vega and the function that draws a chart; once on each page, before any chart."""
-    from IPython.display import HTML
-
     code = vl_convert.javascript_bundle(DRAW, vl_version=GRAMMAR)
     return HTML(f"<script>(() => {{{code}\n}})();</script>")  # its names are its own
 
@@ -75,8 +71,6 @@ def show(chart: Any, name: str, says: str) -> HTML:
         name: of its own on the page.
         says: what is shown, to those who cannot see it.
     """
-    from IPython.display import HTML
-
     text = json.dumps(specification(chart, says), ensure_ascii=False).replace("</", "<\\/")
     place = f'<div class="chart" id="{name}"></div>'
     return HTML(f'{place}<script>drawChart("{name}", {text})</script>')

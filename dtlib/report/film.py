@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.animation import FuncAnimation
+from IPython.display import HTML
+from matplotlib.animation import Animation, FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from dtlib.model.simulator import Outcome
@@ -18,12 +21,20 @@ from dtlib.model.world import World
 from dtlib.report import style
 from dtlib.settings.env import EnvConfig
 
-if TYPE_CHECKING:
-    from IPython.display import HTML
-
 SYNCHRONISED, FAILED = "#8fd6b5", "#f0a0a5"
 MOST_PICTURES = 40
 """Of a film: each is some 30 kB of the page."""
+ICONS = {
+    "fa-minus": "−",
+    "fa-fast-backward": "⇤",
+    "fa-step-backward": "‹",
+    "fa-play fa-flip-horizontal": "◀\ufe0e",
+    "fa-pause": "‖",
+    "fa-play": "▶\ufe0e",
+    "fa-step-forward": "›",
+    "fa-fast-forward": "⇥",
+    "fa-plus": "+",
+}
 
 
 def film(outcomes: Mapping[str, Outcome], world: World, env: EnvConfig, alt: str) -> HTML:
@@ -44,9 +55,7 @@ def film(outcomes: Mapping[str, Outcome], world: World, env: EnvConfig, alt: str
         for ax, (title, outcome) in zip(axes[0], outcomes.items(), strict=True)
     ]
     fig.legend(handles=_legend(), loc="outside lower center", ncols=4)
-    layout = fig.get_layout_engine()
-    assert isinstance(layout, ConstrainedLayoutEngine)
-    layout.set(h_pad=0.1)
+    fig.set_layout_engine("constrained", h_pad=0.1)
     fig.canvas.draw()
     fig.set_layout_engine("none")
 
@@ -55,11 +64,31 @@ def film(outcomes: Mapping[str, Outcome], world: World, env: EnvConfig, alt: str
             show(n)
         return []
 
-    html = style.animation_html(
+    found = animation_html(
         FuncAnimation(fig, draw, frames=range(0, world.slots, stride), interval=350), alt
     )
     plt.close(fig)
-    return html
+    return found
+
+
+def animation_html(animation: Animation, alt: str) -> HTML:
+    """Return an animation with its controls as HTML that loads nothing from elsewhere.
+
+    Matplotlib's ``to_jshtml`` takes the buttons' icons from a web font; here they are characters.
+    The same pictures give the same text: the random identifier becomes a digest of them.
+
+    Args:
+        animation: its frames are drawn at ``savefig.dpi`` = ``figure.dpi``.
+        alt: says what is shown to those who cannot see it.
+    """
+    with mpl.rc_context({"savefig.dpi": "figure", "savefig.bbox": None}):
+        text = animation.to_jshtml()
+    text = re.sub(r"<link\b[^>]*>", "", text)
+    text = re.sub(r'<i class="fa ([^"]+)"></i>', lambda match: ICONS[match[1]], text)
+    text = text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
+    name = re.findall(r"_anim_img(\w+)", text)[0]
+    digest = hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:16]
+    return HTML(text.replace(name, digest))
 
 
 def _panel(

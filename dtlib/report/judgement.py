@@ -166,13 +166,10 @@ def judge(family: Sequence[Evidence]) -> list[Finding]:
     tested = [evidence for evidence in family if evidence.seeds >= evidence.needed]
     if not tested:
         return [_untested(evidence) for evidence in family]
-    parts = [
-        [evidence.against_and_for(part.values) for part in evidence.parts] for evidence in tested
-    ]
-    rows = np.concatenate([np.stack(of) for of in parts])
-    p = zip(*corrected(rows[:, 0], rows[:, 1], starts_of(tested)), strict=True)
-    cases = zip(tested, map(np.stack, parts), p, strict=True)
-    found = iter([_finding(*case) for case in cases])
+    parts = [np.stack([of.against_and_for(part.values) for part in of.parts]) for of in tested]
+    against, agree = np.concatenate(parts).T
+    p = zip(*corrected(against, agree, starts_of(tested)), strict=True)
+    found = map(_finding, tested, parts, p)
     return [next(found) if e.seeds >= e.needed else _untested(e) for e in family]
 
 

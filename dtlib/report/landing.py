@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, get_args
 
-import pandas as pd
+from IPython.display import Markdown
 
 from dtlib.experiments import committed, readings
-from dtlib.experiments.experiment import OWN
+from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import partition
 from dtlib.report.claims import PRESETS
-from dtlib.report.judgement import Verdict
-from dtlib.report.page import markdown
 from dtlib.report.phrases import GAP, number
-from dtlib.report.quantities import tenths
+from dtlib.report.quantities import by_point, tenths
 from dtlib.report.scoreboard import kept
 from dtlib.report.stories import STORIES
-from dtlib.report.tables import chip
+from dtlib.report.tables import chips
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
-
-if TYPE_CHECKING:
-    from IPython.display import Markdown
-
-COUNTED: tuple[str, ...] = tuple(v for v in get_args(Verdict) if v != "not counted")
 
 
 def findings() -> Markdown:
@@ -39,7 +31,7 @@ def findings() -> Markdown:
         "What the partition of the CPU explains": _partition(),
         "How far learning gets": _learning(),
     }
-    return markdown("\n".join(f"1. **{what}.** {text}" for what, text in lines.items()))
+    return Markdown("\n".join(f"1. **{what}.** {text}" for what, text in lines.items()))
 
 
 def _percent(ratio: float) -> str:
@@ -50,17 +42,11 @@ def _users(count: float) -> str:
     return f"K{GAP}={GAP}{number(count)}"
 
 
-def _mean(name: str, algorithm: str, metric: str) -> pd.Series:
-    """Return a sweep's means over seeds, by what is swept."""
-    table = committed.fullest(name)
-    return table[table["algorithm"] == algorithm].groupby("x")[metric].mean()
-
-
 def _sentences() -> str:
-    counts = kept("claims_counts.csv").set_index("verdict").astype(int).loc[list(COUNTED)]
-    shown, judged = counts[PRESETS[0]], counts[PRESETS[0]].sum()
+    counts = kept("claims_counts.csv").set_index("verdict").astype(int)
+    shown = counts[PRESETS[0]].drop("not counted")
     return (
-        f"Of the {judged} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
+        f"Of the {shown.sum()} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
         f"{shown['reproduced']}, and {shown['reproduced in part']} in part. It does not reproduce "
         f"{shown['not reproduced']}, and contradicts {shown['contradicted']}; "
         f"{shown['not testable']} need more runs."
@@ -100,39 +86,31 @@ def _partition() -> str:
 
 
 def _learning() -> str:
-    users, (failed, spent) = 30, (_mean("outage", OWN, metric) for metric in (FAILED, ENERGY))
-    rule = "power-on-demand"
+    data, users = committed.fullest("outage"), 30
+    own, rule = (by_point(data, who)[[FAILED, ENERGY]].mean() for who in (OWN, BASELINES[0]))
+    less = own.loc[users, ENERGY] / rule.loc[users, ENERGY]
     known = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)
     best = known.loc[users, (partition.KNOWS, partition.SLICES)]
-    less = spent.loc[users] / _mean("outage", rule, ENERGY).loc[users]
     return (
-        f"At {_users(failed.index[0])}, trained Beta-HAPPO fails {_percent(failed.iloc[0])} of the "
-        f"requests; at {users}, {_percent(failed.loc[users])}. A rule that learns nothing fails "
-        f"{_percent(_mean('outage', rule, FAILED).loc[users])} there, and the learner spends "
-        f"{_percent(less)} of its energy. A rule that knows all channels fails {_percent(best)}."
+        f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "
+        f"the requests; at {users}, {_percent(own.loc[users, FAILED])}. A rule that learns nothing "
+        f"fails {_percent(rule.loc[users, FAILED])} there, and the learner spends {_percent(less)} "
+        f"of its energy. A rule that knows all channels fails {_percent(best)}."
     )
 
 
 def verdicts() -> Markdown:
     """Return how many sentences have which verdict, a line of coloured chips for each preset."""
-    counts = kept("claims_counts.csv").set_index("verdict")
+    counts = kept("claims_counts.csv").set_index("verdict").astype(int)
     what = {"companion": "with which learners learn", "paper": "Table I as printed"}
-    lines = [
-        f"`{preset}`, {what[preset]}: "
-        + " ".join(
-            chip(verdict, f"{count} {verdict}")
-            for verdict, count in counts[preset].items()
-            if count != "0"
-        )
-        for preset in PRESETS
-    ]
-    return markdown("\n\n".join(lines))
+    lines = [f"`{preset}`, {text}: {chips(counts[preset])}" for preset, text in what.items()]
+    return Markdown("\n\n".join(lines))
 
 
 def gallery() -> Markdown:
     """Return a card per page of figures, with its picture from the preset with most budget."""
     cards = "\n".join(_card(name) for name in STORIES)
-    return markdown(f"::::{{grid}} 1 2 2 3\n:gutter: 2\n\n{cards}\n::::")
+    return Markdown(f"::::{{grid}} 1 2 2 3\n:gutter: 2\n\n{cards}\n::::")
 
 
 def _card(name: str) -> str:

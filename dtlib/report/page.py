@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import Any
+
+from IPython.display import Markdown
 
 from dtlib.experiments import results
 from dtlib.experiments.experiment import PlannedRun, setting
@@ -19,25 +22,15 @@ from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
-if TYPE_CHECKING:
-    from IPython.display import Markdown
-
 NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
 EXAMPLE = "{'cpu_hz': 2e10}"
 """Another setting of the network, for the command that makes a figure with other values."""
 
 
-def markdown(text: str) -> Markdown:
-    """Return text that notebooks and the book show as Markdown."""
-    from IPython.display import Markdown
-
-    return Markdown(text)
-
-
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     """Return a table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 def lines(shown: Shown) -> Markdown:
@@ -46,7 +39,7 @@ def lines(shown: Shown) -> Markdown:
     said = {"The paper says": f"that {story.paper}", "Here": story.here(shown)}
     if not shown.experiment.axes or len(shown.points(ENERGY)) > 1:
         said["Because"] = story.because(shown)
-    return markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
+    return Markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
 
 
 def beside(shown: Shown) -> Markdown:
@@ -67,11 +60,11 @@ def differences(shown: Shown) -> Markdown:
     paper, here = _first(experiment.runs("paper", 1)), _first(shown.runs)
     swept = {name for axis in experiment.axes for name in setting(axis, 1.0)}
     rows = []
-    for model, of in ((TrainConfig, _training), (EnvConfig, _network)):
+    for model, where in ((TrainConfig, "config"), (EnvConfig, "config.env")):
         for name, field in model.model_fields.items():
             if name in swept or name in NO_DIFFERENCE:
                 continue
-            pair = [_values(runs, of, name) for runs in (paper, here)]
+            pair = [_values(runs, f"{where}.{name}") for runs in (paper, here)]
             if pair[0] != pair[1]:
                 meaning = str(field.description).split("; ")[0]
                 rows.append((f"`{name}`: {meaning}", *pair))
@@ -88,17 +81,9 @@ def _first(runs: Sequence[PlannedRun]) -> dict[str, PlannedRun]:
     return found
 
 
-def _training(run: PlannedRun) -> TrainConfig:
-    return run.config
-
-
-def _network(run: PlannedRun) -> EnvConfig:
-    return run.config.env
-
-
-def _values(runs: dict[str, PlannedRun], of: Any, name: str) -> str:
+def _values(runs: dict[str, PlannedRun], where: str) -> str:
     """Return a setting's value, and by name those of learners that have another."""
-    values = {learner: _plain(getattr(of(run), name)) for learner, run in runs.items()}
+    values = {learner: _plain(attrgetter(where)(run)) for learner, run in runs.items()}
     usual, *_ = values.values()
     others = [f"{label(who)}: {value}" for who, value in values.items() if value != usual]
     return f"{usual} ({', '.join(others)})" if others else usual
@@ -145,7 +130,7 @@ def again(shown: Shown) -> Markdown:
             f'{command} -p values "[{value:g}]"',
         ]
     code = "\n".join(lines)
-    return markdown(f"```sh\n{code}\n```")
+    return Markdown(f"```sh\n{code}\n```")
 
 
 def _between(shown: Shown) -> tuple[str, float]:
@@ -176,7 +161,7 @@ def downloads(shown: Shown) -> Markdown:
         if file.is_file()
     ]
     if not links:
-        return markdown(f"No data are committed for the preset `{shown.preset}`.")
-    return markdown(
+        return Markdown(f"No data are committed for the preset `{shown.preset}`.")
+    return Markdown(
         f"To download, as committed for the preset `{shown.preset}`: {', '.join(links)}."
     )

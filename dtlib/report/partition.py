@@ -14,6 +14,7 @@ from dtlib.experiments import committed
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.figures import ENERGY_LABEL, FAILED_LABEL, by_ratio
+from dtlib.report.quantities import by_point
 from dtlib.report.style import COLUMN, INK, PALETTE, label, line_style
 
 SLICES, DIVIDED = "slices", "served"
@@ -42,10 +43,7 @@ def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 def of_learner() -> pd.DataFrame:
     """Return Beta-HAPPO's medians over seeds in Section V's network, by K, from committed runs."""
     tables = [committed.fullest(name) for name in SWEEPS]
-    parts = [
-        table[table["algorithm"] == OWN].groupby("x")[[FAILED, ENERGY]].median() for table in tables
-    ]
-    whole = pd.concat(parts)
+    whole = pd.concat([by_point(table)[[FAILED, ENERGY]].median() for table in tables])
     return whole[~whole.index.duplicated()].sort_index()
 
 

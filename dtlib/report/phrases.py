@@ -92,13 +92,12 @@ def rising(shown: Shown, metric: str, sign: int = 1) -> str:
     return f"{good.sum()} of {len(good)} runs"
 
 
-def final(shown: Shown, metric: str) -> dict[str, float]:
+def final(shown: Shown, metric: str) -> pd.Series:
     """Return the median over seeds of the last tenth of training, by learner."""
-    found = tenths(shown.data, metric)["last"].groupby("algorithm").median()
-    return {name: found[name] for name in shown.learners}
+    return tenths(shown.data, metric)["last"].groupby("algorithm").median()[shown.learners]
 
 
-def each(values: Mapping[str, float], unit: str = "", factor: float = 1) -> str:
+def each(values: Mapping[str, float] | pd.Series, unit: str = "", factor: float = 1) -> str:
     """Return numbers by learner as a list, those that are defined."""
     known = {label(name): number(factor * v) for name, v in values.items() if v == v}
     return listed([f"{name}{GAP}{text}{unit}" for name, text in known.items()])
@@ -120,7 +119,6 @@ def savings(shown: Shown) -> dict[str, float]:
     return {name: (100 * (1 - energy[OWN] / energy[name])).median() for name in known}
 
 
-def failed(shown: Shown) -> dict[str, float]:
+def failed(shown: Shown) -> pd.Series:
     """Return the median share of failed requests on held-out worlds, by learner."""
-    found = shown.measured.groupby("algorithm")[FAILED].median()
-    return {name: found[name] for name in shown.learners}
+    return shown.measured.groupby("algorithm")[FAILED].median()[shown.learners]

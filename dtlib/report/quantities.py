@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pandas.api.typing import SeriesGroupBy
+from pandas.api.typing import DataFrameGroupBy, SeriesGroupBy
 
-from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.experiment import LEARNERS, OWN
 
 
 def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
@@ -14,8 +14,16 @@ def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
     return data.sort_values("x").groupby(["algorithm", "seed"])[metric]
 
 
-def gap(other: pd.Series, own: pd.Series) -> pd.Series:
-    """Return by how much one number is below another, % of their mean, where there are both."""
+def by_point(data: pd.DataFrame, algorithm: str = OWN) -> DataFrameGroupBy:
+    """Return an algorithm's rows by what is swept."""
+    return data[data["algorithm"] == algorithm].groupby("x")
+
+
+def gap(own: pd.Series, other: pd.Series) -> pd.Series:
+    """Return by how much one number is below another, % of their mean, where there are both.
+
+    Two equal learners have it with either sign.
+    """
     return (200 * (other - own) / (other + own)).dropna()
 
 
@@ -92,7 +100,7 @@ def points(data: pd.DataFrame, metric: str, axis: str, other: str = "") -> pd.Da
 def change(table: pd.DataFrame, first: float, last: float, relative: bool) -> pd.Series:
     """Return the change from one point to another, per row that has both.
 
-    In % of the mean over all points, or, if not relative, as it is.
+    In % of the mean over all points; if not relative, that of a ratio in percentage points.
     """
-    found = table[last] - table[first]
-    return (100 * found / table.mean(axis=1) if relative else found).dropna()
+    found = 100 * (table[last] - table[first])
+    return (found / table.mean(axis=1) if relative else found).dropna()

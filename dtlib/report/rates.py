@@ -123,12 +123,12 @@ def spread_of(name: str, known: Sequence[Evidence], learners: Spreads) -> float:
         known: evidence on its sentence, the nearest first.
         learners: what is taken if none of it has seeds enough.
     """
-    for part in (part for evidence in known for part in evidence.parts if part.name == name):
+    same = [part for evidence in known for part in evidence.parts if part.name == name]
+    for part in same:
         if len(part.values) >= FEWEST:
             return max(float(np.std(part.values, ddof=1)), 1e-6)
-    part = next(part for part in known[0].parts if part.name == name)
     of = learners.get(known[0].metric, {})
-    return float(np.sqrt(sum(of.get(learner, np.nan) ** 2 for learner in part.learners)))
+    return float(np.sqrt(sum(of.get(learner, np.nan) ** 2 for learner in same[0].learners)))
 
 
 def design(
@@ -189,13 +189,15 @@ def with_physics(family: list[Claim], evidence: list[Evidence]) -> list[Evidence
 
 def rates() -> pd.DataFrame:
     """Return error rates and powers of all sentences: now, and with the seeds that are planned."""
-    rows: list[dict[str, Any]] = []
+    tables = []
     learners, done = learners_spreads(), dict[bytes, dict[str, Any]]()
     for experiment, way, family in families():
-        known = {} if family[0].uncounted else _known(experiment, way, family)
-        for preset in PRESETS if known or find(experiment).axes else ():
+        if family[0].uncounted:
+            continue
+        known = _known(experiment, way, family)
+        for preset in PRESETS:
             own = known.get(preset) or as_planned(family, preset)
-            if own is None or family[0].uncounted:
+            if own is None:
                 continue
             own = with_physics(family, own)
             elsewhere = [of for name, of in known.items() if name != preset]
@@ -207,8 +209,8 @@ def rates() -> pd.DataFrame:
             what = {"figure": [claim.shown for claim in family],
                     "the paper says": [claim.sentence for claim in family],
                     "measured on": way, "preset": preset}  # fmt: skip
-            rows += pd.DataFrame(what | table).to_dict("records")
-    return pd.DataFrame(rows)
+            tables.append(pd.DataFrame(what | table))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _known(experiment: str, way: str, family: list[Claim]) -> dict[str, list[Evidence]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import pandas as pd
 
-from dtlib.report.causes import because, time_of_training
+from dtlib.report.causes import because
 from dtlib.report.claims import CLAIMS, PRESETS, Claim, Judged, judged
 from dtlib.report.judgement import Verdict
 from dtlib.report.rates import rates
@@ -25,37 +24,26 @@ def verdicts() -> pd.DataFrame:
     rows = []
     for claim in CLAIMS:
         for way in claim.ways:
-            of = {preset: known.get((claim.sentence, way, preset)) for preset in PRESETS}
+            of = {preset: known[claim.sentence, way, preset] for preset in PRESETS}
             row = {
                 "figure": claim.shown, "the paper says": claim.sentence,
-                "its number": claim.reported, "measured on": way if claim.check else "benchmarks",
+                "its number": claim.reported, "measured on": way,
             }  # fmt: skip
-            row |= {preset: verdict(claim, of[preset]) for preset in PRESETS}
-            row |= {f"measured, {preset}": measured(of[preset], preset) for preset in PRESETS}
+            for preset, one in of.items():
+                row[preset] = "not counted" if claim.uncounted else one.finding.verdict
+            row |= {f"measured, {preset}": one.finding.measured for preset, one in of.items()}
             rows.append(row | {"because": reasons(claim, of)})
     return pd.DataFrame(rows)
 
 
-def verdict(claim: Claim, row: Judged | None) -> str:
-    """Return the verdict on a sentence, which may not be one that counts."""
-    return "not counted" if claim.uncounted or row is None else row.finding.verdict
-
-
-def measured(row: Judged | None, preset: str) -> str:
-    """Return what was measured: a number per seed, or the time of Table I's training."""
-    if row is not None:
-        return row.finding.measured
-    return time_of_training() if preset == "paper" else ""
-
-
-def reasons(claim: Claim, of: dict[str, Judged | None]) -> str:
+def reasons(claim: Claim, of: dict[str, Judged]) -> str:
     """Return why a sentence is not counted, or why it does not hold, preset by preset."""
     if claim.uncounted:
         return claim.uncounted
     lines = {
         preset: because(claim.cause, row.found, row.finding)
         for preset, row in of.items()
-        if row is not None and row.found is not None
+        if row.found is not None
     }
     return ". ".join(f"{preset}: {line}" for preset, line in lines.items() if line)
 
@@ -94,20 +82,17 @@ def kept_text(name: str) -> str:
 
 def kept(name: str) -> pd.DataFrame:
     """Return a table that is kept, all of it text; empty if there is none."""
-    text = kept_text(name)
-    if not text:
-        return pd.DataFrame()
-    return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    file = file_of(name)
+    return pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
 
 
-def outdated() -> list[Path]:
-    """Return the kept tables that are not what the committed results say."""
-    return [file_of(name) for name, make in KEPT.items() if kept_text(name) != as_text(make())]
+def outdated() -> dict[Path, str]:
+    """Return, of each kept table that is not what the committed results say, what they say."""
+    made = {name: as_text(make()) for name, make in KEPT.items()}
+    return {file_of(name): text for name, text in made.items() if text != kept_text(name)}
 
 
-def write_verdicts() -> Path:
-    """Judge all sentences from the committed results, keep the tables, and return their folder."""
-    for name, make in KEPT.items():
-        if (text := as_text(make())) != kept_text(name):
-            write_text(file_of(name), text)
-    return paths.results()
+def write_verdicts() -> None:
+    """Judge all sentences from the committed results, and keep the tables."""
+    for file, text in outdated().items():
+        write_text(file, text)

@@ -13,6 +13,7 @@ from dtlib.experiments import committed, datasets, grids, results
 from dtlib.experiments.committed import EVALUATION, USERS
 from dtlib.experiments.experiment import LEARNERS, OWN, Experiment, PlannedRun
 from dtlib.experiments.runner import Effort
+from dtlib.report.quantities import by_point
 from dtlib.settings.env import EnvConfig
 
 
@@ -48,8 +49,7 @@ class Shown:
 
     def points(self, metric: str, algorithm: str = OWN) -> pd.Series:
         """Return an algorithm's medians over seeds on held-out worlds, by what is swept."""
-        rows = self.measured[self.measured["algorithm"] == algorithm]
-        return rows.groupby("x")[metric].median()
+        return by_point(self.measured, algorithm)[metric].median()
 
     def env_at(self, x: float) -> EnvConfig:
         """Return the network of the first run at a point of a sweep."""

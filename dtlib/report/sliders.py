@@ -39,15 +39,10 @@ def computed(chart: Any, **fields: Any) -> Any:
     return chart.transform_calculate(**texts)
 
 
-def _once() -> Any:
-    """Return a chart of one empty row."""
-    return alt.Chart(alt.InlineData([{}]))
-
-
 def rule(at: Any, colour: str, dash: list[int], wide: float = 2) -> Any:
     """Return an upright line at a value."""
     mark = {"color": colour, "strokeDash": dash, "size": wide, "clip": True}
-    return computed(_once(), x=at).mark_rule(**mark).encode(x="x:Q")
+    return computed(alt.Chart(alt.InlineData([{}])), x=at).mark_rule(**mark).encode(x="x:Q")
 
 
 def fixed(value: Any, digits: int = 1) -> Any:

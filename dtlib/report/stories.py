@@ -29,7 +29,7 @@ from dtlib.report.phrases import (
     steps,
     told,
 )
-from dtlib.report.quantities import sooner, tenths, unrest
+from dtlib.report.quantities import by_point, sooner, tenths, unrest
 from dtlib.report.shown import Shown
 
 KB, MB = 1e5, 1e9
@@ -125,12 +125,9 @@ def _sizes(shown: Shown) -> str:
     )
 
 
-def _by_size(shown: Shown, low: float, high: float) -> str:
-    """Return the energy from the least of some sizes to the largest, at each bandwidth."""
-    return _crossed(shown, low, high, "bandwidth_hz", "data_bits_max")
-
-
-def _crossed(shown: Shown, low: float, high: float, line: str, step: str) -> str:
+def _crossed(
+    shown: Shown, low: float, high: float, line: str = "bandwidth_hz", step: str = "data_bits_max"
+) -> str:
     """Return the energy along ``step`` at each value of ``line``, for sizes from low to high."""
     rows = shown.measured.query("algorithm == @OWN and x >= @low and x < @high")
     if rows.empty:
@@ -144,8 +141,8 @@ def _crossed(shown: Shown, low: float, high: float, line: str, step: str) -> str
 
 
 def _near_the_rule(shown: Shown) -> str:
-    rows = shown.measured[shown.measured["algorithm"] == OWN]
-    spread = rows.groupby("x")[ENERGY].agg(lambda part: 1e3 * (part.max() - part.min())).max()
+    seeds = by_point(shown.measured)[ENERGY]
+    spread = seeds.agg(lambda part: 1e3 * (part.max() - part.min())).max()
     change = 1e3 * (shown.points(ENERGY).iloc[-1] - shown.points(ENERGY).iloc[0])
     rule = 100 * shown.points(FAILED, BASELINES[0]).iloc[0]
     own = 100 * shown.points(FAILED).iloc[0]
@@ -176,7 +173,7 @@ def _unrest(shown: Shown) -> str:
     found = unrest(shown.data, "reward_global").groupby("algorithm").median()
     return (
         "$r_g$ changes from episode to episode in the last half by (standard deviation): "
-        f"{each({name: found[name] for name in shown.learners})}"
+        f"{each(found[shown.learners])}"
     )
 
 
@@ -263,13 +260,13 @@ STORIES = {
     "fig11": Story(
         "energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the bandwidth. "
         "Section V-A gives sizes in Kb.",
-        lambda s: f"Beta-HAPPO needs {_by_size(s, 0, KB)}; as printed, in Mb, "
-                  f"{_by_size(s, KB, MB)}. Failed requests: {path(s, FAILED)}.",
+        lambda s: f"Beta-HAPPO needs {_crossed(s, 0, KB)}; as printed, in Mb, "
+                  f"{_crossed(s, KB, MB)}. Failed requests: {path(s, FAILED)}.",
         _sizes,
         (
             ("11", "As the maximum data size of synchronization data increases from 0.2 Mb to 0.3 "
              "Mb, the average energy consumption of MUs constantly increases",
-             lambda s: f"{_by_size(s, KB, MB)}; {_by_size(s, 0, KB)}"),
+             lambda s: f"{_crossed(s, KB, MB)}; {_crossed(s, 0, KB)}"),
             ("11", "the increase of bandwidth reduces the energy consumption",
              lambda s: _crossed(s, 0, MB, "data_bits_max", "bandwidth_hz")),
         ),

@@ -1,28 +1,17 @@
-"""The figures' house style, the algorithms' colours, and animations that need no network."""
+"""The figures' house style and the algorithms' colours."""
 
 from __future__ import annotations
 
-import hashlib
-import html
-import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import matplotlib as mpl
 import seaborn as sns
-
-if TYPE_CHECKING:
-    from IPython.display import HTML
-    from matplotlib.animation import Animation
 
 WIDTH = 7.0
 """Width of a figure, in: the book's column is about 700 px wide at 100 px per inch."""
 
-PALETTE: list[str] = [
-    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc",
-    "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
-]  # fmt: skip
-"""Ten colours that colour-blind readers can tell apart (seaborn's ``colorblind``)."""
+PALETTE: list[str] = list(sns.color_palette("colorblind").as_hex())
+"""Ten colours that colour-blind readers can tell apart (seaborn's)."""
 
 COLUMN = 5.0
 """Width of a figure whose panels stand one below the other, in: on a phone's 360 px its text stays
@@ -75,19 +64,6 @@ def line_style(name: str, points: int = 1) -> dict[str, Any]:
     return {"linewidth": width} | ALGORITHMS[name] | more
 
 
-_ICONS = {
-    "fa-minus": "−",
-    "fa-fast-backward": "⇤",
-    "fa-step-backward": "‹",
-    "fa-play fa-flip-horizontal": "◀\ufe0e",
-    "fa-pause": "‖",
-    "fa-play": "▶\ufe0e",
-    "fa-step-forward": "›",
-    "fa-fast-forward": "⇥",
-    "fa-plus": "+",
-}
-
-
 def use_style() -> None:
     """Set the house style for all figures that follow; in a notebook, with sharp pictures."""
     sns.set_theme(
@@ -129,25 +105,3 @@ def use_style() -> None:
 def site_colours(count: int) -> list[str]:
     """Return one colour for each of ``count`` base stations; they repeat after ten."""
     return [PALETTE[i % len(PALETTE)] for i in range(count)]
-
-
-def animation_html(animation: Animation, alt: str = "animation") -> HTML:
-    """Return an animation with its controls as HTML that loads nothing from elsewhere.
-
-    Matplotlib's ``to_jshtml`` takes the buttons' icons from a web font; here they are characters.
-    The same pictures give the same text: the random identifier becomes a digest of them.
-
-    Args:
-        animation: its frames are drawn at ``savefig.dpi`` = ``figure.dpi``.
-        alt: says what is shown to those who cannot see it.
-    """
-    from IPython.display import HTML
-
-    with mpl.rc_context({"savefig.dpi": "figure", "savefig.bbox": None}):
-        text = animation.to_jshtml()
-    text = re.sub(r"<link\b[^>]*>", "", text)
-    text = re.sub(r'<i class="fa ([^"]+)"></i>', lambda match: _ICONS[match[1]], text)
-    text = text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
-    name = re.findall(r"_anim_img(\w+)", text)[0]
-    digest = hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:16]
-    return HTML(text.replace(name, digest))

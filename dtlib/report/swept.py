@@ -11,6 +11,7 @@ from dtlib.experiments.committed import fullest
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.report.curves import spread, with_millijoules
 from dtlib.report.figures import BANDWIDTHS, SWEEPS, SWEPT_METRICS, fair
+from dtlib.report.sliders import slider
 from dtlib.report.style import ALGORITHMS, INK, label
 
 IN_KILOBITS = 1e5
@@ -41,11 +42,12 @@ def rows() -> pd.DataFrame:
     for name in ONE:
         data = with_millijoules(fair(fullest(name)))
         abscissa = SWEEPS[name][0] + (", many" if name == "fig13_14" else "")
-        found += [_line(abscissa, label(who), part) for who, part in _each(data, "algorithm")]
+        for who, part in data.groupby("algorithm", sort=False):
+            found.append(_line(abscissa, label(who), part))
     data = with_millijoules(fullest("fig11"))
     data = data[data["algorithm"].isin(LEARNERS) & (data["x"] < IN_KILOBITS)]
     for abscissa, (x, unit, other, name, scale) in TWO.items():
-        for value, part in _each(data, other):
+        for value, part in data.groupby(other, sort=False):
             part = part.assign(x=unit * part[x])
             found.append(_line(abscissa, name.format(scale * value), part))
     return numbered(pd.concat(found, ignore_index=True))
@@ -55,11 +57,6 @@ def numbered(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with ``nth`` and ``many``; a line may lack points that others have."""
     points = table.groupby("quantity")["x"]
     return table.assign(nth=points.rank("dense").astype(int), many=points.transform("nunique"))
-
-
-def _each(data: pd.DataFrame, column: str) -> Any:
-    """Return the rows of each line, in the order in which they come."""
-    return data.groupby(column, sort=False)
 
 
 def _line(quantity: str, name: str, part: pd.DataFrame) -> pd.DataFrame:
@@ -83,8 +80,7 @@ def chart(table: pd.DataFrame) -> Any:
     quantity = alt.param(
         name="quantity", value=names[0], bind=alt.binding_select(options=names, name="against")
     )
-    bind = alt.binding_range(min=0, max=100, step=5, name="along, %")
-    along = alt.param(name="along", value=50, bind=bind)
+    along = slider("along", "along, %", 50, 0, 100, 5)
     shown = alt.Chart(table).transform_filter("datum.quantity == quantity")
     here = shown.transform_filter(CHOSEN)
     colour = alt.Color("line:N", scale=_colours(table), legend=None)
@@ -122,18 +118,15 @@ def _numbers(here: Any, colour: Any) -> Any:
         (f"{WIDTH} * 0.72", "right", "energy:Q", ".3~g", "'mJ'"),
         (f"{WIDTH} - 4", "right", "failed:Q", ".1f", "'failed, %'"),
     )
-    layers = [
-        here.mark_point(filled=True, size=80, opacity=1).encode(x=alt.value(10), color=colour)
-    ]
+    row, top = alt.Y("line:N", axis=None, sort=None), alt.value(-10)
+    dot = here.mark_point(filled=True, size=80, opacity=1)
+    layers = [dot.encode(x=alt.value(10), y=row, color=colour)]
     for where, align, field, form, head in columns:
         place = {"align": align, "fontSize": 13}
-        x, y = alt.value(alt.expr(where)), alt.value(-10)
-        text = alt.Text(field, format=form)
-        layers.append(here.mark_text(**place).encode(x=x, text=text))
+        x, text = alt.value(alt.expr(where)), alt.Text(field, format=form)
+        layers.append(here.mark_text(**place).encode(x=x, y=row, text=text))
         above = once.transform_calculate(head=head).mark_text(**place, fontWeight="bold")
-        layers.append(above.encode(x=x, y=y, text="head:N"))
-    row = alt.Y("line:N", axis=None, sort=None)
-    layers = [one if "y" in one.encoding.to_dict() else one.encode(y=row) for one in layers]
+        layers.append(above.encode(x=x, y=top, text="head:N"))
     return alt.layer(*layers).properties(height=alt.Step(19))
 
 

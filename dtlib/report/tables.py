@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+from IPython.display import HTML
 
+from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL, SWEEPS
 from dtlib.report.phrases import minus
 from dtlib.report.scoreboard import kept, verdicts
 from dtlib.report.style import ALARM, label
-
-if TYPE_CHECKING:
-    from IPython.display import HTML
 
 
 def numbers(
@@ -29,14 +28,9 @@ def numbers(
         over_seeds: ``mean`` or ``median``.
     """
     swept_label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
-    table = data.assign(
-        algorithm=data["algorithm"].map(label),
-        energy=1e3 * data["energy_per_user_slot_j"],
-        failed=100 * data["failure_ratio_requests"],
-    ).rename(columns={"energy": "energy (mJ)", "failed": FAILED_LABEL})
-    values = ["energy (mJ)", FAILED_LABEL]
-    found = table.pivot_table(
-        index="algorithm", columns=list(swept), sort=False, values=values, aggfunc=over_seeds
+    values = {"energy (mJ)": 1e3 * data[ENERGY], FAILED_LABEL: 100 * data[FAILED]}
+    found = data.assign(algorithm=data["algorithm"].map(label), **values).pivot_table(
+        index="algorithm", columns=list(swept), sort=False, values=list(values), aggfunc=over_seeds
     )
     found = found.map("{:.3g}".format).replace("nan", "").T
     return found.rename_axis(index={"x": swept_label}, columns=None)
@@ -58,6 +52,12 @@ def chip(verdict: str, text: str = "") -> str:
     return f'<span class="verdict" style="{style}">{text or verdict}</span>'
 
 
+def chips(counts: pd.Series) -> str:
+    """Return how many sentences have which verdict, a chip for each that any has."""
+    some = [verdict for verdict in VERDICTS if counts.get(verdict)]
+    return " ".join(chip(verdict, f"{counts[verdict]} {verdict}") for verdict in some)
+
+
 def scoreboard(*figures: str, only: str = "") -> HTML:
     """Return the sentences of these figures, such as ``Fig. 7``, with verdicts in colour.
 
@@ -69,8 +69,6 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
         figures: all if none is named.
         only: a verdict that either preset has; all if empty.
     """
-    from IPython.display import HTML
-
     table = verdicts()
     shown = table["figure"].isin(figures) if figures else table["figure"] != ""
     shown &= table[list(PRESETS)].eq(only).any(axis=1) | (not only)
@@ -89,8 +87,7 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
 
 def _counted(rows: pd.DataFrame) -> str:
     """Return how many sentences have which verdict, for the first preset."""
-    counts = rows.drop_duplicates("the paper says")[PRESETS[0]].value_counts()
-    return " ".join(chip(name, f"{counts[name]} {name}") for name in VERDICTS if name in counts)
+    return chips(rows.drop_duplicates("the paper says")[PRESETS[0]].value_counts())
 
 
 def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
@@ -127,8 +124,6 @@ def _rates(row: dict[str, Any], preset: str, known: pd.DataFrame) -> list[str]:
 
 def folded(title: str, table: pd.DataFrame) -> HTML:
     """Return a table that opens with a click; its title says what is in it."""
-    from IPython.display import HTML
-
     return HTML(
         f'<details class="sentences"><summary>{html.escape(title)}</summary>\n'
         f"{table.to_html()}</details>"

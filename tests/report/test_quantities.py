@@ -39,5 +39,5 @@ def test_unrest_is_of_the_last_half():
 
 def test_gap_has_two_equal_sides():
     one, other = pd.Series([1.0, 2.0]), pd.Series([3.0, np.nan])
-    assert quantities.gap(other, one).tolist() == [100.0]
-    assert quantities.gap(one, other).tolist() == [-100.0]
+    assert quantities.gap(one, other).tolist() == [100.0]
+    assert quantities.gap(other, one).tolist() == [-100.0]

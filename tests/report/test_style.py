@@ -1,12 +1,9 @@
-import re
-
 import matplotlib
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import pytest
-from matplotlib.animation import FuncAnimation
 from matplotlib.colors import to_rgb
 
 from dtlib.report import style
@@ -17,13 +14,6 @@ def own_style():
     with matplotlib.rc_context():
         yield
     plt.close("all")
-
-
-def animate(frames=3):
-    fig, ax = plt.subplots(figsize=(2, 2))
-    (line,) = ax.plot([0], [0], "o")
-    ax.set_xlim(0, frames)
-    return FuncAnimation(fig, lambda i: line.set_data([i], [0]), frames=frames)
 
 
 def test_style_applies_and_can_be_repeated():
@@ -61,20 +51,3 @@ def test_colours_are_valid_and_repeat_after_ten():
     assert len(colours) == 12
     assert colours[10:] == colours[:2]
     assert len({to_rgb(colour) for colour in colours[:10]}) == 10
-
-
-def test_animation_loads_nothing():
-    text = style.animation_html(animate(), alt='users & "twins"').data
-    assert not re.search(r"https?:|<link|\bfa-|src=[\"']?//", text)
-    assert text.count("data:image/png;base64,") == 3
-    assert text.count("<button") == 9
-    assert all(icon in text for icon in style._ICONS.values())
-    assert 'alt="users &amp; &quot;twins&quot;"' in text
-
-
-def test_animation_is_the_same_for_the_same_pictures():
-    first, second = (style.animation_html(animate()).data for _ in range(2))
-    assert first == second
-    assert style.animation_html(animate(4)).data != first
-    name = re.search(r"_anim_img(\w+)", first)[1]
-    assert f"anim{name} = new Animation" in first
