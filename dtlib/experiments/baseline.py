@@ -1,6 +1,8 @@
-"""What is measured at a point of a sweep without being learnt: two rules and the genie's bound."""
+"""What is measured at a point of a sweep without being learnt: rules and the genie's bound."""
 
 from __future__ import annotations
+
+import math
 
 import pandas as pd
 
@@ -18,15 +20,17 @@ INVERSION_LEVELS = tuple(10 ** (db / 10) for db in range(-20, 21, 2))
 """Received over noise, linear, among which channel inversion is tuned."""
 DEMAND_LEVELS = tuple(10 ** (db / 10) for db in range(-4, 31, 2))
 """The same in multiples of what a request needs, for power on demand."""
+ON_DEMAND = {"power-on-demand": math.inf, "demand-or-silence": 1.0}
+"""Up to which part of P_max a request may need to be sent at all."""
 
 
 def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]:
     """Return what a baseline achieves on held-out worlds of a network.
 
     Args:
-        name: on tuning worlds, ``power-on-demand`` is at the level of fewest failures, and
-            ``channel-inversion`` at that of the largest mean r_g; ``genie`` is the bound under
-            (14b).
+        name: on tuning worlds, ``power-on-demand`` and ``demand-or-silence`` are at the level of
+            fewest failures, and ``channel-inversion`` at that of the largest mean r_g; ``genie`` is
+            the bound under (14b).
         env: the network, whatever the length of its episodes.
         worlds: how many.
     """
@@ -35,21 +39,24 @@ def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]
         world = sample_stream(env, "held-out", worlds).every(GENIE_STRIDE)
         bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
         return {"energy_per_user_slot_j": bound}
-    if name == "power-on-demand":
-        return evaluate_policy(power_on_demand(env), env, worlds).summary()
+    if name in ON_DEMAND:
+        return evaluate_policy(on_demand(env, name), env, worlds).summary()
     tuning = sample_stream(env, "tuning", TUNED_ON)
     found = tune_reward(families(env)["channel inversion"].make, tuning, INVERSION_LEVELS)
     return evaluate_policy(found.policy, env, worlds).summary()
 
 
-def power_on_demand(env: EnvConfig) -> Reference:
-    """Return the rule that sends what a request needs, at the level of fewest failures.
+def on_demand(env: EnvConfig, name: str = "power-on-demand") -> Reference:
+    """Return a rule that sends what a request needs, at the level of fewest failures.
 
     Args:
         env: the network, with the length of its tuning worlds.
+        name: ``power-on-demand`` sends at P_max where that is not enough or no time is left, and
+            ``demand-or-silence`` does not send there.
     """
+    make, most = families(env)["truncated demand inversion"].make, ON_DEMAND[name] * env.max_power_w
     tuning = sample_stream(env, "tuning", TUNED_ON)
-    return tune_failures(families(env)["demand inversion"].make, tuning, DEMAND_LEVELS).policy
+    return tune_failures(lambda level: make(level, most), tuning, DEMAND_LEVELS).policy
 
 
 def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:

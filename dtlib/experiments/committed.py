@@ -51,16 +51,21 @@ def shown(
     """Return the runs that are shown: those asked for, of an older version if all of it is there.
 
     Where no number of seeds is asked for and every variant and point has a committed run, these are
-    the committed ones, even if some have more seeds than others.
+    the committed ones, even if some have more seeds than others. Baselines that are not committed
+    are left out, so that a new one leaves older results as they are.
     """
     runs = experiment.runs(preset, seeds, changes, values)
     known = runs_of(experiment, preset, changes, values)
     if seeds is None:
-        complete = {planned.spot for planned in known} == {planned.spot for planned in runs}
-        return known if complete else runs
-    there = {(planned.spot, planned.config.seed): planned for planned in known}
-    found = [there.get((planned.spot, planned.config.seed)) for planned in runs]
-    return [planned for planned in found if planned] if all(found) else runs
+        return known if {run.spot for run in learnt(runs)} <= {run.spot for run in known} else runs
+    wanted = {(planned.spot, planned.config.seed) for planned in runs}
+    there = [planned for planned in known if (planned.spot, planned.config.seed) in wanted]
+    return there if len(learnt(there)) == len(learnt(runs)) else runs
+
+
+def learnt(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Return the runs that are no baselines."""
+    return [planned for planned in runs if not planned.baseline]
 
 
 def rows_of(

@@ -20,7 +20,7 @@ from dtlib.training.evaluation import WORLDS
 LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
 OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
 """The paper's learner, and those that it is compared with."""
-BASELINES = ("power-on-demand", "channel-inversion", "genie")
+BASELINES = ("power-on-demand", "demand-or-silence", "channel-inversion", "genie")
 """What may be measured at each point of a sweep without being learnt."""
 MOST_SEEDS = 10_000
 """More are no grid's; a manifest that says so is not believed."""
@@ -62,6 +62,10 @@ class PlannedRun:
     def spot(self) -> tuple[Any, ...]:
         """Variant and swept values: what it shares with other seeds."""
         return (self.variant, *self.at.values())
+
+    def worlds_of(self, stream: str) -> int:
+        """Return how many worlds of a stream it is measured on."""
+        return self.worlds if stream == "held-out" else min(self.worlds, WORLDS[stream])
 
     @property
     def digest(self) -> str:
@@ -164,8 +168,7 @@ class Experiment:
         for at in self._points(preset, values):
             env = {k: v for name, value in at.items() for k, v in setting(name, value).items()}
             here = merge(fixed, {"env": env})
-            worlds = SWEPT_WORLDS.get(preset, WORLDS["held-out"]) if at else WORLDS["held-out"]
-            run = partial(PlannedRun, at=at, worlds=worlds)
+            run = partial(PlannedRun, at=at, worlds=_worlds(preset, swept=bool(at)))
             learner = partial(run, target=self.target, streams=self.streams)
             planned += [
                 learner(variant, *self._learner(preset, variant, here, seed))
@@ -201,8 +204,11 @@ class Experiment:
         return [dict(zip(self.axes, point, strict=True)) for point in product(*chosen)]
 
 
-SWEPT_WORLDS = {"smoke": 1, "quick": 5}
-"""Held-out worlds at each point of a sweep, where they are fewer than in other experiments."""
+def _worlds(preset: str, swept: bool) -> int:
+    """Return how many held-out worlds a run is measured on; a quick sweep takes fewer."""
+    if preset == "smoke":
+        return 2
+    return 5 if swept and preset == "quick" else WORLDS["held-out"]
 
 
 def setting(name: str, value: float) -> dict[str, Any]:

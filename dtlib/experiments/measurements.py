@@ -55,7 +55,8 @@ def calibrated(planned: PlannedRun, target: Target) -> pd.DataFrame:
     """
 
     def compute(run: Run) -> list[pd.DataFrame]:
-        bar, found = evaluate_calibrated(run, target)
+        tuning = planned.worlds_of("tuning")
+        bar, found = evaluate_calibrated(run, target, tuning=tuning, worlds=planned.worlds)
         return [pd.DataFrame([{"bar": bar} | found.summary()])]
 
     names = _names(planned, "calibrated")
@@ -67,7 +68,7 @@ def evaluation(planned: PlannedRun, stream: str) -> Evaluation:
     """Return a run's results on the worlds of a stream, ``held-out`` or ``tuning``."""
 
     def compute(run: Run) -> list[pd.DataFrame]:
-        found = evaluate(run, worlds=_worlds(planned, stream), stream=stream)
+        found = evaluate(run, worlds=planned.worlds_of(stream), stream=stream)
         return [found.worlds, found.users]
 
     names = _names(planned, stream)
@@ -77,11 +78,12 @@ def evaluation(planned: PlannedRun, stream: str) -> Evaluation:
 def _names(planned: PlannedRun, stream: str) -> list[str]:
     """Return how the tables of a stream are named in the folder of a run."""
     if stream == "calibrated":
-        return [f"calibrated-{planned.target}"]
-    count = _worlds(planned, stream)
-    stem = stream + f"-{count}" * (count != WORLDS[stream])
+        return [f"calibrated-{planned.target}" + _fewer(planned, "held-out")]
+    stem = stream + _fewer(planned, stream)
     return [f"{stem}-worlds", f"{stem}-users"]
 
 
-def _worlds(planned: PlannedRun, stream: str) -> int:
-    return planned.worlds if stream == "held-out" else WORLDS[stream]
+def _fewer(planned: PlannedRun, stream: str) -> str:
+    """Return what tells tables apart that are of another number of worlds than most."""
+    count = planned.worlds_of(stream)
+    return f"-{count}" * (count != WORLDS[stream])

@@ -12,7 +12,7 @@ from dtlib.experiments import store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.measurements import done
 from dtlib.training.calibration import BISECTIONS
-from dtlib.training.evaluation import EVALUATION_FRAMES, WORLDS
+from dtlib.training.evaluation import EVALUATION_FRAMES
 
 
 def cost(planned: PlannedRun) -> float:
@@ -31,11 +31,9 @@ def training_cost(planned: PlannedRun) -> float:
 def measuring_cost(planned: PlannedRun) -> float:
     """Return the rest of it: to act in a world and to simulate it takes about two passes."""
     env = planned.config.env
-    worlds = {
-        "held-out": planned.worlds,
-        "tuning": WORLDS["tuning"],
-        "calibrated": WORLDS["held-out"] + BISECTIONS * WORLDS["tuning"],
-    }
+    tuning = planned.worlds_of("tuning")
+    calibrated = planned.worlds + BISECTIONS * tuning
+    worlds = {"held-out": planned.worlds, "tuning": tuning, "calibrated": calibrated}
     streams = ("held-out",) if planned.baseline else planned.streams
     frames = EVALUATION_FRAMES * sum(worlds[stream] for stream in streams)
     return 2 * frames * env.frame_slots * env.num_users

@@ -60,8 +60,10 @@ def lacking(figure: str, preset: str) -> str:
     Until then nobody judges it: who may look again with each seed will find something in the end.
     """
     experiment = find(figure)
-    there = {(run.spot, run.config.seed) for run in committed.runs_of(experiment, preset)}
-    planned = {(run.spot, run.config.seed) for run in experiment.runs(preset)}
+    there, planned = (
+        {(run.spot, run.config.seed) for run in committed.learnt(runs)}
+        for runs in (committed.runs_of(experiment, preset), experiment.runs(preset))
+    )
     if not (known := len(planned & there)):
         return "no run is committed"
     whole = f"{known} of {len(planned)} planned runs are committed"

@@ -35,6 +35,9 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "color": PALETTE[5], "marker": "P", "linestyle": (0, (5, 2, 1, 2)),
         "label": "power on demand",
     },
+    "demand-or-silence": {
+        "color": PALETTE[9], "marker": "X", "linestyle": (0, (5, 2)), "label": "demand or silence",
+    },
     "equal-power": {
         "color": PALETTE[7], "marker": "x", "linestyle": (0, (3, 3)), "label": "equal power",
     },

@@ -117,7 +117,9 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
     return run.policies.bar
 
 
-def evaluate_calibrated(run: Run, target: Target) -> tuple[float, Evaluation]:
-    """Calibrate a run and evaluate it on the held-out worlds; return the bar and the results."""
-    bar = calibrate(run, target)
-    return bar, operate(run, target, worlds=WORLDS["held-out"], stream="held-out")
+def evaluate_calibrated(
+    run: Run, target: Target, *, tuning: int = WORLDS["tuning"], worlds: int = WORLDS["held-out"]
+) -> tuple[float, Evaluation]:
+    """Calibrate a run on tuning worlds and evaluate it on held-out ones; return bar and results."""
+    bar = calibrate(run, target, tuning)
+    return bar, operate(run, target, worlds=worlds, stream="held-out")

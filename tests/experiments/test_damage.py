@@ -102,7 +102,7 @@ def test_a_history_behind_its_checkpoint_is_not_what_counts():
     assert len(pd.read_csv(place / HISTORY)) == 3
 
 
-SWAPPED = ("2-held-out-worlds.csv", "2-held-out-users.csv", "2-tuning-users.csv")
+SWAPPED = ("2-held-out-2-worlds.csv", "2-held-out-2-users.csv", "2-tuning-2-users.csv")
 
 
 @pytest.mark.parametrize("name", SWAPPED)
@@ -121,7 +121,7 @@ def test_tables_of_two_runs_exchanged_are_measured_anew(drawn, name, capsys):
 
 def test_a_table_under_another_ones_name_is_measured_anew(drawn, capsys):
     place = folders()[0]
-    shutil.copy(place / "2-tuning-users.csv", place / "2-held-out-users.csv")
+    shutil.copy(place / "2-tuning-2-users.csv", place / "2-held-out-2-users.csv")
     assert again() == drawn and capsys.readouterr().err.count("damaged;") == 1
 
 
@@ -156,7 +156,7 @@ def test_calibrations_exchanged_are_measured_anew(capsys):
 
 
 def test_tables_of_earlier_versions_are_sealed_again_where_they_lie_at_home(drawn, capsys):
-    one, two = (folder / "2-held-out-users.csv" for folder in folders())
+    one, two = (folder / "2-held-out-2-users.csv" for folder in folders())
     new = one.read_bytes()
     text = new.decode().rpartition(reading.SEAL)[0]
     old = f"{text}# sha256 {reading.sha256(text)}\n"
@@ -177,7 +177,7 @@ TABLE_HARMS = {
     "a folder": lambda path: (path.unlink(), path.mkdir()),
     "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
 }
-FILES = ("2-held-out-worlds.csv", CHECKPOINT)
+FILES = ("2-held-out-2-worlds.csv", CHECKPOINT)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -242,7 +242,7 @@ def test_an_error_is_left_only_in_a_run(monkeypatch):
 
 
 def test_a_file_that_may_not_be_read_stays_where_it_is(drawn, monkeypatch):
-    path, opens = folders()[0] / "2-held-out-users.csv", os.open
+    path, opens = folders()[0] / "2-held-out-2-users.csv", os.open
 
     def refuse(name, *others, **more):
         if str(name) == str(path):

@@ -39,6 +39,7 @@ from dtlib.training import evaluation
 
 evaluation.EVALUATION_FRAMES = 2
 SMOKE["updates_per_frame"] = 1
+SMOKE["episodes"] = 2
 """
 """What a kernel does before the first cell. Most of a smoke run's time would go into worlds of 50
 frames to evaluate it on and into MADDPG's updates; how many there are, pages do not ask."""

@@ -164,8 +164,8 @@ def test_faster_and_steadier():
     "kept, note",
     [
         (lambda run: True, ""),
-        (lambda run: run.at.get("control_factor") != 1.3, "5 of 10 planned runs are committed"),
-        (lambda run: run.config.seed < 2, "8 of 10 planned runs are committed"),
+        (lambda run: run.at.get("control_factor") != 1.3, "3 of 6 planned runs are committed"),
+        (lambda run: run.config.seed < 2, "4 of 6 planned runs are committed"),
         (lambda run: False, "no run is committed"),
     ],
 )

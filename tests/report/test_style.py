@@ -29,7 +29,8 @@ def test_every_algorithm_can_be_drawn_and_told_apart():
     styles = style.ALGORITHMS
     assert list(styles) == [
         "beta-happo", "gaussian-happo", "beta-mappo", "maddpg",
-        "genie", "channel-inversion", "power-on-demand", "equal-power",
+        "genie", "channel-inversion", "power-on-demand",
+        "demand-or-silence", "equal-power",
     ]  # fmt: skip
     _, ax = plt.subplots()
     for look in styles.values():
