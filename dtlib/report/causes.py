@@ -129,7 +129,7 @@ def without_learning(found: Source, finding: Finding) -> str:
     x = _point(finding.part)
     if x not in rule:
         return ""
-    return f"power on demand, which learns nothing, fails {100 * rule[x]:.2g} % there"
+    return f"power on demand, which learns nothing, fails {100 * rule[x]:.3g} % there"
 
 
 def near_the_rule(found: Source, finding: Finding) -> str:

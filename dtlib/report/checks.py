@@ -271,23 +271,26 @@ def _changes(
     )  # fmt: skip
 
 
-def failing(level: float, some: str) -> Check:
+def failing(
+    level: float, some: str, *, short: bool = False, effect: float = MARGIN_POINTS
+) -> Check:
     """Check that none, or all, of Beta-HAPPO's requests fail at every one of some points.
 
     Args:
         level: 0 or 100 %. What is within the margin of it counts as it.
         some: a query for the points.
+        short: check instead that fewer than all fail.
+        effect: how far beyond the margin they would be if the paper's were true, in points.
     """
 
     def check(found: Source) -> Evidence:
         rows = found.data[found.data["algorithm"] == OWN].query(some)
         parts = tuple(
-            Part(f"K = {x:g}", tuple(100 * of[FAILED]), (OWN,), MARGIN_POINTS)
+            Part(f"K = {x:g}", tuple(100 * of[FAILED]), (OWN,), effect)
             for x, of in rows.groupby("x")
         )
-        sign = 1 if level else -1
-        return Evidence(
-            "failed requests,", "%", parts, FAILED, sign=sign, level=level - sign * MARGIN_POINTS
-        )
+        bound = level - MARGIN_POINTS if level else MARGIN_POINTS
+        sign = 1 if level and not short else -1
+        return Evidence("failed requests,", "%", parts, FAILED, sign=sign, level=bound)
 
     return check

@@ -19,6 +19,7 @@ from dtlib.report.causes import (
 from dtlib.report.checks import (
     BENCHMARKS,
     HELD_OUT,
+    MARGIN_POINTS,
     SAVINGS,
     TRAINING,
     Check,
@@ -125,6 +126,9 @@ CLAIMS = (
     Claim("fig13", "Energy rises from K = 50 to 60.", trend(ENERGY), cause=silence,
           physical=True),
     Claim("fig14", "At K = 58 every request fails.", failing(100, "x == 58"), reported="100 %",
+          cause=without_learning),
+    Claim("fig14", "With fewer users, some are in time.",
+          failing(100, "x < 58", short=True, effect=2 * RISE - MARGIN_POINTS),
           cause=without_learning),
 )  # fmt: skip
 """In the order of Section V-B. "The highest reward" of Fig. 4 is judged other by other."""

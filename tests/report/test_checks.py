@@ -97,6 +97,8 @@ def test_none_and_all_fail():
     many = sweep(lambda a, x, s: 1.0, lambda a, x, s: {1: 0.002, 2: 0.08, 4: 0.9}[x] + s / 1e4)
     assert found(none, many).verdict == found(all_of, many).verdict == "contradicted"
     assert found(none, many).part.name == "K = 2"
+    some = checks.failing(100, "x == 4", short=True)
+    assert found(some, few).verdict == "contradicted" and found(some, many).verdict == "reproduced"
 
 
 def curves(by_algorithm, held_out=None):
