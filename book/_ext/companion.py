@@ -52,9 +52,9 @@ def number_like_the_paper(app: Sphinx, env: BuildEnvironment) -> None:
             for label, number in numbers.items():
                 if match := PAPER_LABEL.fullmatch(label):
                     numbers[label] = ("".join(match.groups()),)
-                elif len(number) > 1:
+                else:  # a page without a chapter's number has its equations from (G.1) on
                     own += 1
-                    numbers[label] = (*number[:-1], own)
+                    numbers[label] = (*(number[:-1] or ("G",)), own)
 
 
 def resolve(

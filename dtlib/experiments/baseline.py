@@ -60,7 +60,7 @@ def on_demand(env: EnvConfig, name: str = "power-on-demand") -> Reference:
 
 
 def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
-    """Return energy against failures of *power on demand* on held-out worlds, level by level.
+    """Return energy against failures of *demand or silence* on held-out worlds, level by level.
 
     Levels end at the one of fewest failures: beyond it, users drown in each other's interference.
 
@@ -72,9 +72,9 @@ def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
         A row per level, ascending: ``level`` and the columns of :meth:`Evaluation.summary`.
     """
     env = evaluation_env(env)
-    make = families(env)["demand inversion"].make
+    make = families(env)["truncated demand inversion"].make
     rows = [
-        {"level": level} | evaluate_policy(make(level), env, worlds).summary()
+        {"level": level} | evaluate_policy(make(level, env.max_power_w), env, worlds).summary()
         for level in DEMAND_LEVELS
     ]
     table = pd.DataFrame(rows)

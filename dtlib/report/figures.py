@@ -56,7 +56,7 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
         others: one row per policy and threshold it was tuned for, as ``dtlib references`` writes.
     """
     figure, (above, near) = plt.subplots(
-        2, 1, figsize=(WIDTH, 0.75 * WIDTH), sharex=True, height_ratios=[1, 3]
+        2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True, height_ratios=[1, 3]
     )
     x, y = "failure_ratio_slots", "energy_per_user_slot_mj"
     learners, others = with_millijoules(learners), with_millijoules(others)
@@ -76,7 +76,7 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
     near.set(ylim=ZOOM, xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY_LABEL)
     above.set_ylim(ZOOM[1], max(5.0, above.dataLim.y1))
     above.set_title("What needs more than 0.2 mJ")
-    figure.legend(*near.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*near.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -221,24 +221,25 @@ def data_size(data: pd.DataFrame) -> Figure:
         data: of the experiment ``fig11``.
     """
     data = with_millijoules(fair(data))
-    readings = {"in Kb": data["x"] < 1e5, "in Mb, as printed": data["x"] >= 1e5}
-    readings = {title: some for title, some in readings.items() if some.any()}
+    small = data["x"] < 1e5
+    readings = {"in Kb": (small, 1e3, "Kb"), "in Mb, as printed": (~small, 1e6, "Mb")}
+    readings = {title: reading for title, reading in readings.items() if reading[0].any()}
     figure, axes = plt.subplots(
         2, len(readings), figsize=(COLUMN, 1.25 * COLUMN), sharex="col", squeeze=False
     )
     widths = sorted(data["bandwidth_hz"].unique())
-    for column, (title, some) in zip(axes.T, readings.items(), strict=True):
+    for column, (title, (some, bits, unit_of_size)) in zip(axes.T, readings.items(), strict=True):
         for ax, (metric, (name, unit)) in zip(column, SWEPT_METRICS.items(), strict=True):
             part = data[some]
-            part = part.assign(x=part["x"] / 1e3, y=unit * part[metric])
+            part = part.assign(x=part["x"] / bits, y=unit * part[metric])
             for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):
                 points(ax, line, _of_bandwidth(who, width, widths))
             ax.set_ylabel(name if ax in axes[:, 0] else "")
         from_zero(column[1])
         column[0].set_title(f"Fig. 11 {title}")
         by_ratio(column[0])
-        column[1].set_xlabel("largest data size\n$D_{max}$ (Kb)")
-        column[1].set_xticks(sorted(data.loc[some, "x"].unique() / 1e3))
+        column[1].set_xlabel(f"largest data size\n$D_{{max}}$ ({unit_of_size})")
+        column[1].set_xticks(sorted(data.loc[some, "x"].unique() / bits))
     legend_below(figure, *axes[0], title=how_drawn(data))
     return figure
 

@@ -56,9 +56,10 @@ def _sentences() -> str:
 def _world() -> str:
     first, last = readings.thresholds(EnvConfig())
     return (
-        "Each user owns a fixed slice of every server's CPU, as (14h) is printed. Then the first "
-        f"request fails at {_users(first)}, and the last one succeeds at "
-        f"{_users(last)}. The paper has none up to 25, and all at 58."
+        "Each user owns a fixed slice of every server's CPU, as (14h) is printed. Then computing "
+        f"alone makes the largest request late beyond {_users(first)}, and the smallest beyond "
+        f"{number(last)}; the radio moves both down a little. The paper has no failure up to 25, "
+        "and nothing but failures at 58."
     )
 
 

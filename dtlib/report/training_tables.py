@@ -44,7 +44,7 @@ def ends_of_training(shown: Shown) -> pd.DataFrame:
 def on_new_worlds(shown: Shown, worlds: int = 2) -> pd.DataFrame:
     """Return means over seeds on held-out worlds with 95 % intervals, a column for each learner.
 
-    The last row is the energy of *power on demand* at the level at which as many requests fail.
+    The last row is the energy of *demand or silence* at the level at which as many requests fail.
 
     Args:
         shown: of Figs. 4–6.
@@ -59,7 +59,7 @@ def on_new_worlds(shown: Shown, worlds: int = 2) -> pd.DataFrame:
             for at, (name, unit, form) in (METRICS | MORE).items()
         }
         rule = [comparison.at_failures(curve, ratio, FAILED) for ratio in part[FAILED]]
-        rows["power on demand where as many fail (mJ)"] = interval_text([1e3 * j for j in rule])
+        rows["demand or silence where as many fail (mJ)"] = interval_text([1e3 * j for j in rule])
         table[label(algorithm)] = rows
     saved = {label(name): f"{value:.1f}" for name, value in savings(shown).items()}
     found = pd.DataFrame(table)

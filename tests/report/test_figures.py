@@ -173,7 +173,8 @@ def test_data_size_has_a_column_for_each_reading():
     assert lines[1].get_color() == lines[2].get_color() != lines[0].get_color()
     assert lines[0].get_linestyle() != lines[1].get_linestyle()
     printed = [line for line in figure.axes[1].lines if line.get_label() == "channel inversion"]
-    assert list(printed[0].get_xdata()) == [200], "what is infinite is not drawn"
+    assert list(printed[0].get_xdata()) == [0.2], "what is infinite is not drawn"
+    assert [ax.get_xlabel()[-4:] for ax in figure.axes[2:]] == ["(Kb)", "(Mb)"]
     plt.close(figure)
     alone = figures.data_size(swept("fig11", axes[:4]).replace("maddpg", "channel-inversion"))
     assert [ax.get_title(loc="left") for ax in alone.axes] == ["Fig. 11 in Kb", ""]
