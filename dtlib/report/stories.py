@@ -129,7 +129,7 @@ def _crossed(
     shown: Shown, low: float, high: float, line: str = "bandwidth_hz", step: str = "data_bits_max",
     *, ends: bool = False,
 ) -> str:  # fmt: skip
-    """Return energies, or their ends, along ``step`` at each ``line``, of sizes from low to high."""
+    """Return energies, or their ends, along ``step`` at each ``line``, for a range of sizes."""
     rows = shown.measured.query("algorithm == @OWN and x >= @low and x < @high")
     if rows.empty:
         return "not run"
