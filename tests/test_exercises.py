@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dtlib import ConfigError, EnvConfig, cli, notebook
-from dtlib.experiments import grids
+from dtlib.experiments import committed, grids
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.shown import load
 from dtlib.runtime import paths
@@ -73,6 +73,30 @@ def test_figures_run_in_small(command, tmp_path, monkeypatch):
     )
     learnt = shown.measured[shown.measured["algorithm"].isin(shown.learners)]
     assert len(learnt) and learnt[[ENERGY, FAILED]].notna().all().all()
+
+
+QUOTED = {
+    "{:.2f} mJ at 0.3 ": ("quick", "fig10", 0.3, "beta-happo", 1e3, ENERGY),
+    "{:.2f} mJ at 0.7": ("quick", "fig10", 0.7, "beta-happo", 1e3, ENERGY),
+    "than Beta-HAPPO: {:.2f} and": ("quick", "fig10", 0.3, "beta-mappo", 1e3, ENERGY),
+    "and {:.2f} mJ. Gaussian": ("quick", "fig10", 0.7, "beta-mappo", 1e3, ENERGY),
+    "failed in {:.1f} % of the requests at $K = 25$": (
+        "quick", "fig07_08", 25, "beta-happo", 100, FAILED
+    ),
+    "with {:.2f} mJ per user and": ("quick", "fig07_08", 25, "beta-happo", 1e3, ENERGY),
+    "the {:.1f} % that it had at 1.3": ("quick", "fig12", 1.3, "beta-happo", 100, FAILED),
+    "mJ after {:.2f}. Of": ("quick", "fig12", 1.3, "beta-happo", 1e3, ENERGY),
+    "the kind: {:.3f} →": ("companion", "fig12", 0.7, "beta-happo", 1e3, ENERGY),
+    "→ {:.3f} mJ and 33.2": ("companion", "fig12", 1.3, "beta-happo", 1e3, ENERGY),
+}  # fmt: skip
+"""Numbers that exercises quote from committed results: medians over seeds."""
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_what_is_quoted_is_committed(text):
+    preset, figure, x, who, unit, metric = QUOTED[text]
+    data = committed.fullest(figure, preset).query("x == @x and algorithm == @who")
+    assert text.format(unit * data[metric].median()) in PAGE
 
 
 def test_a_run_is_trained_and_evaluated_in_small(tmp_path):
