@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import torch
 
+from dtlib.experiments.baseline import demand_curve
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.grids import CONTROL_FACTORS
 from dtlib.experiments.references import BEST
-from dtlib.experiments.results import ENERGY
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.model.simulator import Actions, Carry
+from dtlib.model.world import World
+from dtlib.settings.env import EnvConfig
 from dtlib.training.calibration import MARGIN, PRICED
+from dtlib.training.evaluation import Acts, evaluate_policy, evaluation_env
 
 WORST, ALL = "failure_ratio_slots_user_max", "failure_ratio_slots"
 """Slot failure ratios of the worst user and of all together."""
@@ -99,3 +106,36 @@ def energy_ratios(
         ratio = as_trained(OWN, 1.0)[ENERGY] / as_trained(algorithm, 1.0)[ENERGY]
         found["η = 1", algorithm] = ratio.dropna()
     return found
+
+
+@dataclass(frozen=True)
+class Silenced:
+    """A policy that does not send where a rule does not."""
+
+    policy: Acts
+    rule: Acts
+
+    def act(self, world: World, *, carry: Carry, env: EnvConfig) -> Actions:
+        """Return the policy's actions in every slot, with the rule's silence; see ``Acts``."""
+        own = self.policy.act(world, carry=carry, env=env)
+        sent = self.rule.act(world, carry=carry, env=env).power > 0
+        return replace(own, power=torch.where(sent, own.power, 0))
+
+
+def beside_rule(policies: Mapping[str, Acts], env: EnvConfig, worlds: int) -> pd.DataFrame:
+    """Return what policies achieve on held-out worlds, beside a rule that fails as often.
+
+    Args:
+        policies: by name.
+        env: the network, whatever the length of its episodes.
+        worlds: how many.
+
+    Returns:
+        A row per policy: failures and energy as in :meth:`Evaluation.summary`, and as
+        ``rule_j`` the energy of *demand or silence* where as many requests fail.
+    """
+    curve, rows = demand_curve(env, worlds), {}
+    for name, policy in policies.items():
+        found = evaluate_policy(policy, evaluation_env(env), worlds).summary()
+        rows[name] = found | {"rule_j": at_failures(curve, found[FAILED], FAILED)}
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -102,8 +102,8 @@ def requests(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConfig
 
     Returns:
         ``metres`` to the serving base station, ``compute_share`` of the deadline that the request
-        computes on a whole slice, ``power_w``, ``used`` part of the slice, whether the twin lives
-        ``elsewhere``, ``failed``.
+        computes on a whole slice, ``power_w``, ``energy_j``, ``used`` part of the slice, whether
+        the twin lives ``elsewhere``, ``failed``.
     """
     asked = outcome.request & ~outcome.migrating
     whole = env.cpu_hz / env.num_users
@@ -112,6 +112,7 @@ def requests(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConfig
         "metres": own_distance(world),
         "compute_share": computes,
         "power_w": power,
+        "energy_j": outcome.energy_j,
         "used": outcome.cpu_hz / whole,
         "elsewhere": outcome.deployment != world.association,
         "failed": outcome.failure,
@@ -124,16 +125,21 @@ def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     said = {
         "failed": ("failed requests (%)", 100, ".1f"),
         "power_w": ("mean power (mW)", 1e3, ".3g"),
+        "energy_j": ("energy (mJ)", 1e3, ".3g"),
+        "lost": ("of it for failed requests (%)", 100, ".0f"),
         "used": ("used part of the slice (%)", 100, ".0f"),
         "elsewhere": ("twins elsewhere (%)", 100, ".1f"),
     }
+    means = {name: rows.mean() for name, rows in policies.items()}
+    for name, rows in policies.items():
+        means[name]["lost"] = (rows["energy_j"] * rows["failed"]).sum() / rows["energy_j"].sum()
     return pd.DataFrame(
         {
             name: {
-                label: format(unit * rows[column].mean(), form)
+                label: format(unit * mean[column], form)
                 for column, (label, unit, form) in said.items()
             }
-            for name, rows in policies.items()
+            for name, mean in means.items()
         }
     ).T
 

@@ -54,6 +54,9 @@ def test_requests_and_their_profile():
     (mean,) = worth.whole({"equal power": rows}).to_dict("records")
     assert mean["mean power (mW)"] == "50" and mean["twins elsewhere (%)"] == "0.0"
     assert mean["failed requests (%)"] == f"{100 * rows['failed'].mean():.1f}"
+    lost = rows.loc[rows["failed"] == 1, "energy_j"].sum() / rows["energy_j"].sum()
+    assert mean["of it for failed requests (%)"] == f"{100 * lost:.0f}" and 0 < lost < 1
+    assert mean["energy (mJ)"] == f"{1e3 * rows['energy_j'].mean():.3g}"
     found = worth.profile(rows, "metres", 4)
     assert len(found) == 4 and found.index.is_monotonic_increasing
     assert found["failed"].mean() == pytest.approx(rows["failed"].mean(), abs=0.02)
