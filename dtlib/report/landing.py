@@ -38,6 +38,10 @@ def _percent(ratio: float) -> str:
     return f"{number(100 * ratio)}{GAP}%"
 
 
+def _millijoules(joules: float) -> str:
+    return f"{number(1e3 * joules)}{GAP}mJ"
+
+
 def _users(count: float) -> str:
     return f"K{GAP}={GAP}{number(count)}"
 
@@ -88,15 +92,16 @@ def _partition() -> str:
 
 def _learning() -> str:
     data, users = committed.fullest("outage"), 30
-    own, rule = (by_point(data, who)[[FAILED, ENERGY]].mean() for who in (OWN, BASELINES[0]))
-    less = own.loc[users, ENERGY] / rule.loc[users, ENERGY]
+    own, rule = (by_point(data, who)[[FAILED, ENERGY]].mean() for who in (OWN, BASELINES[1]))
     known = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)
     best = known.loc[users, (partition.KNOWS, partition.SLICES)]
     return (
         f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "
-        f"the requests; at {users}, {_percent(own.loc[users, FAILED])}. A rule that learns nothing "
-        f"fails {_percent(rule.loc[users, FAILED])} there, and the learner spends {_percent(less)} "
-        f"of its energy. A rule that knows all channels fails {_percent(best)}."
+        f"the requests; at {users}, {_percent(own.loc[users, FAILED])}, for "
+        f"{_millijoules(own.loc[users, ENERGY])}. A rule that learns nothing, and sends what a "
+        f"request needs or not at all, fails {_percent(rule.loc[users, FAILED])} there, for "
+        f"{_millijoules(rule.loc[users, ENERGY])}. A rule that knows all channels fails "
+        f"{_percent(best)}."
     )
 
 
