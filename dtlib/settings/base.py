@@ -21,14 +21,14 @@ from pydantic import (
 )
 
 from dtlib.runtime.errors import ConfigError
-from dtlib.runtime.kinds import of_kind
-from dtlib.runtime.messages import explain
+from dtlib.runtime.kinds import check_names, of_kind
+from dtlib.runtime.messages import explain, show
 
 RESULTS_VERSION = 6
 """Raised with every change of the code that changes results, so that old and new never mix."""
 YOUNGER: dict[str, Any] = {"averaged": 0.0, "cpu_sharing": "served", "gaussian": "bounded"}
-"""Fields that came without such a change, with the value that the code had before. JSON does not
-have them there, so that what was made before keeps its key."""
+"""Fields that came without such a change, with the value that the code had before. The text that is
+hashed does not have them there, so that what was made before keeps its key."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _unsigned = AfterValidator(lambda value: value + 0.0)  # −0.0 equals 0.0 and must read the same
@@ -64,13 +64,25 @@ class Settings(BaseModel):
         return type(self)(**values)
 
     def canonical_json(self) -> str:
-        """Return the same text for equal settings: sorted JSON, but for unused ``YOUNGER``."""
+        """Return the text that keys are hashes of: sorted JSON without unused ``YOUNGER``."""
         values = _without_younger(self.model_dump(mode="json"))
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def json_values(self) -> dict[str, Any]:
-        """Return what :meth:`canonical_json` says."""
-        return json.loads(self.canonical_json())
+        """Return every field, sorted by name, as JSON holds it."""
+        return json.loads(json.dumps(self.model_dump(mode="json"), sort_keys=True))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the settings that :meth:`json_values` or :meth:`canonical_json` wrote.
+
+        Raises:
+            ConfigError: no mapping, an unknown field, or a value that is not allowed.
+        """
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings = {show(values)}: must be a mapping of fields to values")
+        check_names(values)
+        return cls(**_with_younger(values, cls))
 
 
 def _without_younger(values: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +90,9 @@ def _without_younger(values: dict[str, Any]) -> dict[str, Any]:
     return {k: _without_younger(v) if k == "env" else v for k, v in kept.items()}
 
 
-def with_younger(values: dict[str, Any], model: type[Settings]) -> dict[str, Any]:
+def _with_younger(values: dict[str, Any], model: Any) -> dict[str, Any]:
     """Return values as read, completed by those of ``YOUNGER`` that they lack."""
-    return {k: v for k, v in YOUNGER.items() if k in model.model_fields} | values
+    whole = {k: v for k, v in YOUNGER.items() if k in model.model_fields} | values
+    if "env" in model.model_fields and isinstance(env := values.get("env", {}), dict):
+        whole["env"] = _with_younger(env, model.model_fields["env"].annotation)
+    return whole

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dtlib.runtime.errors import ConfigError
-from dtlib.runtime.kinds import check_names
-from dtlib.runtime.messages import check_name, show
-from dtlib.settings.base import Memory, NonNegative, Positive, Probability, Settings, with_younger
+from dtlib.runtime.messages import check_name
+from dtlib.settings.base import Memory, NonNegative, Positive, Probability, Settings
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS, merge, preset_of
 
@@ -212,14 +210,3 @@ class TrainConfig(Settings):
         if isinstance(changes.get("env", {}), dict):
             return cls(**merge(values, changes))
         return cls(**values | changes)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """Return the settings that :meth:`canonical_json` wrote, or raise :class:`ConfigError`."""
-        if not isinstance(values, dict):
-            raise ConfigError(f"settings = {show(values)}: must be a mapping of fields to values")
-        check_names(values)
-        env = values.get("env", {})
-        if isinstance(env, dict):
-            values = values | {"env": with_younger(env, EnvConfig)}
-        return cls(**with_younger(values, cls))

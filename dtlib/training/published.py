@@ -5,18 +5,31 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
 from dtlib.agents.policies import Policies
 from dtlib.runtime.checkpoint import load_checkpoint, overwrite, save_checkpoint
+from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.reading import Damaged
 from dtlib.runtime.seeds import seeded
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import Run
 
 POLICY = "policy.safetensors"
+
+
+def is_of(rest: dict[str, Any], config: TrainConfig) -> bool:
+    """Return whether what a file holds beside its arrays says that it is of these settings.
+
+    Fields that it lacks, as earlier versions wrote it, have the value that the code had then.
+    """
+    try:
+        return TrainConfig.from_dict(rest["config"]) == config
+    except (ConfigError, KeyError):
+        return False
 
 
 def is_published(folder: Path) -> bool:
@@ -41,7 +54,8 @@ def save_policy(folder: Path, run: Run) -> None:
     rest, path = {"config": run.config.json_values(), "episodes": len(run.history)}, folder / POLICY
     with suppress(Damaged):
         known, told = load_checkpoint(path)
-        same = told == rest and known.keys() == weights.keys()
+        same = is_of(told, run.config) and told.get("episodes") == rest["episodes"]
+        same = same and known.keys() == weights.keys()
         if same and all(torch.equal(known[kind], weights[kind]) for kind in weights):
             return
     save_checkpoint(path, weights, rest)
@@ -60,7 +74,7 @@ def load_policy(folder: Path, config: TrainConfig) -> Run:
     """
     path, policies = folder / POLICY, Policies(config, seeded("weights", config.seed))
     arrays, rest = load_checkpoint(path)
-    if rest.get("config") != config.json_values():
+    if not is_of(rest, config):
         raise Damaged(f"{path}: its settings are not those of the file beside it")
     try:
         overwrite({kind: stack.flat for kind, stack in policies.stacks.items()}, arrays)

@@ -19,7 +19,7 @@ from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, sa
 from dtlib.settings.base import Settings
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import TIMINGS, Run, Trainer
-from dtlib.training.published import is_published, load_policy, save_policy
+from dtlib.training.published import is_of, is_published, load_policy, save_policy
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.safetensors", "history.csv"
 COLUMNS = (
@@ -48,7 +48,7 @@ def claim(folder: Path, config: TrainConfig) -> None:
         found, lost = None, str(error)
     if found is None:
         if lost or _occupied(folder):
-            if settings.is_dir() or _told(folder / CHECKPOINT, "config") != config.json_values():
+            if settings.is_dir() or not is_of(_told(folder / CHECKPOINT), config):
                 raise Damaged(
                     lost or f"{folder}: is not empty and holds no run; choose a new folder"
                 )
@@ -69,12 +69,12 @@ def _occupied(folder: Path) -> bool:
         raise FileError(f"{folder}: cannot be read ({reason(error)})") from None
 
 
-def _told(path: Path, name: str) -> Any:
-    """Return what a checkpoint has by this name; None if it has not, or is damaged."""
+def _told(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint has beside its arrays; nothing if it is missing or damaged."""
     try:
-        return (load_rest(path) or {}).get(name)
+        return load_rest(path) or {}
     except Damaged:
-        return None
+        return {}
 
 
 def episodes_in(folder: Path) -> int:
@@ -94,7 +94,7 @@ def episodes_in(folder: Path) -> int:
 @lru_cache(maxsize=4096)
 def _count(path: Path, stamp: tuple[int, ...] | None) -> int:
     """Return the number of rows of a checkpoint; a bar asks again and again until it changes."""
-    rows = _told(path, "rows")
+    rows = _told(path).get("rows")
     return len(rows) if isinstance(rows, list) else 0
 
 
@@ -122,7 +122,7 @@ def take_up(folder: Path, trainer: Trainer, index: int) -> None:
     if not os.path.lexists(path):
         return
     arrays, rest = load_checkpoint(path)
-    if rest.get("config") != config.json_values():
+    if not is_of(rest, config):
         raise Damaged(f"{path}: its settings are not those of {CONFIG} beside it")
     _check_rows(path, rest.get("rows"), config)
     try:

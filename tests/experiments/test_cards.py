@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from click.testing import CliRunner
 
-from dtlib import evaluate, load_run
+from dtlib import EnvConfig, TrainConfig, evaluate, load_run
 from dtlib.cli import main
 from dtlib.experiments import cards, results
 from dtlib.experiments.experiment import LEARNERS
@@ -33,6 +33,12 @@ def test_cards_are_of_what_lies_beside_them(algorithm):
     digest = hashlib.sha256((folder / POLICY).read_bytes()).hexdigest()
     assert results.manifest(folder)["policy_sha256"] == digest
     assert digest in (folder / cards.CARD).read_text()
+
+
+def test_settings_of_a_card_are_all_that_differ():
+    found = cards._departures(TrainConfig(averaged=0.2, env=EnvConfig.named("work-conserving")))
+    assert found["averaged"] == 0.2 and found["env"]["cpu_sharing"] == "served"
+    assert cards._departures(TrainConfig()) == {}
 
 
 def test_are_written_from_first_runs(tmp_path, monkeypatch):

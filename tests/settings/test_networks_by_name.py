@@ -132,7 +132,9 @@ def test_a_run_in_a_network(tmp_path, network):
     small = ["--set", "episodes=1", "--set", "env.num_users=3"]
     result = call("train", "--preset", "smoke", *chosen, *small, "--out", tmp_path / "r", "--quiet")
     assert result.exit_code == 0, result.output
-    found = TrainConfig.from_dict(json.loads((tmp_path / "r" / "config.json").read_text()))
+    kept = json.loads((tmp_path / "r" / "config.json").read_text())
+    assert kept["env"]["cpu_sharing"] == EnvConfig.named(network or "section-v").cpu_sharing
+    found = TrainConfig.from_dict(kept)
     changes = {"algorithm": "beta-happo", "episodes": 1, "env": {"num_users": 3}}
     assert found == TrainConfig.from_preset("smoke", network or "section-v", **changes)
 
@@ -190,6 +192,17 @@ def test_younger_fields_that_are_missing_have_their_old_value():
     assert given == {"env": {"num_users": 3}}, "what was given was changed in place"
     whole = EnvConfig(num_users=3)
     assert TrainConfig.from_dict({"env": whole}).env == whole
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_json_has_every_field_and_gives_the_same_settings_back(network):
+    env = EnvConfig.named(network)
+    assert EnvConfig(**env.json_values()) == EnvConfig.from_dict(env.json_values()) == env
+    assert EnvConfig.from_dict(json.loads(env.canonical_json())) == env
+    run = TrainConfig.from_preset("companion", network)
+    assert TrainConfig(**run.json_values()) == TrainConfig.from_dict(run.json_values()) == run
+    assert list(run.json_values()) == sorted(TrainConfig.model_fields)
+    assert run.json_values()["env"] == run.env.json_values()
 
 
 MANIFESTS = {

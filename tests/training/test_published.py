@@ -55,6 +55,12 @@ def test_the_same_policy_is_not_written_again(tmp_path):
     before = (tmp_path / POLICY).stat().st_ino
     publish(tmp_path, first)
     assert (tmp_path / POLICY).stat().st_ino == before
+    arrays, rest = load_checkpoint(tmp_path / POLICY)
+    rest["config"].pop("averaged")  # as earlier versions wrote it
+    save_checkpoint(tmp_path / POLICY, arrays, rest)
+    before = (tmp_path / POLICY).stat().st_ino
+    publish(tmp_path, first)
+    assert (tmp_path / POLICY).stat().st_ino == before and load_run(tmp_path).config == first.config
     (tmp_path / POLICY).write_bytes(b"damaged")
     publish(tmp_path, first)
     assert load_run(tmp_path).config == first.config

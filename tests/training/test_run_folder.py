@@ -11,7 +11,7 @@ from dtlib import TrainConfig, load_run, sample_world, train
 from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.reading import Damaged
-from dtlib.training.run_folder import CHECKPOINT, HISTORY, episodes_in
+from dtlib.training.run_folder import CHECKPOINT, CONFIG, HISTORY, episodes_in
 
 TINY = TrainConfig.from_preset(
     "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
@@ -208,6 +208,21 @@ def test_settings_that_are_lost_are_taken_from_the_checkpoint(folder, harm, caps
     path.write_bytes(b"")
     with pytest.raises(Damaged, match="not a run's settings"):
         train(TINY.replace(seed=1), folder)
+
+
+def test_a_folder_of_an_earlier_version_is_taken_up(tmp_path):
+    """It lacks fields that have the value of the code of then; what it has stays as it is."""
+    config = TrainConfig.from_preset("smoke", "work-conserving", episodes=2, env={"frames": 2})
+    train(config, tmp_path, episodes=1)
+    arrays, rest = load_checkpoint(tmp_path / CHECKPOINT)
+    before = {"config": json.loads(config.canonical_json())}
+    assert before["config"] != rest["config"] == config.json_values()
+    save_checkpoint(tmp_path / CHECKPOINT, arrays, rest | before)
+    (tmp_path / CONFIG).unlink()
+    assert len(train(config, tmp_path, episodes=1).history) == 1
+    (tmp_path / CONFIG).write_text(json.dumps(before["config"]))
+    assert len(load_run(tmp_path).history) == 1
+    assert len(train(config, tmp_path).history) == 2
 
 
 def test_episodes_are_counted_in_the_checkpoint(folder):
