@@ -42,14 +42,10 @@ class Experience:
     @property
     def states(self) -> list[Tensor]:
         """Each run's global states, [W, N, d]."""
-        sees_queue = self.config.critic_sees_queue
-        return [
-            global_state(
-                episode.world, episode.decision.deployment, episode.decision.env,
-                episode.outcome.frame_queue if sees_queue else None,
-            )
-            for episode in self.episodes
-        ]  # fmt: skip
+        sees_queue, each = self.config.critic_sees_queue, self.episodes
+        queues = [episode.outcome.frame_queue if sees_queue else None for episode in each]
+        pairs = zip(each, queues, strict=True)
+        return [global_state(e.world, e.decision.deployment, e.decision.env, q) for e, q in pairs]
 
     @property
     def rewards(self) -> Tensor:
@@ -106,11 +102,9 @@ class Experience:
         config, episode = self.config, self.episodes[run]
         users = config.env.num_users
         if config.credit == "difference":
-            decision = episode.decision
-            power, mean = decision.actions.power, decision.mean_power
-            return _data(
-                difference_reward(episode.world, power, mean, episode.outcome, decision.env)
-            )
+            done = episode.decision
+            powers = done.actions.power, done.mean_power
+            return _data(difference_reward(episode.world, *powers, episode.outcome, done.env))
         critics = [0] * users if config.shares_users else self.critic_of[:users]
         joint = advantage.sum(1)
         return torch.stack([joint[c] for c in critics], dim=-1)

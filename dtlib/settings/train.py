@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dtlib.runtime.messages import check_name
+from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import check_name, show
 from dtlib.settings.base import Memory, NonNegative, Positive, Probability, Settings
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS, merge, preset_of
@@ -194,10 +195,12 @@ class TrainConfig(Settings):
         Args:
             preset: its name.
             network: ``section-v`` or ``work-conserving``, with what learners have there.
-            changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes.
+            changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes, or an
+                :class:`EnvConfig`, which takes the place of the preset's whole network.
 
         Raises:
-            ConfigError: unknown preset or field, or a value that is not allowed.
+            ConfigError: unknown preset or field, a value that is not allowed, or an
+                :class:`EnvConfig` beside another network than ``section-v``.
 
         >>> config = TrainConfig.from_preset("quick", algorithm="maddpg", env={"num_users": 10})
         >>> config.env.num_users, config.episodes, config.head
@@ -205,8 +208,11 @@ class TrainConfig(Settings):
         """
         check_name("preset", preset, PRESETS)
         check_name("network", network, NETWORKS)
-        algorithm = changes.get("algorithm", "")
+        algorithm, env = changes.get("algorithm", ""), changes.get("env", {})
+        if isinstance(env, EnvConfig) and network != NETWORKS[0]:
+            raise ConfigError(
+                f"env = {show(env)}: must be a dict of changes, such as env={{'num_users': 12}}, "
+                f"where network = {network!r}"
+            )
         values = preset_of(preset, str(algorithm), network) | {"preset": preset}
-        if isinstance(changes.get("env", {}), dict):
-            return cls(**merge(values, changes))
-        return cls(**values | changes)
+        return cls(**(merge(values, changes) if isinstance(env, dict) else values | changes))

@@ -11,6 +11,7 @@ from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.cli import main
 from dtlib.experiments import grids, references
 from dtlib.experiments.keys import config_key, digest
+from dtlib.runtime.messages import show
 from dtlib.settings.base import YOUNGER
 from dtlib.settings.presets import (
     FOUND,
@@ -70,7 +71,11 @@ def test_changes_win_over_a_network():
     assert (run.gaussian, run.env.deadline_s) == ("original", (0.01, 0.02))
     assert run.env.cpu_sharing == "served" and run.env.num_users == 6
     whole = EnvConfig(num_users=2)
-    assert TrainConfig.from_preset("smoke", OLD, env=whole).env == whole
+    assert TrainConfig.from_preset("smoke", env=whole).env == whole
+    assert line_of(lambda: TrainConfig.from_preset("smoke", OLD, env=whole)) == (
+        f"env = {show(whole)}: must be a dict of changes, such as env={{'num_users': 12}}, "
+        "where network = 'work-conserving'"
+    )
 
 
 def test_what_learners_have_in_each_network():
