@@ -48,9 +48,8 @@ class Critics:
         for stack in self.runs:
             stack.to(device)
         self.stack = MLPStack.join(self.runs)
-        self.train_states = [
-            TrainState(self.stack, i, config, len(self.runs)) for i in range(count)
-        ]
+        runs = len(generators)
+        self.train_states = [TrainState(self.stack, i, config, runs) for i in range(count)]
         self.norm = ValueNorm((count, len(self.runs), outputs), device=device)
 
     def look(self, states: Sequence[Tensor]) -> Trace:
@@ -85,14 +84,12 @@ class Critics:
 
     def _rescale(self) -> None:
         """Update the scale and change the output layers so that no value changes."""
-        mean, std = self.norm.mean.clone(), self.norm.std.clone()
-        self.norm.update(self.returns)
-        weight, bias = self.stack.weights[-1], self.stack.biases[-1]
-        weight *= (std / self.norm.std).flatten(0, 1)[:, None]
-        bias.copy_(
-            (bias * std.flatten(0, 1)[:, None] + (mean - self.norm.mean).flatten(0, 1)[:, None])
-            / self.norm.std.flatten(0, 1)[:, None]
-        )
+        norm, weight, bias = self.norm, self.stack.weights[-1], self.stack.biases[-1]
+        mean, std = norm.mean.clone(), norm.std.clone()
+        norm.update(self.returns)
+        moved, old, new = (a.flatten(0, 1)[:, None] for a in (mean - norm.mean, std, norm.std))
+        weight *= old / new
+        bias.copy_((bias * old + moved) / new)
 
     def step(self, index: int, trace: Trace, reward: Tensor) -> None:
         """Take one regression step of one critic in all runs, eqs. (32) and (34).

@@ -83,11 +83,8 @@ class Experience:
         """
         config = self.config
         scale = standardise if config.normalize_advantage else (lambda array: array)
-        by_user = config.credit != "joint"
-        fine = [
-            scale(advantage[c].mT if by_user else advantage[c, 0])
-            for c in self.critic_of[-config.env.num_bs - 1 :]
-        ]
+        whole, others = config.credit == "joint", self.critic_of[-config.env.num_bs - 1 :]
+        fine = [scale(advantage[c, 0] if whole else advantage[c].mT) for c in others]
         each = self._own(run, advantage)
         own = [scale(each)] if config.shares_users else [scale(gain) for gain in each.unbind(-1)]
         episode = self.episodes[run]

@@ -84,16 +84,10 @@ def user_layout(env: EnvConfig, derived: bool = False) -> Layout:
 def station_layout(env: EnvConfig) -> Layout:
     """A base station's observation (22)."""
     users = env.num_users
-    return Layout(
-        [
-            INDEX,
-            _sites(env),
-            Field("associated", (users,), flags=True),
-            Field("sent_to", (users, env.num_bs), flags=True),
-            Field("hosted", (users,), flags=True),
-            Field("requests", (users, 5), low=(-1, -1, 0, 0, 0)),  # position, then the task
-        ]
-    )
+    shapes = {"associated": (users,), "sent_to": (users, env.num_bs), "hosted": (users,)}
+    flags = [Field(name, shape, flags=True) for name, shape in shapes.items()]
+    requests = Field("requests", (users, 5), low=(-1, -1, 0, 0, 0))  # position, then the task
+    return Layout([INDEX, _sites(env), *flags, requests])
 
 
 def weight_layout(env: EnvConfig) -> Layout:

@@ -24,9 +24,8 @@ def gauss_markov(
     Returns:
         [N, K], in the unit of ``mean``.
     """
-    drive = np.concatenate(
-        [(initial - mean)[None], np.sqrt(1 - memory**2) * std * noise.astype(mean.dtype)]
-    )
+    change = np.sqrt(1 - memory**2) * std * noise.astype(mean.dtype)
+    drive = np.concatenate([(initial - mean)[None], change])
     return mean + lfilter([1.0], [1.0, -memory], drive, axis=0)
 
 

@@ -32,9 +32,8 @@ def shares(weight: Tensor, group: Tensor, member: Tensor, groups: int) -> Tensor
     size = (*weight.shape[:-1], groups)
     total = weight.new_zeros(size).scatter_add(-1, group, asked).gather(-1, group)
     heads = weight.new_zeros(size).scatter_add(-1, group, count).gather(-1, group)
-    return torch.where(
-        total > 0, asked / torch.where(total > 0, total, 1), count / heads.clamp_min(1)
-    )
+    divisor = torch.where(total > 0, total, 1)
+    return torch.where(total > 0, asked / divisor, count / heads.clamp_min(1))
 
 
 def pick(weight: Tensor, index: Tensor) -> Tensor:

@@ -149,14 +149,11 @@ def _draw(env: EnvConfig, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     start = travels.uniform(0, env.area_m, (users, 2))
     first = travels.standard_normal((2, users))
     noise = travels.standard_normal((2, slots - 1, users))
-    speed = gauss_markov(
-        mean_speed, env.speed_memory, env.speed_std_mps, noise[0],
-        mean_speed + env.speed_std_mps * first[0],
-    )  # fmt: skip
-    heading = gauss_markov(
-        mean_heading, env.heading_memory, env.heading_std_rad, noise[1],
-        mean_heading + env.heading_std_rad * first[1],
-    )  # fmt: skip
+    initial = mean_speed + env.speed_std_mps * first[0]
+    speed = gauss_markov(mean_speed, env.speed_memory, env.speed_std_mps, noise[0], initial)
+    initial = mean_heading + env.heading_std_rad * first[1]
+    turns = mean_heading, env.heading_memory, env.heading_std_rad
+    heading = gauss_markov(*turns, noise[1], initial)
     position, sign = fold(travel(start, speed, heading, env.slot_s), env.area_m)
 
     offset = position[:, :, None] - bs_positions(env)

@@ -81,8 +81,7 @@ class EnvConfig(Settings):
         1.0, description="distances in (5) are at least this, m: ρ₀ is the gain at 1 m"
     )
     bs_layout: Literal["spread", "random"] = Field(
-        "spread",
-        description="base stations at the centroids of equal cells, or uniformly at random",
+        "spread", description="base stations at centroids of equal cells, or uniformly at random"
     )
     bs_seed: int = Field(0, ge=0, description="seed of bs_layout='random'")
     interference: Literal["receiver", "eq7"] = Field(

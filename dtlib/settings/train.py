@@ -25,9 +25,7 @@ class TrainConfig(Settings):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of worlds, initial weights, actions")
     env: EnvConfig = Field(default_factory=EnvConfig, description="the network")
     episodes: int = Field(150, ge=1, description="Me, training episodes (Table I)")
-    worlds: int = Field(
-        1, ge=1, description="independent worlds that an episode consists of, played side by side"
-    )
+    worlds: int = Field(1, ge=1, description="independent worlds of an episode, side by side")
     epochs: int = Field(25, ge=1, description="Rp, passes over an episode's data (Table I)")
     learning_rate: Positive = Field(1e-4, description="l_a = l_c, Adam's step (Table I)")
     discount: Probability = Field(0.9, description="γ (Table I)")
@@ -68,8 +66,7 @@ class TrainConfig(Settings):
     )
     critic_passes: int = Field(1, ge=1, description="critic steps in each epoch")
     critic_sees_queue: bool = Field(
-        False,
-        description="add the queue Y[qT] to the global state; the paper's merges observations only",
+        False, description="add the queue Y[qT] to the global state; the paper's is without it"
     )
     credit: Literal["joint", "per-user", "difference"] = Field(
         "joint",
