@@ -148,6 +148,11 @@ class TrainConfig(Settings):
                 f"env.frames = {self.env.frames}: an episode must have at least 2 slots to learn "
                 f"from, frames × frame_slots is {self.env.slots}"
             )
+        if self.algorithm == "maddpg" and self.replay_slots <= self.worlds:
+            raise ValueError(
+                f"replay_slots = {self.replay_slots}: must be above worlds = {self.worlds}, or "
+                "MADDPG keeps no slot together with the next one of its world"
+            )
         return self
 
     @property

@@ -102,6 +102,11 @@ def test_bad_network_inside_a_run_is_named_with_env(way, case):
         ({"discount": 1.1}, "discount = 1.1", "less than or equal to 1"),
         ({"hidden_sizes": (128, 0)}, "hidden_sizes.1 = 0", "greater than or equal to 1"),
         ({"seed": -1}, "seed = -1", "greater than or equal to 0"),
+        (
+            {"algorithm": "maddpg", "worlds": 3, "replay_slots": 3},
+            "replay_slots = 3",
+            "must be above worlds = 3",
+        ),
         ({"credit": "each"}, "credit = 'each'", "'joint', 'per-user' or 'difference'"),
         ({"lerning_rate": 1}, "lerning_rate = 1", "did you mean learning_rate?"),
         ({"env": 5}, "env = 5", "EnvConfig"),
@@ -128,6 +133,8 @@ def test_settings_that_are_no_mapping(values):
 
 
 def test_ends_that_touch_are_allowed():
+    TrainConfig(algorithm="maddpg", worlds=3, replay_slots=4)
+    TrainConfig(algorithm="beta-happo", worlds=3, replay_slots=3)
     EnvConfig(speed_mps=(3, 3), deadline_s=(0.05, 0.05), frame_slots=6, migration_slots=5)
 
 
