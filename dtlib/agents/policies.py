@@ -146,8 +146,13 @@ class Policies:
                 action (the most likely server, for the centre) is taken if absent.
             carry: the state before the first slot; the start of an episode if absent.
             env: the network that ``world`` is of, if it is another than the policies'.
+
+        Raises:
+            ConfigError: the world is of another K or M than the policies or ``env``.
         """
         env = self.config.env if env is None else env
+        for network in (self.config.env, env):
+            world.check(network)
         carry = initial_carry(world) if carry is None else carry
         by_twin = self.config.twin_by_twin
         centre_obs = (observe_twins if by_twin else observe_centre)(world, env)

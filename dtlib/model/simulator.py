@@ -294,6 +294,7 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
         carry: the state before the first slot; the start of an episode if absent.
 
     Raises:
+        ConfigError: the world is of another K or M than ``env``.
         ValueError: actions do not fit the world or leave their bounds.
 
     >>> from dtlib import Policies, TrainConfig, sample_world
@@ -304,6 +305,7 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
     >>> outcome.energy_j.shape, outcome.reward_global.shape, outcome.carry.slot
     (torch.Size([1, 200, 4]), torch.Size([1, 200]), 200)
     """
+    world.check(env)
     check_actions(actions, world, env)
     carry = initial_carry(world) if carry is None else carry
     deployment, migrating, after = deploy(actions.deployment, env, carry)

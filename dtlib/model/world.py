@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dtlib.model.channel import rician_gain
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
+from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.memory import check_world
 from dtlib.runtime.seeds import seeds_of
 from dtlib.settings.env import EnvConfig
@@ -54,6 +55,15 @@ class World:
     def slots(self) -> int:
         """N."""
         return self.request.shape[1]
+
+    def check(self, env: EnvConfig) -> None:
+        """Raise ``ConfigError`` unless this may be a world of ``env``, by its K and M."""
+        users, sites = self.request.shape[2], len(self.bs_position)
+        if (users, sites) != (env.num_users, env.num_bs):
+            raise ConfigError(
+                f"world has num_users = {users}, num_bs = {sites}: must have {env.num_users} and "
+                f"{env.num_bs}, as sample_world(env, seed) draws it for this network"
+            )
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> World:
         arrays = {f.name: change(getattr(self, f.name)) for f in fields(self)[:-1]}

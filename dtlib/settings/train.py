@@ -198,11 +198,11 @@ class TrainConfig(Settings):
             preset: its name.
             network: ``section-v`` or ``work-conserving``, with what learners have there.
             changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes, or an
-                :class:`EnvConfig`, which takes the place of the preset's whole network.
+                ``EnvConfig``, which takes the place of the preset's whole network.
 
         Raises:
             ConfigError: unknown preset or field, a value that is not allowed, or an
-                :class:`EnvConfig` beside another network than ``section-v``.
+                ``EnvConfig`` beside another network than ``section-v``.
 
         >>> config = TrainConfig.from_preset("quick", algorithm="maddpg", env={"num_users": 10})
         >>> config.env.num_users, config.episodes, config.head

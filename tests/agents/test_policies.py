@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 import torch
 from reference import loop_mask
+from said import one_line
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
 from dtlib.agents.actions import power_watts
@@ -52,6 +53,14 @@ def test_actions_are_valid_and_drawn_only_where_they_count(decision, transmits, 
     asked = loop_mask(world.association, actions.deployment, world.request, env)
     weights = torch.cat([actions.cpu_share, actions.wired_share], -1)
     assert torch.equal(weights > 0, counts | asked)
+
+
+@pytest.mark.parametrize("change", [{"num_users": 8}, {"num_bs": 2}])
+def test_a_world_of_another_size_is_refused(change):
+    other = ENV.replace(**change)
+    for world, env in ((sample_world(other, 5), None), (sample_world(ENV, 5), other)):
+        text = one_line(lambda world=world, env=env: policies().act(world, env=env), 200)
+        assert text.startswith("world has num_users = ")
 
 
 @pytest.mark.parametrize("scale", ["original", "bounded"])

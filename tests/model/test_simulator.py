@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Series, networks, random_actions, simulate_by_loops
+from said import one_line
 
 from dtlib import Actions, EnvConfig, Outcome, sample_world, simulate
 from dtlib.model.simulator import check_actions, initial_carry, join
@@ -337,6 +338,15 @@ def test_more_power_is_more_rate_and_more_energy_when_alone():
     )
     assert (high.rate_bps > low.rate_bps).all()
     assert (high.energy_j > low.energy_j).all()
+
+
+@pytest.mark.parametrize("change", [{"num_users": 2}, {"num_bs": 3}])
+def test_a_world_of_another_size_is_refused(change):
+    env = EnvConfig(num_users=3, num_bs=2, frames=1)
+    other = sample_world(env.replace(**change), 0)
+    text = one_line(lambda: simulate(other, random_actions(other, env, 0, False), env), 200)
+    users, sites = other.distance.shape[2:]
+    assert text.startswith(f"world has num_users = {users}, num_bs = {sites}: must have 3 and 2, ")
 
 
 def test_check_actions_passes_what_is_allowed():
