@@ -33,6 +33,9 @@ COLUMNS = (
 def claim(folder: Path, config: TrainConfig) -> None:
     """Make a folder this run's, unless it is already.
 
+    Settings that stand there alone are of a run that ended before its first episode: new ones take
+    their place.
+
     Raises:
         Damaged: it is anybody else's, or its settings cannot be read.
         FileError: it cannot be read or written.
@@ -55,7 +58,9 @@ def claim(folder: Path, config: TrainConfig) -> None:
             say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
         write_text(settings, _settings_text(config))
     elif found != config:
-        raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
+        if any(os.path.lexists(folder / name) for name in (CHECKPOINT, HISTORY)):
+            raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
+        write_text(settings, _settings_text(config))
     remove_leftovers(folder)
 
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from dtlib import TrainConfig, load_run, sample_world, train
+from dtlib import ConfigError, TrainConfig, load_run, sample_world, train
 from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.reading import Damaged
@@ -31,6 +31,17 @@ def test_folder_of_another_run(tmp_path):
         train(TINY.replace(episodes=1, seed=3), tmp_path)
     with pytest.raises(FileError, match=r"env\.num_users: 4, not 5"):
         train(TINY.replace(episodes=1, env={"num_users": 5}), tmp_path)
+
+
+def test_settings_that_no_episode_followed_give_way(tmp_path):
+    with pytest.raises(ConfigError):
+        train(TINY.replace(learning_rate=1e30), tmp_path)
+    assert os.listdir(tmp_path) == [CONFIG]
+    assert len(train(TINY.replace(episodes=1), tmp_path).history) == 1
+    assert load_run(tmp_path).config == TINY.replace(episodes=1)
+    (tmp_path / CHECKPOINT).unlink()
+    with pytest.raises(FileError, match="holds a run with another episodes: 1, not 4"):
+        train(TINY, tmp_path)
 
 
 def test_foreign_folder(tmp_path):
