@@ -20,6 +20,8 @@ from dtlib.settings.presets import NETWORKS, PRESETS
 from dtlib.settings.train import TrainConfig
 
 STOPPED = "stopped; what is finished is kept, and the same command goes on from there"
+KEEPING = ("train", "figure", "reproduce", "policies", "references")
+"""Commands that take up what they have begun."""
 
 
 class _OneLine(click.Group):
@@ -32,7 +34,8 @@ class _OneLine(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo(f"\ndtlib: {STOPPED}", err=True)
+            said = STOPPED if ctx.invoked_subcommand in KEEPING else "stopped"
+            click.echo(f"\ndtlib: {said}", err=True)
             ctx.exit(130)
         except (ConfigError, FileError) as error:
             click.echo(f"dtlib: {error}", err=True)

@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from dtlib import load_run
-from dtlib.cli import main
-from dtlib.experiments import datasets, grids, provenance, runner
+from dtlib.cli import STOPPED, main
+from dtlib.experiments import cards, datasets, grids, provenance, runner
 from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.report import figures, scoreboard
 from dtlib.runtime import paths
+from dtlib.training import run_folder
 
 SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
 
@@ -282,3 +283,19 @@ def test_told_to_stop_it_says_one_line_and_can_go_on(told, tmp_path):
     assert said.startswith("dtlib: stopped;") and len(said.splitlines()) == 1
     done = len(load_run(tmp_path / "run").history)
     assert 0 < done < 5000
+
+
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [(["policies", "--dirty"], True), (["verify"], False), (["evaluate", "no/such/run"], False)],
+)
+def test_what_is_not_kept_is_not_said_to_be(command, kept, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cards, "write_policies", stop)
+    monkeypatch.setattr(grids, "of_preset", stop)
+    monkeypatch.setattr(run_folder, "load_run", stop)
+    result = call(*command)
+    assert result.exit_code == 130
+    assert result.output.strip() == f"dtlib: {STOPPED if kept else 'stopped'}"
