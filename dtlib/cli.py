@@ -57,7 +57,7 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
     if not equals or not name.strip():
         raise ConfigError(f"--set {show(text, str)}: must be name=value, such as env.num_users=12")
     name, fields = name.strip(), TrainConfig.model_fields
-    if name in ("preset", "network"):
+    if name in ("preset", "network", "seed", "algorithm"):
         raise ConfigError(f"--set {show(text, str)}: is chosen by --{name}")
     inside, leaf = name.startswith("env."), name.removeprefix("env.")
     field = (EnvConfig.model_fields if inside else fields).get(leaf)

@@ -82,7 +82,9 @@ BAD = [
     (["--set", "num_users=3"], "num_users = 3: unknown field; did you mean env.num_users?"),
     (["--set", "env.epochs=3"], "env.epochs = 3: unknown field; did you mean epochs?"),
     (["--set", "env=3", "--set", "env.num_users=3"], "env = 3: must be a mapping"),
-    (["--set", "algorithm=[1]"], "algorithm = [1]: input should be 'beta-happo'"),
+    (["--set", "algorithm=maddpg"], "--set algorithm=maddpg: is chosen by --algorithm"),
+    (["--seed", "4", "--set", "seed=3"], "--set seed=3: is chosen by --seed"),
+    (["--set", "power_action=[1]"], "power_action = [1]: input should be 'watt'"),
     (["--set", "env.num_users=1000000000000"], "GiB of memory, there are "),
     (["--set", "hidden_sizes=1000000000000"], "GiB of memory, there are "),
 ]
