@@ -80,6 +80,7 @@ BAD = [
     (["--set", "env.num_users=true"], "env.num_users = True: input should be a valid integer"),
     (["--set", "env.deadline_s=0.05"], "such as (0.05, 0.05), or 0.05,0.05 on the command line"),
     (["--set", "num_users=3"], "num_users = 3: unknown field; did you mean env.num_users?"),
+    (["--set", "env.num_user=3"], "env.num_user = 3: unknown field; did you mean env.num_users?"),
     (["--set", "env.epochs=3"], "env.epochs = 3: unknown field; did you mean epochs?"),
     (["--set", "env=3", "--set", "env.num_users=3"], "env = 3: must be a mapping"),
     (["--set", "algorithm=maddpg"], "--set algorithm=maddpg: is chosen by --algorithm"),

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from dtlib.runtime.errors import ConfigError
-from dtlib.runtime.messages import show
+from dtlib.runtime.messages import near, show
 
 WORDS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -57,8 +57,8 @@ def of_kind(value: Any, kind: Any, beside: Mapping[str, FieldInfo]) -> Any:
     if isinstance(origin, type) and issubclass(origin, BaseModel) and isinstance(value, Mapping):
         check_names(value)
         for name in value:
-            if name in beside and name not in origin.model_fields:
-                known = f"unknown field; did you mean {name}?"
+            if name not in origin.model_fields and (meant := near(name, beside)):
+                known = f"unknown field; did you mean {meant}?"
                 raise ValueError(f"{name} = {show(value[name])}: {known}")
     return value
 

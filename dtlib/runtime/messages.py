@@ -30,7 +30,9 @@ def explain(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
         line = (field + "." if field else "") + rule
     else:
         if first["type"] == "extra_forbidden":
-            rule = f"unknown field; {_meant(str(where[-1]), fields)}"
+            meant = near(str(where[-1]), fields)
+            known = f"did you mean {meant}?" if meant else f"known are {', '.join(fields)}"
+            rule = f"unknown field; {known}"
         elif first["type"] in ("tuple_type", "items", "too_long", "missing"):
             rule += _as_written(fields[str(where[0])].default)
         line = f"{field or 'settings'} = {show(first['input'])}: {rule}"
@@ -38,8 +40,9 @@ def explain(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
     return line + (f" (and {more} more)" if more else "")
 
 
-def _meant(name: str, fields: Mapping[str, FieldInfo]) -> str:
-    """Return which field may have been meant, one of settings inside the settings perhaps."""
+def near(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Return which field may have been meant, as ``env.num_users`` where it is one of settings
+    inside the settings; nothing if none is near."""
     inner = {
         leaf: f"{outer}.{leaf}"
         for outer, field in fields.items()
@@ -48,7 +51,7 @@ def _meant(name: str, fields: Mapping[str, FieldInfo]) -> str:
     }
     known = inner | {own: own for own in fields}
     close = get_close_matches(name, known, n=1)
-    return f"did you mean {known[close[0]]}?" if close else f"known are {', '.join(fields)}"
+    return known[close[0]] if close else ""
 
 
 def _as_written(default: Any) -> str:

@@ -121,7 +121,8 @@ def test_names_that_are_no_text(make):
         (lambda: TrainConfig.from_preset("smoke", deadline=3), "env.deadline_s"),
         (lambda: TrainConfig(epoch=3), "epochs"),
         (lambda: TrainConfig(env={"epochs": 3}), "epochs"),
-        (lambda: TrainConfig(env={"num_user": 3}), "num_users"),
+        (lambda: TrainConfig(env={"num_user": 3}), "env.num_users"),
+        (lambda: EnvConfig(num_user=3), "num_users"),
     ],
 )
 def test_near_names_are_found_inside_and_outside_the_network(make, meant):
