@@ -49,6 +49,9 @@ def test_names_of_files_need_not_be_utf_8(tmp_path):
 
 BAD = [
     (["--set", "env.num_users=0"], "env.num_users = 0: "),
+    (["--set", "env.slot_s=1e39"], "env.slot_s = 1e+39: input should be less than or equal to 864"),
+    (["--set", "max_log_factor=1e39"], "max_log_factor = 1e+39: input should be less than or"),
+    (["--set", "noise_variance=1e300"], "noise_variance = 1e+300: input should be less than or eq"),
     (["--set", "env.num_bs=0"], "env.num_bs = 0: "),
     (["--set", "env.max_power_w=-1"], "env.max_power_w = -1: "),
     (["--set", "env.data_bits=[3,2]"], "env.data_bits = (3.0, 2.0): "),

@@ -117,7 +117,7 @@ class TrainConfig(Settings):
         "learn from the same reward, r_g or r_c",
     )
     max_log_factor: Positive = Field(
-        10.0, description="|log M| is held below this, so that exp cannot overflow"
+        10.0, le=80, description="|log M| is held below this, so that exp cannot overflow"
     )
     anneal: bool = Field(
         False,
@@ -129,7 +129,7 @@ class TrainConfig(Settings):
         "last; not given: 0, the weights after the last episode",
     )
     noise_variance: NonNegative = Field(
-        0.5, description="MADDPG: variance of exploration noise on an action in [−1, 1] (Table I)"
+        0.5, le=1e6, description="MADDPG: variance of noise on an action in [−1, 1] (Table I)"
     )
     replay_slots: int = Field(100_000, ge=2, description="MADDPG: slots that the buffer holds")
     batch_size: int = Field(256, ge=1, description="MADDPG: slots in a mini-batch")
