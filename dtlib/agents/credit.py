@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from dtlib.model.channel import own_gain, rate
+from dtlib.model.channel import heard, rate
 from dtlib.model.lyapunov import objective
 from dtlib.model.simulator import Outcome
 from dtlib.model.synchronization import edge_delay, energy, failures, transfer_delay
@@ -69,12 +69,12 @@ def difference_reward(
         [R, N, K], in units of reward; zero for users that have nothing to send.
     """
     sending = world.request if env.migrating_transmits else world.request & ~outcome.migrating
-    heard = _measured(world, torch.where(sending, power, 0), outcome, env)
+    slots = _measured(world, torch.where(sending, power, 0), outcome, env)
     after, gain = instead.flatten(0, 1), world.gain.flatten(0, 1)
     slot, user = sending.flatten(0, 1).nonzero(as_tuple=True)
     result = torch.zeros_like(after)
     for n, k in zip(slot.split(CHUNK), user.split(CHUNK), strict=True):
-        result[n, k] = _gain(heard.at(n), gain[n, k], k, after[n, k], env)
+        result[n, k] = _gain(slots.at(n), gain[n, k], k, after[n, k], env)
     return result.view_as(power)
 
 
@@ -107,42 +107,37 @@ def _measured(world: World, power: Tensor, outcome: Outcome, env: EnvConfig) -> 
     bits = torch.where(world.request & ~outcome.migrating, world.data_bits, 0)
     remote = outcome.deployment != world.association
     behind = edge_delay(bits, world.cycles_per_bit, outcome.cpu_hz, outcome.wired_bps, remote)
-    signal = power * own_gain(world.gain, world.association)
-    if env.interference == "receiver":
-        received = (power.unsqueeze(-1) * world.gain).sum(-2, dtype=torch.float64)
-        received = received.gather(-1, world.association)
-    else:
-        received = signal.sum(-1, keepdim=True, dtype=torch.float64).expand_as(signal)
+    signal, others = heard(power, world.gain, world.association, env.interference)
     known = vars(world) | vars(outcome)
-    known |= {"power": power, "signal": signal, "others": received - signal}
+    known |= {"power": power, "signal": signal, "others": others}
     known |= {"bits": bits, "behind": behind, "frame_queue": outcome.frame_queue.to(power.dtype)}
     return _Heard(**{field.name: known[field.name].flatten(0, 1) for field in fields(_Heard)})
 
 
-def _gain(heard: _Heard, gain: Tensor, user: Tensor, after: Tensor, env: EnvConfig) -> Tensor:
+def _gain(slots: _Heard, gain: Tensor, user: Tensor, after: Tensor, env: EnvConfig) -> Tensor:
     """Difference rewards of P transmissions, [P].
 
     Args:
-        heard: of each transmission's slot, S = P.
+        slots: of each transmission's slot, S = P.
         gain: [P, M], of the transmitting user to each base station.
         user: [P], int, who transmits.
         after: [P], W, the other power.
         env: the network.
     """
     row = torch.arange(len(user), device=user.device)
-    reach = gain.gather(-1, heard.association)
+    reach = gain.gather(-1, slots.association)
     own = reach[row, user]
     if env.interference == "eq7":
         reach = own[:, None].expand_as(reach)
-    change = (after - heard.power[row, user])[:, None] * reach
+    change = (after - slots.power[row, user])[:, None] * reach
     change[row, user] = 0
-    power, signal = heard.power.clone(), heard.signal.clone()
+    power, signal = slots.power.clone(), slots.signal.clone()
     power[row, user], signal[row, user] = after, after * own
-    noise = (heard.others + change).clamp_min(0) + env.noise_w
+    noise = (slots.others + change).clamp_min(0) + env.noise_w
     rate_bps = rate(signal / noise.to(signal.dtype), env.bandwidth_hz)
-    delay = transfer_delay(heard.bits, rate_bps) + heard.behind
-    failure = failures(heard.request, heard.migrating, delay, heard.deadline_s)
+    delay = transfer_delay(slots.bits, rate_bps) + slots.behind
+    failure = failures(slots.request, slots.migrating, delay, slots.deadline_s)
     rule = env.energy_of_failed
-    energy_j = energy(power, heard.data_bits, rate_bps, heard.deadline_s, failure, rule)
-    cost = objective(energy_j, failure, heard.frame_queue, env)
-    return (heard.reward_global_user + cost).sum(-1).to(power.dtype)
+    energy_j = energy(power, slots.data_bits, rate_bps, slots.deadline_s, failure, rule)
+    cost = objective(energy_j, failure, slots.frame_queue, env)
+    return (slots.reward_global_user + cost).sum(-1).to(power.dtype)

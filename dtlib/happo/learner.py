@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
+from dtlib.agents.credit import reward_parts
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
 from dtlib.happo.algorithm import update
@@ -45,7 +46,7 @@ class Learner:
         self.critics = Critics(
             count=2 if shared else agents,
             inputs=state.size,
-            outputs=1 if config.credit == "joint" else env.num_users,
+            outputs=reward_parts(config),
             config=config,
             generators=generators,
             columns=columns(state),

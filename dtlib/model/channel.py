@@ -35,25 +35,24 @@ def own_gain(gain: Tensor, association: Tensor) -> Tensor:
     return gain.gather(-1, association.unsqueeze(-1)).squeeze(-1)
 
 
-def sinr(
-    power: Tensor,
-    gain: Tensor,
-    association: Tensor,
-    noise_w: float,
-    interference: Literal["receiver", "eq7"] = "receiver",
-) -> Tensor:
-    """Return the SINR at each user's base station, eq. (7).
+Interference = Literal["receiver", "eq7"]
+"""``"receiver"`` weighs interferer i by its gain to the base station of user k; ``"eq7"`` by its
+gain to its own, as (7) is printed."""
+
+
+def heard(
+    power: Tensor, gain: Tensor, association: Tensor, interference: Interference
+) -> tuple[Tensor, Tensor]:
+    """Return what each user's base station receives from it, and what else, the sum of (7).
 
     Args:
         power: [..., K], W; zero for users that are silent.
         gain: [..., K, M], linear.
         association: [..., K], int.
-        noise_w: σ², W.
-        interference: ``"receiver"`` weighs interferer i by its gain to the base station of user k;
-            ``"eq7"`` by its gain to its own, as (7) is printed.
+        interference: how others are weighed.
 
     Returns:
-        [..., K], linear.
+        [..., K], W; [..., K], W, in float64, where rounding may leave less than nothing.
     """
     signal = power * own_gain(gain, association)
     if interference == "receiver":
@@ -61,7 +60,22 @@ def sinr(
         total = received.gather(-1, association)
     else:
         total = signal.sum(-1, keepdim=True, dtype=torch.float64)
-    return signal / ((total - signal).clamp_min(0) + noise_w).to(signal.dtype)
+    return signal, total - signal
+
+
+def sinr(
+    power: Tensor,
+    gain: Tensor,
+    association: Tensor,
+    noise_w: float,
+    interference: Interference = "receiver",
+) -> Tensor:
+    """Return the SINR at each user's base station, eq. (7): [..., K], linear.
+
+    ``noise_w`` is σ² in W; for the others, see :func:`heard`.
+    """
+    signal, others = heard(power, gain, association, interference)
+    return signal / (others.clamp_min(0) + noise_w).to(signal.dtype)
 
 
 def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:

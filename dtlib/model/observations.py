@@ -24,6 +24,8 @@ from dtlib.model.layouts import (
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
+TASK = ("data_bits", "cycles_per_bit", "deadline_s")
+
 
 def _scaled_position(position: Tensor, env: EnvConfig) -> Tensor:
     return position * (2 / env.area_m) - 1
@@ -42,18 +44,14 @@ def _index(count: int, like: Tensor) -> Tensor:
 
 def _requests(world: World, env: EnvConfig) -> Tensor:
     """[R, N, K, 3], in [0, 1]; zero without a request."""
-    parts = [
-        world.data_bits / env.data_bits[1],
-        world.cycles_per_bit / env.cycles_per_bit[1],
-        world.deadline_s / env.deadline_s[1],
-    ]
+    parts = [getattr(world, name) / getattr(env, name)[1] for name in TASK]
     return torch.stack(parts, dim=-1) * world.request.unsqueeze(-1)
 
 
 def _centred_requests(world: World, env: EnvConfig) -> Tensor:
     """[R, N, K, 3], in [−1, 1]; zero without a request, and for a range of no width."""
     parts = []
-    for name in ("data_bits", "cycles_per_bit", "deadline_s"):
+    for name in TASK:
         low, high = getattr(env, name)
         half = (high - low) / 2
         parts.append((getattr(world, name) - low - half) / (half or torch.inf))

@@ -63,13 +63,9 @@ def initial_carry(world: World, queue: Tensor | None = None) -> Carry:
     nearest = world.association[:, 0]
     start = torch.zeros(nearest.shape, dtype=torch.float64, device=nearest.device)
     start = start if queue is None else queue
+    still = torch.zeros_like(nearest, dtype=torch.bool)
     return Carry(
-        slot=0,
-        deployment=nearest,
-        pending=nearest,
-        migrated=torch.zeros_like(nearest, dtype=torch.bool),
-        queue=start,
-        frame_queue=start,
+        slot=0, deployment=nearest, pending=nearest, migrated=still, queue=start, frame_queue=start
     )
 
 
@@ -252,15 +248,11 @@ def respond(
     delay = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps) + behind
     failure = failures(world.request, migrating, delay, world.deadline_s)
     sent = torch.where(radio, world.data_bits, 0)
+    paid = energy(power, sent, rate_bps, world.deadline_s, failure, env.energy_of_failed)
     return Response(
-        sinr=ratio,
-        rate_bps=rate_bps,
-        cpu_hz=cpu,
-        wired_bps=wired,
-        delay_s=delay,
-        failure=failure,
-        energy_j=energy(power, sent, rate_bps, world.deadline_s, failure, env.energy_of_failed),
-    )
+        sinr=ratio, rate_bps=rate_bps, cpu_hz=cpu, wired_bps=wired, delay_s=delay,
+        failure=failure, energy_j=paid,
+    )  # fmt: skip
 
 
 def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
@@ -319,15 +311,8 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
         lag = lag.clamp_max(env.slot_s)
     centre_user = lag * (-env.reward_scale / env.num_users)
     return Outcome(
-        **vars(found),
-        deployment=deployment,
-        migrating=migrating,
-        queue=queue,
-        frame_queue=held,
-        reward_global=reward_user.sum(-1),
-        reward_global_user=reward_user,
-        reward_centre=centre_user.sum(-1),
-        reward_centre_user=centre_user,
-        request=world.request,
+        **vars(found), deployment=deployment, migrating=migrating, queue=queue, frame_queue=held,
+        reward_global=reward_user.sum(-1), reward_global_user=reward_user,
+        reward_centre=centre_user.sum(-1), reward_centre_user=centre_user, request=world.request,
         carry=replace(after, queue=queue[:, -1], frame_queue=held[:, -1]),
-    )
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import power_gain
 
-from dtlib.model.channel import needed_sinr, own_gain, rate, rician_gain, sinr
+from dtlib.model.channel import heard, needed_sinr, own_gain, rate, rician_gain, sinr
 
 
 @given(
@@ -101,6 +101,17 @@ def test_sinr_of_a_slot_does_not_depend_on_the_others(dtype):
         for n in (0, 17, 49):
             alone = sinr(power[1, n], gain[1, n], association[1, n], 1e-9)
             assert torch.equal(whole[1, n], alone)
+
+
+@pytest.mark.parametrize("interference", ["receiver", "eq7"])
+def test_what_is_heard_is_what_the_sinr_is_made_of(interference):
+    power, gain = torch.rand(2, 3, 4), torch.rand(2, 3, 4, 5)
+    association = gain.argmax(-1)
+    signal, others = heard(power, gain, association, interference)
+    assert torch.equal(signal, power * own_gain(gain, association))
+    assert others.dtype == torch.float64 and others.shape == signal.shape
+    expected = signal / (others + 0.1).float()
+    assert torch.equal(sinr(power, gain, association, 0.1, interference), expected)
 
 
 def test_own_gain_is_that_of_the_serving_station():
