@@ -16,7 +16,8 @@ from dtlib.happo.learner import Learner
 from dtlib.kernels.batch import standardise
 from dtlib.kernels.networks import MLPStack
 from dtlib.model.observations import global_state
-from dtlib.settings.train import TrainConfig
+from dtlib.runtime.kinds import check_defaults
+from dtlib.settings.train import AS_PUBLISHED, TrainConfig
 
 
 class Network(nn.Sequential):
@@ -71,9 +72,8 @@ class Critic:
     def improve(self, state: Tensor, reward: Tensor) -> None:
         """Take one regression step towards r + γ V(s′), eq. (32)."""
         value = self.network(state)
-        ahead = value[:, 1:].detach() * self.std + self.mean
-        target = (reward + self.config.discount * ahead - self.mean) / self.std
-        self.network.descend((target - value[:, :-1]).square().mean() / 2)
+        target = reward + self.config.discount * (value[:, 1:].detach() * self.std + self.mean)
+        self.network.descend(((target - self.mean) / self.std - value[:, :-1]).square().mean() / 2)
 
 
 class Actor:
@@ -114,6 +114,7 @@ class PlainLearner:
 
     def __init__(self, learner: Learner, run: int = 0) -> None:
         self.config = config = learner.config
+        check_defaults(config, AS_PUBLISHED, "in PlainLearner")
         stacks = [*learner.policies[run].stacks.values(), learner.critics.runs[run]]
         *actors, critics = ([Network(s, i, config) for i in range(s.count)] for s in stacks)
         self.networks, self.critics = sum(actors, []), [Critic(network) for network in critics]
@@ -128,9 +129,8 @@ class PlainLearner:
         agents = zip(self.networks, experience(episode), gains, strict=True)
         actors = [Actor(net, *arrays, standardise(gain.flatten())) for net, arrays, gain in agents]
         for _ in range(self.config.epochs):  # line 18
-            order = torch.randperm(len(actors), generator=generator).tolist()  # line 19
             product = torch.ones_like(actors[0].advantage)
-            for u in order:  # line 20
+            for u in torch.randperm(len(actors), generator=generator).tolist():  # lines 19–20
                 self.critics[u].improve(state, reward[u])  # line 21
                 factor = product * actors[u].advantage  # line 22: M_{1:u}
                 ratio = actors[u].improve(factor)  # line 23

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any, get_args, get_origin
 
@@ -80,6 +80,14 @@ def check_settings(field: str, values: Any) -> None:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{field} = {show(values)}: must be values by name, such as {{}}")
     check_names(values)
+
+
+def check_defaults(values: BaseModel, names: Iterable[str], where: str) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` unless these fields have their defaults."""
+    for name in names:
+        value, default = getattr(values, name), type(values).model_fields[name].default
+        if value != default:
+            raise ConfigError(f"{name} = {show(value)}: must be {default!r}, the default, {where}")
 
 
 def read(text: str, kind: Any = None) -> Any:

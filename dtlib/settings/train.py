@@ -15,6 +15,11 @@ from dtlib.settings.presets import NETWORKS, PRESETS, merge, preset_of
 Algorithm = Literal["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"]
 Preset = Literal["smoke", "quick", "companion", "paper"]
 Head = Literal["beta", "gaussian", "original-gaussian", "deterministic"]
+AS_PUBLISHED = (
+    "algorithm", "normalize_advantage", "value_norm", "critic", "critic_target", "critic_passes",
+    "critic_sees_queue", "credit", "actors", "silence", "factor", "anneal",
+)  # fmt: skip
+"""Fields whose defaults are Algorithm 1 as published; others of the learner's are numbers."""
 
 
 class TrainConfig(Settings):

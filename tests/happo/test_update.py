@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 import pytest
 import torch
 from plain import PlainLearner
+from said import one_line
 
 import dtlib.happo.plain
 from dtlib import EnvConfig, TrainConfig, sample_world, simulate
@@ -96,6 +97,24 @@ def test_algorithm_is_the_plain_one_as_published(double, worlds):
         plain.update(episode, seeded(number))
         assert_same_weights(learner, plain)
     assert (learner.actors[0].stack.flat != start).any(1).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            ORIGINAL,
+            "algorithm = 'gaussian-happo': must be 'beta-happo', the default, in PlainLearner",
+        ),
+        ({"algorithm": "beta-mappo"}, "algorithm = 'beta-mappo': must be 'beta-happo'"),
+        ({"normalize_advantage": False}, "normalize_advantage = False: must be True"),
+        ({"critic_passes": 2}, "critic_passes = 2: must be 1"),
+        ({"credit": "difference"}, "credit = 'difference': must be 'joint'"),
+    ],
+)
+def test_what_the_plain_one_has_not_is_refused(changes, said):
+    learner = Learner(CONFIG.replace(**changes), [seeded(0)])
+    assert one_line(lambda: dtlib.happo.plain.PlainLearner(learner), 200).startswith(said)
 
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
