@@ -39,11 +39,8 @@ class Critics:
         device: torch.device | str = "cpu",
     ) -> None:
         self.config, self.count, self.columns = config, count, columns
-        sizes = (inputs, *config.hidden_sizes, outputs)
-        self.runs = [
-            MLPStack(count, sizes, activation=config.activation, generator=generator)
-            for generator in generators
-        ]
+        sizes, kind = (inputs, *config.hidden_sizes, outputs), config.activation
+        self.runs = [MLPStack(count, sizes, activation=kind, generator=g) for g in generators]
         """One stack per run, views of the joint one."""
         for stack in self.runs:
             stack.to(device)

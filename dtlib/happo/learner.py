@@ -85,12 +85,9 @@ class Learner:
         experience = Experience(self.config, self.critic_of, episodes)
         with beside() as meanwhile:
             stats = update(self.actors, self.critics, experience, self.config, generator, meanwhile)
-        pairs = zip(self.critics.explained[0], self.critics.explained[-1], strict=True)
+        pairs = enumerate(zip(self.critics.explained[0], self.critics.explained[-1], strict=True))
         names = "explained_variance_global", "explained_variance_centre"
-        return [
-            stats.summary(run) | dict(zip(names, pair, strict=True))
-            for run, pair in enumerate(pairs)
-        ]
+        return [stats.summary(run) | dict(zip(names, pair, strict=True)) for run, pair in pairs]
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return every array of one run that learning changes, by name."""

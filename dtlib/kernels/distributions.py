@@ -39,9 +39,9 @@ def gaussian_parameters(
     """Return mean and deviation of an unbounded action whose range is [0, 1].
 
     On the scale of [−1, 1], where a fresh network puts the mean at 0, the deviation is
-    σ(1 + raw)/2, 0.37 at first: HARL's (Zhong et al. 2024), but a network's output, and held
-    above 2 ``NARROWEST``. The original has this on the scale of [0, 1] itself: mean 0 at first,
-    so that half of the first draws are below the range.
+    0.04 + 0.46 σ(1 + raw), 0.376 at first: an affine map of HARL's (Zhong et al. 2024), which is
+    σ(1 + raw)/2 and no network's output. The original has HARL's on the scale of [0, 1] itself:
+    mean 0 at first, so that half of the first draws are below the range.
     """
     if original:
         return mean, torch.sigmoid(1 + spread) * ORIGINAL

@@ -46,11 +46,8 @@ class Layout(tuple[Field, ...]):
     def low(self) -> list[float]:
         """The least value of each number."""
         lows = [field.low if isinstance(field.low, tuple) else (field.low,) for field in self]
-        return [
-            number
-            for field, low in zip(self, lows, strict=True)
-            for number in low * (field.size // len(low))
-        ]
+        pairs = zip(self, lows, strict=True)
+        return [number for field, low in pairs for number in low * (field.size // len(low))]
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         """Return each field's part of [..., size], by name: views."""

@@ -82,7 +82,7 @@ class Response:
     wired_bps: Tensor
     """Rate from the serving base station to the twin's; zero where none is needed."""
     delay_s: Tensor
-    """s, eq. (9); infinite if it would never end, zero where no data are sent."""
+    """s, eq. (9); infinite if it would never end, zero where nothing is to be synchronised."""
     failure: Tensor
     """bool, X of eq. (12)."""
     energy_j: Tensor

@@ -55,6 +55,9 @@ class Settings(BaseModel):
         fields = cls.model_fields
         return of_kind(value, fields[str(info.field_name)].annotation, fields)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise ConfigError(f"{name} = {show(value)}: settings are not changed; use replace(…)")
+
     def replace(self, /, **changes: Any) -> Self:
         """Return a validated copy with some fields changed; ``env`` may be a dict of changes."""
         values = dict(self)
