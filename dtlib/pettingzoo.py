@@ -30,6 +30,7 @@ from dtlib.model.simulator import Actions, Outcome, deploy, initial_carry, simul
 from dtlib.model.world import World, sample_world
 from dtlib.report.snapshot import draw
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import check_type
 from dtlib.runtime.messages import show
 from dtlib.settings.env import EnvConfig
 
@@ -104,8 +105,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
 
     def __init__(self, config: EnvConfig | None = None, render_mode: str | None = None) -> None:
         config = EnvConfig() if config is None else config
-        if not isinstance(config, EnvConfig):
-            raise ConfigError(f"config = {config!r}: must be an EnvConfig")
+        check_type("config", config, EnvConfig, "EnvConfig(num_users=12)")
         if config.deployment_decision != "frame-end":
             raise ConfigError(
                 f"deployment_decision = {config.deployment_decision!r}: must be 'frame-end' to "

@@ -5,7 +5,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence
 
-from dtlib import ConfigError, EnvConfig
+from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.pettingzoo import parallel_env
 
 SMALL = EnvConfig(num_users=4, num_bs=2, frames=3, frame_slots=8, migration_slots=2)
@@ -38,6 +38,7 @@ def test_refuses_actions_outside_their_space(name):
     with pytest.raises(ValueError) as error:
         stepper.step(actions | {agent: value})
     assert line in str(error.value) and "\n" not in str(error.value)
+    assert len(str(error.value)) < 250
     # Nothing was played: the episode goes on as if the bad step had not been tried.
     fresh = parallel_env(SMALL)
     fresh.reset(seed=0)
@@ -76,13 +77,18 @@ def test_refuses_to_step_without_an_episode():
             "deployment_decision = 'frame-start': must be 'frame-end'",
         ),
         (lambda: parallel_env(render_mode="human"), "render_mode = 'human': must be None or"),
-        (lambda: parallel_env({"num_users": 3}), "config = {'num_users': 3}: must be an EnvConfig"),
+        (
+            lambda: parallel_env({"num_users": 3}),
+            "config = {'num_users': 3}: must be an EnvConfig, such as EnvConfig(num_users=12)",
+        ),
+        (lambda: parallel_env(TrainConfig()), "config = TrainConfig(algorithm='beta-happo', pre"),
     ],
 )
 def test_refuses_settings_in_one_line(make, line):
     with pytest.raises(ConfigError) as error:
         make()
     assert line in str(error.value) and "\n" not in str(error.value)
+    assert len(str(error.value)) < 250
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "one"])

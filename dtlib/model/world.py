@@ -14,6 +14,7 @@ from torch import Tensor
 from dtlib.model.channel import rician_gain
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import check_world
 from dtlib.runtime.seeds import seeds_of
 from dtlib.settings.env import EnvConfig
@@ -135,11 +136,12 @@ def sample_world(
         A :class:`World` with leading axes [R, N].
 
     Raises:
-        ConfigError: no replicas, a negative seed, or more than memory holds.
+        ConfigError: no network, no replicas, a negative seed, or more than memory holds.
 
     >>> sample_world(EnvConfig(num_users=4, frames=1), seed=0, replicas=2).request.shape
     torch.Size([2, 100, 4])
     """
+    check_type("env", env, EnvConfig, "config.env")
     seeds = seeds_of(seed, replicas)
     check_world(env, len(seeds))
     drawn = [_draw(env, number, dtype) for number in seeds]

@@ -82,6 +82,13 @@ def check_settings(field: str, values: Any) -> None:
     check_names(values)
 
 
+def check_type(field: str, value: Any, kind: type, such: str) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` unless a value is of this class."""
+    if not isinstance(value, kind):
+        a = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise ConfigError(f"{field} = {show(value)}: must be {a} {kind.__name__}, such as {such}")
+
+
 def check_defaults(values: BaseModel, names: Iterable[str], where: str) -> None:
     """Raise :class:`~dtlib.runtime.errors.ConfigError` unless these fields have their defaults."""
     for name in names:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from dtlib.model.simulator import Actions, Carry, initial_carry
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.devices import torch_threads
+from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import memory_told
 from dtlib.runtime.messages import check_count, check_name
 from dtlib.runtime.seeds import stream_seed
@@ -72,9 +73,10 @@ def evaluate(
         threads: torch threads.
 
     Raises:
-        ConfigError: no worlds, no such stream or threads, memory runs out, or numbers stop being
-            finite.
+        ConfigError: no run, no worlds, no such stream or threads, memory runs out, or numbers stop
+            being finite.
     """
+    check_type("run", run, Run, "load_run(folder)")
     env = evaluation_env(run.config.env)
     return evaluate_policy(
         run.policies, env, worlds=worlds, stream=stream, progress=progress, threads=threads

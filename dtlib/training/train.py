@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dtlib.runtime.devices import resolve_device, torch_threads
+from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import memory_told
 from dtlib.runtime.messages import check_count
 from dtlib.settings.train import TrainConfig
@@ -36,8 +37,8 @@ def train(
         device: ``auto``, ``cpu`` or ``cuda``; a GPU draws other random actions than a CPU.
 
     Raises:
-        ConfigError: no such device, no threads, what does not fit into memory, or numbers that stop
-            being finite.
+        ConfigError: no settings, no such device, no threads, what does not fit into memory, or
+            numbers that stop being finite.
         FileError: ``out`` cannot be used: not writable, in other use, or a damaged checkpoint.
 
     >>> run = train(TrainConfig.from_preset("smoke"), episodes=1)
@@ -74,6 +75,8 @@ def train_together(
         ConfigError: the runs cannot learn side by side, or see :func:`train`.
         FileError: see :func:`train`.
     """
+    for config in configs:
+        check_type("config", config, TrainConfig, "TrainConfig.from_preset('quick')")
     where = resolve_device(device)
     if episodes is not None:
         check_count("episodes", episodes, least=0)

@@ -22,6 +22,18 @@ BILLION = 10**9
 _line = partial(one_line, shorter_than=300)
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: sample_world(SMOKE, 0), "must be an EnvConfig, such as config.env"),
+        (lambda: train(SMALL), "must be a TrainConfig, such as TrainConfig.from_preset('quick')"),
+        (lambda: evaluate(SMOKE), "must be a Run, such as load_run(folder)"),
+    ],
+)
+def test_what_is_something_else_is_told_in_one_line(make, said):
+    assert _line(make).endswith(f"…: {said}")
+
+
 HUGE = {
     "users": ({"env": {"num_users": BILLION}}, "env.num_users = 1000000000: the worlds"),
     "more users": ({"env": {"num_users": 10**17}}, "env.num_users = 1"),
