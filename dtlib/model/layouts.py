@@ -79,9 +79,12 @@ def user_layout(env: EnvConfig, derived: bool = False) -> Layout:
 
 
 def station_layout(env: EnvConfig) -> Layout:
-    """A base station's observation (22)."""
+    """A base station's observation (22).
+
+    ``lives_at`` is the server of its twin, for users associated here; ζ but for i = j.
+    """
     users = env.num_users
-    shapes = {"associated": (users,), "sent_to": (users, env.num_bs), "hosted": (users,)}
+    shapes = {"associated": (users,), "lives_at": (users, env.num_bs), "hosted": (users,)}
     flags = [Field(name, shape, flags=True) for name, shape in shapes.items()]
     requests = Field("requests", (users, 5), low=(-1, -1, 0, 0, 0))  # position, then the task
     return Layout([INDEX, _sites(env), *flags, requests])

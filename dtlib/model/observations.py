@@ -96,8 +96,8 @@ def observe_users(world: World, env: EnvConfig, derived: bool = False) -> Tensor
 def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor:
     """Return the base stations' observations, eq. (22), of the users K* that request.
 
-    Own index, base stations, and per requesting user: whether it is associated here, where its
-    twin lives if it is associated here (ζ), whether its twin lives here, its position, its request.
+    Own index, base stations, and per requesting user: whether it is associated here, the server of
+    its twin if it is (ζ but for i = j), whether its twin lives here, its position, its request.
     That its twin lives here is not in (22), but a server knows which twins it hosts.
 
     Args:
@@ -119,7 +119,7 @@ def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor
     fields["requests"].copy_(requests.unsqueeze(1))
     for site in range(env.num_bs):
         torch.mul(asking, world.association == site, out=fields["associated"][:, site])
-        torch.mul(lives, server == site, out=fields["sent_to"][:, site])
+        torch.mul(lives, server == site, out=fields["lives_at"][:, site])
         torch.mul(asking, deployment == site, out=fields["hosted"][:, site])
     return obs
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dtlib import EnvConfig, sample_world
-from dtlib.model.layouts import twin_layout, user_layout
+from dtlib.model.layouts import station_layout, twin_layout, user_layout
 from dtlib.model.observations import (
     global_state,
     observe_centre,
@@ -147,6 +147,17 @@ def test_stations_by_loops(users, sites):
             hosted = [float(asks[k] and lives[k] == m) for k in range(users)]
             head = [(m + 1) / sites, *_sites(world, env)]
             _close(got[r, n, m], [*head, *here, *where, *hosted, *about])
+
+
+def test_where_a_twin_lives_is_seen_also_where_nothing_is_sent():
+    """Unlike ζ, which is 1 for i ≠ j only."""
+    env, world, _ = _network(4, 3)
+    seen = observe_stations(world, world.association, env)
+    fields = station_layout(env).split(seen)
+    lives = fields["lives_at"].unflatten(-1, (4, 3))
+    assert fields["associated"].any() and torch.equal(lives.sum(-1), fields["associated"])
+    own = lives.diagonal(dim1=2, dim2=4)  # of base station m, at server m
+    assert torch.equal(own.sum(-1), lives.sum((2, 4)))
 
 
 @pytest.mark.parametrize(("users", "sites"), SIZES)
