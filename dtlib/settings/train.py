@@ -31,18 +31,22 @@ class TrainConfig(Settings):
     env: EnvConfig = Field(default_factory=EnvConfig, description="the network")
     episodes: int = Field(150, ge=1, description="Me, training episodes (Table I)")
     worlds: int = Field(1, ge=1, description="independent worlds of an episode, side by side")
-    epochs: int = Field(25, ge=1, description="Rp, passes over an episode's data (Table I)")
+    epochs: int = Field(
+        25, ge=1, description="HAPPO and MAPPO: Rp, passes over an episode's data (Table I)"
+    )
     learning_rate: Positive = Field(1e-4, description="l_a = l_c, Adam's step (Table I)")
     discount: Probability = Field(0.9, description="γ (Table I)")
     hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (128, 64), description="widths of the hidden layers of every network (Table I)"
     )
     gae_lambda: Probability = Field(
-        0.95, description="ϱ in (31); not given, default of Schulman et al. 2017"
+        0.95, description="HAPPO and MAPPO: ϱ in (31); not given, default of Schulman et al. 2017"
     )
-    clip: Positive = Field(0.2, description="ϵ in (30); not given, default of Schulman et al. 2017")
+    clip: Positive = Field(
+        0.2, description="HAPPO and MAPPO: ϵ in (30); not given, default of Schulman et al. 2017"
+    )
     entropy_coef: NonNegative = Field(
-        0.01, description="ψ in (30); not given, default of HARL (Zhong et al. 2024)"
+        0.01, description="HAPPO and MAPPO: ψ in (30); not given, default of HARL"
     )
     max_grad_norm: Positive = Field(
         10.0, description="gradients are scaled to at most this norm; not given, default of HARL"
@@ -57,7 +61,7 @@ class TrainConfig(Settings):
         0.01, description="gain of the orthogonal initial output layer; not given, default of HARL"
     )
     normalize_advantage: bool = Field(
-        True, description="advantages to mean 0, deviation 1 in each episode; not given"
+        True, description="HAPPO and MAPPO: advantages standardised in each episode; not given"
     )
     value_norm: bool = Field(
         True, description="critics predict standardised returns; not given, default of MAPPO"
@@ -67,9 +71,9 @@ class TrainConfig(Settings):
         description="a critic for each agent (Fig. 3), or one for each reward: r_g and r_c",
     )
     critic_target: Literal["td", "gae"] = Field(
-        "td", description="critics regress on r + γV(s') (32), or on advantage + V (usual in PPO)"
+        "td", description="HAPPO and MAPPO: critics regress on r + γV(s') (32), or advantage + V"
     )
-    critic_passes: int = Field(1, ge=1, description="critic steps in each epoch")
+    critic_passes: int = Field(1, ge=1, description="HAPPO and MAPPO: critic steps in each epoch")
     critic_sees_queue: bool = Field(
         False, description="add the queue Y[qT] to the global state; the paper's is without it"
     )
@@ -92,9 +96,9 @@ class TrainConfig(Settings):
     )
     gaussian: Literal["original", "bounded"] = Field(
         "original",
-        description="Gaussian-HAPPO's policy: HARL's on the range itself, mean 0 at first, a "
-        "deviation for each number whatever is observed; or its mean in the middle at first, and "
-        "a deviation that is a network's output, held above 2 % of the range",
+        description="HAPPO and MAPPO: the policy of Gaussian-HAPPO, HARL's on the range itself, "
+        "mean 0 at first, a deviation for each number whatever is observed; or its mean in the "
+        "middle at first, and a deviation that is a network's output, above 2 % of the range",
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
         "watt",
@@ -118,11 +122,11 @@ class TrainConfig(Settings):
     )
     factor: Literal["all", "by-reward"] = Field(
         "all",
-        description="predecessors in the factor M: all agents (Algorithm 1), or only those that "
-        "learn from the same reward, r_g or r_c",
+        description="HAPPO and MAPPO: predecessors in the factor M: all agents (Algorithm 1), or "
+        "only those that learn from the same reward, r_g or r_c",
     )
     max_log_factor: Positive = Field(
-        10.0, le=80, description="|log M| is held below this, so that exp cannot overflow"
+        10.0, le=80, description="HAPPO and MAPPO: |log M| is below this, or exp might overflow"
     )
     anneal: bool = Field(
         False,
@@ -202,12 +206,11 @@ class TrainConfig(Settings):
         Args:
             preset: its name.
             network: ``section-v`` or ``work-conserving``, with what learners have there.
-            changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes, or an
-                ``EnvConfig``, which takes the place of the preset's whole network.
+            changes: fields, ``algorithm`` among them; ``env`` may be a dict of changes or, where
+                ``network`` is ``section-v``, an ``EnvConfig`` in the place of all the preset's.
 
         Raises:
-            ConfigError: unknown preset or field, a value that is not allowed, or an
-                ``EnvConfig`` beside another network than ``section-v``.
+            ConfigError: unknown preset or field, or a value that is not allowed.
 
         >>> config = TrainConfig.from_preset("quick", algorithm="maddpg", env={"num_users": 10})
         >>> config.env.num_users, config.episodes, config.head

@@ -190,6 +190,22 @@ def test_every_field_has_a_default_and_a_description(model):
         assert field.description and not field.is_required(), name
 
 
+ON_POLICY = (
+    "epochs", "gae_lambda", "clip", "entropy_coef", "normalize_advantage", "critic_target",
+    "critic_passes", "factor", "max_log_factor", "gaussian",
+)  # fmt: skip
+
+
+def test_fields_of_one_kind_of_learner_begin_with_its_name():
+    """What the others leave unused: these under MADDPG, those of MADDPG under the rest."""
+    told = {name: field.description for name, field in TrainConfig.model_fields.items()}
+    assert {n for n, text in told.items() if text.startswith("HAPPO and MAPPO: ")} == {*ON_POLICY}
+    assert {n for n, text in told.items() if text.startswith("MADDPG: ")} == {
+        "noise_variance", "replay_slots", "batch_size", "updates_per_frame", "target_rate",
+        "gumbel_temperature",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets(preset):
     run = TrainConfig.from_preset(preset)
