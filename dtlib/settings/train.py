@@ -23,10 +23,11 @@ AS_PUBLISHED = (
 
 
 class TrainConfig(Settings):
-    """One training run. The defaults are the ``paper`` preset: Table I, then what is usual."""
+    """One training run. The defaults are Table I, then what is usual: the preset ``paper``, but for
+    what MADDPG has there otherwise; :meth:`from_preset` gives any preset's."""
 
     algorithm: Algorithm = Field("beta-happo", description="the learner")
-    preset: Preset = Field("paper", description="the preset these settings started from")
+    preset: Preset = Field("paper", description="a label that from_preset sets; it moves nothing")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of worlds, initial weights, actions")
     env: EnvConfig = Field(default_factory=EnvConfig, description="the network")
     episodes: int = Field(150, ge=1, description="Me, training episodes (Table I)")
@@ -126,7 +127,7 @@ class TrainConfig(Settings):
         "only those that learn from the same reward, r_g or r_c",
     )
     max_log_factor: Positive = Field(
-        10.0, le=80, description="HAPPO and MAPPO: |log M| is below this, or exp might overflow"
+        10.0, le=80, description="HAPPO and MAPPO: |log M| is held below this, or exp overflows"
     )
     anneal: bool = Field(
         False,

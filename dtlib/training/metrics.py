@@ -9,7 +9,8 @@ from dtlib.settings.env import EnvConfig
 def outcome_metrics(outcome: Outcome, env: EnvConfig) -> dict[str, float]:
     """Return an episode's results as numbers, means over replicas and users.
 
-    ``reward_global`` is minus the drift-plus-penalty objective (19).
+    ``reward_global`` is minus the drift-plus-penalty objective (19). Where no request is served,
+    ``energy_per_served_request_j`` is the energy of all, as if it had served one.
 
     Args:
         outcome: of whole episodes.

@@ -217,6 +217,15 @@ def test_presets(preset):
         assert getattr(run.env, name) == value
 
 
+def test_the_label_of_a_preset_is_no_preset():
+    """``from_preset`` sets it; MADDPG has more in the preset ``paper`` than the defaults."""
+    assert TrainConfig(preset="smoke") == TrainConfig().replace(preset="smoke")
+    assert TrainConfig.from_preset(algorithm="beta-mappo") == TrainConfig(algorithm="beta-mappo")
+    assert TrainConfig.from_preset(algorithm="maddpg") != TrainConfig(algorithm="maddpg")
+    assert "label" in TrainConfig.model_fields["preset"].description
+    assert "MADDPG" in TrainConfig.__doc__
+
+
 def test_preset_takes_changes_on_top():
     run = TrainConfig.from_preset("smoke", seed=3, env={"num_users": 12})
     smoke = TrainConfig.from_preset("smoke")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import networks, random_actions, simulate_by_loops
 
-from dtlib import sample_world, simulate
+from dtlib import EnvConfig, sample_world, simulate
 from dtlib.training.metrics import outcome_metrics
 
 
@@ -51,3 +51,14 @@ def test_metrics_by_loops(env, seed, replicas):
     found = outcome_metrics(simulate(world, actions, env), env)
     assert found == pytest.approx(metrics_by_loops(world, actions, env), rel=1e-6, abs=1e-9)
     assert all(type(value) is float for value in found.values())
+
+
+def test_where_nothing_is_served_the_energy_of_all_stands():
+    env = EnvConfig(num_users=2, num_bs=1, frames=1, deadline_s=(1e-9, 1e-9))
+    world = sample_world(env, 0)
+    outcome = simulate(world, random_actions(world, env, 0), env)
+    found = outcome_metrics(outcome, env)
+    assert found["failure_ratio_requests"] == 1
+    whole = outcome.energy_j.double().sum().item()
+    assert found["energy_per_served_request_j"] == pytest.approx(whole) and whole > 0
+    assert "no request is served" in outcome_metrics.__doc__
