@@ -277,6 +277,23 @@ def test_installed_command():
     assert "--algorithm" in done.stdout and "--set" in done.stdout
 
 
+LIGHT = """
+import sys
+from click.testing import CliRunner
+from dtlib.cli import main
+for line in ("--help", "train --help", "train", "train --out x --set epoch=3", "nonsense"):
+    assert CliRunner().invoke(main, line.split()).exit_code in (0, 2)
+print(sorted({"numpy", "pandas", "scipy", "torch"} & sys.modules.keys()))
+"""
+
+
+def test_help_and_usage_errors_need_no_torch(tmp_path):
+    """It takes seconds to load, and Ctrl-C in them would show a traceback."""
+    command = [sys.executable, "-c", LIGHT]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=lambda told: told.name)
 def test_told_to_stop_it_says_one_line_and_can_go_on(told, tmp_path):
     command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]

@@ -137,6 +137,15 @@ def test_no_registry_address():
         assert not any(host in text for host in hosts), file.relative_to(ROOT)
 
 
+def test_public_names_are_there_when_asked_for():
+    places = [name for names in dtlib._PLACES.values() for name in names]
+    assert sorted(places) == sorted(dtlib.__all__) and {*dtlib.__all__} <= {*dir(dtlib)}
+    for name in dtlib.__all__:
+        assert getattr(dtlib, name).__name__ == name
+    with pytest.raises(AttributeError, match="module 'dtlib' has no attribute 'nonsense'"):
+        _ = dtlib.nonsense
+
+
 def test_one_version():
     """pyproject, CITATION.cff and the package agree."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
