@@ -56,7 +56,7 @@ class Settings(BaseModel):
         return of_kind(value, fields[str(info.field_name)].annotation, fields)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise ConfigError(f"{name} = {show(value)}: settings are not changed; use replace(…)")
+        raise ConfigError(f"{name} = {show(value)}: settings are fixed; use replace({name}=…)")
 
     def replace(self, /, **changes: Any) -> Self:
         """Return a validated copy with some fields changed; ``env`` may be a dict of changes."""
