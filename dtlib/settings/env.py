@@ -28,7 +28,7 @@ class EnvConfig(Settings):
     frame_slots: int = Field(100, ge=1, description="T, slots in a frame (Table I)")
     frames: int = Field(50, ge=1, description="Q, frames in an episode (Table I)")
     slot_s: Positive = Field(0.05, le=86_400, description="δ_t, length of a slot, s (Table I)")
-    bandwidth_hz: Positive = Field(10e6, description="B, bandwidth of all users, Hz (Table I)")
+    bandwidth_hz: Positive = Field(10e6, description="B, shared by all users, Hz (Table I)")
     wired_rate_bps: Positive = Field(
         10e6, description="w_ij, rate of each directed link between base stations, bit/s (Table I)"
     )
