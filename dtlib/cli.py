@@ -192,10 +192,7 @@ def figure(
     from dtlib.report import figures
 
     tables = {"readings": readings.TABLE, "mechanisms": mechanisms.TABLE}
-    try:
-        experiment = None if name in tables else grids.find(name)
-    except ConfigError as error:  # names all but these two
-        raise ConfigError(f"{error}, {', '.join(tables)}") from None
+    experiment = None if name in tables else grids.find(name, beside=tables)
     provenance.check_clean(preset, dirty)
     if experiment is None:  # no grid of runs
         folder = tables[name].write(preset, jobs, not quiet)

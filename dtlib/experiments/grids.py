@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS, Axis, Experiment
@@ -347,12 +348,20 @@ def of_preset(preset: str) -> list[Experiment]:
     return [experiment for experiment in EXPERIMENTS.values() if preset in experiment.seeds]
 
 
-def find(name: str) -> Experiment:
-    """Return the experiment of that name or of that figure, such as ``fig05``."""
+def find(name: str, beside: Iterable[str] = ()) -> Experiment:
+    """Return the experiment of that name or of that figure, such as ``fig05``.
+
+    Args:
+        name: whose.
+        beside: names that are no experiment's, but allowed where this one was given.
+
+    Raises:
+        ConfigError: there is no such experiment.
+    """
     for experiment in EXPERIMENTS.values():
         if name in (experiment.name, *experiment.aliases):
             return experiment
     known: list[str] = []
     for experiment in EXPERIMENTS.values():
         known += (experiment.name, *experiment.aliases)
-    raise ConfigError(f"figure = {name!r}: must be one of {', '.join(sorted(known))}")
+    raise ConfigError(f"figure = {name!r}: must be one of {', '.join([*sorted(known), *beside])}")
