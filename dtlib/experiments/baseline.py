@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pandas as pd
 
@@ -54,9 +55,14 @@ def on_demand(env: EnvConfig, name: str = "power-on-demand") -> Reference:
         name: ``power-on-demand`` sends at P_max where that is not enough or no time is left, and
             ``demand-or-silence`` does not send there.
     """
-    make, most = families(env)["truncated demand inversion"].make, ON_DEMAND[name] * env.max_power_w
     tuning = sample_stream(env, "tuning", TUNED_ON)
-    return tune_failures(lambda level: make(level, most), tuning, DEMAND_LEVELS).policy
+    return tune_failures(partial(at_level, env, name), tuning, DEMAND_LEVELS).policy
+
+
+def at_level(env: EnvConfig, name: str, level: float) -> Reference:
+    """Return one of ``ON_DEMAND`` at a level, in multiples of what a request needs."""
+    most = ON_DEMAND[name] * env.max_power_w
+    return families(env)["truncated demand inversion"].make(level, most)
 
 
 def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
@@ -72,9 +78,9 @@ def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
         A row per level, ascending: ``level`` and the columns of :meth:`Evaluation.summary`.
     """
     env = evaluation_env(env)
-    make = families(env)["truncated demand inversion"].make
+    rule = partial(at_level, env, "demand-or-silence")
     rows = [
-        {"level": level} | evaluate_policy(make(level, env.max_power_w), env, worlds).summary()
+        {"level": level} | evaluate_policy(rule(level), env, worlds).summary()
         for level in DEMAND_LEVELS
     ]
     table = pd.DataFrame(rows)

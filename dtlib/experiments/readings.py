@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dtlib.baselines.rules import Clairvoyant, DemandInversion, Reference
+from dtlib.baselines.rules import Clairvoyant
 from dtlib.baselines.tuning import tune_failures
+from dtlib.experiments.baseline import at_level
 from dtlib.experiments.keys import digest, env_key
 from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.results import ENERGY, FAILED
@@ -58,13 +59,8 @@ POINTS: dict[str, list[dict[str, Any]]] = {
 POWER_LEVELS = tuple(10 ** (db / 10) for db in range(2, 27, 4))
 """Received power in multiples of what a request needs without interference, linear."""
 RULES: dict[str, Callable[[EnvConfig], list[Any]]] = {
-    "always sends": lambda env: [
-        Reference(env, DemandInversion(level), shares="demand") for level in POWER_LEVELS
-    ],
-    "gives up": lambda env: [
-        Reference(env, DemandInversion(level, env.max_power_w), shares="demand")
-        for level in POWER_LEVELS
-    ],
+    "always sends": lambda env: [at_level(env, "power-on-demand", x) for x in POWER_LEVELS],
+    "gives up": lambda env: [at_level(env, "demand-or-silence", x) for x in POWER_LEVELS],
     "knows the channels": lambda env: [Clairvoyant(env)],
 }
 """Policies without learning, of which the one that fails least is taken. All know how much time

@@ -130,9 +130,10 @@ def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         "used": ("used part of the slice (%)", 100, ".0f"),
         "elsewhere": ("twins elsewhere (%)", 100, ".1f"),
     }
-    means = {name: rows.mean() for name, rows in policies.items()}
-    for name, rows in policies.items():
-        means[name]["lost"] = (rows["energy_j"] * rows["failed"]).sum() / rows["energy_j"].sum()
+    means = {
+        name: dict(rows.mean(), lost=rows["energy_j"] @ rows["failed"] / rows["energy_j"].sum())
+        for name, rows in policies.items()
+    }
     return pd.DataFrame(
         {
             name: {
