@@ -208,7 +208,7 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
     command = ["reproduce", "--preset", "smoke", "--quiet", *["--beyond"] * beyond]
     assert call(*command).exit_code == 0
     own = ["fig04_06", "fig07_08", "fig09", "fig10", "fig11", "fig12", "fig13_14"]
-    more = ["worth", "outage", "steps", "search", "finalists", "strict", "trends"]
+    more = ["worth", "silence", "outage", "steps", "search", "finalists", "strict", "trends"]
     more += ["partition", "tradeoff", "constrained", "priced", "ablations"]
     more += ["maddpg", "references"]
     count, *rest = reproduced

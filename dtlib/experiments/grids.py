@@ -33,6 +33,22 @@ WORTH: dict[str, dict[str, Any]] = {
 """What M and the Beta policy are worth. Of the bounded Gaussian, the one with the steps that the
 search's rule chooses on tuning worlds (:mod:`dtlib.experiments.search`) is compared."""
 
+SENDING: dict[str, dict[str, Any]] = {
+    "watts": {},
+    "levels": {"power_action": "path-loss"},
+    "levels or silence": {"power_action": "path-loss", "silence": "choice"},
+}
+"""What a user's action is: a share of P_max; a level above the noise, from which the path loss
+gives the power; or this after a draw of whether to send at all."""
+SILENCE = {
+    f"{name}, eta={eta:g}": action | {"env": {"control_factor": eta}}
+    for name, action in SENDING.items()
+    for eta in CONTROL_FACTORS[1:]
+}
+"""What it takes to learn silence. The rule, written when only seed 0 of the last was known: it is
+learnt where every seed needs less than *demand or silence* where as many requests fail. An action
+for it is what does it if that holds of no other action with the same η; η is, if of no other η."""
+
 LONGER = {"companion": 300}
 """Episodes of these runs: after half of them, energy at equal failures still falls."""
 
@@ -218,6 +234,12 @@ EXPERIMENTS = {
             "What the factor M and the Beta policy are worth",
             variants=WORTH,
             seeds={"smoke": 1, "companion": 5},
+        ),
+        Experiment(
+            "silence",
+            "What it takes for Beta-HAPPO to learn not to send",
+            variants=SILENCE,
+            seeds=TRAINED,
         ),
         Experiment(
             "outage",

@@ -167,7 +167,7 @@ def test_each_step_of_the_companion_plays_as_many_slots(preset):
     assert len({run.episodes * run.config.env.slots for run in runs}) == 1
 
 
-OURS = ("worth", "outage", "steps", "search", "finalists", "strict", "trends")
+OURS = ("worth", "silence", "outage", "steps", "search", "finalists", "strict", "trends")
 
 
 def test_networks_of_experiments():
