@@ -184,14 +184,16 @@ def figure(
     """Run what figure NAME needs and write its data to results/PRESET/.
 
     NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps;
-    readings, which tests readings of the paper by its sentences and trains nothing; or mechanisms,
-    which says why the learners of the experiment worth differ.
+    readings, which tests readings of the paper by its sentences and trains nothing; mechanisms,
+    which says why the learners of the experiment worth differ; or demand, the curve of the rule
+    that learners are held against.
     """
-    from dtlib.experiments import datasets, grids, mechanisms, provenance, readings, results
+    from dtlib.experiments import datasets, demand, grids, mechanisms, provenance, readings, results
     from dtlib.experiments.runner import Effort
     from dtlib.report import figures
 
-    tables = {"readings": readings.TABLE, "mechanisms": mechanisms.TABLE}
+    measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE)
+    tables = {table.name: table for table in measured}
     experiment = None if name in tables else grids.find(name, beside=tables)
     provenance.check_clean(preset, dirty)
     if experiment is None:  # no grid of runs

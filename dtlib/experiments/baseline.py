@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from functools import partial
 
-import pandas as pd
-
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.rules import Reference
 from dtlib.baselines.tuning import tune_failures, tune_reward
@@ -63,25 +61,3 @@ def at_level(env: EnvConfig, name: str, level: float) -> Reference:
     """Return one of ``ON_DEMAND`` at a level, in multiples of what a request needs."""
     most = ON_DEMAND[name] * env.max_power_w
     return families(env)["truncated demand inversion"].make(level, most)
-
-
-def demand_curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
-    """Return energy against failures of *demand or silence* on held-out worlds, level by level.
-
-    Levels end at the one of fewest failures: beyond it, users drown in each other's interference.
-
-    Args:
-        env: the network, whatever the length of its episodes.
-        worlds: how many.
-
-    Returns:
-        A row per level, ascending: ``level`` and the columns of :meth:`Evaluation.summary`.
-    """
-    env = evaluation_env(env)
-    rule = partial(at_level, env, "demand-or-silence")
-    rows = [
-        {"level": level} | evaluate_policy(rule(level), env, worlds).summary()
-        for level in DEMAND_LEVELS
-    ]
-    table = pd.DataFrame(rows)
-    return table.iloc[: 1 + table["failure_ratio_requests"].argmin()]

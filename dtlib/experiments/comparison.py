@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dtlib.experiments.baseline import demand_curve
+from dtlib.experiments import demand
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.grids import CONTROL_FACTORS
 from dtlib.experiments.references import BEST
@@ -122,6 +122,17 @@ class Silenced:
         return replace(own, power=torch.where(sent, own.power, 0))
 
 
+def beside_curve(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+    """Return runs on held-out worlds with another column, ``rule_j``.
+
+    Args:
+        runs: with failures and energy, as in :meth:`Evaluation.summary`.
+        curve: of *demand or silence*, see :mod:`dtlib.experiments.demand`; ``rule_j`` is its energy
+            where as many requests fail.
+    """
+    return runs.assign(rule_j=[at_failures(curve, ratio, FAILED) for ratio in runs[FAILED]])
+
+
 def beside_rule(policies: Mapping[str, Acts], env: EnvConfig, worlds: int) -> pd.DataFrame:
     """Return what policies achieve on held-out worlds, beside a rule that fails as often.
 
@@ -131,11 +142,11 @@ def beside_rule(policies: Mapping[str, Acts], env: EnvConfig, worlds: int) -> pd
         worlds: how many.
 
     Returns:
-        A row per policy: failures and energy as in :meth:`Evaluation.summary`, and as
-        ``rule_j`` the energy of *demand or silence* where as many requests fail.
+        A row per policy; see :func:`beside_curve`.
     """
-    curve, rows = demand_curve(env, worlds), {}
-    for name, policy in policies.items():
-        found = evaluate_policy(policy, evaluation_env(env), worlds).summary()
-        rows[name] = found | {"rule_j": at_failures(curve, found[FAILED], FAILED)}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    env = evaluation_env(env)
+    rows = {
+        name: evaluate_policy(policy, env, worlds).summary() for name, policy in policies.items()
+    }
+    found = pd.DataFrame.from_dict(rows, orient="index")
+    return beside_curve(found, demand.curve(env, worlds))

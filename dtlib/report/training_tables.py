@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dtlib.experiments import comparison
-from dtlib.experiments.baseline import demand_curve
+from dtlib.experiments import comparison, demand
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.phrases import savings
 from dtlib.report.quantities import tenths
@@ -41,25 +40,23 @@ def ends_of_training(shown: Shown) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def on_new_worlds(shown: Shown, worlds: int = 2) -> pd.DataFrame:
+def on_new_worlds(shown: Shown) -> pd.DataFrame:
     """Return means over seeds on held-out worlds with 95 % intervals, a column for each learner.
 
     The last row is the energy of *demand or silence* at the level at which as many requests fail.
 
     Args:
         shown: of Figs. 4–6.
-        worlds: held-out worlds that this rule is measured on.
     """
-    curve = demand_curve(shown.env, worlds)
+    measured = comparison.beside_curve(shown.measured, demand.known_curve(shown.env, shown.preset))
     table = {}
     for algorithm in shown.learners:
-        part = shown.measured[shown.measured["algorithm"] == algorithm]
+        part = measured[measured["algorithm"] == algorithm]
         rows = {
             name: interval_text(unit * part[at], form)
             for at, (name, unit, form) in (METRICS | MORE).items()
         }
-        rule = [comparison.at_failures(curve, ratio, FAILED) for ratio in part[FAILED]]
-        rows["demand or silence where as many fail (mJ)"] = interval_text([1e3 * j for j in rule])
+        rows["demand or silence where as many fail (mJ)"] = interval_text(1e3 * part["rule_j"])
         table[label(algorithm)] = rows
     saved = {label(name): f"{value:.1f}" for name, value in savings(shown).items()}
     found = pd.DataFrame(table)

@@ -8,8 +8,8 @@ import torch
 
 from dtlib import EnvConfig, TrainConfig, sample_world
 from dtlib.baselines.rules import EqualPower, Reference
-from dtlib.experiments import comparison
-from dtlib.experiments.baseline import demand_curve, on_demand
+from dtlib.experiments import comparison, demand
+from dtlib.experiments.baseline import on_demand
 from dtlib.experiments.families import families
 from dtlib.experiments.results import ENERGY
 from dtlib.model.simulator import initial_carry
@@ -107,7 +107,7 @@ def test_a_silenced_policy_is_the_policy_where_the_rule_sends():
 
 def test_beside_a_rule_that_fails_as_often():
     env = TrainConfig.from_preset("smoke").env
-    curve = demand_curve(env, 1)
+    curve = demand.curve(env, 1)
     row = curve.iloc[2]
     same = families(env)["truncated demand inversion"].make(row["level"], env.max_power_w)
     found = comparison.beside_rule({"itself": same}, env, worlds=1).loc["itself"]

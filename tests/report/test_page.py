@@ -129,7 +129,7 @@ def test_tables_of_training():
     ends = training_tables.ends_of_training(shown)
     assert ends.shape == (4 * len(LEARNERS), 2)
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", ends.loc[("energy (mJ)", "MADDPG"), "last tenth"])
-    table = training_tables.on_new_worlds(shown, worlds=1)
+    table = training_tables.on_new_worlds(shown)
     assert list(table) == ["Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"]
     assert table.loc["energy that Beta-HAPPO saves, median (%)", "Beta-HAPPO"] == ""
 
