@@ -48,6 +48,19 @@ def interval_text(values: Sequence[float], form: str = ".3g") -> str:
     return mean if len(values) == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
 
 
+def range_text(values: Sequence[float], form: str = ".3g", unit: float = 1.0) -> str:
+    """Return the mean over seeds and, if there are several, the least and the greatest as text.
+
+    Args:
+        values: one per seed.
+        form: of each number.
+        unit: what values are multiplied by.
+    """
+    shown = unit * np.asarray(values)
+    low, mean, high = (format(at, form) for at in (shown.min(), shown.mean(), shown.max()))
+    return mean if len(values) == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
+
+
 def t_test(values: ArrayLike, at: ArrayLike = 0.0) -> NDArray[Any]:
     """Return p, [...], of the hypothesis that the mean is at most ``at``, by Student's t.
 

@@ -1,20 +1,12 @@
-"""What M and the Beta policy are worth, and what a trained policy does with a request."""
+"""What M and the Beta policy are worth: differences within a seed, and where they come from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 import pandas as pd
-import torch
 
-from dtlib.baselines.rules import own_distance
 from dtlib.experiments import search
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.model.simulator import Outcome
-from dtlib.model.world import World
 from dtlib.report.statistics import estimate, improvement, interval_text
-from dtlib.settings.env import EnvConfig
 
 BETA, WITHOUT_M, GAUSSIAN = "Beta", "Beta, M = 1", "Gaussian"
 """Variants of the experiment ``worth``; those of the bounded Gaussian begin with its name."""
@@ -89,69 +81,3 @@ def effects_table(mechanisms: pd.DataFrame) -> pd.DataFrame:
             for name, label in EFFECTS.items()
         }
     )
-
-
-def requests(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConfig) -> pd.DataFrame:
-    """Return a row per request of an episode that a twin could answer.
-
-    Args:
-        outcome: of the episode.
-        world: what it was in.
-        power: [R, N, K], W.
-        env: its network.
-
-    Returns:
-        ``metres`` to the serving base station, ``compute_share`` of the deadline that the request
-        computes on a whole slice, ``power_w``, ``energy_j``, ``used`` part of the slice, whether
-        the twin lives ``elsewhere``, ``failed``.
-    """
-    asked = outcome.request & ~outcome.migrating
-    whole = env.cpu_hz / env.num_users
-    computes = world.data_bits * world.cycles_per_bit / whole / world.deadline_s
-    columns = {
-        "metres": own_distance(world),
-        "compute_share": computes,
-        "power_w": power,
-        "energy_j": outcome.energy_j,
-        "used": outcome.cpu_hz / whole,
-        "elsewhere": outcome.deployment != world.association,
-        "failed": outcome.failure,
-    }
-    return pd.DataFrame({name: array[asked].double().numpy() for name, array in columns.items()})
-
-
-def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return means over all :func:`requests` of each policy, in a reader's words."""
-    said = {
-        "failed": ("failed requests (%)", 100, ".1f"),
-        "power_w": ("mean power (mW)", 1e3, ".3g"),
-        "energy_j": ("energy (mJ)", 1e3, ".3g"),
-        "lost": ("of it for failed requests (%)", 100, ".0f"),
-        "used": ("used part of the slice (%)", 100, ".0f"),
-        "elsewhere": ("twins elsewhere (%)", 100, ".1f"),
-    }
-    means = {
-        name: dict(rows.mean(), lost=rows["energy_j"] @ rows["failed"] / rows["energy_j"].sum())
-        for name, rows in policies.items()
-    }
-    return pd.DataFrame(
-        {
-            name: {
-                label: format(unit * mean[column], form)
-                for column, (label, unit, form) in said.items()
-            }
-            for name, mean in means.items()
-        }
-    ).T
-
-
-def profile(rows: pd.DataFrame, by: str, parts: int = 10) -> pd.DataFrame:
-    """Return means of :func:`requests` in equally large parts, by one of their columns.
-
-    Args:
-        rows: of one policy.
-        by: ``metres`` or ``compute_share``; its mean is the index.
-        parts: how many.
-    """
-    part = pd.qcut(rows[by], parts, labels=False, duplicates="drop")
-    return rows.groupby(np.asarray(part)).mean().set_index(by)

@@ -1,10 +1,8 @@
-"""What M and Beta are worth: signs, choices and profiles by hand."""
+"""What M and Beta are worth: signs and choices by hand."""
 
 import pandas as pd
 import pytest
 
-from dtlib import EnvConfig, sample_world, simulate
-from dtlib.baselines.rules import EqualPower, Reference
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import worth
 
@@ -39,27 +37,6 @@ def test_bounded_choice_follows_the_rule_of_the_search(failures, chosen):
     rows = [("bounded Gaussian", 0.30, 2e-3), (STEPS, failures, 1e-3), ("Gaussian", 0.0, 0.0)]
     tuning = pd.DataFrame(rows, columns=["variant", "failure_ratio_requests", "energy_per_slot_j"])
     assert worth.bounded_choice(tuning.assign(algorithm="gaussian-happo", seed=0)) == chosen
-
-
-def test_requests_and_their_profile():
-    env = EnvConfig(num_users=12, frames=3)
-    world = sample_world(env, 1)
-    actions = Reference(env, EqualPower(0.05)).act(world)
-    outcome = simulate(world, actions, env)
-    rows = worth.requests(outcome, world, actions.power, env)
-    asked = outcome.request & ~outcome.migrating
-    assert len(rows) == int(asked.sum())
-    assert rows["failed"].sum() == int((outcome.failure & asked).sum())
-    assert rows["used"].max() <= 1 + 1e-6 and rows["power_w"].to_numpy() == pytest.approx(0.05)
-    (mean,) = worth.whole({"equal power": rows}).to_dict("records")
-    assert mean["mean power (mW)"] == "50" and mean["twins elsewhere (%)"] == "0.0"
-    assert mean["failed requests (%)"] == f"{100 * rows['failed'].mean():.1f}"
-    lost = rows.loc[rows["failed"] == 1, "energy_j"].sum() / rows["energy_j"].sum()
-    assert mean["of it for failed requests (%)"] == f"{100 * lost:.0f}" and 0 < lost < 1
-    assert mean["energy (mJ)"] == f"{1e3 * rows['energy_j'].mean():.3g}"
-    found = worth.profile(rows, "metres", 4)
-    assert len(found) == 4 and found.index.is_monotonic_increasing
-    assert found["failed"].mean() == pytest.approx(rows["failed"].mean(), abs=0.02)
 
 
 def test_tables_speak_of_every_moment():

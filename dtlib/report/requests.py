@@ -1,0 +1,114 @@
+"""What a policy does with a request, and whether it has learnt not to send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dtlib.baselines.rules import own_distance
+from dtlib.experiments.comparison import WORST, beside_curve
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.model.simulator import Outcome
+from dtlib.model.world import World
+from dtlib.report.statistics import range_text
+from dtlib.settings.env import EnvConfig
+
+
+def of_episode(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConfig) -> pd.DataFrame:
+    """Return a row per request of an episode that a twin could answer.
+
+    Args:
+        outcome: of the episode.
+        world: what it was in.
+        power: [R, N, K], W.
+        env: its network.
+
+    Returns:
+        ``metres`` to the serving base station, ``compute_share`` of the deadline that the request
+        computes on a whole slice, ``power_w``, ``energy_j``, ``used`` part of the slice, whether
+        the twin lives ``elsewhere``, ``failed``.
+    """
+    asked = outcome.request & ~outcome.migrating
+    whole = env.cpu_hz / env.num_users
+    computes = world.data_bits * world.cycles_per_bit / whole / world.deadline_s
+    columns = {
+        "metres": own_distance(world),
+        "compute_share": computes,
+        "power_w": power,
+        "energy_j": outcome.energy_j,
+        "used": outcome.cpu_hz / whole,
+        "elsewhere": outcome.deployment != world.association,
+        "failed": outcome.failure,
+    }
+    return pd.DataFrame({name: array[asked].double().numpy() for name, array in columns.items()})
+
+
+def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return means over all :func:`of_episode` of each policy, in a reader's words."""
+    said = {
+        "failed": ("failed requests (%)", 100, ".1f"),
+        "power_w": ("mean power (mW)", 1e3, ".3g"),
+        "energy_j": ("energy (mJ)", 1e3, ".3g"),
+        "lost": ("of it for failed requests (%)", 100, ".0f"),
+        "used": ("used part of the slice (%)", 100, ".0f"),
+        "elsewhere": ("twins elsewhere (%)", 100, ".1f"),
+    }
+    means = {
+        name: dict(rows.mean(), lost=rows["energy_j"] @ rows["failed"] / rows["energy_j"].sum())
+        for name, rows in policies.items()
+    }
+    return pd.DataFrame(
+        {
+            name: {
+                label: format(unit * mean[column], form)
+                for column, (label, unit, form) in said.items()
+            }
+            for name, mean in means.items()
+        }
+    ).T
+
+
+def profile(rows: pd.DataFrame, by: str, parts: int = 10) -> pd.DataFrame:
+    """Return means of :func:`of_episode` in equally large parts, by one of their columns.
+
+    Args:
+        rows: of one policy.
+        by: ``metres`` or ``compute_share``; its mean is the index.
+        parts: how many.
+    """
+    part = pd.qcut(rows[by], parts, labels=False, duplicates="drop")
+    return rows.groupby(np.asarray(part)).mean().set_index(by)
+
+
+def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+    """Return whether a learner has learnt silence; see :data:`.grids.SILENCE` for the rule.
+
+    Args:
+        runs: of the experiment ``silence`` on held-out worlds, by variant and seed.
+        curve: of *demand or silence* in their network.
+
+    Returns:
+        A row per action and η: means over seeds, the least and the greatest; how many seeds need
+        less than the rule where as many requests fail.
+    """
+    found = beside_curve(runs, curve)
+    found["more"] = found[ENERGY] / found["rule_j"] - 1
+    columns = {
+        "failed requests (%)": (FAILED, 100, ".1f"),
+        "energy (mJ)": (ENERGY, 1e3, ".2f"),
+        "more than the rule (%)": ("more", 100, ".0f"),
+        "failed slots, worst user (%)": (WORST, 100, ".1f"),
+    }
+    rows = {}
+    for variant, part in found.groupby("variant", sort=False):
+        said = {
+            name: range_text(part[column], form, unit)
+            for name, (column, unit, form) in columns.items()
+        }
+        less = f"{(part['more'] < 0).sum()} of {len(part)}"
+        rows[tuple(str(variant).split(", eta="))] = said | {"seeds that need less": less}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis(["an action is", "η"])

@@ -1,0 +1,47 @@
+"""What policies do with requests: rows, profiles and the rule of silence by hand."""
+
+import pandas as pd
+import pytest
+
+from dtlib import EnvConfig, sample_world, simulate
+from dtlib.baselines.rules import EqualPower, Reference
+from dtlib.experiments.comparison import WORST
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import requests
+
+
+def test_requests_and_their_profile():
+    env = EnvConfig(num_users=12, frames=3)
+    world = sample_world(env, 1)
+    actions = Reference(env, EqualPower(0.05)).act(world)
+    outcome = simulate(world, actions, env)
+    rows = requests.of_episode(outcome, world, actions.power, env)
+    asked = outcome.request & ~outcome.migrating
+    assert len(rows) == int(asked.sum())
+    assert rows["failed"].sum() == int((outcome.failure & asked).sum())
+    assert rows["used"].max() <= 1 + 1e-6 and rows["power_w"].to_numpy() == pytest.approx(0.05)
+    (mean,) = requests.whole({"equal power": rows}).to_dict("records")
+    assert mean["mean power (mW)"] == "50" and mean["twins elsewhere (%)"] == "0.0"
+    assert mean["failed requests (%)"] == f"{100 * rows['failed'].mean():.1f}"
+    lost = rows.loc[rows["failed"] == 1, "energy_j"].sum() / rows["energy_j"].sum()
+    assert mean["of it for failed requests (%)"] == f"{100 * lost:.0f}" and 0 < lost < 1
+    assert mean["energy (mJ)"] == f"{1e3 * rows['energy_j'].mean():.3g}"
+    found = requests.profile(rows, "metres", 4)
+    assert len(found) == 4 and found.index.is_monotonic_increasing
+    assert found["failed"].mean() == pytest.approx(rows["failed"].mean(), abs=0.02)
+
+
+def test_silence_is_learnt_where_every_seed_needs_less_than_the_rule():
+    """The rule needs 4 mJ where a tenth fails, and 1 mJ where four tenths do."""
+    curve = pd.DataFrame({FAILED: [0.4, 0.1], ENERGY: [1e-3, 4e-3]})
+    rows = [
+        ("watts, eta=1", 0, 0.1, 8e-3), ("watts, eta=1", 1, 0.1, 2e-3),
+        ("levels, eta=0.01", 0, 0.4, 0.5e-3), ("levels, eta=0.01", 1, 0.25, 1e-3),
+    ]  # fmt: skip
+    runs = pd.DataFrame(rows, columns=["variant", "seed", FAILED, ENERGY]).assign(**{WORST: 0.2})
+    table = requests.silence(runs.set_index(["variant", "seed"]), curve)
+    assert list(table.index) == [("watts", "1"), ("levels", "0.01")]
+    assert list(table["seeds that need less"]) == ["1 of 2", "2 of 2"]
+    said = [text.replace("\xa0", " ") for text in table["more than the rule (%)"]]
+    assert said == ["25 [-50, 100]", "-50 [-50, -50]"]
+    assert table.loc[("watts", "1"), "failed slots, worst user (%)"].startswith("20.0 [20.0,")
