@@ -185,14 +185,24 @@ def figure(
 
     NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps;
     readings, which tests readings of the paper by its sentences and trains nothing; mechanisms,
-    which says why the learners of the experiment worth differ; or demand, the curve of the rule
-    that learners are held against.
+    which says why the learners of the experiment worth differ; demand, the curve of the rule
+    that learners are held against; or corrected, which puts trained policies right and trains
+    nothing.
     """
-    from dtlib.experiments import datasets, demand, grids, mechanisms, provenance, readings, results
+    from dtlib.experiments import (
+        corrected,
+        datasets,
+        demand,
+        grids,
+        mechanisms,
+        provenance,
+        readings,
+        results,
+    )
     from dtlib.experiments.runner import Effort
     from dtlib.report import figures
 
-    measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE)
+    measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE, corrected.TABLE)
     tables = {table.name: table for table in measured}
     experiment = None if name in tables else grids.find(name, beside=tables)
     provenance.check_clean(preset, dirty)

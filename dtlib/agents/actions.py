@@ -17,9 +17,14 @@ from dtlib.kernels.distributions import (
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import Head, TrainConfig
 
+TINY = 1e-12
+"""Least excess of a Beta parameter over 1, so that a flat density has its mode in the middle."""
 
-def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) -> Tensor:
-    """Return mean actions on the scale of [0, 1].
+
+def mean_action(
+    head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0, *, mode: bool = False
+) -> Tensor:
+    """Return mean actions on the scale of [0, 1], or the most likely ones.
 
     Args:
         head: what the network puts out.
@@ -27,14 +32,18 @@ def mean_action(head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0) ->
             a third, the logit of acting at all.
         bar: where the logit of acting is not above it, the result is 0; at 0, that is where not
             acting is likelier.
+        mode: take a Beta distribution's mode, (a − 1)/(a + b − 2), which reaches 0 and 1, in place
+            of its mean, which does not; others' are the same.
     """
     if len(raw) == 3:
-        return mean_action(head, raw[:2]).masked_fill(raw[2] <= bar, 0)
+        return mean_action(head, raw[:2], mode=mode).masked_fill(raw[2] <= bar, 0)
     if head == "deterministic":
         return torch.sigmoid(2 * raw[0])
     if head != "beta":
         return gaussian_parameters(*raw, original=head == "original-gaussian")[0]
     first, second = map(beta_parameters, raw)
+    if mode:
+        first, second = (first - 1).clamp_min(TINY), (second - 1).clamp_min(TINY)
     return first / (first + second)
 
 

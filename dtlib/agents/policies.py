@@ -83,6 +83,8 @@ class Policies:
         self.bar: float | Tensor = 0.0
         """Logit of sending above which an MU sends, where it takes mean actions; [R, 1, K] if each
         has its own."""
+        self.modes = False
+        """Whether modes are taken in place of mean actions; see :meth:`by_modes`."""
         self.progress = 0.0
         """How much of the training is over, from 0 to 1: exploration may fall with it."""
 
@@ -119,6 +121,12 @@ class Policies:
         """Return the same actors with each user's bar lowered by ``shift``, [R, K]."""
         moved = copy(self)
         moved.bar = self.bar - shift.unsqueeze(1)
+        return moved
+
+    def by_modes(self) -> Policies:
+        """Return the same actors, who take the most likely action where they took the mean."""
+        moved = copy(self)
+        moved.modes = True
         return moved
 
     def act(
@@ -240,7 +248,7 @@ class Policies:
             raw, start = stack.single(agent, seen).flatten(), row * output.size
             values = [raw[start + output.place(column, part)] for part in range(output.parts)]
             limit = 0.0 if bar is None else bar[replica, :, agent][slot, column]
-            middle = mean_action(self.config.head, values, limit)
+            middle = mean_action(self.config.head, values, limit, mode=self.modes)
             mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
                 noise = self.config.noise_variance * self.config.left(self.progress) ** 2

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-import torch
 
-from dtlib.experiments import demand
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.grids import CONTROL_FACTORS
 from dtlib.experiments.references import BEST
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.model.simulator import Actions, Carry
-from dtlib.model.world import World
-from dtlib.settings.env import EnvConfig
 from dtlib.training.calibration import MARGIN, PRICED
-from dtlib.training.evaluation import Acts, evaluate_policy, evaluation_env
 
 WORST, ALL = "failure_ratio_slots_user_max", "failure_ratio_slots"
 """Slot failure ratios of the worst user and of all together."""
@@ -108,20 +101,6 @@ def energy_ratios(
     return found
 
 
-@dataclass(frozen=True)
-class Silenced:
-    """A policy that does not send where a rule does not."""
-
-    policy: Acts
-    rule: Acts
-
-    def act(self, world: World, *, carry: Carry, env: EnvConfig) -> Actions:
-        """Return the policy's actions in every slot, with the rule's silence; see ``Acts``."""
-        own = self.policy.act(world, carry=carry, env=env)
-        sent = self.rule.act(world, carry=carry, env=env).power > 0
-        return replace(own, power=torch.where(sent, own.power, 0))
-
-
 def beside_curve(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
     """Return runs on held-out worlds with another column, ``rule_j``.
 
@@ -131,22 +110,3 @@ def beside_curve(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
             where as many requests fail.
     """
     return runs.assign(rule_j=[at_failures(curve, ratio, FAILED) for ratio in runs[FAILED]])
-
-
-def beside_rule(policies: Mapping[str, Acts], env: EnvConfig, worlds: int) -> pd.DataFrame:
-    """Return what policies achieve on held-out worlds, beside a rule that fails as often.
-
-    Args:
-        policies: by name.
-        env: the network, whatever the length of its episodes.
-        worlds: how many.
-
-    Returns:
-        A row per policy; see :func:`beside_curve`.
-    """
-    env = evaluation_env(env)
-    rows = {
-        name: evaluate_policy(policy, env, worlds).summary() for name, policy in policies.items()
-    }
-    found = pd.DataFrame.from_dict(rows, orient="index")
-    return beside_curve(found, demand.curve(env, worlds))

@@ -1,50 +1,65 @@
-"""Energy against failures of *demand or silence*: what a learner is held against at equal failures.
+"""Energy against failures of a rule: what a learner is held against where as many requests fail.
 
-The rule learns nothing. The lower its level of power, the less energy it needs, and the more
+The rule is *demand or silence* with two numbers. It sends what a request needs, times a level, or
+nothing where that is more than a limit. The lower both are, the less energy it needs, and the more
 requests fail.
 """
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from dtlib.experiments.baseline import DEMAND_LEVELS, at_level
+from dtlib.baselines.tuning import measure
+from dtlib.experiments.baseline import DEMAND_LEVELS, TUNED_ON
+from dtlib.experiments.families import families
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import digest, env_key
 from dtlib.experiments.measured_table import MeasuredTable
-from dtlib.experiments.results import FAILED
+from dtlib.experiments.streams import sample_stream
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 from dtlib.training.evaluation import WORLDS, evaluate_policy, evaluation_env
 
 MEASURED_AT = "companion"
 """The preset whose table is committed; ``quick`` and ``paper`` have the same network."""
+LIMITS = tuple(10 ** (db / 10) for db in range(-20, 1, 2))
+"""Of what the rule spends on a request, in multiples of P_max."""
 FEW = 2
 """Held-out worlds where the curve is measured for a page."""
 
 
 def curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
-    """Return energy against failures on held-out worlds, level by level.
+    """Return the rule's energy against its failures on held-out worlds.
 
-    Levels end where failures begin to rise: beyond, users drown in each other's interference.
+    Pairs of level and limit are chosen on tuning worlds: those for which no other pair needs less
+    energy and fails no more.
 
     Args:
         env: the network, whatever the length of its episodes.
         worlds: how many.
 
     Returns:
-        A row per level, ascending: ``level`` and the columns of :meth:`Evaluation.summary`.
+        A row per pair, from the fewest failures on tuning worlds: ``level``, ``limit_w`` and the
+        columns of :meth:`Evaluation.summary`.
     """
     env = evaluation_env(env)
-    rows: list[dict[str, float]] = []
-    for level in DEMAND_LEVELS:
-        rule = at_level(env, "demand-or-silence", level)
-        row = evaluate_policy(rule, env, worlds).summary()
-        if rows and row[FAILED] > rows[-1][FAILED]:
-            break
-        rows.append({"level": level} | row)
-    table = pd.DataFrame(rows)
-    return table.iloc[: 1 + table[FAILED].argmin()]
+    tuning = sample_stream(env, "tuning", TUNED_ON)
+    make = families(env)["truncated demand inversion"].make
+    tried = [
+        (measure(make(level, limit), tuning), level, limit)
+        for level in DEMAND_LEVELS
+        for limit in (share * env.max_power_w for share in LIMITS)
+    ]
+    tried.sort(key=lambda one: (one[0].failed_requests, one[0].energy_j))
+    least, rows = math.inf, []
+    for found, level, limit in tried:
+        if found.energy_j < least:
+            least = found.energy_j
+            measured = evaluate_policy(found.policy, env, worlds).summary()
+            rows.append({"level": level, "limit_w": limit} | measured)
+    return pd.DataFrame(rows)
 
 
 def known_curve(env: EnvConfig, preset: str = MEASURED_AT) -> pd.DataFrame:
@@ -79,7 +94,7 @@ def _worlds(preset: str) -> int:
 def table_key(preset: str, version: int | None = None) -> str:
     """Return the sha256 of what a preset's table is of, in an older version if one is given."""
     networks = [env_key(_env(preset, users), version) for users in _users(preset)]
-    return digest([networks, DEMAND_LEVELS, _worlds(preset)])
+    return digest([networks, DEMAND_LEVELS, LIMITS, _worlds(preset)])
 
 
 def _rows(preset: str, users: int) -> pd.DataFrame:

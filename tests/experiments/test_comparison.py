@@ -4,15 +4,9 @@ import math
 
 import pandas as pd
 import pytest
-import torch
 
-from dtlib import EnvConfig, TrainConfig, sample_world
-from dtlib.baselines.rules import EqualPower, Reference
-from dtlib.experiments import comparison, demand
-from dtlib.experiments.baseline import on_demand
-from dtlib.experiments.families import families
-from dtlib.experiments.results import ENERGY
-from dtlib.model.simulator import initial_carry
+from dtlib.experiments import comparison
+from dtlib.experiments.results import ENERGY, FAILED
 
 
 def rows(*pairs):
@@ -92,23 +86,7 @@ def test_energy_over_that_of_others():
     assert (ratios["η = 1", "beta-mappo"], ratios["η = 1", "maddpg"]) == ([0.5, 0.5], [0.25])
 
 
-def test_a_silenced_policy_is_the_policy_where_the_rule_sends():
-    env = EnvConfig(num_users=45, num_bs=2, frames=1)
-    world = sample_world(env, 0)
-    loud, rule = Reference(env, EqualPower(0.05)), on_demand(env, "demand-or-silence")
-    carry = initial_carry(world)
-    own, sent = (policy.act(world, carry=carry, env=env) for policy in (loud, rule))
-    found = comparison.Silenced(loud, rule).act(world, carry=carry, env=env)
-    silent = (sent.power == 0) & (own.power > 0)
-    assert silent.any() and not found.power[silent].any()
-    assert torch.equal(found.power[~silent], own.power[~silent])
-    assert torch.equal(found.deployment, own.deployment)
-
-
 def test_beside_a_rule_that_fails_as_often():
-    env = TrainConfig.from_preset("smoke").env
-    curve = demand.curve(env, 1)
-    row = curve.iloc[2]
-    same = families(env)["truncated demand inversion"].make(row["level"], env.max_power_w)
-    found = comparison.beside_rule({"itself": same}, env, worlds=1).loc["itself"]
-    assert found["rule_j"] == pytest.approx(row[ENERGY]) == found[ENERGY]
+    curve = pd.DataFrame({FAILED: [0.1, 0.4], ENERGY: [4e-3, 1e-3]})
+    runs = pd.DataFrame({FAILED: [0.1, 0.25, 0.9], ENERGY: 1.0})
+    assert list(comparison.beside_curve(runs, curve)["rule_j"]) == pytest.approx([4e-3, 2e-3, 1e-3])

@@ -4,25 +4,45 @@ import pandas as pd
 import pytest
 
 from dtlib import EnvConfig, TrainConfig
+from dtlib.baselines.tuning import measure
 from dtlib.experiments import demand, results
-from dtlib.experiments.baseline import DEMAND_LEVELS, at_level
 from dtlib.experiments.comparison import at_failures
+from dtlib.experiments.families import families
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.experiments.streams import sample_stream
 from dtlib.runtime import paths
-from dtlib.training.evaluation import evaluate_policy, evaluation_env
+from dtlib.training.evaluation import evaluation_env
 
 SMOKE = TrainConfig.from_preset("smoke").env
 
 
-def test_a_curve_ends_where_fewest_fail():
-    env = evaluation_env(SMOKE)
+def test_a_curve_has_what_no_other_pair_beats():
+    """On tuning worlds, no pair of level and limit needs less and fails no more."""
     found = demand.curve(SMOKE, 1)
-    failed, energy = found[FAILED], found[ENERGY]
-    assert failed.iloc[-1] == failed.min() < failed.iloc[:-1].min() < failed.iloc[0]
-    assert energy.is_monotonic_increasing and 1 < len(found) < len(DEMAND_LEVELS)
-    beyond = at_level(env, "demand-or-silence", DEMAND_LEVELS[len(found)])
-    assert evaluate_policy(beyond, env, 1).summary()[FAILED] >= failed.min()
-    assert at_failures(found, failed.iloc[3], FAILED) == pytest.approx(energy.iloc[3])
+    env = evaluation_env(SMOKE)
+    make = families(env)["truncated demand inversion"].make
+    tuning = sample_stream(env, "tuning", 2)
+    chosen = [
+        measure(make(*pair), tuning) for pair in zip(found["level"], found["limit_w"], strict=True)
+    ]
+    failed = [one.failed_requests for one in chosen]
+    energy = [one.energy_j for one in chosen]
+    assert failed == sorted(failed) and energy == sorted(energy, reverse=True)
+    assert len({*energy}) == len(energy) > 10
+    loud, quiet = (measure(make(level, env.max_power_w), tuning) for level in (10.0, 0.5))
+    for other in (loud, quiet, measure(make(10.0, 0.1 * env.max_power_w), tuning)):
+        assert any(
+            one.failed_requests <= other.failed_requests and one.energy_j <= other.energy_j
+            for one in chosen
+        )
+
+
+def test_silence_is_cheaper_than_less_power_for_all():
+    """At 30 users, a lower limit needs less than a lower level where as many requests fail."""
+    known = demand.known_curve(EnvConfig())
+    always = known[known["limit_w"] == EnvConfig().max_power_w]
+    least = always[FAILED].min()
+    assert at_failures(known, least + 0.03, FAILED) < 0.8 * always[ENERGY].max()
 
 
 def test_a_table_has_a_curve_for_each_number_of_users(tmp_path, monkeypatch):
