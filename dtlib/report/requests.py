@@ -83,6 +83,24 @@ def profile(rows: pd.DataFrame, by: str, parts: int = 10) -> pd.DataFrame:
     return rows.groupby(np.asarray(part)).mean().set_index(by)
 
 
+def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """Return what trained policies achieve as they are and put right, beside the rule.
+
+    Args:
+        rows: of :mod:`dtlib.experiments.corrected`.
+        curves: of :mod:`dtlib.experiments.demand`.
+
+    Returns:
+        A row per K and way; see :func:`silence` for its columns.
+    """
+    table = {}
+    for users, part in rows.groupby("num_users"):
+        found = _beside(part, curves[curves["num_users"] == users])
+        for done, those in found.groupby("done", sort=False):
+            table[users, done] = _said(those)
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis(["K", "policies"])
+
+
 def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
     """Return whether a learner has learnt silence; see :data:`.grids.SILENCE` for the rule.
 
@@ -94,21 +112,27 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
         A row per action and η: means over seeds, the least and the greatest; how many seeds need
         less than the rule where as many requests fail.
     """
+    rows = {}
+    for variant, part in _beside(runs, curve).groupby("variant", sort=False):
+        less = f"{(part['more'] < 0).sum()} of {len(part)}"
+        action, factor = str(variant).split(", eta=")
+        rows[action, factor] = _said(part) | {"seeds that need less": less}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["an action is", "η"])
+
+
+def _beside(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
+    """Return runs with ``more``, the part by which they need more than the rule."""
     found = beside_curve(runs, curve)
-    found["more"] = found[ENERGY] / found["rule_j"] - 1
+    return found.assign(more=found[ENERGY] / found["rule_j"] - 1)
+
+
+def _said(part: pd.DataFrame) -> dict[str, str]:
     columns = {
         "failed requests (%)": (FAILED, 100, ".1f"),
         "energy (mJ)": (ENERGY, 1e3, ".2f"),
         "more than the rule (%)": ("more", 100, ".0f"),
         "failed slots, worst user (%)": (WORST, 100, ".1f"),
     }
-    rows = {}
-    for variant, part in found.groupby("variant", sort=False):
-        said = {
-            name: range_text(part[column], form, unit)
-            for name, (column, unit, form) in columns.items()
-        }
-        less = f"{(part['more'] < 0).sum()} of {len(part)}"
-        rows[tuple(str(variant).split(", eta="))] = said | {"seeds that need less": less}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.rename_axis(["an action is", "η"])
+    return {
+        name: range_text(part[column], form, unit) for name, (column, unit, form) in columns.items()
+    }

@@ -57,7 +57,7 @@ def range_text(values: Sequence[float], form: str = ".3g", unit: float = 1.0) ->
         unit: what values are multiplied by.
     """
     shown = unit * np.asarray(values)
-    low, mean, high = (format(at, form) for at in (shown.min(), shown.mean(), shown.max()))
+    low, mean, high = (format(at, f"z{form}") for at in (shown.min(), shown.mean(), shown.max()))
     return mean if len(values) == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
 
 

@@ -45,3 +45,15 @@ def test_silence_is_learnt_where_every_seed_needs_less_than_the_rule():
     said = [text.replace("\xa0", " ") for text in table["more than the rule (%)"]]
     assert said == ["25 [-50, 100]", "-50 [-50, -50]"]
     assert table.loc[("watts", "1"), "failed slots, worst user (%)"].startswith("20.0 [20.0,")
+
+
+def test_what_is_put_right_stands_beside_the_rule_of_its_users():
+    curves = pd.DataFrame({"num_users": [10, 10, 30, 30], FAILED: [0.4, 0.1] * 2})
+    curves[ENERGY] = [1e-3, 4e-3, 2e-3, 8e-3]
+    rows = pd.DataFrame(
+        [(10, 0, "as trained", 0.1), (30, 0, "as trained", 0.1), (30, 0, "silenced", 0.4)],
+        columns=["num_users", "seed", "done", FAILED],
+    ).assign(**{ENERGY: 4e-3, WORST: 0.3})
+    table = requests.put_right(rows, curves)
+    assert list(table.index) == [(10, "as trained"), (30, "as trained"), (30, "silenced")]
+    assert list(table["more than the rule (%)"]) == ["0", "-50", "100"]
