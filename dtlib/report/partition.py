@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.experiments import committed
+from dtlib.experiments import committed, readings, results
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.figures import ENERGY_LABEL, FAILED_LABEL, by_ratio
@@ -38,6 +38,31 @@ def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     part = rows[(rows["axis"] == "K") & rows["reading"].isin([SLICES, DIVIDED])]
     return part.pivot(index="x", columns=["rule", "reading"], values=metric)
+
+
+def beside_rules(preset: str, failed: pd.Series) -> str:
+    """Say what rules that learn nothing fail beside Beta-HAPPO in Section V's network.
+
+    Args:
+        preset: whose committed table of rules is read.
+        failed: Beta-HAPPO's ratio of failed requests, by K.
+
+    Returns:
+        Empty where that table lacks one of these K.
+    """
+    rows = results.read(results.folder_of(preset, readings.TABLE.name), results.DATA)
+    rules = pd.DataFrame() if rows is None else of_rules(rows, FAILED)
+    if not failed.index.isin(rules.index).all():
+        return ""
+    gives_up, knows = (rules.loc[failed.index, (rule, SLICES)] for rule in (GIVES_UP, KNOWS))
+    own, first, best = (
+        ", ".join(f"{100 * ratio:.4g}" for ratio in of) for of in (failed, gives_up, knows)
+    )
+    return (
+        f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails {own} % of "
+        f"requests; a rule without learning that gives up what cannot be in time fails "
+        f"{first} %, and one that knows the channels {best} %"
+    )
 
 
 def of_learner() -> pd.DataFrame:
