@@ -79,10 +79,10 @@ def _printed() -> str:
 
 
 def _partition() -> str:
-    failed = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)[partition.SENDS]
+    failed = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)[partition.GIVES_UP]
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
-        f"The outage at {_users(58)}. With slices, the same rule fails "
+        f"The outage at {_users(58)}. With slices, a rule without learning fails "
         f"{_percent(at_58[partition.SLICES])} of the requests there, and "
         f"{_percent(at_30[partition.SLICES])} at {_users(30)}. Where servers divide their CPU "
         f"among those who ask, it fails {_percent(at_58[partition.DIVIDED])} and "
