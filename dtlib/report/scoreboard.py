@@ -57,7 +57,8 @@ def counts() -> pd.DataFrame:
 
     By the first way of measuring, and beside it on held-out worlds, of what is measured there.
     """
-    table, columns = verdicts(), {}
+    table = verdicts()
+    columns: dict[str, pd.Series] = {}
     for keep, more in (("first", ""), ("last", f", {HELD_OUT}")):
         once = table.drop_duplicates("the paper says", keep=keep)
         columns |= {preset + more: once[preset].value_counts() for preset in PRESETS}
