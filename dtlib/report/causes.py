@@ -1,4 +1,8 @@
-"""Why a sentence does not hold: one line each, with a number from the committed data."""
+"""What is known of a sentence that does not hold: a line, with numbers from the committed data.
+
+*Because* is said of a measured cause alone. *Beside it* is what was measured there and need not be
+a cause. *Not told apart* says which difference the seeds would show.
+"""
 
 from __future__ import annotations
 
@@ -11,64 +15,83 @@ from scipy import stats
 from dtlib.experiments import mechanisms, results
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
-from dtlib.report import worth
+from dtlib.report import partition, worth
 from dtlib.report.checks import Source
-from dtlib.report.judgement import ERROR, Finding, Part, holds_number, reversed_steps
-from dtlib.report.quantities import by_point
-from dtlib.report.statistics import estimate, interval_text
+from dtlib.report.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
+from dtlib.report.quantities import by_point, trained_for
+from dtlib.report.statistics import estimate
 from dtlib.report.style import label
 from dtlib.runtime import paths
 
-Cause = Callable[[Source, Finding], str]
+Remark = Callable[[Source, Finding], str]
+"""Says what is known; empty if nothing is."""
 DOUBTED = ("not reproduced", "contradicted", "reproduced in part")
-"""Verdicts that need a reason."""
+"""Verdicts that need a remark."""
 PAPERS_MINUTES = 87
 """The time of a training according to Section V-B."""
 
 
-def because(cause: Cause | None, found: Source, finding: Finding) -> str:
-    """Return why a sentence does not hold, or not wholly; empty if it does."""
+def remark(known: Remark | None, found: Source, finding: Finding) -> str:
+    """Return what is known of a sentence that does not hold, or not wholly; empty if it does."""
     if finding.verdict not in DOUBTED or finding.evidence is None:
         return ""
-    lines = [turns(finding), cause(found, finding) if cause else ""]
-    return "; ".join(filter(None, lines)) or scatter(finding)
+    first = {
+        "reproduced in part": in_part, "not reproduced": not_told_apart, "contradicted": against,
+    }[finding.verdict]  # fmt: skip
+    return "; ".join(filter(None, [first(finding), known(found, finding) if known else ""]))
 
 
-def scatter(finding: Finding) -> str:
-    """Say how much seeds scatter, and what could be seen through that with a power of 80 %."""
+def not_told_apart(finding: Finding) -> str:
+    """Say which difference so many seeds show with a power of 80 %, as much as they scatter."""
     assert finding.part is not None and finding.evidence is not None
-    values = np.asarray(finding.part.values)
+    values, n = np.asarray(finding.part.values), len(finding.part.values)
     if finding.evidence.exact:
-        return f"it holds in {int((values > finding.evidence.margin).sum())} of {len(values)} seeds"
-    spread, n = values.std(ddof=1), len(values)
+        hits = int((values > finding.evidence.margin).sum())
+        least = int(stats.binom.isf(ERROR / 2, n, 0.5)) + 1
+        return f"not told apart: it holds in {hits} of {n} seeds, and {least} would show it"
+    spread = values.std(ddof=1)
     least = spread / np.sqrt(n) * (stats.t.isf(ERROR / 2, n - 1) + stats.t.isf(0.2, n - 1))
     show, unit = finding.evidence.show, finding.evidence.unit
     wide, small = f"{show(spread):.3g}", f"{show(least):.3g} {unit}"
-    return f"{n} seeds that scatter by {wide} (SD) show no less than {small}"
+    return f"not told apart: {n} seeds with an SD of {wide} show {small} four times in five"
 
 
-def turns(finding: Finding) -> str:
-    """Say at which steps a trend that holds from end to end turns."""
-    assert finding.evidence is not None
-    if finding.verdict != "reproduced in part":
-        return ""
-    steps = reversed_steps(finding.evidence)
-    unit = finding.evidence.unit
-    return "; ".join(f"{step.name} by {interval_text(step.values)} {unit}" for step in steps)
+def against(finding: Finding) -> str:
+    """Say in how many seeds it is the other way where a sentence is contradicted."""
+    assert finding.part is not None and finding.evidence is not None
+    values = np.asarray(finding.part.values)
+    other = finding.evidence.sign * (values - finding.evidence.level) < -finding.evidence.margin
+    return f"the other way in {int(other.sum())} of {len(values)} seeds"
+
+
+def in_part(finding: Finding) -> str:
+    """Say at which steps a trend turns, or on which side of the paper's number it is."""
+    assert finding.part is not None and finding.evidence is not None
+    evidence, part = finding.evidence, finding.part
+    steps = [
+        f"the other way {step.name}: {number_text(evidence, step)}"
+        for step in reversed_steps(evidence)
+    ]
+    if not holds_number(evidence, part):
+        larger = estimate(part.values)[0] > (evidence.reported or 0)
+        steps.append(f"{'larger' if larger else 'smaller'} than the paper's")
+    return "; ".join(steps)
 
 
 def unequal_failures(found: Source, finding: Finding) -> str:
-    """Say how many requests fail of the two that are compared, where they are compared."""
-    assert finding.part is not None and finding.evidence is not None
-    other = finding.part.learners[1]
+    """Say how many requests fail of the two that are compared, and how long both were trained."""
+    assert finding.part is not None
+    other, at_a_point = finding.part.learners[1], "=" in finding.part.name
     fails = 100 * _failures(found, finding.part)
-    text = f"Beta-HAPPO fails {fails[OWN]:.1f} % of requests there, "
+    text = f"beside it: Beta-HAPPO fails {fails[OWN]:.1f} % of requests there, "
     text += f"{label(other)} {fails[other]:.1f} %"
-    if finding.verdict == "reproduced in part" and not holds_number(finding.evidence, finding.part):
-        larger = estimate(finding.part.values)[0] > (finding.evidence.reported or 0)
-        return f"{text}: the saving is {'larger' if larger else 'smaller'} than the paper's"
-    measured = "" if "=" in finding.part.name else mechanism(found.preset, other)
-    return "; ".join(filter(None, [f"{text}: {scatter(finding)}", measured]))
+    if at_a_point:
+        return text
+    slots = trained_for(found.data)
+    if slots[other] != slots[OWN]:
+        text += f", trained for {slots[OWN]:,} and for {slots[other]:,} slots"
+    measured = "" if finding.verdict == "reproduced in part" else mechanism(found.preset, other)
+    return "; ".join(filter(None, [text, measured]))
 
 
 def mechanism(preset: str, other: str) -> str:
@@ -79,9 +102,11 @@ def mechanism(preset: str, other: str) -> str:
     end = table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
     own, gaussian = 100 * end.loc[worth.BETA], 100 * end.loc[worth.GAUSSIAN]
     return {
-        "beta-mappo": f"M moves an update by {own['effect_of_m']:.0f} % of its length, another "
-        f"episode by {own['effect_of_data']:.0f} %",
-        "gaussian-happo": f"of its draws {gaussian['draws_at_bounds']:.0f} % are at a bound, and "
+        "beta-mappo": f"with M taken as 1 an update of Beta-HAPPO differs by "
+        f"{own['effect_of_m']:.0f} % of its length, from another episode by "
+        f"{own['effect_of_data']:.0f} %",
+        "gaussian-happo": f"of Gaussian-HAPPO's draws {gaussian['draws_at_bounds']:.0f} % are at "
+        "a bound, and "
         f"{gaussian['failed_of_draws']:.0f} % of requests fail with draws, "
         f"{gaussian['failed_of_means']:.0f} % with mean actions",
     }.get(other, "")
@@ -104,9 +129,9 @@ def still_failing(found: Source, finding: Finding) -> str:
     assert finding.part is not None
     learner = finding.part.learners[0]
     fails = 100 * found.final(FAILED)[learner].mean()
-    slots = {name: rows["x"].max() for name, rows in found.data.groupby("algorithm")}
+    slots = trained_for(found.data)
     return (
-        f"{label(learner)} still fails {fails:.1f} % of requests when its training of "
+        f"beside it: {label(learner)} still fails {fails:.1f} % of requests when its training of "
         f"{slots[learner]:,} slots ends (Beta-HAPPO's: {slots[OWN]:,})"
     )
 
@@ -117,19 +142,42 @@ def silence(found: Source, finding: Finding) -> str:
     served = 100 * (1 - by_point(found.data, finding.part.learners[0])[FAILED].mean())
     first, last = served.index[0], served.index[-1]
     return (
-        f"{label(finding.part.learners[0])} serves {served[first]:.2g} % of requests at {first:g} "
-        f"and {served[last]:.2g} % at {last:g}"
+        f"beside it: {label(finding.part.learners[0])} serves {served[first]:.2g} % of requests at "
+        f"{first:g} and {served[last]:.2g} % at {last:g}"
     )
 
 
-def without_learning(found: Source, finding: Finding) -> str:
-    """Say how many requests fail of a rule that learns nothing, at the point that decides."""
-    assert finding.part is not None
-    rule = by_point(found.data, BASELINES[0])[FAILED].mean()
-    x = _point(finding.part)
-    if x not in rule:
+def beside_rules(found: Source, finding: Finding) -> str:
+    """Say how many requests fail of rules that learn nothing, at each point of a sentence."""
+    assert finding.evidence is not None
+    users = [_point(part) for part in finding.evidence.parts]
+    text = partition.beside_rules(found.preset, by_point(found.data)[FAILED].mean()[users])
+    return f"beside it: {text}" if text else ""
+
+
+def too_early(found: Source, finding: Finding) -> str:
+    """Say that training gives up too early, by rules that lose less at each point."""
+    return beside_rules(found, finding).replace("beside it", "because training gives up too early")
+
+
+def elsewhere(experiment: str, some: str, preset: str) -> str:
+    """Say what another experiment has of a figure's runs; empty if nothing is committed.
+
+    Args:
+        experiment: its name.
+        some: a query for points.
+        preset: whose runs.
+    """
+    table = results.read(results.folder_of(preset, experiment), results.DATA)
+    if table is None:
         return ""
-    return f"power on demand, which learns nothing, fails {100 * rule[x]:.3g} % there"
+    own = by_point(table.query(some))
+    points, failed = own[FAILED].mean().index, 100 * own[FAILED].mean()
+    return (
+        f"beside it: experiment {experiment} has {own['seed'].nunique().min()} seeds of "
+        f"Beta-HAPPO's runs of this figure at K = {', '.join(f'{x:g}' for x in points)}, which "
+        f"fail {', '.join(f'{value:.1f}' for value in failed)} % of requests"
+    )
 
 
 def near_the_rule(found: Source, finding: Finding) -> str:
@@ -137,13 +185,13 @@ def near_the_rule(found: Source, finding: Finding) -> str:
     own, rule = (100 * by_point(found.data, who)[FAILED].mean() for who in (OWN, BASELINES[0]))
     x = own.index[0]
     return (
-        f"{scatter(finding)}; Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
+        f"beside it: Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
         f"power on demand, which is to fail least without knowing the channels, {rule[x]:.1f} %"
     )
 
 
 def time_of_training() -> str:
-    """Return what Table I's training costs here, as ratios to the paper's 87 minutes.
+    """Return what Table I's training costs here, beside the paper's 87 minutes.
 
     From ``results/benchmarks``: an episode's seconds and the matrix products of its epochs, each of
     25, on one core, with a critic for each agent.
@@ -154,10 +202,10 @@ def time_of_training() -> str:
     rows = pd.read_csv(file).query("suite == 'phases' and critic == 'per-agent' and threads == 1")
     of = rows.groupby("quantity")["value"].median()
     episodes, epochs = 150, rows["epochs"].iloc[0]
-    here = episodes * of["episode_s"] / 60 / PAPERS_MINUTES
+    here = episodes * of["episode_s"] / 60
     products = episodes * epochs * of["dense_gflop"] / of["gemm_gflops"] / 60 / PAPERS_MINUTES
     return (
-        f"that training takes {here:.2f} of {PAPERS_MINUTES} min on one core here; "
+        f"that training takes {here:.0f} of {PAPERS_MINUTES} min on one core here; "
         f"{PAPERS_MINUTES} min are {1 / products:.1f} times what that core needs "
         "for the matrix products alone"
     )

@@ -265,6 +265,7 @@ def _changes(
             f"{label(name)}{f' at {value:g}' if value != '' else ''} from {first:g} to {last:g}",
             tuple(change(rows, first, last, metric == ENERGY)),
             (name, name), effect,
+            ratios=tuple((rows[last] / rows[first]).dropna()) if metric == ENERGY else (),
         )
         for first, last in pairs
         for (name, value), rows in table.groupby(level=[0, 1], sort=False)

@@ -8,13 +8,14 @@ from dtlib.experiments.experiment import OTHERS
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.causes import (
-    Cause,
+    Remark,
+    beside_rules,
     near_the_rule,
     silence,
     still_failing,
     time_of_training,
+    too_early,
     unequal_failures,
-    without_learning,
 )
 from dtlib.report.checks import (
     BENCHMARKS,
@@ -59,8 +60,10 @@ class Claim:
     """Ways of measuring. The first one counts."""
     reported: str = ""
     """The paper's number, if it gives one."""
-    cause: Cause | None = None
-    """Says why it does not hold, if more is known than how seeds scatter."""
+    known: Remark | None = None
+    """Says what is known where it does not hold, beyond what its seeds show."""
+    elsewhere: tuple[str, str] | None = None
+    """Another experiment with some runs of this figure, and a query for those that it speaks of."""
     uncounted: str = ""
     """Why it is not counted; empty if it is."""
     physical: bool = False
@@ -83,35 +86,35 @@ CLAIMS = (
     Claim("fig05", "The centre's reward rises during training, for all schemes.",
           learns("reward_centre"), (TRAINING,)),
     *(Claim("fig04", f"Beta-HAPPO has a higher reward than {label(other)}.",
-            leads("reward_global", other), BOTH, cause=unequal_failures) for other in SAVINGS),
+            leads("reward_global", other), BOTH, known=unequal_failures) for other in SAVINGS),
     Claim("fig05", "Beta-HAPPO has the highest reward of the centre, too.",
-          leads("reward_centre", *OTHERS), BOTH, cause=unequal_failures),
+          leads("reward_centre", *OTHERS), BOTH, known=unequal_failures),
     Claim("fig04", "Beta-HAPPO converges more stably than all others.", steadier, (TRAINING,)),
     Claim("fig04", "HAPPO-based schemes converge faster than MADDPG.", faster, (TRAINING,)),
     Claim("fig06", "Energy falls during training, for all schemes.", energy_falls, (TRAINING,),
-          cause=still_failing),
+          known=still_failing),
     *(Claim("fig06", f"Beta-HAPPO needs less energy than {label(other)}.", saves(other), BOTH,
             f"{saved} %", unequal_failures) for other, saved in SAVINGS.items()),
     Claim("fig06", "Training takes 87 minutes.", None, (BENCHMARKS,), "87 min",
           uncounted="another machine; measured is a ratio of work"),
-    Claim("fig07", "Energy rises with the number of users.", trend(ENERGY), cause=silence,
+    Claim("fig07", "Energy rises with the number of users.", trend(ENERGY), known=silence,
           physical=True),
     Claim("fig07", "Beta-HAPPO needs the least energy at every K.", lowest(ENERGY, "K"),
-          cause=unequal_failures),
+          known=unequal_failures),
     Claim("fig08", "No request fails up to K = 25.", failing(0, "x <= 25"), reported="0 %",
-          cause=without_learning),
+          known=beside_rules, elsewhere=("outage", "x <= 25")),
     Claim("fig08", "Beyond K = 30 failures rise with K.",
           trend(FAILED, some="x >= 30", effect=10 * RISE)),
     Claim("fig08", "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
           lowest(FAILED, "K", "x > 25")),
     Claim("fig09", "Energy falls with the number of base stations.", trend(ENERGY, -1),
-          cause=silence, physical=True),
+          known=silence, physical=True),
     Claim("fig09", "Beta-HAPPO needs the least energy at every M.", lowest(ENERGY, "M"),
-          cause=unequal_failures),
-    Claim("fig10", "Energy rises with the request probability.", trend(ENERGY), cause=silence,
+          known=unequal_failures),
+    Claim("fig10", "Energy rises with the request probability.", trend(ENERGY), known=silence,
           physical=True),
     Claim("fig11", "Energy rises with the data size (20–30 Kb).",
-          trend(ENERGY, other="bandwidth_hz", some="x < 1e5"), cause=silence,
+          trend(ENERGY, other="bandwidth_hz", some="x < 1e5"), known=silence,
           physical=True),
     Claim("fig11", "Energy rises with the data size (0.2–0.3 Mb, as printed).",
           trend(ENERGY, other="bandwidth_hz", some="x >= 1e5"),
@@ -120,16 +123,16 @@ CLAIMS = (
           trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"),
           physical=True),
     Claim("fig12", "Energy rises with the control factor.", trend(ENERGY),
-          cause=near_the_rule),
+          known=near_the_rule),
     Claim("fig12", "Failures fall with the control factor.", trend(FAILED, -1),
-          cause=near_the_rule),
-    Claim("fig13", "Energy rises from K = 50 to 60.", trend(ENERGY), cause=silence,
+          known=near_the_rule),
+    Claim("fig13", "Energy rises from K = 50 to 60.", trend(ENERGY), known=silence,
           physical=True),
     Claim("fig14", "At K = 58 every request fails.", failing(100, "x == 58"), reported="100 %",
-          cause=without_learning),
+          known=beside_rules),
     Claim("fig14", "With fewer users, some are in time.",
           failing(100, "x < 58", short=True, effect=2 * RISE - MARGIN_POINTS),
-          cause=without_learning),
+          known=too_early),
 )  # fmt: skip
 """In the order of Section V-B. "The highest reward" of Fig. 4 is judged other by other."""
 

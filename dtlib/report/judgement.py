@@ -51,6 +51,8 @@ class Part:
     """What it would be if the paper's were true, in the unit of the evidence."""
     wins: float | None = None
     """Of a comparison: how probably a seed of Beta-HAPPO is better than one of the other."""
+    ratios: tuple[float, ...] = ()
+    """Of a change in energy: the last over the first, one per seed, which a reader sees."""
 
 
 @dataclass(frozen=True)
@@ -121,26 +123,36 @@ class Finding:
         """The deciding part's mean over seeds and its own 95 % interval, as text."""
         if self.evidence is None or self.part is None:
             return self.note
-        values, parts = self.part.values, len(self.evidence.parts)
-        name = self.part.name + (f" (weakest of {parts})" if parts > 1 else "")
-        text = f"{self.evidence.quantity} {name}: {self._number(values)}, p = {self.p:.2g}"
+        parts, name = len(self.evidence.parts), self.part.name
+        if parts > 1:
+            which = "most against it" if self.verdict == "contradicted" else "weakest"
+            name += f" ({which} of {parts})"
+        number = number_text(self.evidence, self.part)
+        text = f"{self.evidence.quantity} {name}: {number}, p = {self.p:.2g}"
         if self.part.wins is not None:
             text += f", better in {100 * self.part.wins:.0f} % of pairs"
         return text
 
-    def _number(self, values: tuple[float, ...]) -> str:
-        """Return a mean or, of what is only counted, a number of seeds, with its interval."""
-        assert self.evidence is not None
-        if self.evidence.exact:
-            hits = sum(value > self.evidence.margin for value in values)
-            _, low, high = (100 * value for value in share(hits, len(values)))
-            return f"in {hits} of {len(values)} seeds [{low:.0f}, {high:.0f} %]"
-        show = self.evidence.show
-        mean, low, high = map(show, estimate(values))
-        text = f"{mean:.3g} {self.evidence.unit} [{low:.3g}, {high:.3g}], {len(values)} seeds"
-        if len(values) >= IQM_FROM:
-            text += f", interquartile mean {show(interquartile_mean(values)):.3g}"
-        return text
+
+def number_text(evidence: Evidence, part: Part) -> str:
+    """Return a part's mean or, of what is only counted, a number of seeds, with its interval.
+
+    A change in energy is shown as the geometric mean of its ratios: none can fall by more than all.
+    """
+    values, seeds = part.values, f"{len(part.values)} seeds"
+    if evidence.exact:
+        hits = sum(value > evidence.margin for value in values)
+        _, low, high = (100 * value for value in share(hits, len(values)))
+        return f"in {hits} of {seeds} [{low:.0f}, {high:.0f} %]"
+    if part.ratios:
+        mean, low, high = np.exp(estimate(np.log(part.ratios)))
+        return f"times {mean:.3g} [{low:.3g}, {high:.3g}], {seeds}"
+    show = evidence.show
+    mean, low, high = map(show, estimate(values))
+    text = f"{mean:.3g} {evidence.unit} [{low:.3g}, {high:.3g}], {seeds}"
+    if len(values) >= IQM_FROM:
+        text += f", interquartile mean {show(interquartile_mean(values)):.3g}"
+    return text
 
 
 def corrected(

@@ -8,7 +8,7 @@ import os
 from IPython.display import Markdown
 
 from dtlib.experiments import committed, readings
-from dtlib.experiments.experiment import BASELINES, OWN
+from dtlib.experiments.experiment import BASELINES, LEARNERS, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import partition
@@ -79,10 +79,10 @@ def _printed() -> str:
 
 
 def _partition() -> str:
-    failed = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)[partition.SENDS]
+    failed = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)[partition.GIVES_UP]
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
-        f"The outage at {_users(58)}. With slices, the same rule fails "
+        f"The outage at {_users(58)}. With slices, a rule without learning fails "
         f"{_percent(at_58[partition.SLICES])} of the requests there, and "
         f"{_percent(at_30[partition.SLICES])} at {_users(30)}. Where servers divide their CPU "
         f"among those who ask, it fails {_percent(at_58[partition.DIVIDED])} and "
@@ -119,6 +119,14 @@ def gallery() -> Markdown:
     return Markdown(f"::::{{grid}} 1 2 2 3\n:gutter: 2\n\n{cards}\n::::")
 
 
+def _of_runs(preset: str, name: str) -> str:
+    """Say of which preset a picture is, and of how many seeds of each learner."""
+    data = committed.fullest(name, preset)
+    counts = data[data["algorithm"].isin(LEARNERS)].groupby("algorithm")["seed"].nunique()
+    seeds = " or ".join(map(str, sorted(set(counts))))
+    return f"`{preset}`, {seeds} seed{'s' * (seeds != '1')}"
+
+
 def _card(name: str) -> str:
     (notebook,) = paths.notebooks().glob(f"{name}_*.ipynb")
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -131,5 +139,5 @@ def _card(name: str) -> str:
         f":::{{grid-item-card}} {title}\n"
         f":link: {os.path.relpath(notebook.with_suffix(''), here)}\n:link-type: doc\n"
         f":img-top: {os.path.relpath(picture, here)}\n"
-        f":img-alt: {next(filter(None, said))}\n:::"
+        f":img-alt: {next(filter(None, said))}\n\n+++\n{_of_runs(picture.parent.name, name)}\n:::"
     )

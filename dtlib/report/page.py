@@ -11,7 +11,7 @@ from typing import Any
 from IPython.display import Markdown
 
 from dtlib.experiments import results
-from dtlib.experiments.experiment import PlannedRun, setting
+from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun, setting
 from dtlib.experiments.results import ENERGY
 from dtlib.report.figures import KINDS
 from dtlib.report.phrases import told
@@ -23,6 +23,24 @@ from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
 NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
+RULES = {
+    BASELINES[
+        0
+    ]: "*Power on demand* sends what a request needs on average, and at $P^{\\max}$ where "
+    "that is not enough.",
+    BASELINES[
+        1
+    ]: "*Demand or silence* sends what a request needs on average, and nothing where that "
+    "is not enough.",
+}
+DRAWN_WHERE = (
+    "Rules do not learn, and are meant to fail least of those that do not know the channels. They "
+    "are drawn where they fail no more than any learner, since who gives up requests saves energy."
+)
+GENIE = (
+    'The genie\'s bound ({doc}`11_genie`) in this network is among the numbers below; "inf" says '
+    "that not even the genie could keep (14b)."
+)
 EXAMPLE = "{'cpu_hz': 2e10}"
 """Another setting of the network, for the command that makes a figure with other values."""
 
@@ -49,6 +67,32 @@ def beside(shown: Shown) -> Markdown:
         for figure, words, ours in STORIES[shown.experiment.name].sentences
     ]
     return table(("Fig.", "the paper", f"here, preset `{shown.preset}`"), rows)
+
+
+def drawn(shown: Shown) -> Markdown:
+    """Return which rules and bounds stand beside the learners, and how long learners are trained.
+
+    Only of what is in the rows.
+    """
+    known = set(shown.data["algorithm"])
+    rules = [text for name, text in RULES.items() if name in known]
+    said = ["Failures are counted per request.", *rules]
+    if rules:
+        said.append(DRAWN_WHERE)
+    if BASELINES[-1] in known:
+        said.append(GENIE)
+    return Markdown(" ".join(filter(None, [*said, _trained(shown)])))
+
+
+def _trained(shown: Shown) -> str:
+    """Say which learners are trained for fewer episodes than Beta-HAPPO; empty if none is."""
+    episodes = {name: run.episodes for name, run in _first(shown.runs).items()}
+    fewer = [
+        f"{label(name)} is trained for {count} episodes, Beta-HAPPO for {episodes[OWN]}."
+        for name, count in episodes.items()
+        if count < episodes.get(OWN, 0)
+    ]
+    return " ".join(fewer)
 
 
 def differences(shown: Shown) -> Markdown:

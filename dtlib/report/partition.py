@@ -10,7 +10,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.experiments import committed
+from dtlib.experiments import readings, results
+from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.figures import ENERGY_LABEL, FAILED_LABEL, by_ratio
@@ -21,9 +22,12 @@ SLICES, DIVIDED = "slices", "served"
 SENDS, GIVES_UP, KNOWS = "always sends", "gives up", "knows the channels"
 SWEEPS = ("outage", "fig07_08", "fig13_14")
 """Experiments whose runs of Beta-HAPPO are over K; the first that has a K is taken."""
+LEARNT = FULLEST[0]
+"""The preset of those runs: in a smaller one learners have learnt less."""
 DRAWN = {
-    (SENDS, DIVIDED): {"color": PALETTE[2], "linestyle": "-", "marker": "s"},
-    (SENDS, SLICES): {"color": PALETTE[1], "linestyle": "--", "marker": "^"},
+    (GIVES_UP, DIVIDED): {"color": PALETTE[2], "linestyle": "-", "marker": "s"},
+    (GIVES_UP, SLICES): {"color": PALETTE[1], "linestyle": "--", "marker": "^"},
+    (SENDS, SLICES): {"color": PALETTE[3], "linestyle": "--", "marker": "v"},
     (KNOWS, SLICES): {"color": INK, "linestyle": ":", "marker": "*"},
 }
 """Rule, reading and how they are drawn."""
@@ -40,9 +44,35 @@ def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return part.pivot(index="x", columns=["rule", "reading"], values=metric)
 
 
+def beside_rules(preset: str, failed: pd.Series) -> str:
+    """Say what rules that learn nothing fail beside Beta-HAPPO in Section V's network.
+
+    Args:
+        preset: whose committed table of rules is read.
+        failed: Beta-HAPPO's ratio of failed requests, by K.
+
+    Returns:
+        Empty where that table lacks one of these K.
+    """
+    rows = results.read(results.folder_of(preset, readings.TABLE.name), results.DATA)
+    rules = pd.DataFrame() if rows is None else of_rules(rows, FAILED)
+    if not failed.index.isin(rules.index).all():
+        return ""
+    gives_up, knows = (rules.loc[failed.index, (rule, SLICES)] for rule in (GIVES_UP, KNOWS))
+    own, first, best = (
+        ", ".join(f"{100 * ratio:.4g}" for ratio in of) for of in (failed, gives_up, knows)
+    )
+    return (
+        f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails {own} % of "
+        f"requests; a rule without learning that gives up what cannot be in time fails "
+        f"{first} %, and one that knows the channels {best} %"
+    )
+
+
 def of_learner() -> pd.DataFrame:
     """Return Beta-HAPPO's medians over seeds in Section V's network, by K, from committed runs."""
-    tables = [committed.fullest(name) for name in SWEEPS]
+    found = (results.read(results.folder_of(LEARNT, name), results.DATA) for name in SWEEPS)
+    tables = [table for table in found if table is not None]
     whole = pd.concat([by_point(table)[[FAILED, ENERGY]].median() for table in tables])
     return whole[~whole.index.duplicated()].sort_index()
 
@@ -64,7 +94,9 @@ def won_back(divided: float, sliced: float, learned: float, least: float = 0.05)
 
 
 def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-    """Return what slices cost, and what Beta-HAPPO wins back, by K.
+    """Return what slices cost a rule that gives up, and what Beta-HAPPO wins back, by K.
+
+    Energy is won back only where Beta-HAPPO fails no more than the rule: who fails more saves it.
 
     Args:
         rows: the table of :mod:`dtlib.experiments.readings`.
@@ -73,20 +105,22 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
     failed, energy = of_rules(rows, FAILED), of_rules(rows, ENERGY)
     found = {}
     for users in failed.index.intersection(learned.index):
-        own, sent, spent = learned.loc[users], failed.loc[users, SENDS], energy.loc[users, SENDS]
-        fewer = won_back(sent[DIVIDED], sent[SLICES], own[FAILED])
+        own, lost = learned.loc[users], failed.loc[users, GIVES_UP]
+        spent = energy.loc[users, GIVES_UP]
+        fewer = won_back(lost[DIVIDED], lost[SLICES], own[FAILED])
         less = won_back(spent[DIVIDED], spent[SLICES], own[ENERGY], least=0.0)
+        fair = own[FAILED] <= lost[SLICES]
         found[int(users)] = {
-            "failed, divided (%)": 100 * sent[DIVIDED],
-            "failed, slices (%)": 100 * sent[SLICES],
+            "failed, divided (%)": 100 * lost[DIVIDED],
+            "failed, slices (%)": 100 * lost[SLICES],
             "cannot be helped (%)": 100 * failed.loc[users, (KNOWS, SLICES)],
             "Beta-HAPPO fails (%)": 100 * own[FAILED],
             "failures won back (%)": 100 * fewer,
             "energy, divided (mJ)": 1e3 * spent[DIVIDED],
             "energy, slices (mJ)": 1e3 * spent[SLICES],
-            "of who gives up (mJ)": 1e3 * energy.loc[users, (GIVES_UP, SLICES)],
+            "of who always sends (mJ)": 1e3 * energy.loc[users, (SENDS, SLICES)],
             "Beta-HAPPO's (mJ)": 1e3 * own[ENERGY],
-            "energy won back (%)": 100 * less,
+            "energy won back (%)": 100 * less if fair else float("nan"),
         }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("K")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from dtlib.experiments.experiment import OWN
+from dtlib.experiments.experiment import OTHERS, OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.checks import SAVINGS
-from dtlib.report.quantities import tenths
+from dtlib.report.checks import SAVINGS, as_saving
+from dtlib.report.quantities import at_equal_slots, gap, tenths, trained_for
 from dtlib.report.shown import Shown
 from dtlib.report.style import label
 
@@ -117,6 +117,28 @@ def savings(shown: Shown) -> dict[str, float]:
     energy = shown.measured.pivot_table(index="seed", columns="algorithm", values=ENERGY)
     known = [name for name in SAVINGS if {name, OWN} <= set(energy)]
     return {name: (100 * (1 - energy[OWN] / energy[name])).median() for name in known}
+
+
+def equal_slots(shown: Shown) -> str:
+    """Return how Beta-HAPPO and MADDPG compare after as many slots; empty if all have as many.
+
+    By the last tenth before MADDPG's end of training, means over seeds.
+    """
+    slots = trained_for(shown.data)
+    other = OTHERS[-1]
+    if not {OWN, other} <= set(slots.index) or slots[OWN] == slots[other]:
+        return ""
+    reward, energy, lost = (
+        tenths(at_equal_slots(shown.data), metric)["last"].unstack("algorithm")[[OWN, other]]
+        for metric in ("reward_global", ENERGY, FAILED)
+    )
+    saved = as_saving(gap(energy[OWN], energy[other]).mean())
+    return (
+        f"{label(other)} is trained for {slots[other]:,} slots, {label(OWN)} for {slots[OWN]:,}. "
+        f"After {slots[other]:,} each, $r_g$ is {each(reward.mean())}, the energy "
+        f"{each(energy.mean(), f'{GAP}mJ', 1e3)}, failed requests "
+        f"{each(lost.mean(), f'{GAP}%', 100)}: {label(OWN)} saves {number(saved)}{GAP}% there"
+    )
 
 
 def failed(shown: Shown) -> pd.Series:

@@ -8,7 +8,8 @@ from typing import get_args
 
 import pandas as pd
 
-from dtlib.report.causes import because
+from dtlib.report.causes import elsewhere, remark
+from dtlib.report.checks import HELD_OUT
 from dtlib.report.claims import CLAIMS, PRESETS, Claim, Judged, judged
 from dtlib.report.judgement import Verdict
 from dtlib.report.rates import rates
@@ -32,26 +33,36 @@ def verdicts() -> pd.DataFrame:
             for preset, one in of.items():
                 row[preset] = "not counted" if claim.uncounted else one.finding.verdict
             row |= {f"measured, {preset}": one.finding.measured for preset, one in of.items()}
-            rows.append(row | {"because": reasons(claim, of)})
+            rows.append(row | {"remark": remarks(claim, of)})
     return pd.DataFrame(rows)
 
 
-def reasons(claim: Claim, of: dict[str, Judged]) -> str:
-    """Return why a sentence is not counted, or why it does not hold, preset by preset."""
+def remarks(claim: Claim, of: dict[str, Judged]) -> str:
+    """Return why a sentence is not counted, or what is known where it does not hold, by preset."""
     if claim.uncounted:
         return claim.uncounted
     lines = {
-        preset: because(claim.cause, row.found, row.finding)
-        for preset, row in of.items()
+        preset: remark(claim.known, row.found, row.finding)
         if row.found is not None
+        else elsewhere(*claim.elsewhere, preset)
+        if claim.elsewhere
+        else ""
+        for preset, row in of.items()
     }
     return ". ".join(f"{preset}: {line}" for preset, line in lines.items() if line)
 
 
 def counts() -> pd.DataFrame:
-    """Return how many sentences have which verdict in either preset; each sentence counts once."""
-    first = verdicts().drop_duplicates("the paper says")
-    table = pd.DataFrame({preset: first[preset].value_counts() for preset in PRESETS})
+    """Return how many sentences have which verdict in either preset; each sentence counts once.
+
+    By the first way of measuring, and beside it on held-out worlds, of what is measured there.
+    """
+    table = verdicts()
+    columns: dict[str, pd.Series] = {}
+    for keep, more in (("first", ""), ("last", f", {HELD_OUT}")):
+        once = table.drop_duplicates("the paper says", keep=keep)
+        columns |= {preset + more: once[preset].value_counts() for preset in PRESETS}
+    table = pd.DataFrame(columns)
     table = table.reindex(get_args(Verdict), fill_value=0).fillna(0).astype(int)
     return table.rename_axis("verdict").reset_index()
 

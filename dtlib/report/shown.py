@@ -56,6 +56,25 @@ class Shown:
         return next(run.config.env for run in self.runs if next(iter(run.at.values())) == x)
 
 
+def training_hours(name: str, preset: str) -> dict[str, list[float]]:
+    """Return the hours that each learner's committed runs would take for all their episodes.
+
+    Of runs that stop sooner they are those of an episode so far, times all episodes.
+
+    Args:
+        name: of an experiment.
+        preset: whose runs.
+    """
+    experiment = grids.find(name)
+    facts = results.manifest(results.folder_of(preset, experiment.name)).get("runs", ())
+    spent = {fact["run"]: fact["seconds_of_training"] for fact in facts}
+    found: dict[str, list[float]] = {}
+    for run in committed.learnt(committed.runs_of(experiment, preset)):
+        hours = spent[run.key] / 3600 * run.config.episodes / run.episodes
+        found.setdefault(run.algorithm, []).append(hours)
+    return found
+
+
 def load(
     name: str,
     preset: str,

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from dtlib.experiments.experiment import BASELINES, OTHERS, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import scales
+from dtlib.report.causes import time_of_training
+from dtlib.report.partition import beside_rules
 from dtlib.report.phrases import (
     GAP,
     ahead,
     each,
     ends,
+    equal_slots,
     failed,
     final,
     listed,
@@ -29,8 +32,9 @@ from dtlib.report.phrases import (
     steps,
     told,
 )
-from dtlib.report.quantities import by_point, sooner, tenths, unrest
+from dtlib.report.quantities import by_point, sooner, tenths, trained_for, unrest
 from dtlib.report.shown import Shown
+from dtlib.settings.env import EnvConfig
 
 KB, MB = 1e5, 1e9
 """Bits that no size in Kb, and none in Mb, is as large as."""
@@ -94,7 +98,18 @@ def _least_request(shown: Shown) -> str:
         f"at K = {last.num_users} the smallest request computes for {number(spent)}{GAP}ms on its "
         f"slice, and {number(1e3 * last.deadline_s[1])}{GAP}ms are allowed. Where every request "
         "fails, energy is all that a learner can still change in $r_g$."
+        f"{_gives_up_early(shown)}"
     )
+
+
+def _gives_up_early(shown: Shown) -> str:
+    """Say how many requests rules serve where a learner serves fewer; empty in another network."""
+    failed = shown.points(FAILED)
+    section_v = all(
+        shown.env_at(x).replace(frames=50) == EnvConfig(num_users=int(x)) for x in failed.index
+    )
+    text = beside_rules(shown.preset, failed) if section_v else ""
+    return f" Training gives up before that: {text}." if text else ""
 
 
 def _nearer(shown: Shown) -> str:
@@ -159,9 +174,12 @@ def _near_the_rule(shown: Shown) -> str:
 def _minutes(shown: Shown) -> str:
     spent = [fact["seconds_of_training"] / 60 for fact in shown.facts.values()
              if fact["variant"] == OWN]  # fmt: skip
-    if not spent:
-        return "not measured"
-    return f"{number(sum(spent) / len(spent))} minutes for a run of Beta-HAPPO, on one core"
+    here = f"{number(sum(spent) / len(spent))} minutes" if spent else "not measured"
+    slots = trained_for(shown.data)[OWN]
+    return (
+        f"of Table I: {time_of_training()}. A run of Beta-HAPPO here is less work, with {slots:,} "
+        f"slots: {here}, on one core"
+    )
 
 
 def _settling(shown: Shown) -> str:
@@ -182,7 +200,7 @@ def _unrest(shown: Shown) -> str:
 def _savings(shown: Shown) -> str:
     return (
         f"compared with {each(savings(shown), f'{GAP}%')}, on held-out worlds; failed requests "
-        f"there: {each(failed(shown), f'{GAP}%', 100)} (medians over seeds)"
+        f"there: {each(failed(shown), f'{GAP}%', 100)} (medians over seeds). {equal_slots(shown)}"
     )
 
 

@@ -105,8 +105,8 @@ def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
                 + "".join(f"<br><small>{line}</small>" for line in rest)
                 + "</li>"
             )
-        if row["because"]:
-            lines.append(f"<li>Because: {html.escape(row['because'])}</li>")
+        if row["remark"]:
+            lines.append(f"<li>{html.escape(row['remark'])}</li>")
     return minus("\n".join([*lines, "</ul>"]))
 
 

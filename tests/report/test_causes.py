@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from dtlib.experiments import mechanisms
+from dtlib.experiments import grids, mechanisms
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import causes, checks, scoreboard
 from dtlib.report.judgement import Evidence, Part, judge
@@ -16,10 +16,10 @@ def test_what_does_not_hold_has_a_reason():
     for preset in ("companion", "paper"):
         doubted = table[table[preset].isin(causes.DOUBTED)]
         for row in doubted.to_dict("records"):
-            line = re.search(rf"{preset}: (.*)", row["because"])
+            line = re.search(rf"{preset}: (.*)", row["remark"])
             assert line and re.search(r"\d", line[1]), row["the paper says"]
     holds = table["companion"].eq("reproduced") & ~table["paper"].isin(causes.DOUBTED)
-    assert (table["because"][holds] == "").all()
+    assert (table["remark"][holds] == "").all()
 
 
 def found(check, source):
@@ -39,34 +39,58 @@ def test_of_a_trend_that_does_not_hold():
     source = sweep(beta_happo=0.45)
     finding = found(checks.trend(ENERGY), source)
     assert finding.verdict == "contradicted"
-    line = causes.because(causes.silence, source, finding)
-    assert line == "Beta-HAPPO serves 55 % of requests at 1 and 9.9 % at 2"
-    assert causes.because(None, source, found(checks.trend(ENERGY, -1), source)) == ""
+    line = causes.remark(causes.silence, source, finding)
+    assert line == (
+        "the other way in 3 of 3 seeds; "
+        "beside it: Beta-HAPPO serves 55 % of requests at 1 and 9.9 % at 2"
+    )
+    assert causes.remark(None, source, found(checks.trend(ENERGY, -1), source)) == ""
 
 
 def test_of_failures_near_those_of_a_rule():
     source = sweep(beta_happo=0.3, power_on_demand=0.25)
-    line = causes.because(causes.near_the_rule, source, found(checks.trend(ENERGY), source))
-    assert line.startswith("3 seeds that scatter by ")
-    assert "Beta-HAPPO at 1 fails 30.1 % of requests already" in line
+    line = causes.remark(causes.near_the_rule, source, found(checks.trend(ENERGY), source))
+    assert not line.startswith("not told apart"), "all seeds are the other way"
+    assert "beside it: Beta-HAPPO at 1 fails 30.1 % of requests already" in line
     assert line.endswith("power on demand, which is to fail least without knowing the channels, "
                          "25.1 %")  # fmt: skip
 
 
 def test_of_requests_that_fail():
-    source = sweep(beta_happo=0.1, power_on_demand=0.04)
-    finding = found(checks.failing(0, "x <= 2"), source)
-    line = causes.because(causes.without_learning, source, finding)
-    assert line == "power on demand, which learns nothing, fails 8.1 % there"
+    source = checks.source("fig13_14", "companion")
+    finding = found(checks.failing(100, "x < 58", short=True), source)
+    assert finding.verdict == "contradicted"
+    line = causes.remark(causes.too_early, source, finding)
+    assert "because training gives up too early: at K = 50, 52, 54, 56 Beta-HAPPO fails" in line
+    assert "93.09, 95.73, 97.99, 99.12 %, and one that knows the channels 91.77, " in line
+    elsewhere = sweep(beta_happo=0.1)
+    finding = found(checks.failing(0, "x <= 2"), elsewhere)
+    assert causes.beside_rules(elsewhere, finding) == "", "no rule was measured there"
+
+
+def test_of_runs_that_another_experiment_has():
+    """The runs of ``outage`` are some of Fig. 8's, which alone is judged."""
+    keys = [{run.key for run in grids.find(name).runs("companion", 3)} for name in
+            ("outage", "fig07_08")]  # fmt: skip
+    assert keys[0] <= keys[1]
+    line = causes.elsewhere("outage", "x <= 25", "companion")
+    assert "has 3 seeds of Beta-HAPPO's runs of this figure at K = 10, 15, 20, 25, which" in line
+    assert line.endswith(", 12.2 % of requests")
+    assert causes.elsewhere("outage", "x <= 25", "paper") == ""
+    shown = scoreboard.verdicts().set_index("the paper says").loc["No request fails up to K = 25."]
+    assert shown["companion"] == "not testable" and shown["remark"] == f"companion: {line}"
 
 
 def test_of_a_point_where_another_needs_less():
     source = sweep(beta_happo=0.1, maddpg=0.2)
     source.data.loc[source.data["algorithm"] == "maddpg", ENERGY] /= 2
     finding = found(checks.lowest(ENERGY, "K"), source)
-    line = causes.because(causes.unequal_failures, source, finding)
+    line = causes.remark(causes.unequal_failures, source, finding)
     assert finding.verdict == "contradicted"
-    assert line.startswith("Beta-HAPPO fails 10.1 % of requests there, MADDPG 20.1 %: 3 seeds")
+    assert line == (
+        "the other way in 3 of 3 seeds; "
+        "beside it: Beta-HAPPO fails 10.1 % of requests there, MADDPG 20.1 %"
+    )
 
 
 def evidence(*values, **more):
@@ -75,20 +99,24 @@ def evidence(*values, **more):
 
 
 def test_of_what_seeds_do_not_tell():
-    line = causes.scatter(evidence(-10.0, 0.0, 13.0))
-    assert line.startswith("3 seeds that scatter by 11.5 (SD) show no less than 35.7 %")
+    line = causes.not_told_apart(evidence(-10.0, 0.0, 13.0))
+    assert line == "not told apart: 3 seeds with an SD of 11.5 show 35.7 % four times in five"
     counted = evidence(*[5.0] * 4, *[-5.0] * 3, exact=True)
-    assert causes.scatter(counted) == "it holds in 4 of 7 seeds"
+    assert causes.not_told_apart(counted).endswith("in 4 of 7 seeds, and 7 would show it")
+    assert evidence(*[5.0] * 7, exact=True).verdict == "reproduced"
+    assert evidence(*[5.0] * 6, -5.0, exact=True).verdict == "not reproduced"
 
 
 def test_of_a_trend_that_turns():
     step = Part("from 1 to 2", (-9.0, -9.1, -8.9), (), 1.0)
-    assert causes.turns(evidence(9.0, 9.1, 8.9, steps=(step,))).startswith("from 1 to 2 by -9 [")
+    assert causes.in_part(evidence(9.0, 9.1, 8.9, steps=(step,))).startswith(
+        "the other way from 1 to 2: -9 % ["
+    )
 
 
 def test_time_is_a_ratio_of_work(monkeypatch, tmp_path):
     text = causes.time_of_training()
-    assert re.search(r"takes 0\.\d\d of 87 min .* 87 min are \d+\.\d times", text)
+    assert re.search(r"takes \d\d of 87 min .* 87 min are \d+\.\d times", text)
     monkeypatch.setattr(causes.paths, "results", lambda: tmp_path)
     assert causes.time_of_training() == "no benchmark is committed"
 
@@ -103,12 +131,17 @@ def test_of_savings(verdict):
         )
         for s, e in enumerate(energies)
     ]
-    source = checks.Source("quick", {"evaluation.csv": pd.DataFrame(rows)})
+    curves = pd.DataFrame({"algorithm": ["beta-happo", "maddpg"], "x": [6000, 1000]})
+    source = checks.Source("quick", {"evaluation.csv": pd.DataFrame(rows), "data.csv": curves})
     finding = found(checks.saves("maddpg"), source)
     assert finding.verdict == verdict
-    line = causes.because(causes.unequal_failures, source, finding)
-    assert line.startswith("Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %: ")
-    assert line.endswith("larger than the paper's") == ("part" in verdict)
+    line = causes.remark(causes.unequal_failures, source, finding)
+    assert line.endswith(
+        "; beside it: Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %, "
+        "trained for 6,000 and for 1,000 slots"
+    )
+    assert line.startswith("larger than the paper's") == ("part" in verdict)
+    assert line.startswith("not told apart") == ("part" not in verdict)
 
 
 def test_of_what_sets_learners_apart():
@@ -116,7 +149,7 @@ def test_of_what_sets_learners_apart():
     ends = mechanisms.TABLE.read("companion").query("moment == 'end'").groupby("variant")
     moved = 100 * ends["effect_of_m"].mean()["Beta"]
     bounds = 100 * ends["draws_at_bounds"].mean()["Gaussian"]
-    assert f"M moves an update by {moved:.0f} %" in causes.mechanism("companion", "beta-mappo")
+    assert f"differs by {moved:.0f} % of its length" in causes.mechanism("companion", "beta-mappo")
     assert f"{bounds:.0f} % are at a bound" in causes.mechanism("companion", "gaussian-happo")
     assert causes.mechanism("companion", "maddpg") == ""
     assert causes.mechanism("paper", "beta-mappo") == ""

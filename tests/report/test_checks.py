@@ -35,6 +35,8 @@ def test_trend_of_each_learner_by_itself():
         f"{label(name)} from 1 to 4" for name in sorted(LEARNERS)
     ]
     assert evidence.parts[0].values == pytest.approx([90.0] * 3, rel=0.01)
+    assert evidence.parts[0].ratios == pytest.approx([2.5] * 3, rel=0.01)
+    assert ": times 2.5 [" in found(checks.trend(ENERGY), rising).measured
     assert found(checks.trend(ENERGY), rising).verdict == "reproduced"
     assert found(checks.trend(ENERGY, -1), rising).verdict == "contradicted"
     but_one = sweep(lambda a, x, s: 1.0 if a == "maddpg" else 1.0 + x)

@@ -36,6 +36,10 @@ def test_no_two_measure_the_same():
 def test_counts_are_of_sentences():
     counts = scoreboard.counts().set_index("verdict")
     assert (counts.sum() == len(claims.CLAIMS)).all()
+    last = scoreboard.verdicts().drop_duplicates("the paper says", keep="last")["companion"]
+    held_out = counts["companion, held-out worlds"]
+    assert held_out["contradicted"] == (last == "contradicted").sum() > 0
+    assert (held_out != counts["companion"]).any()
     assert (counts.loc["not counted"] == sum(bool(c.uncounted) for c in claims.CLAIMS)).all()
 
 

@@ -69,7 +69,8 @@ def test_the_deciding_part_is_shown():
     finding = judge([evidence(UP, (1.0, 3.0, 2.0, 2.0))])[0]
     assert finding.part.name == "part 1"
     assert finding.measured.startswith("x part 1 (weakest of 2): 2 % [0.701, 3.3], 4 seeds, p = ")
-    assert judge([evidence(UP, DOWN)])[0].part.name == "part 1"
+    contradicted = judge([evidence(UP, DOWN)])[0]
+    assert contradicted.part.name == "part 1" and "(most against it of 2)" in contradicted.measured
     assert judge([evidence(UP[:1])])[0].measured == "1 seed; 3 are needed"
     assert judge([evidence()])[0].measured == "0 seeds; 3 are needed"
     assert judge([evidence(UP, exact=True)])[0].measured == "4 seeds; 6 are needed"

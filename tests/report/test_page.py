@@ -10,7 +10,7 @@ from dtlib import ConfigError, EnvConfig, notebook
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import page, phrases, scales, training_tables
-from dtlib.report.shown import load
+from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
 
@@ -77,6 +77,45 @@ def test_the_command_runs_and_says_how_long(shown):
     minutes = int(re.search(r"another setting: about (\d+) min", text)[1])
     assert minutes - 1 < spent / 2 / 60 <= minutes
     assert ("at another point" in text) == bool(shown.experiment.axes)
+
+
+def test_only_what_is_drawn_is_described(shown):
+    """And who of the learners was trained for less."""
+    text = page.drawn(shown).data
+    for name, rule in page.RULES.items():
+        assert (rule in text) == (name in set(shown.data["algorithm"]))
+        assert (
+            rule not in page.drawn(replace(shown, data=shown.data.query("algorithm != @name"))).data
+        )
+    assert ("MADDPG is trained for" in text) == ("maddpg" in shown.learners)
+
+
+def test_hours_are_of_all_episodes():
+    """MADDPG ran 20 of 150 in 3431 to 4301 s."""
+    hours = training_hours("published", "paper")
+    assert [min(hours["maddpg"]), max(hours["maddpg"])] == pytest.approx([7.147, 8.960], abs=1e-3)
+    assert max(hours["beta-happo"]) == pytest.approx(2197 / 3600)
+
+
+def test_learners_are_compared_after_as_many_slots():
+    shown = load("fig04_06", "companion")
+    text = phrases.equal_slots(shown)
+    assert "MADDPG is trained for 50,000 slots, Beta-HAPPO for 300,000." in text
+    assert "$r_g$ is Beta-HAPPO\xa0−84.2 and MADDPG\xa0−1065" in text
+    assert "1.17\xa0mJ" in text and "44.5\xa0%" in text and "saves 71.8\xa0%" in text
+    alike = replace(shown, data=shown.data.query("x <= 50000"))
+    assert phrases.equal_slots(alike) == ""
+
+
+def test_giving_up_is_told_beside_rules_of_the_same_network():
+    shown = load("fig13_14", "companion")
+    text = page.lines(shown).data
+    assert "Training gives up before that: at K = 50, 52, " in text and "93.09, 95.73" in text
+    faster = shown.runs[0].config.env.replace(cpu_hz=2e10)
+    runs = [
+        replace(run, config=run.config.model_copy(update={"env": faster})) for run in shown.runs
+    ]
+    assert "gives up" not in page.lines(replace(shown, runs=runs)).data
 
 
 def test_downloads_exist(shown):

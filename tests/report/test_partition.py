@@ -13,8 +13,8 @@ LEARNED = pd.DataFrame({FAILED: [0.1, 0.4], ENERGY: [1e-4, 2e-4]}, index=[10.0, 
 
 
 def rows_of():
-    numbers = {("always sends", "served"): 0.1, ("always sends", "slices"): 0.5,
-               ("gives up", "slices"): 0.6, ("knows the channels", "slices"): 0.3}  # fmt: skip
+    numbers = {("gives up", "served"): 0.1, ("gives up", "slices"): 0.5,
+               ("always sends", "slices"): 0.6, ("knows the channels", "slices"): 0.3}  # fmt: skip
     return pd.DataFrame(
         [
             {"rule": rule, "reading": reading, "axis": axis, "x": x,
@@ -33,22 +33,30 @@ def test_costs_are_of_the_same_rule():
         {
             "failed, divided (%)": 10, "failed, slices (%)": 50, "cannot be helped (%)": 30,
             "Beta-HAPPO fails (%)": 40, "failures won back (%)": 25, "energy, divided (mJ)": 0.1,
-            "energy, slices (mJ)": 0.5, "of who gives up (mJ)": 0.6, "Beta-HAPPO's (mJ)": 0.2,
+            "energy, slices (mJ)": 0.5, "of who always sends (mJ)": 0.6, "Beta-HAPPO's (mJ)": 0.2,
             "energy won back (%)": 75,
         }
     )  # fmt: skip
 
 
+def test_who_fails_more_wins_no_energy_back():
+    more = LEARNED.assign(**{FAILED: [0.1, 0.501]})
+    found = partition.costs(rows_of(), more).loc[30]
+    assert math.isnan(found["energy won back (%)"])
+    assert found["failures won back (%)"] == pytest.approx(-0.25)
+
+
 def test_the_learner_is_the_committed_one_at_every_k():
     learned = partition.of_learner()
     assert {10, 15, 20, 25, 30, 58} <= set(learned.index) and learned.index.is_unique
+    assert 40 not in learned.index, "there it is of one seed of another preset"
     assert learned.loc[58, FAILED] > 0.99 > learned.loc[25, FAILED]
 
 
 def test_lines_are_what_they_say():
     figure = partition.draw(rows_of(), LEARNED)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    assert list(lines["always sends, slices"].get_ydata()) == [10, 50]
-    assert list(lines["always sends, CPU divided"].get_ydata()) == [10, 10]
+    assert list(lines["gives up, slices"].get_ydata()) == [10, 50]
+    assert list(lines["gives up, CPU divided"].get_ydata()) == [10, 10]
     assert list(lines["Beta-HAPPO, slices"].get_ydata()) == [10, 40]
     plt.close(figure)
