@@ -100,6 +100,7 @@ class TrainConfig(Settings):
         description="HAPPO and MAPPO: the policy of Gaussian-HAPPO, HARL's on the range itself, "
         "mean 0 at first, a deviation for each number whatever is observed; or its mean in the "
         "middle at first, and a deviation that is a network's output, above 2 % of the range",
+        json_schema_extra={"before": "bounded"},
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
         "watt",
@@ -137,6 +138,7 @@ class TrainConfig(Settings):
         0.0,
         description="policies are the mean of their weights over this share of the episodes, the "
         "last; not given: 0, the weights after the last episode",
+        json_schema_extra={"before": 0.0},
     )
     noise_variance: NonNegative = Field(
         0.5, le=1e6, description="MADDPG: variance of noise on an action in [−1, 1] (Table I)"
