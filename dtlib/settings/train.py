@@ -97,9 +97,9 @@ class TrainConfig(Settings):
     )
     gaussian: Literal["original", "bounded"] = Field(
         "original",
-        description="HAPPO and MAPPO: the policy of Gaussian-HAPPO, HARL's on the range itself, "
-        "mean 0 at first, a deviation for each number whatever is observed; or its mean in the "
-        "middle at first, and a deviation that is a network's output, above 2 % of the range",
+        description="Gaussian-HAPPO: the policy, HARL's on the range itself, mean 0 at first, a "
+        "deviation for each number whatever is observed; or its mean in the middle at first, and a "
+        "deviation that is a network's output, above 2 % of the range",
         json_schema_extra={"before": "bounded"},
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
@@ -124,11 +124,11 @@ class TrainConfig(Settings):
     )
     factor: Literal["all", "by-reward"] = Field(
         "all",
-        description="HAPPO and MAPPO: predecessors in the factor M: all agents (Algorithm 1), or "
-        "only those that learn from the same reward, r_g or r_c",
+        description="HAPPO: predecessors in the factor M: all agents (Algorithm 1), or only those "
+        "that learn from the same reward, r_g or r_c",
     )
     max_log_factor: Positive = Field(
-        10.0, le=80, description="HAPPO and MAPPO: |log M| is held below this, or exp overflows"
+        10.0, le=80, description="HAPPO: |log M| is held below this, or exp overflows"
     )
     anneal: bool = Field(
         False,
