@@ -7,9 +7,9 @@ import math
 
 import pytest
 import torch
+from by_loops import networks
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from reference import networks
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.settings.presets import PRESETS
