@@ -16,7 +16,7 @@ from dtlib.kernels.distributions import (
     GatedTerms,
     GaussianTerms,
 )
-from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
+from dtlib.kernels.first_layer import PLAIN, Columns, Rows, pad
 from dtlib.kernels.outputs import Output
 from dtlib.kernels.portable import log
 
