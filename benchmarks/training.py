@@ -187,8 +187,8 @@ def work(case: Case, rounds: int) -> list[dict[str, float]]:
 
 
 def compare(trainer: Trainer) -> dict[str, float]:
-    """Time one update against the same written plainly, with autograd, in ``tests/plain.py``."""
-    from tests.plain import PlainLearner
+    """Time one update against the same with autograd, in ``tests/plain_options.py``."""
+    from tests.plain_options import PlainLearner
 
     played = _play(trainer)
     plain = PlainLearner(trainer.learner)

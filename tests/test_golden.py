@@ -1,6 +1,6 @@
 """Golden hashes: the same bits here, with two threads, and on two other processors (emulated).
 
-Code that changes them must raise ``RESULTS_VERSION``. `python tests/portable.py` writes them anew.
+Code that changes them must raise ``RESULTS_VERSION``. `python tests/golden.py` writes them anew.
 """
 
 import json
@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import sys
 
-import portable
+import golden
 import pytest
 
 from dtlib.runtime.bits import PORTABLE, SWITCH
 from dtlib.runtime.fingerprint import arithmetic
 from dtlib.settings.base import RESULTS_VERSION
 
-GOLDEN = json.loads(portable.FILE.read_text())
+GOLDEN = json.loads(golden.FILE.read_text())
 QEMU = shutil.which("qemu-x86_64")
 BARE = {name: text for name, text in os.environ.items() if name not in PORTABLE}
 portably = pytest.mark.skipif(
@@ -38,20 +38,20 @@ def test_hashes_are_of_this_version():
 
 @portably
 def test_here():
-    assert portable.hashes() == GOLDEN["sha256"]
+    assert golden.hashes() == GOLDEN["sha256"]
 
 
 @portably
 def test_from_a_bare_environment_with_more_threads():
     threads = {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
-    assert json.loads(run_python(portable.__file__, "2", **threads)) == GOLDEN["sha256"]
+    assert json.loads(run_python(golden.__file__, "2", **threads)) == GOLDEN["sha256"]
 
 
 @portably
 @pytest.mark.skipif(QEMU is None, reason="needs qemu-x86_64 (Debian: qemu-user)")
 @pytest.mark.parametrize("processor", ["Haswell", "EPYC-Rome"])
 def test_on_another_processor(processor):
-    found = run_python(portable.__file__, "1", emulator=(str(QEMU), "-cpu", processor))
+    found = run_python(golden.__file__, "1", emulator=(str(QEMU), "-cpu", processor))
     assert json.loads(found) == GOLDEN["sha256"]
 
 

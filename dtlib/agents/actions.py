@@ -22,21 +22,26 @@ TINY = 1e-12
 
 
 def mean_action(
-    head: Head, raw: Sequence[Tensor], bar: float | Tensor = 0.0, *, mode: bool = False
+    head: Head,
+    raw: Sequence[Tensor],
+    gate: Tensor | None = None,
+    bar: float | Tensor = 0.0,
+    *,
+    mode: bool = False,
 ) -> Tensor:
     """Return mean actions on the scale of [0, 1], or the most likely ones.
 
     Args:
         head: what the network puts out.
-        raw: its outputs for each action: two parameters of a distribution, or the action; perhaps
-            a third, the logit of acting at all.
-        bar: where the logit of acting is not above it, the result is 0; at 0, that is where not
-            acting is likelier.
+        raw: its outputs for each action: two parameters of a distribution, or the action.
+        gate: the logit of acting at all, where that is a choice.
+        bar: where the gate is not above it, the result is 0; at 0, that is where not acting is
+            likelier.
         mode: take a Beta distribution's mode, (a − 1)/(a + b − 2), which reaches 0 and 1, in place
             of its mean, which does not; others' are the same.
     """
-    if len(raw) == 3:
-        return mean_action(head, raw[:2], mode=mode).masked_fill(raw[2] <= bar, 0)
+    if gate is not None:
+        return mean_action(head, raw, mode=mode).masked_fill(gate <= bar, 0)
     if head == "deterministic":
         return torch.sigmoid(2 * raw[0])
     if head != "beta":
@@ -48,7 +53,11 @@ def mean_action(
 
 
 def sample(
-    head: Head, raw: Sequence[Tensor], generator: Generator, noise_variance: float
+    head: Head,
+    raw: Sequence[Tensor],
+    generator: Generator,
+    noise_variance: float,
+    gate: Tensor | None = None,
 ) -> Tensor:
     """Draw actions on the scale of [0, 1]; see :func:`mean_action`.
 
@@ -57,10 +66,11 @@ def sample(
         raw: its outputs.
         generator: source of the randomness.
         noise_variance: of the noise on a deterministic action, on the scale of [−1, 1].
+        gate: the logit of acting at all, where that is a choice.
     """
-    if len(raw) == 3:
-        acts = torch.empty_like(raw[2]).uniform_(generator=generator) < torch.sigmoid(raw[2])
-        return sample(head, raw[:2], generator, noise_variance).masked_fill(~acts, 0)
+    if gate is not None:
+        acts = torch.empty_like(gate).uniform_(generator=generator) < torch.sigmoid(gate)
+        return sample(head, raw, generator, noise_variance).masked_fill(~acts, 0)
     if head == "deterministic":
         unit = mean_action(head, raw)
         std = torch.full_like(unit, noise_variance**0.5 / 2)

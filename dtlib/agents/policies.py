@@ -246,13 +246,14 @@ class Policies:
             seen = obs[replica, :, agent]
             seen = seen if len(rows) == len(seen) else seen[rows]
             raw, start = stack.single(agent, seen).flatten(), row * output.size
-            values = [raw[start + output.place(column, part)] for part in range(output.parts)]
+            places = [start + output.place(column, part) for part in range(output.parts)]
+            values, gate = output.split([raw[place] for place in places])
             limit = 0.0 if bar is None else bar[replica, :, agent][slot, column]
-            middle = mean_action(self.config.head, values, limit, mode=self.modes)
+            middle = mean_action(self.config.head, values, gate, limit, mode=self.modes)
             mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
                 noise = self.config.noise_variance * self.config.left(self.progress) ** 2
-                drawn = sample(self.config.head, values, generators[replica], noise)
+                drawn = sample(self.config.head, values, generators[replica], noise, gate)
                 result[replica, :, agent].index_put_((slot, column), drawn)
         return (mean if generators is None else result).view(shape), mean.view(shape)
 

@@ -31,13 +31,13 @@ def layouts(config: TrainConfig) -> dict[str, Layout]:
 def outputs(config: TrainConfig) -> dict[str, Output]:
     """Return what the networks of MUs, base stations and the centre put out, by kind.
 
-    Each number has two parameters of a distribution, or is put out itself (MADDPG). A third output
-    of MUs may be the logit of sending at all. The centre scores M servers for each twin.
+    Each number has two parameters of a distribution, or is put out itself (MADDPG). MUs may have a
+    gate, the logit of sending at all. The centre scores M servers for each twin.
     """
     env, parts = config.env, 1 if config.head == "deterministic" else 2
-    twins = 1 if config.twin_by_twin else env.num_users
+    twins, gated = 1 if config.twin_by_twin else env.num_users, config.chooses_silence
     return {
-        "users": Output(numbers=1, parts=parts + config.chooses_silence),
+        "users": Output(numbers=1, parts=parts + gated, gated=gated),
         "stations": Output(numbers=weight_layout(env).size, parts=parts),
         "centre": Output(numbers=twins, parts=env.num_bs, choices=True),
     }

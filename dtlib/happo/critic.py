@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 
 from dtlib.happo.gae import gae
 from dtlib.kernels.diagnostics import explained_variance
-from dtlib.kernels.networks import PLAIN, Columns, MLPStack, Rows, Trace
+from dtlib.kernels.first_layer import PLAIN, Columns, Rows
+from dtlib.kernels.networks import MLPStack, Trace
 from dtlib.kernels.train_state import TrainState
 from dtlib.kernels.value_norm import ValueNorm
 from dtlib.settings.train import TrainConfig

@@ -14,7 +14,7 @@ from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Decision
 from dtlib.agents.spaces import layouts, outputs, station_mask
 from dtlib.kernels.batch import ActorBatch, ActorData, Family, actor_data, standardise
-from dtlib.kernels.networks import Columns
+from dtlib.kernels.first_layer import Columns
 from dtlib.model.layouts import Layout
 from dtlib.model.observations import global_state
 from dtlib.settings.train import TrainConfig

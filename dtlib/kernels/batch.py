@@ -16,7 +16,7 @@ from dtlib.kernels.distributions import (
     GatedTerms,
     GaussianTerms,
 )
-from dtlib.kernels.networks import PLAIN, Columns, Rows, pad
+from dtlib.kernels.first_layer import PLAIN, Columns, Rows, pad
 from dtlib.kernels.outputs import Output
 from dtlib.kernels.portable import log
 
@@ -102,7 +102,7 @@ class ActorBatch:
     Args:
         runs: the agent's data in each run; entries and groups that a run lacks are padded.
         slots: N.
-        output: of the agent's network; three parts where there is a choice to act or not.
+        output: of the agent's network.
         columns: how the observation begins.
     """
 
@@ -130,7 +130,7 @@ class ActorBatch:
         self.place = self._places(runs, starts)
         value, self.taken = [run.value for run in runs], None
         """[R, E], 1 where the choice was to act, else 0; absent if there is none."""
-        if self.head != "categorical" and output.parts == 3:
+        if output.gated:
             self.taken = pad([(x != 0).float() for x in value])
             value = [x.masked_fill(x == 0, 0.5) for x in value]
         if self.head == "beta":
@@ -157,10 +157,10 @@ class ActorBatch:
         if self.place is not None:
             runs, entries = self.value.shape[0], self.value.shape[-1]
             raw = raw.view(-1).index_select(0, self.place).view(runs, self.output.parts, entries)
-        if self.taken is None:
+        parts, gate = self.output.split(raw.unbind(1))
+        if gate is None or self.taken is None:
             return TERMS[self.head](raw, self.value)
-        inner = TERMS[self.head](raw[:, :2].contiguous(), self.value)
-        return GatedTerms(inner, raw[:, 2], self.taken)
+        return GatedTerms(TERMS[self.head](torch.stack([*parts], 1), self.value), gate, self.taken)
 
     def log_prob(self, terms: Terms) -> Tensor:
         """Return each group's log-probability, [R, G]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -17,8 +18,10 @@ class Output(NamedTuple):
     numbers: int
     """D."""
     parts: int
-    """P, parameters of each number's distribution, or choices."""
+    """P, parameters of each number's distribution and the gate, or choices."""
     choices: bool = False
+    gated: bool = False
+    """The last part is the logit of acting at all."""
 
     @property
     def size(self) -> int:
@@ -28,3 +31,7 @@ class Output(NamedTuple):
     def place(self, number: Tensor, part: int | Tensor) -> Tensor:
         """Return where a part of a number lies in the output."""
         return number * self.parts + part if self.choices else number + part * self.numbers
+
+    def split(self, parts: Sequence[Tensor]) -> tuple[Sequence[Tensor], Tensor | None]:
+        """Return the parts without the gate, and the gate if there is one."""
+        return (parts[:-1], parts[-1]) if self.gated else (parts, None)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from dtlib.kernels.networks import MLPStack, Rows, Trace
+from dtlib.kernels.first_layer import Rows
+from dtlib.kernels.networks import MLPStack, Trace
 
 
 class Steps(Protocol):

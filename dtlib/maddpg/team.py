@@ -13,7 +13,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from dtlib.kernels.networks import Lookups, MLPStack, Rows, Trace
+from dtlib.kernels.first_layer import Lookups, Rows
+from dtlib.kernels.networks import MLPStack, Trace
 from dtlib.kernels.portable import affine, log, product
 from dtlib.kernels.train_state import TrainState
 from dtlib.kernels.value_norm import ValueNorm

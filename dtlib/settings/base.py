@@ -26,9 +26,6 @@ from dtlib.runtime.messages import explain, show
 
 RESULTS_VERSION = 6
 """Raised with every change of the code that changes results, so that old and new never mix."""
-YOUNGER: dict[str, Any] = {"averaged": 0.0, "cpu_sharing": "served", "gaussian": "bounded"}
-"""Fields that came without such a change, with the value that the code had before. The text that is
-hashed does not have them there, so that what was made before keeps its key."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _unsigned = AfterValidator(lambda value: value + 0.0)  # −0.0 equals 0.0 and must read the same
@@ -66,10 +63,24 @@ class Settings(BaseModel):
             values[name] = dict(values[name]) | change if nested else change
         return type(self)(**values)
 
+    @classmethod
+    def younger(cls) -> dict[str, Any]:
+        """Return fields that came without a new version, with the value that the code had before.
+
+        They are marked ``json_schema_extra={"before": value}``. The text that is hashed does not
+        have them at that value, so that what was made before keeps its key.
+        """
+        marks = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+        return {name: mark["before"] for name, mark in marks.items() if isinstance(mark, dict)}
+
     def canonical_json(self) -> str:
-        """Return the text that keys are hashes of: sorted JSON without unused ``YOUNGER``."""
-        values = _without_younger(self.model_dump(mode="json"))
-        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+        """Return the text that keys are hashes of: sorted JSON without unused :meth:`younger`."""
+        return json.dumps(self._without_younger(), sort_keys=True, separators=(",", ":"))
+
+    def _without_younger(self) -> dict[str, Any]:
+        old, values = self.younger(), self.model_dump(mode="json")
+        values |= {k: v._without_younger() for k, v in self if isinstance(v, Settings)}
+        return {k: v for k, v in values.items() if k not in old or v != old[k]}
 
     def json_values(self) -> dict[str, Any]:
         """Return every field, sorted by name, as JSON holds it."""
@@ -88,14 +99,9 @@ class Settings(BaseModel):
         return cls(**_with_younger(values, cls))
 
 
-def _without_younger(values: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: v for k, v in values.items() if k not in YOUNGER or v != YOUNGER[k]}
-    return {k: _without_younger(v) if k == "env" else v for k, v in kept.items()}
-
-
 def _with_younger(values: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Return values as read, completed by those of ``YOUNGER`` that they lack."""
-    whole = {k: v for k, v in YOUNGER.items() if k in model.model_fields} | values
+    """Return values as read, completed by those of :meth:`Settings.younger` that they lack."""
+    whole = model.younger() | values
     if "env" in model.model_fields and isinstance(env := values.get("env", {}), dict):
         whole["env"] = _with_younger(env, model.model_fields["env"].annotation)
     return whole

@@ -98,6 +98,7 @@ class EnvConfig(Settings):
         description="whose CPU it is in (14h): each of all K users owns f_max/K of every server, "
         "each user whose twin a server hosts owns an equal part of it, or those it serves in this "
         "slot divide it by weights",
+        json_schema_extra={"before": "served"},
     )
     energy_of_failed: Literal["deadline", "full", "none"] = Field(
         "full",

@@ -97,9 +97,10 @@ class TrainConfig(Settings):
     )
     gaussian: Literal["original", "bounded"] = Field(
         "original",
-        description="HAPPO and MAPPO: the policy of Gaussian-HAPPO, HARL's on the range itself, "
-        "mean 0 at first, a deviation for each number whatever is observed; or its mean in the "
-        "middle at first, and a deviation that is a network's output, above 2 % of the range",
+        description="Gaussian-HAPPO: the policy, HARL's on the range itself, mean 0 at first, a "
+        "deviation for each number whatever is observed; or its mean in the middle at first, and a "
+        "deviation that is a network's output, above 2 % of the range",
+        json_schema_extra={"before": "bounded"},
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
         "watt",
@@ -123,11 +124,11 @@ class TrainConfig(Settings):
     )
     factor: Literal["all", "by-reward"] = Field(
         "all",
-        description="HAPPO and MAPPO: predecessors in the factor M: all agents (Algorithm 1), or "
-        "only those that learn from the same reward, r_g or r_c",
+        description="HAPPO: predecessors in the factor M: all agents (Algorithm 1), or only those "
+        "that learn from the same reward, r_g or r_c",
     )
     max_log_factor: Positive = Field(
-        10.0, le=80, description="HAPPO and MAPPO: |log M| is held below this, or exp overflows"
+        10.0, le=80, description="HAPPO: |log M| is held below this, or exp overflows"
     )
     anneal: bool = Field(
         False,
@@ -137,6 +138,7 @@ class TrainConfig(Settings):
         0.0,
         description="policies are the mean of their weights over this share of the episodes, the "
         "last; not given: 0, the weights after the last episode",
+        json_schema_extra={"before": 0.0},
     )
     noise_variance: NonNegative = Field(
         0.5, le=1e6, description="MADDPG: variance of noise on an action in [−1, 1] (Table I)"

@@ -14,7 +14,8 @@ from dtlib.kernels.distributions import (
     GaussianTerms,
     gaussian_parameters,
 )
-from dtlib.kernels.networks import Columns, MLPStack, Rows
+from dtlib.kernels.first_layer import Columns, Rows
+from dtlib.kernels.networks import MLPStack
 
 ENV = EnvConfig(num_users=5, num_bs=3, frame_slots=10, frames=6, migration_slots=2)
 CONFIG = TrainConfig(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from reference import loop_mask
+from by_loops import loop_mask
 from said import one_line
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world

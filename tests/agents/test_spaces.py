@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from reference import loop_mask
+from by_loops import loop_mask
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
 from dtlib.agents.spaces import layouts, outputs, station_mask

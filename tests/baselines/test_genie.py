@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from by_loops import networks, powers_by_users, random_actions
 from free_twins import READINGS, free
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import networks, powers_by_users, random_actions
 from scipy.optimize import minimize
 
 from dtlib import Actions, EnvConfig, World, sample_world, simulate

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from by_loops import powers_by_users
 from free_twins import READINGS
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import powers_by_users
 
 from dtlib.baselines.least_powers import Receivers, signal_part
 from dtlib.model.channel import sinr

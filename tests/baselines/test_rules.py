@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
+from by_loops import networks
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import networks
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.rules import DemandInversion, EqualPower, Inversion, RandomPower, Reference

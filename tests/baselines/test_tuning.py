@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from reference import simulate_by_loops
+from by_loops import simulate_by_loops
 
 from dtlib import EnvConfig, sample_world
 from dtlib.baselines.rules import DemandInversion, EqualPower, Inversion, Reference

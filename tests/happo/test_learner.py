@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from plain import effects
+from plain_options import effects
 
 from dtlib import Actions, EnvConfig, TrainConfig, sample_world, simulate
 from dtlib.agents.episode import Episode

@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 import torch
-from plain import PlainLearner
+from plain_options import PlainLearner
 from said import one_line
 
 import dtlib.happo.plain

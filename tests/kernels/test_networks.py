@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from dtlib.kernels.networks import Columns, MLPStack, Rows, pad
+from dtlib.kernels.first_layer import Columns, Rows, pad
+from dtlib.kernels.networks import MLPStack
 
 
 def seeded(seed):

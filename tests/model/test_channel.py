@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from by_loops import power_gain
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import power_gain
 
 from dtlib.model.channel import heard, needed_sinr, own_gain, rate, rician_gain, sinr
 

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 import torch
+from by_loops import lindley, random_actions
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import lindley, random_actions
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.model.lyapunov import (

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from by_loops import walk_with_reflections
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import walk_with_reflections
 
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
 

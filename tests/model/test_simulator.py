@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from by_loops import Series, networks, random_actions, simulate_by_loops
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import Series, networks, random_actions, simulate_by_loops
 from said import one_line
 
 from dtlib import Actions, EnvConfig, Outcome, sample_world, simulate

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from by_loops import networks, powers_by_users, random_actions
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import networks, powers_by_users, random_actions
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.admission import admit, genie_under_threshold

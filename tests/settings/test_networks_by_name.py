@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import Field
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.cli import main
 from dtlib.experiments import grids, references
 from dtlib.experiments.keys import config_key, digest
 from dtlib.runtime.messages import show
-from dtlib.settings.base import YOUNGER
 from dtlib.settings.presets import (
     FOUND,
     LEARNT_THERE,
@@ -168,8 +168,10 @@ def test_bad_networks_on_the_command_line(tmp_path, arguments, message):
 def test_younger_fields_are_left_out_at_their_old_value():
     old = TrainConfig.from_preset("companion", OLD)
     values = json.loads(old.canonical_json())
-    assert not YOUNGER.keys() & (values.keys() | values["env"].keys())
-    assert {"cpu_sharing", "gaussian"} <= YOUNGER.keys()
+    assert not TrainConfig.younger().keys() & values.keys()
+    assert not EnvConfig.younger().keys() & values["env"].keys()
+    assert TrainConfig.younger() == {"averaged": 0.0, "gaussian": "bounded"}
+    assert EnvConfig.younger() == {"cpu_sharing": "served"}
     new = json.loads(TrainConfig.from_preset("companion").canonical_json())
     assert new["env"]["cpu_sharing"] == "slices" and new["gaussian"] == "original"
     assert "cpu_sharing" not in json.loads(old.env.canonical_json())
@@ -177,6 +179,22 @@ def test_younger_fields_are_left_out_at_their_old_value():
         assert json.loads(old.replace(**{name: other}).canonical_json())[name] == other
     hosted = json.loads(old.replace(env={"cpu_sharing": "hosted"}).canonical_json())
     assert hosted["env"]["cpu_sharing"] == "hosted"
+
+
+def test_a_field_with_the_mark_leaves_keys_alone():
+    class Longer(EnvConfig):
+        reading: str = Field("new", json_schema_extra={"before": "old"})
+
+    class Whole(TrainConfig):
+        env: Longer = Field(default_factory=Longer)
+        wrong: int = Field(0, json_schema_extra={"before": 0})
+
+    old = Whole(env={"reading": "old"})
+    assert config_key(old) == config_key(TrainConfig())
+    for other in (Whole(), old.replace(wrong=1)):
+        assert config_key(other) != config_key(old)
+    for run in (old, Whole()):
+        assert Whole.from_dict(json.loads(run.canonical_json())) == run
 
 
 def test_younger_fields_that_are_missing_have_their_old_value():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from reference import random_actions, simulate_by_loops
+from by_loops import random_actions, simulate_by_loops
 
 from dtlib import (
     ConfigError,

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from by_loops import networks, random_actions, simulate_by_loops
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import networks, random_actions, simulate_by_loops
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.training.metrics import outcome_metrics
