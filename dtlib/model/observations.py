@@ -72,7 +72,6 @@ def observe_users(world: World, env: EnvConfig, derived: bool = False) -> Tensor
 
     Args:
         world: leading axes [R, N].
-        env: the network.
         derived: add what follows from them: the request's three numbers with their ranges scaled
             to [−1, 1], and log₁₀(d / 100 m) of the distance to the nearest base station and to
             each.
@@ -103,7 +102,6 @@ def observe_stations(world: World, deployment: Tensor, env: EnvConfig) -> Tensor
     Args:
         world: leading axes [R, N].
         deployment: [R, N, K], β in force.
-        env: the network.
 
     Returns:
         [R, N, M, d] in the order of :func:`~dtlib.model.layouts.station_layout`.
@@ -170,7 +168,6 @@ def global_state(
     Args:
         world: leading axes [R, N].
         deployment: [R, N, K], β in force.
-        env: the network.
         queue: [R, N, K], Y[qT]; added, as log(1 + Y), if given.
 
     Returns:

@@ -237,7 +237,6 @@ def respond(
         actions: of these slots; their deployment is not used.
         deployment: [R, N, K], int, β in force.
         migrating: [R, N, K], bool.
-        env: the network.
     """
     served = world.request & ~migrating
     radio = world.request if env.migrating_transmits else served
@@ -282,7 +281,6 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
     Args:
         world: leading axes [R, N]; N slots of an episode that ``carry`` says where to begin.
         actions: the same N slots.
-        env: the network.
         carry: the state before the first slot; the start of an episode if absent.
 
     Raises:

@@ -82,11 +82,6 @@ class World:
         """Return one replica, with R = 1, as views."""
         return self._map(lambda array: array[index : index + 1])
 
-    def to(self, device: str | torch.device) -> World:
-        """Return the world on another device."""
-        moved = self._map(lambda array: array.to(device))
-        return World(**{**vars(moved), "bs_position": self.bs_position.to(device)})
-
 
 def bs_positions(env: EnvConfig) -> np.ndarray:
     """Return the base stations' positions, [M, 2] in m; the same for every world of ``env``.
@@ -124,7 +119,6 @@ def sample_world(
     """Draw the exogenous episode of Q·T slots, eqs. (1)–(5).
 
     Args:
-        env: the network.
         seed: of the first replica; replica r is the world of ``seed + r`` alone. A sequence gives
             each replica's seed and ``replicas`` is then not used.
         replicas: R.
