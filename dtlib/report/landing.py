@@ -139,5 +139,5 @@ def _card(name: str) -> str:
         f":::{{grid-item-card}} {title}\n"
         f":link: {os.path.relpath(notebook.with_suffix(''), here)}\n:link-type: doc\n"
         f":img-top: {os.path.relpath(picture, here)}\n"
-        f":img-alt: {next(filter(None, said))}\n\n+++\n{_of_runs(picture.parent.name, name)}\n:::"
+        f":img-alt: {next(filter(None, said))}\n\n{_of_runs(picture.parent.name, name)}\n:::"
     )
