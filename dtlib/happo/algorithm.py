@@ -46,14 +46,14 @@ def update(
     advantage = critics.advantages(trace, reward)  # line 17: GAE (31)
     batches = experience.batches(advantage)
     agents = [Agent(*both, config) for both in zip(actors, batches, strict=True)]
-    team, critic_of = teams(len(agents), config), experience.critic_of
+    factor_of, critic_of = factors(len(agents), config), experience.critic_of
     stats, at_once = UpdateStats(), config.algorithm == "beta-mappo"
     for _ in range(config.epochs):  # line 18
         order = range(len(agents)) if at_once else agent_order(len(agents), generator)  # line 19
         first = {critic_of[u]: u for u in reversed(order)}
-        log_factor = agents[0].slope.new_zeros(max(team) + 1, *batches[0].shape)
+        log_factor = agents[0].slope.new_zeros(max(factor_of) + 1, *batches[0].shape)
         for u in order:  # line 20
-            agent, known = agents[u], log_factor[team[u]]
+            agent, known = agents[u], log_factor[factor_of[u]]
             for _ in range(config.critic_passes * (u == first[critic_of[u]])):
                 meanwhile(critics.step, critic_of[u], trace, reward)  # line 21: eqs. (32), (34)
             if agent.acted:
@@ -71,10 +71,10 @@ def agent_order(agents: int, generator: Generator) -> list[int]:
     return torch.randperm(agents, generator=generator).tolist()
 
 
-def teams(agents: int, config: TrainConfig) -> list[int]:
-    """Return each agent's team: ratios of predecessors in it enter the agent's factor M.
+def factors(agents: int, config: TrainConfig) -> list[int]:
+    """Return the number of the factor M that each agent takes up and hands on.
 
-    All agents are one team as published; with ``by-reward`` the centre is apart.
+    All agents have the same as published; with ``by-reward`` the centre has its own.
     """
     return [0] * (agents - 1) + [int(config.factor == "by-reward")]
 

@@ -41,14 +41,14 @@ class Critics:
     ) -> None:
         self.config, self.count, self.columns = config, count, columns
         sizes, kind = (inputs, *config.hidden_sizes, outputs), config.activation
-        self.runs = [MLPStack(count, sizes, activation=kind, generator=g) for g in generators]
+        self.stacks = [MLPStack(count, sizes, activation=kind, generator=g) for g in generators]
         """One stack per run, views of the joint one."""
-        for stack in self.runs:
+        for stack in self.stacks:
             stack.to(device)
-        self.stack = MLPStack.join(self.runs)
+        self.stack = MLPStack.join(self.stacks)
         runs = len(generators)
         self.train_states = [TrainState(self.stack, i, config, runs) for i in range(count)]
-        self.norm = ValueNorm((count, len(self.runs), outputs), device=device)
+        self.norm = ValueNorm((count, runs, outputs), device=device)
 
     def look(self, states: Sequence[Tensor]) -> Trace:
         """Return a trace for the R runs' global states [W, n, d]; all critics may share it."""

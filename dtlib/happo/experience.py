@@ -13,7 +13,7 @@ from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Decision
 from dtlib.agents.spaces import layouts, outputs, station_mask
-from dtlib.kernels.batch import ActorBatch, ActorData, Family, actor_data, standardise
+from dtlib.kernels.batch import ActorBatch, ActorData, Distribution, actor_data, standardise
 from dtlib.kernels.first_layer import Columns
 from dtlib.model.layouts import Layout
 from dtlib.model.observations import global_state
@@ -35,9 +35,8 @@ class Experience:
         self, config: TrainConfig, critic_of: Sequence[int], episodes: Sequence[Episode]
     ) -> None:
         self.config, self.critic_of, self.episodes = config, critic_of, episodes
-        head = config.head
-        assert head != "deterministic"  # MADDPG's
-        self.head: Family = head
+        assert config.head != "deterministic"  # MADDPG's
+        self.distribution: Distribution = config.head
 
     @property
     def states(self) -> list[Tensor]:
@@ -107,13 +106,13 @@ class Experience:
         return torch.stack([joint[c] for c in critics], dim=-1)
 
     def _users(self, decision: Decision, gains: Sequence[Tensor]) -> list[ActorData]:
-        head = self.head
+        kind = self.distribution
         arrays = _data(decision.user_obs), _data(decision.power_unit), _data(decision.sending)
         if self.config.shares_users:
-            return [_all_users(head, *arrays, gains[0])]
+            return [_all_users(kind, *arrays, gains[0])]
         obs, unit, sending = arrays
         return [
-            actor_data(head, obs[:, k], unit[:, k, None], sending[:, k, None], gain)
+            actor_data(kind, obs[:, k], unit[:, k, None], sending[:, k, None], gain)
             for k, gain in enumerate(gains)
         ]
 
@@ -122,7 +121,7 @@ class Experience:
         mask = station_mask(world.association, decision.deployment, decision.served, env)
         obs, weight, mask = _data(decision.station_obs), _data(decision.weight_unit), _data(mask)
         return [
-            actor_data(self.head, obs[:, m], weight[:, m], mask[:, m], gain)
+            actor_data(self.distribution, obs[:, m], weight[:, m], mask[:, m], gain)
             for m, gain in enumerate(gains)
         ]
 
@@ -148,11 +147,13 @@ def _data(array: Tensor) -> Tensor:
     return array[:, :-1].flatten(0, 1)
 
 
-def _all_users(head: Family, obs: Tensor, value: Tensor, mask: Tensor, gain: Tensor) -> ActorData:
+def _all_users(
+    kind: Distribution, obs: Tensor, action: Tensor, mask: Tensor, gain: Tensor
+) -> ActorData:
     """Collect what one network decided for K users: [slots, K, d] and three times [slots, K].
 
     One user after another, so that an observation's first columns repeat.
     """
-    rows = [array.transpose(0, 1).flatten(0, 1) for array in (obs, value, mask, gain)]
-    found = actor_data(head, rows[0], rows[1][:, None], rows[2][:, None], rows[3])
+    rows = [array.transpose(0, 1).flatten(0, 1) for array in (obs, action, mask, gain)]
+    found = actor_data(kind, rows[0], rows[1][:, None], rows[2][:, None], rows[3])
     return replace(found, slot=found.slot % len(gain))

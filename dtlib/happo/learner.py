@@ -92,7 +92,7 @@ class Learner:
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return every array of one run that learning changes, by name."""
         stacks = {f"actors.{kind}": stack for kind, stack in self.policies[run].stacks.items()}
-        stacks["critics"] = self.critics.runs[run]
+        stacks["critics"] = self.critics.stacks[run]
         parts = {prefix: stack.state() for prefix, stack in stacks.items()}
         parts["value_norm"] = self.critics.norm.state(run)
         parts |= {f"adam.actor{i}": actor.state(run) for i, actor in enumerate(self.actors)}

@@ -115,7 +115,7 @@ class PlainLearner:
     def __init__(self, learner: Learner, run: int = 0) -> None:
         self.config = config = learner.config
         check_defaults(config, AS_PUBLISHED, "in PlainLearner")
-        stacks = [*learner.policies[run].stacks.values(), learner.critics.runs[run]]
+        stacks = [*learner.policies[run].stacks.values(), learner.critics.stacks[run]]
         *actors, critics = ([Network(s, i, config) for i in range(s.count)] for s in stacks)
         self.networks, self.critics = sum(actors, []), [Critic(network) for network in critics]
 

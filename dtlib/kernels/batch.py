@@ -20,9 +20,11 @@ from dtlib.kernels.first_layer import PLAIN, Columns, Rows, pad
 from dtlib.kernels.outputs import Output
 from dtlib.kernels.portable import log
 
-Family = Literal["beta", "gaussian", "original-gaussian", "categorical"]
+Distribution = Literal["beta", "gaussian", "original-gaussian", "categorical"]
 Terms = BetaTerms | GaussianTerms | CategoricalTerms | GatedTerms
-TERMS: dict[Family, Callable[[Tensor, Tensor], BetaTerms | GaussianTerms | CategoricalTerms]] = {
+TERMS: dict[
+    Distribution, Callable[[Tensor, Tensor], BetaTerms | GaussianTerms | CategoricalTerms]
+] = {
     "beta": BetaTerms,
     "gaussian": GaussianTerms,
     "original-gaussian": partial(GaussianTerms, original=True),
@@ -39,15 +41,15 @@ class ActorData:
     (the paper's joint ratio) or those of a slot that concern one user.
     """
 
-    head: Family
+    distribution: Distribution
     obs: Tensor
     """[n, d], slots in which at least one entry counts."""
     row: Tensor
     """[E], int, the entry's row."""
     column: Tensor
     """[E], int, which of the agent's numbers it is."""
-    value: Tensor
-    """[E], in (0, 1) for a Beta head, unbounded for a Gaussian, an int for a categorical one;
+    action: Tensor
+    """[E], in (0, 1) for a Beta, unbounded for a Gaussian, an int for a categorical one;
     exactly 0 where the choice was not to act."""
     group: Tensor
     """[E], int, the entry's group."""
@@ -58,18 +60,18 @@ class ActorData:
 
 
 def actor_data(
-    head: Family,
+    distribution: Distribution,
     obs: Tensor,
-    value: Tensor,
+    action: Tensor,
     mask: Tensor,
     advantage: Tensor,
 ) -> ActorData:
     """Collect one agent's rows and entries that count, in one run.
 
     Args:
-        head: distribution of its actions.
+        distribution: of its actions.
         obs: [N, d].
-        value: [N, D], its actions.
+        action: [N, D].
         mask: [N, D], bool, which of them had an effect.
         advantage: [N], one ratio per slot; or [N, K], one per slot and user, if the D numbers are
             one or several blocks of K.
@@ -85,11 +87,11 @@ def actor_data(
         slot = slot_of_row[pairs % len(obs)]
         group_advantage = advantage[slot, pairs // len(obs)]
     return ActorData(
-        head=head,
+        distribution=distribution,
         obs=obs[rows].contiguous(),
         row=row,
         column=column,
-        value=value[rows][row, column],
+        action=action[rows][row, column],
         group=group,
         slot=slot,
         advantage=group_advantage,
@@ -109,7 +111,8 @@ class ActorBatch:
     def __init__(
         self, runs: Sequence[ActorData], slots: int, output: Output, columns: Columns = PLAIN
     ) -> None:
-        self.head, self.output, self.shape = runs[0].head, output, (len(runs), slots)
+        self.distribution, self.output = runs[0].distribution, output
+        self.shape = len(runs), slots
         self.rows = Rows.of([run.obs for run in runs], columns)
         self.counts = [len(run.slot) for run in runs]
         """Groups in each run."""
@@ -128,20 +131,20 @@ class ActorBatch:
         if not all(run.group.equal(torch.arange(len(run.slot), device=device)) for run in runs):
             self.group = (pad([run.group for run in runs]) + starts * groups).flatten()
         self.place = self._places(runs, starts)
-        value, self.taken = [run.value for run in runs], None
+        action, self.taken = [run.action for run in runs], None
         """[R, E], 1 where the choice was to act, else 0; absent if there is none."""
         if output.gated:
-            self.taken = pad([(x != 0).float() for x in value])
-            value = [x.masked_fill(x == 0, 0.5) for x in value]
-        if self.head == "beta":
-            value = [torch.stack([log(x), (-x).log1p()], -1) for x in value]
-            self.value = pad(value).mT.contiguous()
+            self.taken = pad([(x != 0).float() for x in action])
+            action = [x.masked_fill(x == 0, 0.5) for x in action]
+        if self.distribution == "beta":
+            action = [torch.stack([log(x), (-x).log1p()], -1) for x in action]
+            self.action = pad(action).mT.contiguous()
         else:
-            self.value = pad(value)
+            self.action = pad(action)
         self.valid = None
         """[R, E], 1 for an entry and 0 for padding; absent if there is none."""
-        if len({len(run.value) for run in runs}) > 1:
-            self.valid = pad([torch.ones_like(run.value, dtype=torch.float) for run in runs])
+        if len({len(run.action) for run in runs}) > 1:
+            self.valid = pad([torch.ones_like(run.action, dtype=torch.float) for run in runs])
 
     def _places(self, runs: Sequence[ActorData], starts: Tensor) -> Tensor | None:
         """[R·P·E], int: where the P outputs of each entry lie in the network's [R, out, n]."""
@@ -155,12 +158,12 @@ class ActorBatch:
     def terms(self, raw: Tensor) -> Terms:
         """Return the distributions of the entries under a network's output [R, out, n]."""
         if self.place is not None:
-            runs, entries = self.value.shape[0], self.value.shape[-1]
+            runs, entries = self.action.shape[0], self.action.shape[-1]
             raw = raw.view(-1).index_select(0, self.place).view(runs, self.output.parts, entries)
-        parts, gate = self.output.split(raw.unbind(1))
+        inner, (parts, gate) = TERMS[self.distribution], self.output.split(raw.unbind(1))
         if gate is None or self.taken is None:
-            return TERMS[self.head](raw, self.value)
-        return GatedTerms(TERMS[self.head](torch.stack([*parts], 1), self.value), gate, self.taken)
+            return inner(raw, self.action)
+        return GatedTerms(inner(torch.stack([*parts], 1), self.action), gate, self.taken)
 
     def log_prob(self, terms: Terms) -> Tensor:
         """Return each group's log-probability, [R, G]."""

@@ -35,7 +35,7 @@ class UpdateStats:
         self.clip_fraction.append((ratio.abs_() > clip).mul(share).sum(1))
 
     def spread(self, log_factor: Tensor) -> None:
-        """Record the extremes of each run's log M [teams, R, N] once all agents are updated."""
+        """Record the extremes of each run's log M [factors, R, N] once all agents are updated."""
         self.log_factor += [log_factor.amin((0, 2)), log_factor.amax((0, 2))]
 
     def summary(self, run: int = 0) -> dict[str, float]:

@@ -124,14 +124,14 @@ class GaussianTerms:
 
     Args:
         raw: [R, 2, E], a network's outputs for mean and deviation.
-        value: [R, E], the actions x.
+        action: [R, E], x.
         original: the scale is that of the original HAPPO.
     """
 
-    def __init__(self, raw: Tensor, value: Tensor, *, original: bool = False) -> None:
+    def __init__(self, raw: Tensor, action: Tensor, *, original: bool = False) -> None:
         self.original = original
         mean, self.std = gaussian_parameters(raw[:, 0], raw[:, 1], original=original)
-        self.score = (value - mean) / self.std
+        self.score = (action - mean) / self.std
         self.log_std = log(self.std)
         self.log_prob = -0.5 * self.score**2 - self.log_std - 0.5 * math.log(2 * math.pi)
         """[R, E]."""

@@ -56,7 +56,7 @@ def team(per_user=False, seed=0, config=CONFIG):
 
 
 def update_of(actor, data, config=CONFIG):
-    size, choices = actor.stack.sizes[-1], data.head == "categorical"
+    size, choices = actor.stack.sizes[-1], data.distribution == "categorical"
     output = Output(size // 4, 4, choices=True) if choices else Output(size // 2, 2)
     return Agent(actor, ActorBatch([data], SLOTS, output), config)
 

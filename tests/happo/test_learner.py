@@ -179,7 +179,7 @@ def test_batches_hold_what_was_decided(credit, algorithm):
     batches, own = experience(learner, played).data(0, advantage), effects(played)
     counts = station_mask(world.association, decision.deployment, decision.served, ENV)
     for agent, batch in enumerate(batches):
-        for e in range(0, len(batch.value), 3):
+        for e in range(0, len(batch.action), 3):
             group = batch.group[e].item()
             slot, column = batch.slot[group].item(), batch.column[e].item()
             at = divmod(slot, length)
@@ -193,7 +193,7 @@ def test_batches_hold_what_was_decided(credit, algorithm):
             else:
                 value, obs = decision.actions.deployment[at][column], decision.centre_obs[at]
                 assert world.request[at][column]
-            assert batch.value[e] == value
+            assert batch.action[e] == value
             assert torch.equal(batch.obs[batch.row[e]], obs)
             gain = advantage[agent, :, slot]
             if by_user and agent >= users:
@@ -201,7 +201,7 @@ def test_batches_hold_what_was_decided(credit, algorithm):
             elif credit == "difference":
                 gain = own[at][agent].float()
             torch.testing.assert_close(batch.advantage[group], gain.sum(), rtol=1e-4, atol=1e-5)
-    assert sum(len(batch.value) for batch in batches[users:-1]) == counts[:, :-1].sum()
+    assert sum(len(batch.action) for batch in batches[users:-1]) == counts[:, :-1].sum()
 
 
 @pytest.mark.parametrize("credit", ["joint", "difference"])
@@ -219,14 +219,14 @@ def test_one_actor_learns_from_all_users(credit):
     assert len(shared.actors) == len(others) + 2 == ENV.num_bs + 2
     blank = replace(played.decision, centre_obs=observe_centre(played.world, ENV))
     *each, apart = experience(alone, replace(played, decision=blank)).data(0, advantage)
-    for name in ("obs", "value", "slot", "advantage"):
+    for name in ("obs", "action", "slot", "advantage"):
         expected = torch.cat([getattr(data, name) for data in each[:users]])
         assert torch.equal(getattr(mine, name), expected), name
     for one in (mine, centre):
         assert torch.equal(one.group, torch.arange(len(one.obs))) and not one.column.any()
     for found, expected in zip(others, each[users:], strict=True):
         assert torch.equal(found.advantage, expected.advantage)
-    assert torch.equal(centre.value, apart.value)  # both by column
+    assert torch.equal(centre.action, apart.action)  # both by column
     assert torch.equal(centre.slot, apart.slot[apart.group])
     assert torch.equal(centre.advantage, apart.advantage[apart.group])
     for e, (slot, k) in enumerate(zip(centre.slot.tolist(), apart.column.tolist(), strict=True)):

@@ -43,7 +43,7 @@ def output_of(head, raw):
 
 def laid_out(data, raw):
     """The layout of one run, and the log-probabilities of its groups under dense outputs."""
-    batch = ActorBatch([data], SLOTS, output_of(data.head, raw))
+    batch = ActorBatch([data], SLOTS, output_of(data.distribution, raw))
     return batch, batch.terms(raw.mT[None].contiguous())
 
 
@@ -98,7 +98,7 @@ def test_the_smallest_case_by_hand():
     advantage = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     data = actor_data("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage)
     assert data.obs.tolist() == [[6.0]]
-    assert data.value.tolist() == pytest.approx([0.1, 0.2, 0.4])
+    assert data.action.tolist() == pytest.approx([0.1, 0.2, 0.4])
     assert data.group.tolist() == [0, 1, 1]
     assert data.slot.tolist() == [1, 1]
     assert data.advantage.tolist() == [3.0, 4.0]
