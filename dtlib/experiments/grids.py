@@ -7,7 +7,7 @@ from typing import Any
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS, Axis, Experiment
 from dtlib.experiments.search import FINALISTS, episodes_of, grid, label
-from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import NETWORKS, merge
 from dtlib.training.calibration import MARGIN, PRICED
 
@@ -380,10 +380,10 @@ def find(name: str, beside: Iterable[str] = ()) -> Experiment:
     Raises:
         ConfigError: there is no such experiment.
     """
-    for experiment in EXPERIMENTS.values():
-        if name in (experiment.name, *experiment.aliases):
-            return experiment
-    known: list[str] = []
-    for experiment in EXPERIMENTS.values():
-        known += (experiment.name, *experiment.aliases)
-    raise ConfigError(f"figure = {name!r}: must be one of {', '.join([*sorted(known), *beside])}")
+    known = {
+        called: experiment
+        for experiment in EXPERIMENTS.values()
+        for called in (experiment.name, *experiment.aliases)
+    }
+    check_name("figure", name, [*sorted(known), *beside])
+    return known[name]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pandas as pd
 
@@ -47,7 +47,10 @@ def verify(
         )
     names = committed.tables_of(experiment)
     known = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
-    with _empty_store():
+    with (
+        TemporaryDirectory(prefix="dtlib-verify-") as empty,
+        patch.dict(os.environ, {"DTLIB_STORE": empty}),
+    ):
         made = datasets.collect(experiment, runs, effort, names)
     rows = []
     for planned in runs:
@@ -99,17 +102,3 @@ def _differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
         row = int((~same[column]).to_numpy().argmax())
         return f"{column} is {made[column][row]}, not {kept[column][row]} (row {row})"
     return ""
-
-
-@contextmanager
-def _empty_store() -> Iterator[None]:
-    """Keep single runs in a folder of their own while inside; it is gone afterwards."""
-    before = os.environ.get("DTLIB_STORE")
-    with tempfile.TemporaryDirectory(prefix="dtlib-verify-") as folder:
-        os.environ["DTLIB_STORE"] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop("DTLIB_STORE")
-            if before is not None:
-                os.environ["DTLIB_STORE"] = before

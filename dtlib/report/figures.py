@@ -101,14 +101,14 @@ SWEPT_METRICS = {
 """Columns that sweeps show, with their names and the factor to the unit."""
 
 
-def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
+def sweep(data: pd.DataFrame) -> Figure:
     """Draw energy above failures against what is swept: medians over seeds and their spread.
 
-    A policy that is not learnt is drawn where :func:`fair` lets it stand.
+    A policy that is not learnt is drawn where :func:`fair` lets it stand. The scale of energy is
+    logarithmic where learners' values differ fivefold.
 
     Args:
         data: of one of ``SWEEPS``.
-        logarithmic: the scale of energy; if absent, it is where learners' values differ fivefold.
     """
     label, *titles = SWEEPS[data["figure"].iloc[0]]
     data = with_millijoules(fair(data))
@@ -120,7 +120,7 @@ def sweep(data: pd.DataFrame, logarithmic: bool | None = None) -> Figure:
         ax.set_xticks(apart(sorted(data["x"].unique())))
     axes[1].set_xlabel(label)
     energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
-    if logarithmic or (logarithmic is None and energy.max() > 5 * energy.min() > 0):
+    if energy.max() > 5 * energy.min() > 0:
         by_ratio(axes[0])
     else:
         from_zero(axes[0])

@@ -24,14 +24,10 @@ from dtlib.settings.train import TrainConfig
 
 NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
 RULES = {
-    BASELINES[
-        0
-    ]: "*Power on demand* sends what a request needs on average, and at $P^{\\max}$ where "
-    "that is not enough.",
-    BASELINES[
-        1
-    ]: "*Demand or silence* sends what a request needs on average, and nothing where that "
-    "is not enough.",
+    "power-on-demand": "*Power on demand* sends what a request needs on average, and at "
+    "$P^{\\max}$ where that is not enough.",
+    "demand-or-silence": "*Demand or silence* sends what a request needs on average, and nothing "
+    "where that is not enough.",
 }
 DRAWN_WHERE = (
     "Rules do not learn, and are meant to fail least of those that do not know the channels. They "
