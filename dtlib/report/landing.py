@@ -7,7 +7,7 @@ import os
 
 from IPython.display import Markdown
 
-from dtlib.experiments import committed, readings
+from dtlib.experiments import committed, corrected, readings
 from dtlib.experiments.experiment import BASELINES, LEARNERS, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
@@ -95,12 +95,16 @@ def _learning() -> str:
     own, rule = (by_point(data, who)[[FAILED, ENERGY]].mean() for who in (OWN, BASELINES[1]))
     known = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)
     best = known.loc[users, (partition.KNOWS, partition.SLICES)]
+    right = corrected.TABLE.read(PRESETS[0]).query("num_users == @users")
+    right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
     return (
         f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "
         f"the requests; at {users}, {_percent(own.loc[users, FAILED])}, for "
         f"{_millijoules(own.loc[users, ENERGY])}. A rule that learns nothing, and sends what a "
         f"request needs or not at all, fails {_percent(rule.loc[users, FAILED])} there, for "
-        f"{_millijoules(rule.loc[users, ENERGY])}. A rule that knows all channels fails "
+        f"{_millijoules(rule.loc[users, ENERGY])}. With that rule's silence and the whole of each "
+        f"slice of the CPU, nothing trained, the same agents fail {_percent(right[FAILED])}, for "
+        f"{_millijoules(right[ENERGY])}. A rule that knows all channels fails "
         f"{_percent(best)}."
     )
 

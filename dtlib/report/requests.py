@@ -91,14 +91,14 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         curves: of :mod:`dtlib.experiments.demand`.
 
     Returns:
-        A row per K and way; see :func:`silence` for its columns.
+        A column per K, a row per number and way: means over seeds, the least and the greatest.
     """
     table = {}
     for users, part in rows.groupby("num_users"):
         found = _beside(part, curves[curves["num_users"] == users])
-        for done, those in found.groupby("done", sort=False):
-            table[users, done] = _said(those)
-    return pd.DataFrame.from_dict(table, orient="index").rename_axis(["K", "policies"])
+        ways = {done: _said(those) for done, those in found.groupby("done", sort=False)}
+        table[f"K = {users}"] = pd.DataFrame.from_dict(ways, orient="index").T.stack()
+    return pd.DataFrame(table)
 
 
 def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:

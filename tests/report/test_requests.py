@@ -51,9 +51,14 @@ def test_what_is_put_right_stands_beside_the_rule_of_its_users():
     curves = pd.DataFrame({"num_users": [10, 10, 30, 30], FAILED: [0.4, 0.1] * 2})
     curves[ENERGY] = [1e-3, 4e-3, 2e-3, 8e-3]
     rows = pd.DataFrame(
-        [(10, 0, "as trained", 0.1), (30, 0, "as trained", 0.1), (30, 0, "silenced", 0.4)],
+        [
+            (10, 0, "as trained", 0.1),
+            (30, 0, "as trained", 0.1),
+            (30, 0, "silenced", 0.4),
+            (10, 0, "silenced", 0.4),
+        ],
         columns=["num_users", "seed", "done", FAILED],
     ).assign(**{ENERGY: 4e-3, WORST: 0.3})
-    table = requests.put_right(rows, curves)
-    assert list(table.index) == [(10, "as trained"), (30, "as trained"), (30, "silenced")]
-    assert list(table["more than the rule (%)"]) == ["0", "-50", "100"]
+    table = requests.put_right(rows, curves).loc["more than the rule (%)"]
+    assert table.loc["as trained"].to_dict() == {"K = 10": "0", "K = 30": "-50"}
+    assert table.loc["silenced", "K = 30"] == "100"
