@@ -102,11 +102,12 @@ def energy_ratios(
 
 
 def beside_curve(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
-    """Return runs on held-out worlds with another column, ``rule_j``.
+    """Return runs on held-out worlds with two columns more, ``rule_j`` and ``more``.
 
     Args:
         runs: with failures and energy, as in :meth:`Evaluation.summary`.
         curve: of *demand or silence*, see :mod:`dtlib.experiments.demand`; ``rule_j`` is its energy
-            where as many requests fail.
+            where as many requests fail, and ``more`` the part by which a run needs more.
     """
-    return runs.assign(rule_j=[at_failures(curve, ratio, FAILED) for ratio in runs[FAILED]])
+    found = runs.assign(rule_j=[at_failures(curve, ratio, FAILED) for ratio in runs[FAILED]])
+    return found.assign(more=found[ENERGY] / found["rule_j"] - 1)

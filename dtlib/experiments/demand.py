@@ -12,6 +12,7 @@ import math
 import pandas as pd
 
 from dtlib.baselines.tuning import measure
+from dtlib.experiments import store
 from dtlib.experiments.baseline import DEMAND_LEVELS, TUNED_ON
 from dtlib.experiments.families import families
 from dtlib.experiments.grids import find
@@ -22,8 +23,9 @@ from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 from dtlib.training.evaluation import WORLDS, evaluate_policy, evaluation_env
 
-MEASURED_AT = "companion"
-"""The preset whose table is committed; ``quick`` and ``paper`` have the same network."""
+NAME, MEASURED_AT = "demand", "companion"
+"""Of the table; and the preset of the one that is committed, whose network ``quick`` and ``paper``
+have, too."""
 LIMITS = tuple(10 ** (db / 10) for db in range(-20, 1, 2))
 """Of what the rule spends on a request, in multiples of P_max."""
 FEW = 2
@@ -98,13 +100,19 @@ def table_key(preset: str, version: int | None = None) -> str:
 
 
 def _rows(preset: str, users: int) -> pd.DataFrame:
-    found = curve(_env(preset, users), _worlds(preset))
-    found.insert(0, "num_users", users)
-    return found
+    """Return a network's rows, from the store or measured now."""
+    env, worlds = _env(preset, users), _worlds(preset)
+
+    def compute() -> pd.DataFrame:
+        found = curve(env, worlds)
+        found.insert(0, "num_users", users)
+        return found
+
+    return store.table(NAME, digest([env_key(env), DEMAND_LEVELS, LIMITS, worlds]), compute)
 
 
 TABLE = MeasuredTable(
-    "demand",
+    NAME,
     table_key,
     lambda preset: [(preset, users) for users in _users(preset)],
     _rows,

@@ -149,15 +149,19 @@ def silence(found: Source, finding: Finding) -> str:
 
 def beside_rules(found: Source, finding: Finding) -> str:
     """Say how many requests fail of rules that learn nothing, at each point of a sentence."""
-    assert finding.evidence is not None
-    users = [_point(part) for part in finding.evidence.parts]
-    text = partition.beside_rules(found.preset, by_point(found.data)[FAILED].mean()[users])
-    return f"beside it: {text}" if text else ""
+    return _rules("beside it", found, finding)
 
 
 def too_early(found: Source, finding: Finding) -> str:
     """Say that training gives up too early, by rules that lose less at each point."""
-    return beside_rules(found, finding).replace("beside it", "because training gives up too early")
+    return _rules("because training gives up too early", found, finding)
+
+
+def _rules(what: str, found: Source, finding: Finding) -> str:
+    assert finding.evidence is not None
+    users = [_point(part) for part in finding.evidence.parts]
+    text = partition.beside_rules(found.preset, by_point(found.data)[FAILED].mean()[users])
+    return f"{what}: {text}" if text else ""
 
 
 def elsewhere(experiment: str, some: str, preset: str) -> str:

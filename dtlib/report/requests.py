@@ -95,7 +95,7 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """
     table = {}
     for users, part in rows.groupby("num_users"):
-        found = _beside(part, curves[curves["num_users"] == users])
+        found = beside_curve(part, curves[curves["num_users"] == users])
         ways = {done: _said(those) for done, those in found.groupby("done", sort=False)}
         table[f"K = {users}"] = pd.DataFrame.from_dict(ways, orient="index").T.stack()
     return pd.DataFrame(table)
@@ -113,17 +113,11 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
         less than the rule where as many requests fail.
     """
     rows = {}
-    for variant, part in _beside(runs, curve).groupby("variant", sort=False):
+    for variant, part in beside_curve(runs, curve).groupby("variant", sort=False):
         less = f"{(part['more'] < 0).sum()} of {len(part)}"
         action, factor = str(variant).split(", eta=")
         rows[action, factor] = _said(part) | {"seeds that need less": less}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["an action is", "η"])
-
-
-def _beside(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
-    """Return runs with ``more``, the part by which they need more than the rule."""
-    found = beside_curve(runs, curve)
-    return found.assign(more=found[ENERGY] / found["rule_j"] - 1)
 
 
 def _said(part: pd.DataFrame) -> dict[str, str]:

@@ -44,8 +44,7 @@ def interval_text(values: Sequence[float], form: str = ".3g") -> str:
     A single value stands alone. The space between the brackets does not break, so that narrow
     tables stay readable.
     """
-    mean, low, high = (format(value, form) for value in estimate(values))
-    return mean if len(values) == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
+    return _bracketed(estimate(values), form, len(values))
 
 
 def range_text(values: Sequence[float], form: str = ".3g", unit: float = 1.0) -> str:
@@ -57,8 +56,12 @@ def range_text(values: Sequence[float], form: str = ".3g", unit: float = 1.0) ->
         unit: what values are multiplied by.
     """
     shown = unit * np.asarray(values)
-    low, mean, high = (format(at, f"z{form}") for at in (shown.min(), shown.mean(), shown.max()))
-    return mean if len(values) == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
+    return _bracketed((shown.mean(), shown.min(), shown.max()), f"z{form}", len(values))
+
+
+def _bracketed(numbers: Sequence[float], form: str, count: int) -> str:
+    mean, low, high = (format(number, form) for number in numbers)
+    return mean if count == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
 
 
 def t_test(values: ArrayLike, at: ArrayLike = 0.0) -> NDArray[Any]:

@@ -89,4 +89,6 @@ def test_energy_over_that_of_others():
 def test_beside_a_rule_that_fails_as_often():
     curve = pd.DataFrame({FAILED: [0.1, 0.4], ENERGY: [4e-3, 1e-3]})
     runs = pd.DataFrame({FAILED: [0.1, 0.25, 0.9], ENERGY: 1.0})
-    assert list(comparison.beside_curve(runs, curve)["rule_j"]) == pytest.approx([4e-3, 2e-3, 1e-3])
+    found = comparison.beside_curve(runs, curve)
+    assert list(found["rule_j"]) == pytest.approx([4e-3, 2e-3, 1e-3])
+    assert list(found["more"]) == pytest.approx([249, 499, 999])

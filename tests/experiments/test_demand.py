@@ -46,7 +46,8 @@ def test_silence_is_cheaper_than_less_power_for_all():
 
 
 def test_a_table_has_a_curve_for_each_number_of_users(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "results", lambda: tmp_path)
+    monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
+    monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
     folder = demand.TABLE.write("smoke", jobs=1)
     table = results.read(folder, results.DATA, demand.table_key("smoke"))
     assert list(table["num_users"].unique()) == [4, 6]
