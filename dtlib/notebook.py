@@ -165,7 +165,7 @@ def _target(path: Path, target: Path) -> Path:
     return target
 
 
-def _run(path: Path, copy: Path, values: dict[str, Any], progress: bool) -> str:
+def _run(path: Path, copy: Path, values: dict[str, Any], progress: bool, again: bool = True) -> str:
     """Execute a notebook into a copy; return what went wrong in it, in one line, or nothing."""
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
@@ -188,6 +188,10 @@ def _run(path: Path, copy: Path, values: dict[str, Any], progress: bool) -> str:
         return line.splitlines()[0]
     except (DeadKernelError, NoSuchKernel) as error:
         return f"the kernel died or is missing ({_first_line(error)})"
+    except RuntimeError as error:  # it never answered: another kernel's start took a port of its
+        if again:
+            return _run(path, copy, values, progress, again=False)
+        return f"the kernel does not answer ({_first_line(error)})"
     except OSError as error:
         return f"cannot be executed ({error.strerror or _first_line(error)})"
     return ""

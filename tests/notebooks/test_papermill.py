@@ -205,6 +205,19 @@ def test_a_kernel_that_dies_is_one_line(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_kernel_that_never_answers_is_started_again_once(tmp_path, monkeypatch):
+    path, tries = written(tmp_path / "my.ipynb", SIMPLE), []
+
+    def execute(*args, **options):
+        tries.append(args)
+        raise RuntimeError("Kernel didn't respond in 60 seconds")
+
+    monkeypatch.setattr("papermill.execute_notebook", execute)
+    with pytest.raises(FileError, match=r"o.ipynb: the kernel does not answer \(.*\)$"):
+        notebook.execute(str(path), {}, tmp_path / "o.ipynb", progress=False)
+    assert len(tries) == 2
+
+
 def test_nothing_is_left_where_nothing_can_be_written(tmp_path):
     path = written(tmp_path / "my.ipynb", SIMPLE)
     (tmp_path / "file").write_text("")
