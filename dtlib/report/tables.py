@@ -13,7 +13,7 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL, SWEEPS
 from dtlib.report.phrases import minus
-from dtlib.report.scoreboard import kept, verdicts
+from dtlib.report.scoreboard import kept
 from dtlib.report.style import ALARM, label
 
 
@@ -59,7 +59,7 @@ def chips(counts: pd.Series) -> str:
 
 
 def scoreboard(*figures: str, only: str = "") -> HTML:
-    """Return the sentences of these figures, such as ``Fig. 7``, with verdicts in colour.
+    """Return the sentences of these figures, such as ``Fig. 7``, with kept verdicts in colour.
 
     Sentences on the same figure are folded into one block, which is open if it was asked for.
     Beside a verdict stand what was measured, and how often such a verdict errs and finds what is
@@ -69,7 +69,7 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
         figures: all if none is named.
         only: a verdict that either preset has; all if empty.
     """
-    table = verdicts()
+    table = kept("claims.csv")
     shown = table["figure"].isin(figures) if figures else table["figure"] != ""
     shown &= table[list(PRESETS)].eq(only).any(axis=1) | (not only)
     known = kept("claims_rates.csv")

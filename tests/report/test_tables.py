@@ -8,7 +8,7 @@ import pytest
 
 from dtlib.report import tables
 from dtlib.report.figures import FAILED_LABEL
-from dtlib.report.scoreboard import verdicts
+from dtlib.report.scoreboard import kept
 
 
 def test_numbers_are_means_over_seeds():
@@ -37,14 +37,14 @@ def test_scoreboard_shows_whole_sentences():
 
 def test_scoreboard_folds_what_was_not_asked_for():
     whole, asked = tables.scoreboard().data, tables.scoreboard("Fig. 7").data
-    figures = verdicts()["figure"].nunique()
+    figures = kept("claims.csv")["figure"].nunique()
     assert whole.count("<details") == figures and "<details open" not in whole
     assert asked.count("<details") == asked.count(" open>") == 1
 
 
 @pytest.mark.parametrize("verdict", tables.VERDICTS)
 def test_scoreboard_of_a_verdict(verdict):
-    table = verdicts()
+    table = kept("claims.csv")
     wanted = table["companion"].eq(verdict) | table["paper"].eq(verdict)
     shown = tables.scoreboard(only=verdict).data
     assert shown.count("<code>companion</code>") == wanted.sum()
@@ -53,7 +53,7 @@ def test_scoreboard_of_a_verdict(verdict):
 
 def test_every_verdict_has_a_colour_that_white_can_be_read_on():
     """4.5 : 1 is what WCAG 2 asks of text."""
-    table = verdicts()
+    table = kept("claims.csv")
     assert set(tables.VERDICTS) >= set(table["companion"]) | set(table["paper"])
     for colour in tables.VERDICTS.values():
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -64,7 +64,7 @@ def test_every_verdict_has_a_colour_that_white_can_be_read_on():
 
 def test_sentences_measured_in_two_ways_are_written_once():
     text = tables.scoreboard("Fig. 6").data
-    rows = verdicts()[verdicts()["figure"] == "Fig. 6"]
+    rows = kept("claims.csv")[kept("claims.csv")["figure"] == "Fig. 6"]
     assert text.count("<p>") == rows["the paper says"].nunique() < len(rows)
     assert text.count("held-out worlds: <") == 2 * rows["measured on"].eq("held-out worlds").sum()
 
@@ -77,7 +77,7 @@ def test_a_table_is_folded_under_its_title():
 
 
 def test_rates_stand_beside_verdicts():
-    rows = verdicts()[verdicts()["figure"] == "Fig. 4"]
+    rows = kept("claims.csv").query("figure == 'Fig. 4'")
     tested = sum(rows[preset].ne("not testable").sum() for preset in ("companion", "paper"))
     text = tables.scoreboard("Fig. 4").data
     assert len(re.findall("errs in .* % of families, finds .* % of true effects", text)) >= tested
