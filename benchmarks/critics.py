@@ -48,7 +48,9 @@ def measure(preset: str = "quick", seeds: int = 5, jobs: int = 2) -> pd.DataFram
             for name, changes in variants.items()
             for seed in range(seeds)
         ]
-        runs = [PlannedRun(name, one, one.episodes) for name, one in configs]
+        runs = [
+            PlannedRun(variant=name, config=one, episodes=one.episodes) for name, one in configs
+        ]
         runner.finish(runs, runner.Effort(jobs, progress=True))
         for planned in runs:
             history = store.get(planned.config).history

@@ -85,7 +85,7 @@ def act_on(
 
     users, stations = user_names(env), station_names(env)
     unit = beta(policies.users(stacked(users)))
-    power = power_watts(unit, None, env, config) / env.max_power_w
+    power = power_watts(unit, distance=None, env=env, train=config) / env.max_power_w
     weights = beta(policies.stations(stacked(stations)))
     logits = policies.centre(stacked([CENTRE])).view(env.num_users, env.num_bs)
     servers = logits.argmax(-1) if generator is None else sample_categorical(logits, generator)

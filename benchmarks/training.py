@@ -142,7 +142,7 @@ def peak_gflops(device: torch.device, now: Callable[[], float]) -> float:
     out, best = torch.empty(1, n, b, device=device), float("inf")
     for _ in range(4):
         start = now()
-        portable.product(left, right, out)
+        portable.product(left, right, out=out)
         best = min(best, now() - start)
     return 2 * n * a * b / best / 1e9
 
@@ -203,7 +203,7 @@ def compare(trainer: Trainer) -> dict[str, float]:
 
 def _play(trainer: Trainer) -> Episode:
     """Return an episode of the first run."""
-    rollout = Rollout(trainer.configs[0], 999, trainer.queues[0], trainer.device)
+    rollout = Rollout(trainer.configs[0], 999, queue=trainer.queues[0], device=trainer.device)
     return rollout.play(trainer.learner.policies[0], 0, rollout.world.slots)
 
 

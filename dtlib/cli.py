@@ -276,7 +276,9 @@ def verify(names: tuple[str, ...], preset: str, runs: int, jobs: int, quiet: boo
         experiment for experiment in grids.of_preset(preset) if experiment.of_the_paper
     ]
     effort = Effort(jobs=jobs, device="cpu", progress=not quiet)
-    found = pd.concat([run_verification(experiment, preset, runs, effort) for experiment in wanted])
+    found = pd.concat(
+        [run_verification(experiment, preset, count=runs, effort=effort) for experiment in wanted]
+    )
     differ = int((found["differs"] != "").sum())
     click.echo(found.replace({"differs": {"": "-"}}).to_string(index=False))
     click.echo(f"{len(found) - differ} of {len(found)} runs are the same in every byte")

@@ -105,7 +105,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
 
     def __init__(self, config: EnvConfig | None = None, render_mode: str | None = None) -> None:
         config = EnvConfig() if config is None else config
-        check_type("config", config, EnvConfig, "EnvConfig(num_users=12)")
+        check_type("config", config, EnvConfig, such="EnvConfig(num_users=12)")
         if config.deployment_decision != "frame-end":
             raise ConfigError(
                 f"deployment_decision = {config.deployment_decision!r}: must be 'frame-end' to "
@@ -194,7 +194,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             raise ResetNeeded("no episode is under way: call reset() before step()")
         given = self._read(actions)
         window = self._window
-        outcome = simulate(window, given, self.config, self._carry)
+        outcome = simulate(window, given, self.config, carry=self._carry)
         self._carry = outcome.carry
         over = self._carry.slot == self.config.slots
         self._look()
@@ -292,7 +292,9 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         shares = weight_layout(env).split(torch.from_numpy(weights.astype(np.float32))[None, None])
         watts = torch.from_numpy(power.astype(np.float32)).view(1, 1, -1) * env.max_power_w
         choice = torch.from_numpy(servers.astype(np.int64))[None]
-        return Actions(watts, shares["cpu"], shares["wired"], choice)
+        return Actions(
+            power=watts, cpu_share=shares["cpu"], wired_share=shares["wired"], deployment=choice
+        )
 
     def _known(self) -> str:
         env = self.config

@@ -113,7 +113,7 @@ class PlainLearner(plain.PlainLearner):
             left = 1 - progress if config.anneal else 1
             network.adam.param_groups[0]["lr"] = config.learning_rate * left
         queue = outcome.frame_queue if config.critic_sees_queue else None
-        state = global_state(episode.world, decision.deployment, decision.env, queue)
+        state = global_state(episode.world, decision.deployment, decision.env, queue=queue)
         parts = [outcome.reward_global_user] * len(self.critics)
         parts[-1] = outcome.reward_centre_user
         if config.credit == "joint":

@@ -50,7 +50,12 @@ def random_actions(env: EnvConfig, seed: int, zeros: bool = False) -> Actions:
         return (1.6 * draw - 0.3).clamp(0, 1) if zeros else draw
 
     servers = torch.randint(sites, (1, slots, users), generator=generator)
-    return Actions(unit(users) * env.max_power_w, unit(sites, users), unit(sites, users), servers)
+    return Actions(
+        power=unit(users) * env.max_power_w,
+        cpu_share=unit(sites, users),
+        wired_share=unit(sites, users),
+        deployment=servers,
+    )
 
 
 def played(env: EnvConfig, seed: int, actions: Actions) -> list[tuple]:

@@ -24,9 +24,9 @@ TINY = 1e-12
 def mean_action(
     head: Head,
     raw: Sequence[Tensor],
+    *,
     gate: Tensor | None = None,
     bar: float | Tensor = 0.0,
-    *,
     mode: bool = False,
 ) -> Tensor:
     """Return mean actions on the scale of [0, 1], or the most likely ones.
@@ -56,6 +56,7 @@ def sample(
     head: Head,
     raw: Sequence[Tensor],
     generator: Generator,
+    *,
     noise_variance: float,
     gate: Tensor | None = None,
 ) -> Tensor:
@@ -70,7 +71,8 @@ def sample(
     """
     if gate is not None:
         acts = torch.empty_like(gate).uniform_(generator=generator) < torch.sigmoid(gate)
-        return sample(head, raw, generator, noise_variance).masked_fill(~acts, 0)
+        drawn = sample(head, raw, generator, noise_variance=noise_variance)
+        return drawn.masked_fill(~acts, 0)
     if head == "deterministic":
         unit = mean_action(head, raw)
         std = torch.full_like(unit, noise_variance**0.5 / 2)
@@ -83,7 +85,7 @@ def sample(
 
 
 def power_watts(
-    unit: Tensor, distance: Tensor | None, env: EnvConfig, train: TrainConfig
+    unit: Tensor, *, distance: Tensor | None, env: EnvConfig, train: TrainConfig
 ) -> Tensor:
     """Map MUs' actions in [0, 1] to transmit powers in W, on the scale of ``power_action``.
 

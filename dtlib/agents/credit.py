@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from dtlib.agents.episode import Episode
 from dtlib.model.channel import heard, rate
 from dtlib.model.lyapunov import objective
 from dtlib.model.simulator import Outcome
@@ -47,9 +48,7 @@ def reward_streams(credit: Literal["joint", "per-user", "difference"], outcome: 
     return Streams(by_user, by_user, outcome.reward_centre_user.movedim(-1, 0))
 
 
-def difference_reward(
-    world: World, power: Tensor, instead: Tensor, outcome: Outcome, env: EnvConfig
-) -> Tensor:
+def difference_reward(episode: Episode, instead: Tensor) -> Tensor:
     """Return what each MU's power adds to r_g: r_g less what it had been with another power.
 
     The difference reward of Wolpert and Tumer (2002). What is taken away does not depend on the
@@ -59,26 +58,25 @@ def difference_reward(
     base stations have measured: the power received from each MU, and delays behind the radio link.
 
     Args:
-        world: leading axes [R, N].
-        power: [R, N, K], W.
+        episode: of N slots in R worlds.
         instead: [R, N, K], W, the other power; zero for silence.
-        outcome: of ``power`` in this world.
-        env: the network.
 
     Returns:
         [R, N, K], in units of reward; zero for users that have nothing to send.
     """
+    world, outcome, env = episode.world, episode.outcome, episode.decision.env
+    power = episode.decision.actions.power
     sending = world.request if env.migrating_transmits else world.request & ~outcome.migrating
-    slots = _measured(world, torch.where(sending, power, 0), outcome, env)
+    slots = _measured(world, outcome, env, power=torch.where(sending, power, 0))
     after, gain = instead.flatten(0, 1), world.gain.flatten(0, 1)
     slot, user = sending.flatten(0, 1).nonzero(as_tuple=True)
     result = torch.zeros_like(after)
     for n, k in zip(slot.split(CHUNK), user.split(CHUNK), strict=True):
-        result[n, k] = _gain(slots.at(n), gain[n, k], k, after[n, k], env)
+        result[n, k] = _gain(slots.at(n), env, gain=gain[n, k], user=k, after=after[n, k])
     return result.view_as(power)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Heard:
     """What base stations have measured in S slots, [S, K] each."""
 
@@ -103,26 +101,31 @@ class _Heard:
         return _Heard(**{name: array[slot] for name, array in vars(self).items()})
 
 
-def _measured(world: World, power: Tensor, outcome: Outcome, env: EnvConfig) -> _Heard:
+def _measured(world: World, outcome: Outcome, env: EnvConfig, *, power: Tensor) -> _Heard:
     bits = torch.where(world.request & ~outcome.migrating, world.data_bits, 0)
     remote = outcome.deployment != world.association
-    behind = edge_delay(bits, world.cycles_per_bit, outcome.cpu_hz, outcome.wired_bps, remote)
-    signal, others = heard(power, world.gain, world.association, env.interference)
+    behind = edge_delay(
+        bits, cycles_per_bit=world.cycles_per_bit, cpu_hz=outcome.cpu_hz,
+        wired_bps=outcome.wired_bps, remote=remote,
+    )  # fmt: skip
+    signal, others = heard(
+        power, gain=world.gain, association=world.association, interference=env.interference
+    )
     known = vars(world) | vars(outcome)
     known |= {"power": power, "signal": signal, "others": others}
     known |= {"bits": bits, "behind": behind, "frame_queue": outcome.frame_queue.to(power.dtype)}
     return _Heard(**{field.name: known[field.name].flatten(0, 1) for field in fields(_Heard)})
 
 
-def _gain(slots: _Heard, gain: Tensor, user: Tensor, after: Tensor, env: EnvConfig) -> Tensor:
+def _gain(slots: _Heard, env: EnvConfig, *, gain: Tensor, user: Tensor, after: Tensor) -> Tensor:
     """Difference rewards of P transmissions, [P].
 
     Args:
         slots: of each transmission's slot, S = P.
+        env: the network.
         gain: [P, M], of the transmitting user to each base station.
         user: [P], int, who transmits.
         after: [P], W, the other power.
-        env: the network.
     """
     row = torch.arange(len(user), device=user.device)
     reach = gain.gather(-1, slots.association)
@@ -135,9 +138,13 @@ def _gain(slots: _Heard, gain: Tensor, user: Tensor, after: Tensor, env: EnvConf
     power[row, user], signal[row, user] = after, after * own
     noise = (slots.others + change).clamp_min(0) + env.noise_w
     rate_bps = rate(signal / noise.to(signal.dtype), env.bandwidth_hz)
-    delay = transfer_delay(slots.bits, rate_bps) + slots.behind
-    failure = failures(slots.request, slots.migrating, delay, slots.deadline_s)
-    rule = env.energy_of_failed
-    energy_j = energy(power, slots.data_bits, rate_bps, slots.deadline_s, failure, rule)
-    cost = objective(energy_j, failure, slots.frame_queue, env)
+    delay = transfer_delay(slots.bits, rate_bps=rate_bps) + slots.behind
+    failure = failures(
+        slots.request, migrating=slots.migrating, delay_s=delay, deadline_s=slots.deadline_s
+    )
+    energy_j = energy(
+        power, bits=slots.data_bits, rate_bps=rate_bps, deadline_s=slots.deadline_s,
+        failure=failure, rule=env.energy_of_failed,
+    )  # fmt: skip
+    cost = objective(energy_j, failure=failure, frame_queue=slots.frame_queue, env=env)
     return (slots.reward_global_user + cost).sum(-1).to(power.dtype)

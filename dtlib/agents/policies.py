@@ -31,7 +31,7 @@ WINDOW = 500
 """Slots whose base stations' observations, the largest arrays of all, exist at the same time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """A policy's actions in N slots with what they were based on; the learner's raw material."""
 
@@ -58,6 +58,12 @@ class Decision:
     """[R, N, d], or [R, N, K, d] where one network decides for each twin."""
     world: World
     env: EnvConfig
+
+    @property
+    def weight_counts(self) -> Tensor:
+        """[R, N, M, 2K], bool: which of the base stations' actions have an effect."""
+        near, env = self.world.association, self.env
+        return station_mask(near, env, deployment=self.deployment, served=self.served)
 
     @cached_property
     def station_obs(self) -> Tensor:
@@ -133,16 +139,18 @@ class Policies:
         self,
         world: World,
         generators: Sequence[Generator] | None = None,
+        *,
         carry: Carry | None = None,
         env: EnvConfig | None = None,
     ) -> Actions:
         """Return the actions in every slot of ``world``; see :meth:`decide`."""
-        return self.decide(world, generators, carry, env).actions
+        return self.decide(world, generators, carry=carry, env=env).actions
 
     def decide(
         self,
         world: World,
         generators: Sequence[Generator] | None = None,
+        *,
         carry: Carry | None = None,
         env: EnvConfig | None = None,
     ) -> Decision:
@@ -168,21 +176,25 @@ class Policies:
         deployment, migrating, _ = deploy(choice, env, carry)
         served = world.request & ~migrating
 
-        user_obs = observe_users(world, env, self.config.observation == "derived")
+        user_obs = observe_users(world, env, derived=self.config.observation == "derived")
         sending = world.request if env.migrating_transmits else served
         unit, mean = self._level(user_obs, sending, generators)
-        near = world.distance.amin(-1)
+        far = world.distance.amin(-1)
         power, mean_power = (
-            torch.where(sending, power_watts(level, near, env, self.config), 0)
+            torch.where(sending, power_watts(level, distance=far, env=env, train=self.config), 0)
             for level in (unit, mean)
         )
 
-        needed = station_mask(world.association, deployment, served, env)
-        needed |= station_mask(world.association, choice, world.request, env)
-        weights = self._weigh(world, deployment, needed, generators, env)
+        near = world.association
+        needed = station_mask(near, env, deployment=deployment, served=served)
+        needed |= station_mask(near, env, deployment=choice, served=world.request)
+        weights = self._weigh(world, env, generators, deployment=deployment, needed=needed)
         shares = weight_layout(env).split(weights.clamp(0, 1))
+        actions = Actions(
+            power=power, cpu_share=shares["cpu"], wired_share=shares["wired"], deployment=choice
+        )
         return Decision(
-            actions=Actions(power, shares["cpu"], shares["wired"], choice),
+            actions=actions,
             power_unit=unit,
             mean_power=mean_power,
             weight_unit=weights,
@@ -203,31 +215,34 @@ class Policies:
         mask = sending.unsqueeze(-1)
         if self.config.shares_users:  # one network: its rows are the slots of all users
             obs, mask, bar = (array.flatten(1, 2).unsqueeze(2) for array in (obs, mask, bar))
-        unit, mean = self._draw("users", obs, mask, generators, bar)
+        unit, mean = self._draw("users", generators, obs=obs, mask=mask, bar=bar)
         return unit.view(sending.shape), mean.view(sending.shape)
 
     def _weigh(
         self,
         world: World,
+        env: EnvConfig,
+        generators: Sequence[Generator] | None,
+        *,
         deployment: Tensor,
         needed: Tensor,
-        generators: Sequence[Generator] | None,
-        env: EnvConfig,
     ) -> Tensor:
         """Base stations' weights [R, N, M, 2K], a window of slots at a time, for the cache."""
         pieces = []
         for start in range(0, world.slots, WINDOW):
             stop = min(start + WINDOW, world.slots)
             obs = observe_stations(world.window(start, stop), deployment[:, start:stop], env)
-            pieces.append(self._draw("stations", obs, needed[:, start:stop], generators)[0])
+            mask = needed[:, start:stop]
+            pieces.append(self._draw("stations", generators, obs=obs, mask=mask)[0])
         return torch.cat(pieces, dim=1)
 
     def _draw(
         self,
         kind: str,
+        generators: Sequence[Generator] | None,
+        *,
         obs: Tensor,
         mask: Tensor,
-        generators: Sequence[Generator] | None,
         bar: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Actions [R, N, A, D] of A agents, and their mean actions; zero where there is no mask.
@@ -249,11 +264,13 @@ class Policies:
             places = [start + output.place(column, part) for part in range(output.parts)]
             values, gate = output.split([raw[place] for place in places])
             limit = 0.0 if bar is None else bar[replica, :, agent][slot, column]
-            middle = mean_action(self.config.head, values, gate, limit, mode=self.modes)
+            middle = mean_action(self.config.head, values, gate=gate, bar=limit, mode=self.modes)
             mean[replica, :, agent].index_put_((slot, column), middle)
             if generators is not None:
                 noise = self.config.noise_variance * self.config.left(self.progress) ** 2
-                drawn = sample(self.config.head, values, generators[replica], noise, gate)
+                drawn = sample(
+                    self.config.head, values, generators[replica], noise_variance=noise, gate=gate
+                )
                 result[replica, :, agent].index_put_((slot, column), drawn)
         return (mean if generators is None else result).view(shape), mean.view(shape)
 

@@ -43,14 +43,16 @@ def outputs(config: TrainConfig) -> dict[str, Output]:
     }
 
 
-def station_mask(association: Tensor, deployment: Tensor, served: Tensor, env: EnvConfig) -> Tensor:
+def station_mask(
+    association: Tensor, env: EnvConfig, *, deployment: Tensor, served: Tensor
+) -> Tensor:
     """Return which of a base station's weights count: CPU of hosted, wire of remote users.
 
     Args:
         association: [R, N, K], int.
+        env: gives M.
         deployment: [R, N, K], int, β in force.
         served: [R, N, K], bool.
-        env: gives M.
 
     Returns:
         [R, N, M, 2K], bool, in the order of :func:`~dtlib.model.layouts.weight_layout`.

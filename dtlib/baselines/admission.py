@@ -16,7 +16,7 @@ from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
 
-def admit(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> Tensor:
+def admit(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -> Tensor:
     """Return requests that can be served together, [R, N, K], bool, of those wanted.
 
     While a slot does not fit, the request with the largest burden leaves: its energy, the harm of
@@ -25,10 +25,11 @@ def admit(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> T
     """
     lead = served.shape[:2]
     kept = served.flatten(0, 1).clone(memory_format=torch.contiguous_format)
-    kept &= Slots.of(world, served, deployment, env).deadline_s > 0
+    kept &= Slots.of(world, env, served=served, deployment=deployment).deadline_s > 0
     index = torch.arange(len(kept), device=kept.device)
     while len(index):
-        slots = Slots.of(world, kept.unflatten(0, lead), deployment, env).pick(index)
+        now = kept.unflatten(0, lead)
+        slots = Slots.of(world, env, served=now, deployment=deployment).pick(index)
         shares, stretch = least_stretch(slots)
         full = stretch[:, 0] > 1
         slots, index = slots.pick(full), index[full]
@@ -72,7 +73,8 @@ def genie_under_threshold(
         rounds: of thresholds.
     """
     threshold = env.failure_threshold if threshold is None else threshold
-    slots = Slots.of(world, world.request, world.association, alone(env))
+    near = world.association
+    slots = Slots.of(world, alone(env), served=world.request, deployment=near)
     spare = math.floor(threshold * len(slots.served) + 1e-9)
     kept = wanted = chosen = torch.zeros_like(slots.served)
     first, bound, best = _marginal(slots, kept)[1], 0.0, math.inf
@@ -83,10 +85,11 @@ def genie_under_threshold(
         bound = max(bound, (energy_j.sum() - cost[kept].sum() + cheapest.sum()).item())
         cost = torch.where(wanted & ~kept, math.inf, cost)
         wanted = _cheapest(cost, slots.served, spare)
-        served = admit(world, wanted.view_as(world.request), world.association, env)
+        served = admit(world, env, served=wanted.view_as(world.request), deployment=near)
         kept = served.flatten(0, 1)
         if (kept == wanted).all():
-            total = genie(world, served, world.association, env).energy_j.sum().item()
+            found = genie(world, env, served=served, deployment=near)
+            total = found.energy_j.sum().item()
             best, chosen = min((best, chosen), (total, kept), key=lambda pair: pair[0])
     count = world.request.numel()
     return Threshold(

@@ -24,7 +24,7 @@ from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Genie:
     """The optimum of R·N slots; silent users have zeros."""
 
@@ -49,23 +49,26 @@ class Genie:
         return Actions(power=power, cpu_share=cpu, wired_share=wired, deployment=deployment)
 
 
-def genie(world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> Genie:
+def genie(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -> Genie:
     """Return powers and shares of least energy that serve given requests in time.
 
     The energy is that of the optimum to a part of 1e-10, or 1e-5 where P_max counts.
 
     Args:
         world: leading axes [R, N].
+        env: the network.
         served: [R, N, K], bool, requests to be served.
         deployment: [R, N, K], int, where the twins live.
-        env: the network.
     """
-    slots = Slots.of(world, served, deployment, env)
+    slots = Slots.of(world, env, served=served, deployment=deployment)
     cpu_share, wired_share = shares = optimal_shares(slots)
     if env.cpu_sharing != "served":
         cpu_share = slots.served.double()
     power, energy_j, feasible = _spend(slots, shares)
-    found = Genie(power, cpu_share, wired_share, energy_j, feasible)
+    found = Genie(
+        power=power, cpu_share=cpu_share, wired_share=wired_share, energy_j=energy_j,
+        feasible=feasible,
+    )  # fmt: skip
     return Genie(**{name: of.unflatten(0, served.shape[:2]) for name, of in vars(found).items()})
 
 
@@ -92,7 +95,7 @@ def floor(world: World, served: Tensor, env: EnvConfig) -> Tensor:
     Returns:
         [R, N, K], J; infinite in slots in which no deployment serves all.
     """
-    slots = Slots.of(world, served, world.association, alone(env))
+    slots = Slots.of(world, alone(env), served=served, deployment=world.association)
     whole = tuple(torch.ones_like(slots.deadline_s) for _ in slots.resources)
     return _spend(slots, whole)[1].unflatten(0, served.shape[:2])
 
@@ -104,7 +107,7 @@ def bound_energy(outcome: Outcome, world: World, env: EnvConfig) -> Tensor:
     out. Worlds in float64 are free of doubt about deadlines that are met within rounding.
     """
     served = outcome.request & ~outcome.failure
-    slots = Slots.of(world, served, outcome.deployment, env)
+    slots = Slots.of(world, env, served=served, deployment=outcome.deployment)
     given = (outcome.cpu_hz, outcome.wired_bps)
     pairs = zip(slots.resources, given, strict=True)
     start = tuple(resource.divide(rate.flatten(0, 1).double()) for resource, rate in pairs)

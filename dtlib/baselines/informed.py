@@ -74,13 +74,15 @@ class Informed:
         for start in range(0, world.slots, WINDOW):
             part = slice(start, start + WINDOW)
             window = world.window(part.start, part.stop)
-            pieces.append(decide(self.policies, flats, window, deployment[:, part], env))
+            pieces.append(
+                decide(self.policies, flats, world=window, deployment=deployment[:, part], env=env)
+            )
         power, cpu, wired = (torch.cat(arrays, dim=1) for arrays in zip(*pieces, strict=True))
         return Actions(power=power, cpu_share=cpu, wired_share=wired, deployment=world.association)
 
 
 def soft_failures(
-    request: Tensor, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor, temperature: float
+    request: Tensor, *, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor, temperature: float
 ) -> Tensor:
     """Return the failure factor (12) with its step smoothed: 1 / (1 + (τ/t)^(1/temperature)).
 
@@ -100,7 +102,7 @@ def soft_failures(
 
 
 def decide(
-    policies: Policies, flats: Sequence[Tensor], world: World, deployment: Tensor, env: EnvConfig
+    policies: Policies, flats: Sequence[Tensor], *, world: World, deployment: Tensor, env: EnvConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean actions as :class:`dtlib.agents.policies.Policies` takes them, on the tape.
 
@@ -117,7 +119,7 @@ def decide(
     """
     config = policies.config
     seen = (
-        observe_users(world, env, config.observation == "derived"),
+        observe_users(world, env, derived=config.observation == "derived"),
         observe_stations(world, deployment, env),
     )
     units = []
@@ -125,7 +127,9 @@ def decide(
         rows = obs.permute(2, 0, 1, 3).reshape(stack.count, -1, obs.shape[-1])
         unit = mean_action(config.head, [stack(rows, flat)]).clamp_min(LEAST_UNIT)
         units.append(unit.view(obs.shape[2], *obs.shape[:2], -1).permute(1, 2, 0, 3))
-    power = power_watts(units[0].squeeze(-1), world.distance.amin(-1), env, config)
+    power = power_watts(
+        units[0].squeeze(-1), distance=world.distance.amin(-1), env=env, train=config
+    )
     cpu, wired = units[1].chunk(2, dim=-1)
     return power, cpu, wired
 
@@ -177,10 +181,13 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
         for group in adam.param_groups:
             group["lr"] = LEARNING_RATE * slower
         world, deployment, migrating = next(batches)
-        actions = Actions(*decide(policies, leaves, world, deployment, env), deployment)
-        found = respond(world, actions, deployment, migrating, env)
-        situation = (world.request, migrating, found.delay_s, world.deadline_s)
-        soft = soft_failures(*situation, temperature).mean((0, 1))
+        power, cpu, wired = decide(policies, leaves, world=world, deployment=deployment, env=env)
+        actions = Actions(power=power, cpu_share=cpu, wired_share=wired, deployment=deployment)
+        found = respond(world, actions, env, deployment=deployment, migrating=migrating)
+        soft = soft_failures(
+            world.request, migrating=migrating, delay_s=found.delay_s,
+            deadline_s=world.deadline_s, temperature=temperature,
+        ).mean((0, 1))  # fmt: skip
         hard = found.failure.float().mean((0, 1))
         adam.zero_grad()
         (1e3 * (found.energy_j.mean((0, 1)) + price * soft).sum()).backward()

@@ -30,7 +30,7 @@ def signal_part(efficiency: Tensor) -> Tensor:
     return -torch.expm1(-efficiency)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Receivers:
     """Base stations, and how strongly each hears each user; everything is float64."""
 
@@ -47,6 +47,7 @@ class Receivers:
     def of(
         cls,
         gain: Tensor,
+        *,
         association: Tensor,
         noise_w: float,
         interference: Literal["receiver", "eq7"] = "receiver",
@@ -56,7 +57,8 @@ class Receivers:
         own = own_gain(gain, association)
         if interference == "eq7":  # one receiver hears each user with its gain to its own station
             gain, association = own.unsqueeze(-1), torch.zeros_like(association)
-        return cls(own, gain / own.unsqueeze(-1), association, noise_w)
+        relative = gain / own.unsqueeze(-1)
+        return cls(own_gain=own, relative_gain=relative, station=association, noise_w=noise_w)
 
     @property
     def members(self) -> Tensor:

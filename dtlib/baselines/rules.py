@@ -57,7 +57,7 @@ def demanded_sinr(world: World, env: EnvConfig) -> Tensor:
         "served": 1 + env.request_prob * (env.num_users - 1) / env.num_bs,
     }[env.cpu_sharing]
     left = world.deadline_s - world.data_bits * world.cycles_per_bit * (sharing / env.cpu_hz)
-    return needed_sinr(world.data_bits, left, env.bandwidth_hz)
+    return needed_sinr(world.data_bits, seconds=left, bandwidth_hz=env.bandwidth_hz)
 
 
 class Power(Protocol):
@@ -186,12 +186,15 @@ class Clairvoyant:
         loud = Reference(env, EqualPower(env.max_power_w), shares="demand").act(world, carry=carry)
         deployment, migrating, _ = deploy(loud.deployment, env, carry)
         served = world.request & ~migrating
-        left = world.deadline_s - edge(world, loud, env, deployment, served)[2]
-        target = needed_sinr(world.data_bits, left, env.bandwidth_hz)
+        left = world.deadline_s - edge(world, loud, env, server=deployment, active=served)[2]
+        target = needed_sinr(world.data_bits, seconds=left, bandwidth_hz=env.bandwidth_hz)
         target = torch.where(served & target.isfinite(), 1.0001 * target, 0)
         own, power = own_gain(world.gain, world.association), torch.zeros_like(target)
         for _ in range(self.rounds):
-            found = sinr(power, world.gain, world.association, env.noise_w, env.interference)
+            found = sinr(
+                power, gain=world.gain, association=world.association, noise_w=env.noise_w,
+                interference=env.interference,
+            )  # fmt: skip
             noise = torch.where(power > 0, power * own / found.clamp_min(1e-30), env.noise_w)
             power = (target * noise / own).clamp_max(env.max_power_w)
         return replace(loud, power=power)

@@ -33,6 +33,7 @@ def optimal_shares(slots: Slots) -> tuple[Tensor, ...]:
 def descend(
     slots: Slots,
     shares: tuple[Tensor, ...],
+    *,
     barrier: float = 0.0,
     stretch: Tensor | None = None,
     rounds: int = DESCENT_ROUNDS,
@@ -47,16 +48,18 @@ def descend(
         rounds: most steps.
     """
     stretch = torch.ones_like(slots.deadline_s[:, :1]) if stretch is None else stretch
-    point, size = evaluate(slots, shares, barrier, stretch), torch.ones_like(stretch)
+    point = evaluate(slots, shares, barrier=barrier, stretch=stretch)
+    size = torch.ones_like(stretch)
     for done in range(rounds):
         more = (point.gap(slots) > GAP * point.cost_j) & point.cost_j.isfinite()
         if not more.any():
             break
         if 2 * more.sum() < len(more):  # the rest alone, which is faster
             start = tuple(share[more] for share in point.shares)
-            rest = descend(slots.pick(more), start, barrier, stretch[more], rounds - done)
+            few, left = slots.pick(more), rounds - done
+            rest = descend(few, start, barrier=barrier, stretch=stretch[more], rounds=left)
             return _put(point.shares, more, rest)
-        trial = evaluate(slots, _step(slots, point, size), barrier, stretch)
+        trial = evaluate(slots, _step(slots, point, size), barrier=barrier, stretch=stretch)
         better = (trial.cost_j < point.cost_j)[:, None]
         size = torch.where(better, (2 * size).clamp_max(1), size / 2)
         point = _choose(better, trial, point)

@@ -25,7 +25,7 @@ from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Resource:
     """Servers, or links: S slots in which the members of a group divide one unit."""
 
@@ -40,14 +40,14 @@ class Resource:
 
     def divide(self, weight: Tensor) -> Tensor:
         """Return shares [S, K] in proportion to weights [S, K]."""
-        return divide(weight, self.group, self.member, self.groups)
+        return divide(weight, group=self.group, member=self.member, groups=self.groups)
 
     def delay(self, share: Tensor) -> Tensor:
         """Return the delay that shares [S, K] cause: [S, K], s."""
         return torch.where(self.member, self.load_s / torch.where(self.member, share, 1), 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Slots:
     """S slots with the requests to be served in each."""
 
@@ -63,14 +63,14 @@ class Slots:
     env: EnvConfig
 
     @classmethod
-    def of(cls, world: World, served: Tensor, deployment: Tensor, env: EnvConfig) -> Slots:
+    def of(cls, world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -> Slots:
         """Return the S = R·N slots of a world.
 
         Args:
             world: leading axes [R, N].
+            env: the network.
             served: [R, N, K], bool, requests to be served.
             deployment: [R, N, K], int, where the twins live.
-            env: the network.
         """
 
         def flat(array: Tensor) -> Tensor:
@@ -83,15 +83,19 @@ class Slots:
         if env.cpu_sharing != "served":  # nothing to divide: the whole of one's own part is used
             deadline = deadline - compute * owners(home, env)
             compute = torch.zeros_like(compute)
-        remote = served & (nearest != home)
+        wire, remote = bits / env.wired_rate_bps, served & (nearest != home)
+        receivers = Receivers.of(
+            flat(world.gain), association=nearest, noise_w=env.noise_w,
+            interference=env.interference,
+        )  # fmt: skip
         return cls(
             served=served,
             bits=bits,
             deadline_s=deadline.double(),
-            receivers=Receivers.of(flat(world.gain), nearest, env.noise_w, env.interference),
+            receivers=receivers,
             resources=(
-                Resource(compute, home, served, env.num_bs),
-                Resource(bits / env.wired_rate_bps, link, remote, env.num_bs**2),
+                Resource(load_s=compute, group=home, member=served, groups=env.num_bs),
+                Resource(load_s=wire, group=link, member=remote, groups=env.num_bs**2),
             ),
             env=env,
         )
@@ -123,7 +127,7 @@ def _pick(record: Record, index: Tensor) -> Record:
     return replace(record, **picked)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """What shares of the resources lead to; everything [S, K] but for the cost."""
 
@@ -157,7 +161,7 @@ class Point:
 
 
 def evaluate(
-    slots: Slots, shares: tuple[Tensor, ...], barrier: float = 0.0, stretch: Tensor | float = 1.0
+    slots: Slots, shares: tuple[Tensor, ...], *, barrier: float = 0.0, stretch: Tensor | float = 1.0
 ) -> Point:
     """Return the least powers that shares need, and the cost with its derivatives.
 

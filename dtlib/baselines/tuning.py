@@ -20,7 +20,7 @@ TOLERANCE = 1.01
 """Ratio within which tuned parameters are found: 1 %, or 0.04 dB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What a reference policy achieves over all slots of all given worlds."""
 

@@ -39,10 +39,10 @@ def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]
         bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
         return {"energy_per_user_slot_j": bound}
     if name in ON_DEMAND:
-        return evaluate_policy(on_demand(env, name), env, worlds).summary()
+        return evaluate_policy(on_demand(env, name), env, worlds=worlds).summary()
     tuning = sample_stream(env, "tuning", TUNED_ON)
     found = tune_reward(families(env)["channel inversion"].make, tuning, INVERSION_LEVELS)
-    return evaluate_policy(found.policy, env, worlds).summary()
+    return evaluate_policy(found.policy, env, worlds=worlds).summary()
 
 
 def on_demand(env: EnvConfig, name: str = "power-on-demand") -> Reference:

@@ -66,7 +66,7 @@ def _write(planned: PlannedRun) -> Path:
         "trained_by": store.made_by(config),
         "config_sha256": config_key(config),
     }
-    results.write(folder, planned.digest, {WORLDS: found.worlds}, facts)
+    results.write(folder, planned.digest, tables={WORLDS: found.worlds}, facts=facts)
     write_text(folder / CARD, _card(planned, pd.Series(found.summary()), digest))
     return folder
 

@@ -30,13 +30,16 @@ def tables_of(experiment: Experiment) -> tuple[str, ...]:
 def runs_of(
     experiment: Experiment,
     preset: str,
+    *,
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> list[PlannedRun]:
     """Return the runs of a preset whose rows are committed, of whatever seeds and version."""
     manifest = results.manifest(results.folder_of(preset, experiment.name))
     known = {run["run"]: run["seed"] for run in manifest.get("runs", ())}
-    runs = experiment.runs(preset, 1 + max(known.values(), default=0), changes, values)
+    runs = experiment.runs(
+        preset, 1 + max(known.values(), default=0), changes=changes, values=values
+    )
     runs = [replace(planned, version=results.older(manifest)) for planned in runs]
     return [planned for planned in runs if planned.key in known]
 
@@ -45,6 +48,7 @@ def shown(
     experiment: Experiment,
     preset: str,
     seeds: int | None = None,
+    *,
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
 ) -> list[PlannedRun]:
@@ -54,8 +58,8 @@ def shown(
     the committed ones, even if some have more seeds than others. Baselines that are not committed
     are left out, so that a new one leaves older results as they are.
     """
-    runs = experiment.runs(preset, seeds, changes, values)
-    known = runs_of(experiment, preset, changes, values)
+    runs = experiment.runs(preset, seeds, changes=changes, values=values)
+    known = runs_of(experiment, preset, changes=changes, values=values)
     if seeds is None:
         return known if {run.spot for run in learnt(runs)} <= {run.spot for run in known} else runs
     wanted = {(planned.spot, planned.config.seed) for planned in runs}
@@ -69,7 +73,7 @@ def learnt(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
 
 
 def rows_of(
-    experiment: Experiment, runs: Sequence[PlannedRun], preset: str, name: str = DATA
+    experiment: Experiment, runs: Sequence[PlannedRun], preset: str, *, name: str = DATA
 ) -> pd.DataFrame | None:
     """Return the committed rows of these runs, of those that there are; None without any.
 

@@ -18,7 +18,7 @@ WORST, ALL = "failure_ratio_slots_user_max", "failure_ratio_slots"
 """Slot failure ratios of the worst user and of all together."""
 
 
-def closed(energy_j: float, equal_j: float, genie_j: float) -> float:
+def closed(energy_j: float, *, equal_j: float, genie_j: float) -> float:
     """Return the share of the logarithmic distance from equal power to the genie bound."""
     return math.log(equal_j / energy_j) / math.log(equal_j / genie_j)
 
@@ -54,6 +54,7 @@ def as_asked(references: pd.DataFrame, limit: float) -> pd.DataFrame:
 
 
 def energy_ratios(
+    *,
     held: pd.DataFrame,
     priced: pd.DataFrame,
     trained: pd.DataFrame,

@@ -77,7 +77,7 @@ def measure(policies: Policies, env: EnvConfig, worlds: int) -> Iterator[dict[st
     """
     env = evaluation_env(env)
     for done, policy in ways(policies, on_demand(env, "demand-or-silence")).items():
-        yield {"done": done} | evaluate_policy(policy, env, worlds).summary()
+        yield {"done": done} | evaluate_policy(policy, env, worlds=worlds).summary()
 
 
 def _learners(preset: str) -> list[PlannedRun]:
@@ -103,10 +103,10 @@ def table_key(preset: str, version: int | None = None) -> str:
 
 
 TABLE = MeasuredTable(
-    NAME,
-    table_key,
-    lambda preset: [(planned,) for planned in _learners(preset)],
-    _rows,
-    lambda preset: {"worlds": min(run.worlds for run in _learners(preset))},
+    name=NAME,
+    key=table_key,
+    tasks=lambda preset: [(planned,) for planned in _learners(preset)],
+    rows=_rows,
+    facts=lambda preset: {"worlds": min(run.worlds for run in _learners(preset))},
 )
 """A row per run of the experiment ``outage`` and way."""

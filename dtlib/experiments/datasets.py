@@ -58,6 +58,7 @@ def _measured(planned: PlannedRun, experiment: Experiment, name: str) -> pd.Data
 def collect(
     experiment: Experiment,
     runs: Sequence[PlannedRun],
+    *,
     effort: Effort = LOCALLY,
     names: Sequence[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
@@ -83,6 +84,7 @@ def write_experiment(
     experiment: Experiment,
     preset: str,
     seeds: int | None = None,
+    *,
     effort: Effort = LOCALLY,
     keep: bool = False,
     finished: bool = False,
@@ -114,9 +116,9 @@ def write_experiment(
             raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is finished")
     names = tables_of(experiment)
     if keep:
-        found = _merged(experiment, runs, preset, names, effort)
+        found = _merged(experiment, runs, preset=preset, names=names, effort=effort)
     else:
-        found = collect(experiment, runs, effort, names)
+        found = collect(experiment, runs, effort=effort, names=names)
     facts = {
         "experiment": experiment.name,
         "preset": preset,
@@ -128,7 +130,7 @@ def write_experiment(
         ],
     }
     key = digest([[planned.variant, planned.key] for planned in runs])
-    results.write(folder, key, found, facts)
+    results.write(folder, key, tables=found, facts=facts)
     return folder
 
 
@@ -148,10 +150,10 @@ def tables(
     name: str,
     preset: str,
     seeds: int | None = None,
+    *,
     changes: Mapping[str, Any] | None = None,
     values: Mapping[str, Sequence[float]] | None = None,
     effort: Effort = LOCALLY,
-    *,
     names: Sequence[str] | None = None,
 ) -> list[pd.DataFrame]:
     """Return an experiment's tables: rows that are committed, the others made or from the store.
@@ -166,25 +168,26 @@ def tables(
         names: of the tables; all if absent.
     """
     experiment = find(name)
-    runs = committed.shown(experiment, preset, seeds, changes, values)
+    runs = committed.shown(experiment, preset, seeds, changes=changes, values=values)
     names = tables_of(experiment) if names is None else names
-    return list(_merged(experiment, runs, preset, names, effort).values())
+    return list(_merged(experiment, runs, preset=preset, names=names, effort=effort).values())
 
 
 def _merged(
     experiment: Experiment,
     runs: Sequence[PlannedRun],
+    *,
     preset: str,
     names: Sequence[str],
     effort: Effort,
 ) -> dict[str, pd.DataFrame]:
     """Return tables of committed rows, where there are any, and of rows made now."""
-    known = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
+    known = {name: committed.rows_of(experiment, runs, preset, name=name) for name in names}
     have = set.intersection(
         *(set() if table is None else set(table["run"]) for table in known.values())
     )
     missing = [planned for planned in runs if planned.key not in have]
-    made = collect(experiment, missing, effort, names) if missing else {}
+    made = collect(experiment, missing, effort=effort, names=names) if missing else {}
     order = {planned.key: position for position, planned in enumerate(runs)}
     found = {}
     for name, table in known.items():

@@ -59,7 +59,7 @@ def curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
     for found, level, limit in tried:
         if found.energy_j < least:
             least = found.energy_j
-            measured = evaluate_policy(found.policy, env, worlds).summary()
+            measured = evaluate_policy(found.policy, env, worlds=worlds).summary()
             rows.append({"level": level, "limit_w": limit} | measured)
     return pd.DataFrame(rows)
 
@@ -112,10 +112,10 @@ def _rows(preset: str, users: int) -> pd.DataFrame:
 
 
 TABLE = MeasuredTable(
-    NAME,
-    table_key,
-    lambda preset: [(preset, users) for users in _users(preset)],
-    _rows,
-    lambda preset: {"worlds": _worlds(preset)},
+    name=NAME,
+    key=table_key,
+    tasks=lambda preset: [(preset, users) for users in _users(preset)],
+    rows=_rows,
+    facts=lambda preset: {"worlds": _worlds(preset)},
 )
 """The curves of a preset at each K of the experiment ``outage``."""

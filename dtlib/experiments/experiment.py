@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from itertools import product
 from typing import Any
@@ -37,6 +37,7 @@ class PlannedRun:
     config: TrainConfig
     episodes: int
     """How many of the configured episodes are run: all, or a share that is stated."""
+    _: KW_ONLY
     at: Mapping[str, float] = field(default_factory=dict)
     """Values of what the experiment sweeps."""
     worlds: int = WORLDS["held-out"]
@@ -96,7 +97,7 @@ class Axis:
         return {"quick": self.quick, "smoke": self.smoke}.get(preset, self.values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A grid of runs that one or more figures of the paper are drawn from."""
 
@@ -141,6 +142,7 @@ class Experiment:
         self,
         preset: str,
         seeds: int | None = None,
+        *,
         changes: Mapping[str, Any] | None = None,
         values: Mapping[str, Sequence[float]] | None = None,
     ) -> list[PlannedRun]:
@@ -171,7 +173,7 @@ class Experiment:
             run = partial(PlannedRun, at=at, worlds=_worlds(preset, swept=bool(at)))
             learner = partial(run, target=self.target, streams=self.streams)
             planned += [
-                learner(variant, *self._learner(preset, variant, here, seed))
+                learner(variant, *self._learner(preset, variant, here=here, seed=seed))
                 for variant in self.variants
                 for seed in range(seeds)
             ]
@@ -182,7 +184,7 @@ class Experiment:
         return planned
 
     def _learner(
-        self, preset: str, variant: str, here: dict[str, Any], seed: int
+        self, preset: str, variant: str, *, here: dict[str, Any], seed: int
     ) -> tuple[TrainConfig, int]:
         """Return a learner's settings, and how many of their episodes are run."""
         given = merge(dict(self.variants[variant]), here) | {"seed": seed}

@@ -157,8 +157,8 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiment in [
         Experiment(
-            "fig04_06",
-            "Convergence: rewards and energy against time slots",
+            name="fig04_06",
+            title="Convergence: rewards and energy against time slots",
             variants=VARIANTS,
             seeds={"smoke": 1, "quick": 2, "companion": 10, "paper": 1},
             episodes=MADDPG_ENDS
@@ -166,8 +166,8 @@ EXPERIMENTS = {
             aliases=("fig04", "fig05", "fig06"),
         ),
         Experiment(
-            "fig07_08",
-            "Energy and failures against the number of users",
+            name="fig07_08",
+            title="Energy and failures against the number of users",
             variants=VARIANTS,
             seeds=SWEPT,
             episodes=MADDPG_ENDS,
@@ -176,8 +176,8 @@ EXPERIMENTS = {
             baselines=HERE,
         ),
         Experiment(
-            "fig09",
-            "Energy against the number of base stations",
+            name="fig09",
+            title="Energy against the number of base stations",
             variants=VARIANTS,
             seeds=SWEPT,
             episodes=HALF_EACH,
@@ -186,8 +186,8 @@ EXPERIMENTS = {
             baselines=HERE,
         ),
         Experiment(
-            "fig10",
-            "Energy against the request probability",
+            name="fig10",
+            title="Energy against the request probability",
             variants=VARIANTS,
             seeds=SWEPT,
             episodes=HALF_EACH,
@@ -195,8 +195,8 @@ EXPERIMENTS = {
             baselines=HERE,
         ),
         Experiment(
-            "fig11",
-            "Energy against data size and bandwidth",
+            name="fig11",
+            title="Energy against data size and bandwidth",
             variants={"beta-happo": {}},
             seeds=SWEPT,
             episodes=HALF,
@@ -209,8 +209,8 @@ EXPERIMENTS = {
             baselines=HERE,
         ),
         Experiment(
-            "fig12",
-            "Energy and failures against the control factor",
+            name="fig12",
+            title="Energy and failures against the control factor",
             variants={"beta-happo": {}},
             seeds=SWEPT | {"quick": 3},
             episodes=HALF | {"quick": 50},
@@ -220,8 +220,8 @@ EXPERIMENTS = {
             baselines=HERE,
         ),
         Experiment(
-            "fig13_14",
-            "Energy and failures with many users",
+            name="fig13_14",
+            title="Energy and failures with many users",
             variants={"beta-happo": {}},
             seeds=SWEPT | {"quick": 3},
             episodes=HALF,
@@ -230,28 +230,29 @@ EXPERIMENTS = {
             baselines=HERE,
         ),
         Experiment(
-            "worth",
-            "What the factor M and the Beta policy are worth",
+            name="worth",
+            title="What the factor M and the Beta policy are worth",
             variants=WORTH,
             seeds={"smoke": 1, "companion": 5},
         ),
         Experiment(
-            "silence",
-            "What it takes for Beta-HAPPO to learn not to send",
+            name="silence",
+            title="What it takes for Beta-HAPPO to learn not to send",
             variants=SILENCE,
             seeds=TRAINED,
         ),
         Experiment(
-            "outage",
-            "Failures of trained Beta-HAPPO against the number of users: where the knee lies",
+            name="outage",
+            title="Failures of trained Beta-HAPPO against the number of users: where the knee lies",
             variants={"beta-happo": {}},
             seeds=BEYOND,
             axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
             baselines=HERE[:2],
         ),
         Experiment(
-            "steps",
-            "From Table I to the companion, one setting at a time, and each taken back by itself",
+            name="steps",
+            title="From Table I to the companion, one setting at a time, "
+            "and each taken back by itself",
             variants={"companion": {}} | TAKEN_BACK | forward(),
             seeds=BEYOND,
             episodes=HALF
@@ -261,38 +262,38 @@ EXPERIMENTS = {
             },
         ),
         Experiment(
-            "search",
-            "Learning settings: as many tries for each algorithm, on tuning worlds",
+            name="search",
+            title="Learning settings: as many tries for each algorithm, on tuning worlds",
             variants=TRIED,
             seeds={"smoke": 1, "companion": 2},
             episodes={"companion": episodes_of(TRIED, maddpg=20, others=40)},
             chooses=True,
         ),
         Experiment(
-            "finalists",
-            "Learning settings, second round: what was there against what the search chose",
+            name="finalists",
+            title="Learning settings, second round: what was there against what the search chose",
             variants={name: TRIED[name] for name in FINALISTS},
             seeds={"smoke": 1, "companion": 2},
             episodes={"companion": episodes_of(FINALISTS, maddpg=25, others=150)},
             chooses=True,
         ),
         Experiment(
-            "strict",
-            "Failures of trained Beta-HAPPO where (14b) allows hardly any",
+            name="strict",
+            title="Failures of trained Beta-HAPPO where (14b) allows hardly any",
             variants={"beta-happo": {"env": {"failure_threshold": 0.01}}},
             seeds=TRAINED,
             axes={"num_users": Axis((10, 20), (10, 20), (4,))},
         ),
         Experiment(
-            "trends",
-            "Energy of trained Beta-HAPPO at the ends of what Figs. 9 to 11 sweep",
+            name="trends",
+            title="Energy of trained Beta-HAPPO at the ends of what Figs. 9 to 11 sweep",
             variants={name: {"env": env} for name, env in ENDS.items()},
             seeds=TRAINED,
             episodes=SHORTER,
         ),
         Experiment(
-            "partition",
-            "Energy and failures against the number of users where servers divide their CPU",
+            name="partition",
+            title="Energy and failures against the number of users where servers divide their CPU",
             variants={"beta-happo": {}},
             seeds=BEYOND,
             episodes=SHORTER,
@@ -307,16 +308,16 @@ EXPERIMENTS = {
             network=NETWORKS[1],
         ),
         Experiment(
-            "published",
-            "Table I and Fig. 3 to the letter in the work-conserving network",
+            name="published",
+            title="Table I and Fig. 3 to the letter in the work-conserving network",
             variants=VARIANTS,
             seeds={"paper": 3},
             episodes={"paper": {"maddpg": 20}},
             network=NETWORKS[1],
         ),
         Experiment(
-            "tradeoff",
-            "Energy against failures: every learner at several control factors",
+            name="tradeoff",
+            title="Energy against failures: every learner at several control factors",
             variants={
                 f"{name} eta={eta:g}": VARIANTS[name] | {"env": {"control_factor": eta}}
                 for name in LEARNERS
@@ -326,8 +327,8 @@ EXPERIMENTS = {
             network=NETWORKS[1],
         ),
         Experiment(
-            "constrained",
-            "(14b) held by every user: learners calibrated as reference policies are",
+            name="constrained",
+            title="(14b) held by every user: learners calibrated as reference policies are",
             variants=CONSTRAINED,
             seeds={"smoke": 1, "quick": 1, "companion": 5},
             episodes=LONGER,
@@ -335,8 +336,8 @@ EXPERIMENTS = {
             network=NETWORKS[1],
         ),
         Experiment(
-            "priced",
-            "The same where users see their virtual queues",
+            name="priced",
+            title="The same where users see their virtual queues",
             variants={"beta-happo": CONSTRAINED["beta-happo"]},
             seeds={"smoke": 1, "quick": 1, "companion": 5},
             episodes=LONGER,
@@ -344,16 +345,16 @@ EXPERIMENTS = {
             network=NETWORKS[1],
         ),
         Experiment(
-            "ablations",
-            "What each of the companion's settings buys Beta-HAPPO",
+            name="ablations",
+            title="What each of the companion's settings buys Beta-HAPPO",
             variants=ABLATIONS,
             seeds=BEYOND,
             episodes=SHORTEST,
             network=NETWORKS[1],
         ),
         Experiment(
-            "maddpg",
-            "What was tried to make MADDPG learn",
+            name="maddpg",
+            title="What was tried to make MADDPG learn",
             variants={
                 name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()
             },

@@ -17,7 +17,7 @@ from dtlib.runtime.reading import Damaged
 from dtlib.runtime.workers import in_parallel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredTable:
     """Where such a table lies, and how it is made."""
 
@@ -47,7 +47,9 @@ class MeasuredTable:
             known = results.read(folder, DATA, key)
         if known is None:
             table = self.measure(preset, jobs, progress)
-            results.write(folder, key, {DATA: table}, {"preset": preset} | self.facts(preset))
+            results.write(
+                folder, key, tables={DATA: table}, facts={"preset": preset} | self.facts(preset)
+            )
         return folder
 
     def read(self, preset: str, jobs: int = 2) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def calibrated(planned: PlannedRun, target: Target) -> pd.DataFrame:
         return [pd.DataFrame([{"bar": bar} | found.summary()])]
 
     names = _names(planned, "calibrated")
-    (row,) = store.run_tables(planned.config, planned.episodes, names, compute)
+    (row,) = store.run_tables(planned.config, planned.episodes, names=names, measure=compute)
     return row
 
 
@@ -72,7 +72,9 @@ def evaluation(planned: PlannedRun, stream: str) -> Evaluation:
         return [found.worlds, found.users]
 
     names = _names(planned, stream)
-    return Evaluation(*store.run_tables(planned.config, planned.episodes, names, compute))
+    return Evaluation(
+        *store.run_tables(planned.config, planned.episodes, names=names, measure=compute)
+    )
 
 
 def _names(planned: PlannedRun, stream: str) -> list[str]:

@@ -44,7 +44,7 @@ class Drawn:
 
     def act(self, world: World, *, carry: Carry, env: EnvConfig) -> Actions:
         """Return drawn actions in every slot."""
-        found = self.policies.decide(world, [self.generator], carry, env)
+        found = self.policies.decide(world, [self.generator], carry=carry, env=env)
         power, sending = found.actions.power, found.sending
         self.sent += int(sending.sum())
         self.at_bounds += int((((power <= 0) | (power >= env.max_power_w)) & sending).sum())
@@ -59,8 +59,8 @@ def draws(trainer: Trainer, worlds: int) -> dict[str, float]:
         worlds: how many.
     """
     drawn, env = Drawn(trainer), evaluation_env(trainer.configs[0].env)
-    means = evaluate_policy(drawn.policies, env, worlds).summary()
-    found = evaluate_policy(drawn, env, worlds).summary()
+    means = evaluate_policy(drawn.policies, env, worlds=worlds).summary()
+    found = evaluate_policy(drawn, env, worlds=worlds).summary()
     return {
         "energy_of_means_j": means[ENERGY],
         "energy_of_draws_j": found[ENERGY],
@@ -80,10 +80,10 @@ def update_effects(trainer: Trainer) -> dict[str, float]:
         trainer: Beta-HAPPO; it is not changed.
     """
     number = len(trainer.rows[0])
-    without = _change(trainer, "beta-mappo", number)
-    with_factor = _change(trainer, "beta-happo", number)
-    reordered = _change(trainer, "beta-happo", number, order=1)
-    on_other_data = _change(trainer, "beta-mappo", number + 1)
+    without = _change(trainer, "beta-mappo", number=number)
+    with_factor = _change(trainer, "beta-happo", number=number)
+    reordered = _change(trainer, "beta-happo", number=number, order=1)
+    on_other_data = _change(trainer, "beta-mappo", number=number + 1)
     length = without.norm()
     return {
         "effect_of_m": float((with_factor - without).norm() / length),
@@ -92,7 +92,7 @@ def update_effects(trainer: Trainer) -> dict[str, float]:
     }
 
 
-def _change(trainer: Trainer, algorithm: str, number: int, order: int = 0) -> Tensor:
+def _change(trainer: Trainer, algorithm: str, *, number: int, order: int = 0) -> Tensor:
     """Return by how much an update moves all actors' weights, float64.
 
     Args:
@@ -147,10 +147,10 @@ def table_key(preset: str, version: int | None = None) -> str:
 
 
 TABLE = MeasuredTable(
-    NAME,
-    table_key,
-    lambda preset: [(planned, preset) for planned in find(EXPERIMENT).runs(preset)],
-    _rows,
-    lambda preset: {"worlds": worlds_of(preset)},
+    name=NAME,
+    key=table_key,
+    tasks=lambda preset: [(planned, preset) for planned in find(EXPERIMENT).runs(preset)],
+    rows=_rows,
+    facts=lambda preset: {"worlds": worlds_of(preset)},
 )
 """Two rows, ``start`` and ``end``, for each run of the experiment ``worth``."""

@@ -9,7 +9,7 @@ equations. What learners do chooses nothing here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,7 @@ class Sentence:
 
     figure: str
     text: str
+    _: KW_ONLY
     axis: str
     holds: Callable[[pd.DataFrame], bool]
     """Of rows along the axis: ``x``, ``energy_per_user_slot_j``, ``failure_ratio_requests``."""
@@ -92,19 +93,24 @@ def _within(
 NONE, ALL = 0.01, 0.99
 """Parts of requests that count as none and as all."""
 SENTENCES = (
-    Sentence("Fig. 7", "energy rises with K, 10 to 40", "K", _within(_steps(ENERGY, 1), 10, 40)),
-    Sentence("Fig. 8", "no failure up to K = 25", "K",
-             _within(lambda rows: bool((rows[FAILED] <= NONE).all()), 10, 25)),
-    Sentence("Fig. 8", "failures rise beyond K = 30", "K", _within(_steps(FAILED, 1), 30, 40)),
-    Sentence("Fig. 9", "energy falls with M", "M", _steps(ENERGY, -1)),
-    Sentence("Fig. 10", "energy rises with λ", "λ", _steps(ENERGY, 1)),
-    Sentence("Fig. 11", "energy rises with D (20 to 30 Kb)", "D (Kb)", _steps(ENERGY, 1)),
-    Sentence("Fig. 11", "energy rises with D (0.2 to 0.3 Mb)", "D (Mb)", _steps(ENERGY, 1)),
-    Sentence("Fig. 11", "energy falls with B", "B", _steps(ENERGY, -1)),
-    Sentence("Fig. 13", "energy rises with K, 50 to 60", "K", _within(_steps(ENERGY, 1), 50, 60)),
-    Sentence("Fig. 14", "all requests fail at K = 58, not all at 50", "K",
-             lambda rows: bool(rows.set_index("x")[FAILED][50] < ALL
-                               <= rows.set_index("x")[FAILED][58])),
+    Sentence("Fig. 7", "energy rises with K, 10 to 40",
+             axis="K", holds=_within(_steps(ENERGY, 1), 10, 40)),
+    Sentence("Fig. 8", "no failure up to K = 25",
+             axis="K", holds=_within(lambda rows: bool((rows[FAILED] <= NONE).all()), 10, 25)),
+    Sentence("Fig. 8", "failures rise beyond K = 30",
+             axis="K", holds=_within(_steps(FAILED, 1), 30, 40)),
+    Sentence("Fig. 9", "energy falls with M", axis="M", holds=_steps(ENERGY, -1)),
+    Sentence("Fig. 10", "energy rises with λ", axis="λ", holds=_steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (20 to 30 Kb)",
+             axis="D (Kb)", holds=_steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy rises with D (0.2 to 0.3 Mb)",
+             axis="D (Mb)", holds=_steps(ENERGY, 1)),
+    Sentence("Fig. 11", "energy falls with B", axis="B", holds=_steps(ENERGY, -1)),
+    Sentence("Fig. 13", "energy rises with K, 50 to 60",
+             axis="K", holds=_within(_steps(ENERGY, 1), 50, 60)),
+    Sentence("Fig. 14", "all requests fail at K = 58, not all at 50", axis="K",
+             holds=lambda rows: bool(rows.set_index("x")[FAILED][50] < ALL
+                                     <= rows.set_index("x")[FAILED][58])),
 )  # fmt: skip
 """On physics: what does not need a learner to be judged."""
 
@@ -210,10 +216,10 @@ def _tasks(preset: str) -> list[tuple[Any, ...]]:
 
 
 TABLE = MeasuredTable(
-    "readings",
-    table_key,
-    _tasks,
-    lambda *task: pd.DataFrame([measure_point(*task)]),
-    lambda preset: vars(sampling_of(preset)),
+    name="readings",
+    key=table_key,
+    tasks=_tasks,
+    rows=lambda *task: pd.DataFrame([measure_point(*task)]),
+    facts=lambda preset: vars(sampling_of(preset)),
 )
 """A row per reading, rule and point."""

@@ -29,7 +29,7 @@ from dtlib.training.calibration import CUTOFF_GAIN, MARGIN, PRICED, Priced, bise
 from dtlib.training.evaluation import EVALUATION_FRAMES, WORLDS, Evaluation, evaluate_policy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """How much is measured."""
 
@@ -69,7 +69,7 @@ def simple_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterat
     env = config.env
     if not threshold:
         for name, policy in untuned(env).items():
-            yield {"policy": name} | evaluate_policy(policy, env, budget.worlds).summary()
+            yield {"policy": name} | evaluate_policy(policy, env, worlds=budget.worlds).summary()
         return
     tuning = sample_stream(env, "tuning", budget.tuning)
     for name, family in families(env.replace(failure_threshold=threshold)).items():
@@ -77,7 +77,7 @@ def simple_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterat
         level, *cutoff = vars(policy.power).values()
         row = {"policy": name, "threshold": threshold, "level": level}
         row["cutoff"] = cutoff[0] if cutoff else math.nan
-        yield row | evaluate_policy(policy, env, budget.worlds).summary()
+        yield row | evaluate_policy(policy, env, worlds=budget.worlds).summary()
 
 
 BEST = "truncated demand inversion"
@@ -97,10 +97,17 @@ def priced_row(config: TrainConfig, budget: Budget, threshold: float) -> Iterato
             cutoff = exp(shift - bar).unsqueeze(1)
             return Reference(env, DemandInversion(without["level"], cutoff), shares="demand")
 
-        return evaluate_policy(Priced(shifted, CUTOFF_GAIN), env, worlds, stream, carry_queue=True)
+        return evaluate_policy(
+            Priced(shifted, CUTOFF_GAIN), env, worlds=worlds, stream=stream, carry_queue=True
+        )
 
     middle = -math.log(without["cutoff"])
-    bar = bisect(lambda bar: at(bar, budget.tuning, "tuning"), threshold, middle - 2, middle + 2)
+    bar = bisect(
+        lambda bar: at(bar, budget.tuning, "tuning"),
+        target=threshold,
+        low=middle - 2,
+        high=middle + 2,
+    )
     row = {"policy": f"{BEST}, priced", "threshold": threshold, "level": without["level"]}
     row["cutoff"] = math.exp(-bar)
     yield row | at(bar, budget.worlds, "held-out").summary()
@@ -114,7 +121,7 @@ def informed_row(config: TrainConfig, budget: Budget, threshold: float) -> Itera
     smooth = {"silent_below": 0.0, "power_range_db": 30.0, "power_top_db": 10.0}
     config = config.replace(**smooth)  # slopes do not lead over a step into silence
     policy = train_informed(config, threshold, budget.steps)
-    found = evaluate_policy(policy, config.env, budget.worlds)
+    found = evaluate_policy(policy, config.env, worlds=budget.worlds)
     yield {"policy": "informed limit", "threshold": threshold} | found.summary()
 
 
@@ -182,5 +189,11 @@ def _circumstances(preset: str, version: int | None = None) -> str:
     return digest([config_key(_config(preset), version), list(vars(budget(preset)).values())])
 
 
-TABLE = MeasuredTable("references", table_key, _pieces, _piece, lambda preset: vars(budget(preset)))
+TABLE = MeasuredTable(
+    name="references",
+    key=table_key,
+    tasks=_pieces,
+    rows=_piece,
+    facts=lambda preset: vars(budget(preset)),
+)
 """A row per policy that is not learnt and threshold that it is tuned for."""

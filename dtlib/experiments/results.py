@@ -35,7 +35,7 @@ def folder_of(preset: str, name: str) -> Path:
 
 
 def write(
-    folder: Path, key: str, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
+    folder: Path, key: str, *, tables: Mapping[str, pd.DataFrame], facts: Mapping[str, Any]
 ) -> None:
     """Write tables and their manifest; where the same lie already, nothing is touched.
 

@@ -74,14 +74,14 @@ def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
     busy, errors = tasks, []
     with bar(missing, effort.progress):
         for wait in (False, True):
-            results = _worked_off(busy, effort, 1 if cuda else effort.jobs, wait)
+            results = _worked_off(busy, effort, jobs=1 if cuda else effort.jobs, wait=wait)
             errors += [result for result in results if result not in ("", "busy")]
             busy = [task for task, result in zip(busy, results, strict=True) if result == "busy"]
     if errors:
         raise ConfigError(f"{len(errors)} of {len(tasks)} runs failed, the first with: {errors[0]}")
 
 
-def _worked_off(tasks: Sequence[Task], effort: Effort, jobs: int, wait: bool) -> list[str]:
+def _worked_off(tasks: Sequence[Task], effort: Effort, *, jobs: int, wait: bool) -> list[str]:
     """Have tasks worked off by local processes, or by a cluster; return what :func:`_work` does."""
     place = paths.store().absolute()
     if not (effort.scheduler and tasks):
@@ -153,7 +153,7 @@ def _work_far(task: Task, device: str, mark: str, wait: bool) -> str:
             f"{store_folder}: the worker on {platform.node()} cannot write to this store, or sees "
             "another one there; it must be a folder that all workers share"
         ) from None
-    return _work(task, device, store_folder, wait)
+    return _work(task, device=device, store_folder=store_folder, wait=wait)
 
 
 def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
@@ -162,7 +162,7 @@ def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
             measure(batch[0])
             return ""
         configs = list(dict.fromkeys(planned.config for planned in batch))
-        store.get_together(configs, batch[0].episodes, device, wait)
+        store.get_together(configs, episodes=batch[0].episodes, device=device, wait=wait)
         for planned in batch:
             with suppress(OSError):  # there is none, or it lies where nothing can be changed
                 (store.folder(planned.config) / ERROR).unlink()

@@ -82,11 +82,12 @@ def get(config: TrainConfig, episodes: int | None = None) -> Run:
         config: the run's settings.
         episodes: how many of its episodes; all if absent.
     """
-    return get_together([config], episodes)[0]
+    return get_together([config], episodes=episodes)[0]
 
 
 def get_together(
     configs: Sequence[TrainConfig],
+    *,
     episodes: int | None = None,
     device: str = "auto",
     wait: bool = True,
@@ -104,18 +105,18 @@ def get_together(
     with locked([folder(config) for config in configs], wait):
         folders = [_run_folder(config, episodes) for config in configs]
         try:
-            return _train(configs, folders, episodes, device)
+            return _train(configs, folders, episodes=episodes, device=device)
         except Damaged:
             for path, config in zip(folders, configs, strict=True):
                 try:
                     train(config, path, episodes=0, device="cpu")
                 except Damaged:
                     _set_aside(path)
-            return _train(configs, folders, episodes, device)
+            return _train(configs, folders, episodes=episodes, device=device)
 
 
 def _train(
-    configs: Sequence[TrainConfig], folders: Sequence[Path], episodes: int | None, device: str
+    configs: Sequence[TrainConfig], folders: Sequence[Path], *, episodes: int | None, device: str
 ) -> list[Run]:
     """Train what is missing, after a note of what trains it: no kill comes too early for that."""
     for path, config in zip(folders, configs, strict=True):
@@ -158,6 +159,7 @@ def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
 def run_tables(
     config: TrainConfig,
     episodes: int,
+    *,
     names: Sequence[str],
     measure: Callable[[Run], Sequence[pd.DataFrame]],
 ) -> list[pd.DataFrame]:

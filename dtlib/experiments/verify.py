@@ -18,7 +18,7 @@ from dtlib.settings.base import RESULTS_VERSION
 
 
 def verify(
-    experiment: Experiment, preset: str, count: int = 1, effort: Effort = LOCALLY
+    experiment: Experiment, preset: str, *, count: int = 1, effort: Effort = LOCALLY
 ) -> pd.DataFrame:
     """Make some of an experiment's committed runs again and compare their rows.
 
@@ -46,12 +46,12 @@ def verify(
             f"--preset {preset}` makes it anew"
         )
     names = committed.tables_of(experiment)
-    known = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
+    known = {name: committed.rows_of(experiment, runs, preset, name=name) for name in names}
     with (
         TemporaryDirectory(prefix="dtlib-verify-") as empty,
         patch.dict(os.environ, {"DTLIB_STORE": empty}),
     ):
-        made = datasets.collect(experiment, runs, effort, names)
+        made = datasets.collect(experiment, runs, effort=effort, names=names)
     rows = []
     for planned in runs:
         parts = {

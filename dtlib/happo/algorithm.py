@@ -4,8 +4,6 @@ Comments name the lines. R runs learn side by side, each from its own episode of
 has G groups of actions with one ratio each: as published, one for each slot in which it acted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch
@@ -25,6 +23,7 @@ def update(
     actors: Sequence[TrainState],
     critics: Critics,
     experience: Experience,
+    *,
     config: TrainConfig,
     generator: Generator,
     meanwhile: Callable[..., None] = call,
@@ -117,10 +116,12 @@ class Agent:
         """Climb the clipped surrogate with its entropy bonus, given M [R, G]."""
         batch, config, log_ratio = self.batch, self.config, self.log_prob - self.behaviour
         ratio = exp(log_ratio)
-        weight = surrogate_slope(ratio, factor, config.clip).mul_(batch.share)
-        entropy = batch.slope(self.terms, weight, config.entropy_coef, self.slope)
+        weight = surrogate_slope(ratio, factor=factor, clip=config.clip).mul_(batch.share)
+        entropy = batch.slope(
+            self.terms, weight=weight, entropy_coef=config.entropy_coef, out=self.slope
+        )
         self.actor.step(self.trace, self.slope, self.used)
-        stats.add(entropy, ratio, log_ratio, batch.share, config.clip)
+        stats.add(entropy, ratio=ratio, log_ratio=log_ratio, share=batch.share, clip=config.clip)
         self._look()
 
     def hand_on(self, log_factor: Tensor) -> None:
@@ -129,7 +130,7 @@ class Agent:
         log_factor.view(-1).index_add_(0, self.batch.slot, log_ratio.flatten())
 
 
-def surrogate_slope(ratio: Tensor, factor: Tensor, clip: float) -> Tensor:
+def surrogate_slope(ratio: Tensor, *, factor: Tensor, clip: float) -> Tensor:
     """Return the slope of the clipped surrogate (30) in log π, elementwise.
 
     min(r·M, clip(r)·M) grows with slope M in r until r has left the interval [1 − ϵ, 1 + ϵ] on the

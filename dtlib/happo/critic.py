@@ -1,7 +1,5 @@
 """Critics: value estimates of the global state, their targets and their regression, eq. (32)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -31,6 +29,7 @@ class Critics:
 
     def __init__(
         self,
+        *,
         count: int,
         inputs: int,
         outputs: int,
@@ -47,7 +46,9 @@ class Critics:
             stack.to(device)
         self.stack = MLPStack.join(self.stacks)
         runs = len(generators)
-        self.train_states = [TrainState(self.stack, i, config, runs) for i in range(count)]
+        self.train_states = [
+            TrainState(self.stack, config, index=i, runs=runs) for i in range(count)
+        ]
         self.norm = ValueNorm((count, runs, outputs), device=device)
 
     def look(self, states: Sequence[Tensor]) -> Trace:
@@ -69,14 +70,14 @@ class Critics:
         Returns:
             [C, R, outputs, W, N].
         """
-        values = self.values(trace).unflatten(-1, (reward.shape[-2], -1))
-        advantage = gae(reward, values, self.config.discount, self.config.gae_lambda)
-        self.returns = advantage + values[..., :-1]
+        value, config = self.values(trace).unflatten(-1, (reward.shape[-2], -1)), self.config
+        advantage = gae(reward, value=value, discount=config.discount, gae_lambda=config.gae_lambda)
+        self.returns = advantage + value[..., :-1]
         """[C, R, outputs, W, N]."""
-        each = zip(self.returns.sum(2), values[..., :-1].sum(2), strict=True)
+        each = zip(self.returns.sum(2), value[..., :-1].sum(2), strict=True)
         self.explained = [list(map(explained_variance, *pair)) for pair in each]
         """By critic and run."""
-        if self.config.value_norm:
+        if config.value_norm:
             self._rescale()
         return advantage
 

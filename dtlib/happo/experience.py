@@ -1,7 +1,5 @@
 """What was seen, done and earned in an episode, laid out for critics and for each agent's actor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
@@ -12,7 +10,7 @@ from torch import Tensor
 from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Decision
-from dtlib.agents.spaces import layouts, outputs, station_mask
+from dtlib.agents.spaces import layouts, outputs
 from dtlib.kernels.batch import ActorBatch, ActorData, Distribution, actor_data, standardise
 from dtlib.kernels.first_layer import Columns
 from dtlib.model.layouts import Layout
@@ -42,9 +40,8 @@ class Experience:
     def states(self) -> list[Tensor]:
         """Each run's global states, [W, N, d]."""
         sees_queue, each = self.config.critic_sees_queue, self.episodes
-        queues = [episode.outcome.frame_queue if sees_queue else None for episode in each]
-        pairs = zip(each, queues, strict=True)
-        return [global_state(e.world, e.decision.deployment, e.decision.env, q) for e, q in pairs]
+        pairs = [(e.decision, e.outcome.frame_queue if sees_queue else None) for e in each]
+        return [global_state(d.world, d.deployment, d.env, queue=queue) for d, queue in pairs]
 
     @property
     def rewards(self) -> Tensor:
@@ -69,7 +66,7 @@ class Experience:
         advantage = advantage.flatten(3)
         runs = [self.data(run, advantage[:, run]) for run in range(len(self.episodes))]
         return [
-            ActorBatch(data, advantage.shape[-1], put_out[kind], columns(seen[kind]))
+            ActorBatch(data, advantage.shape[-1], put_out[kind], columns=columns(seen[kind]))
             for data, kind in zip(zip(*runs, strict=True), kinds, strict=True)
         ]
 
@@ -89,8 +86,8 @@ class Experience:
         episode = self.episodes[run]
         return [
             *self._users(episode.decision, own),
-            *self._stations(episode, fine[:-1]),
-            self._centre(episode, fine[-1]),
+            *self._stations(episode.decision, fine[:-1]),
+            self._centre(episode.decision, fine[-1]),
         ]
 
     def _own(self, run: int, advantage: Tensor) -> Tensor:
@@ -98,41 +95,30 @@ class Experience:
         config, episode = self.config, self.episodes[run]
         users = config.env.num_users
         if config.credit == "difference":
-            done = episode.decision
-            powers = done.actions.power, done.mean_power
-            return _data(difference_reward(episode.world, *powers, episode.outcome, done.env))
+            return _data(difference_reward(episode, episode.decision.mean_power))
         critics = [0] * users if config.shares_users else self.critic_of[:users]
         joint = advantage.sum(1)
         return torch.stack([joint[c] for c in critics], dim=-1)
 
     def _users(self, decision: Decision, gains: Sequence[Tensor]) -> list[ActorData]:
-        kind = self.distribution
-        arrays = _data(decision.user_obs), _data(decision.power_unit), _data(decision.sending)
+        kind, obs = self.distribution, _data(decision.user_obs)
+        unit, sending = _data(decision.power_unit), _data(decision.sending)
         if self.config.shares_users:
-            return [_all_users(kind, *arrays, gains[0])]
-        obs, unit, sending = arrays
-        return [
-            actor_data(kind, obs[:, k], unit[:, k, None], sending[:, k, None], gain)
-            for k, gain in enumerate(gains)
-        ]
+            return [_all_users(kind, obs=obs, action=unit, mask=sending, gain=gains[0])]
+        return _each(kind, obs=obs, action=unit[..., None], mask=sending[..., None], gains=gains)
 
-    def _stations(self, episode: Episode, gains: Sequence[Tensor]) -> list[ActorData]:
-        world, decision, env = episode.world, episode.decision, self.config.env
-        mask = station_mask(world.association, decision.deployment, decision.served, env)
-        obs, weight, mask = _data(decision.station_obs), _data(decision.weight_unit), _data(mask)
-        return [
-            actor_data(self.distribution, obs[:, m], weight[:, m], mask[:, m], gain)
-            for m, gain in enumerate(gains)
-        ]
+    def _stations(self, decision: Decision, gains: Sequence[Tensor]) -> list[ActorData]:
+        obs, weight = _data(decision.station_obs), _data(decision.weight_unit)
+        mask = _data(decision.weight_counts)
+        return _each(self.distribution, obs=obs, action=weight, mask=mask, gains=gains)
 
-    def _centre(self, episode: Episode, gain: Tensor) -> ActorData:
-        decision, users = episode.decision, self.config.env.num_users
-        choice = _data(decision.actions.deployment)
-        arrays = _data(decision.centre_obs), choice, _data(episode.world.request)
+    def _centre(self, decision: Decision, gain: Tensor) -> ActorData:
+        obs, choice = _data(decision.centre_obs), _data(decision.actions.deployment)
+        asked = _data(decision.world.request)
         if not self.config.twin_by_twin:
-            return actor_data("categorical", *arrays, gain)
-        by_twin = gain if gain.dim() == 2 else gain[:, None].expand(-1, users)
-        return _all_users("categorical", *arrays, by_twin)
+            return actor_data("categorical", obs=obs, action=choice, mask=asked, advantage=gain)
+        by_twin = gain if gain.dim() == 2 else gain[:, None].expand_as(choice)
+        return _all_users("categorical", obs=obs, action=choice, mask=asked, gain=by_twin)
 
 
 def columns(layout: Layout) -> Columns:
@@ -147,13 +133,24 @@ def _data(array: Tensor) -> Tensor:
     return array[:, :-1].flatten(0, 1)
 
 
+def _each(
+    kind: Distribution, *, obs: Tensor, action: Tensor, mask: Tensor, gains: Sequence[Tensor]
+) -> list[ActorData]:
+    """Collect what A agents decided, each its own: [slots, A, d] and twice [slots, A, D]."""
+    return [
+        actor_data(kind, obs=obs[:, a], action=action[:, a], mask=mask[:, a], advantage=gain)
+        for a, gain in enumerate(gains)
+    ]
+
+
 def _all_users(
-    kind: Distribution, obs: Tensor, action: Tensor, mask: Tensor, gain: Tensor
+    kind: Distribution, *, obs: Tensor, action: Tensor, mask: Tensor, gain: Tensor
 ) -> ActorData:
     """Collect what one network decided for K users: [slots, K, d] and three times [slots, K].
 
     One user after another, so that an observation's first columns repeat.
     """
-    rows = [array.transpose(0, 1).flatten(0, 1) for array in (obs, action, mask, gain)]
-    found = actor_data(kind, rows[0], rows[1][:, None], rows[2][:, None], rows[3])
+    arrays = obs, action[..., None], mask[..., None], gain
+    obs, action, mask, by_row = (array.transpose(0, 1).flatten(0, 1) for array in arrays)
+    found = actor_data(kind, obs=obs, action=action, mask=mask, advantage=by_row)
     return replace(found, slot=found.slot % len(gain))

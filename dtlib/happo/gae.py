@@ -1,12 +1,10 @@
 """Generalised advantage estimation, eq. (31)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 
-def gae(reward: Tensor, value: Tensor, discount: float, gae_lambda: float) -> Tensor:
+def gae(reward: Tensor, *, value: Tensor, discount: float, gae_lambda: float) -> Tensor:
     """Return advantages Â[n] = Σ_l (γϱ)^l δ[n+l] with δ[n] = r[n] + γV(s[n+1]) − V(s[n]).
 
     The sum ends with the data and the last value bootstraps what follows: an episode's end is a

@@ -1,7 +1,5 @@
 """HAPPO and MAPPO on the twin network: from episodes to improved actors and critics."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -58,7 +56,7 @@ class Learner:
         for kind in self.policies[0].stacks:
             joint = MLPStack.join([policies.stacks[kind] for policies in self.policies])
             count = joint.count // runs
-            self.actors += [TrainState(joint, i, config, runs) for i in range(count)]
+            self.actors += [TrainState(joint, config, index=i, runs=runs) for i in range(count)]
 
     @staticmethod
     def stretch(env: EnvConfig) -> int:
@@ -84,7 +82,10 @@ class Learner:
             train_state.rate = self.config.learning_rate * self.config.left(progress)
         experience = Experience(self.config, self.critic_of, episodes)
         with beside() as meanwhile:
-            stats = update(self.actors, self.critics, experience, self.config, generator, meanwhile)
+            stats = update(
+                self.actors, self.critics, experience, config=self.config, generator=generator,
+                meanwhile=meanwhile,
+            )  # fmt: skip
         pairs = enumerate(zip(self.critics.explained[0], self.critics.explained[-1], strict=True))
         names = "explained_variance_global", "explained_variance_centre"
         return [stats.summary(run) | dict(zip(names, pair, strict=True)) for run, pair in pairs]

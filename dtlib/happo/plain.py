@@ -4,14 +4,11 @@ Slow, and written to be read. Data are n slots: those of W worlds, one after ano
 its last slot, whose value only bootstraps. Comments name the lines of the listing.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor, nn
 from torch.distributions import Beta, Categorical, Distribution
 
 from dtlib.agents.episode import Episode
-from dtlib.agents.spaces import station_mask
 from dtlib.happo.learner import Learner
 from dtlib.kernels.batch import standardise
 from dtlib.kernels.networks import MLPStack
@@ -140,11 +137,10 @@ class PlainLearner:
 
 def experience(episode: Episode) -> list[list[Tensor]]:
     """Return what each agent saw [n, d] and did [n, D], and what of that had an effect [n, D]."""
-    world, decision = episode.world, episode.decision
-    mask = station_mask(world.association, decision.deployment, decision.served, decision.env)
+    decision = episode.decision
     users = decision.user_obs, decision.power_unit[..., None], decision.sending[..., None]
-    stations = decision.station_obs, decision.weight_unit, mask
+    stations = decision.station_obs, decision.weight_unit, decision.weight_counts
     agents = [[a[:, :, k] for a in users] for k in range(decision.env.num_users)]
     agents += [[a[:, :, m] for a in stations] for m in range(decision.env.num_bs)]
-    agents += [[decision.centre_obs, decision.actions.deployment, world.request]]
+    agents += [[decision.centre_obs, decision.actions.deployment, decision.world.request]]
     return [[a[:, :-1].flatten(0, 1) for a in arrays] for arrays in agents]

@@ -32,7 +32,7 @@ TERMS: dict[
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ActorData:
     """One agent's data in one run: n rows of observations, E entries, G ratio groups.
 
@@ -61,6 +61,7 @@ class ActorData:
 
 def actor_data(
     distribution: Distribution,
+    *,
     obs: Tensor,
     action: Tensor,
     mask: Tensor,
@@ -109,7 +110,7 @@ class ActorBatch:
     """
 
     def __init__(
-        self, runs: Sequence[ActorData], slots: int, output: Output, columns: Columns = PLAIN
+        self, runs: Sequence[ActorData], slots: int, output: Output, *, columns: Columns = PLAIN
     ) -> None:
         self.distribution, self.output = runs[0].distribution, output
         self.shape = len(runs), slots
@@ -163,7 +164,8 @@ class ActorBatch:
         inner, (parts, gate) = TERMS[self.distribution], self.output.split(raw.unbind(1))
         if gate is None or self.taken is None:
             return inner(raw, self.action)
-        return GatedTerms(inner(torch.stack([*parts], 1), self.action), gate, self.taken)
+        terms = inner(torch.stack([*parts], 1), self.action)
+        return GatedTerms(terms, logit=gate, taken=self.taken)
 
     def log_prob(self, terms: Terms) -> Tensor:
         """Return each group's log-probability, [R, G]."""
@@ -173,7 +175,7 @@ class ActorBatch:
         total = torch.zeros_like(self.advantage).view(-1)
         return total.index_add_(0, self.group, entries.flatten()).view_as(self.advantage)
 
-    def slope(self, terms: Terms, weight: Tensor, entropy_coef: float, out: Tensor) -> Tensor:
+    def slope(self, terms: Terms, *, weight: Tensor, entropy_coef: float, out: Tensor) -> Tensor:
         """Write the gradient with respect to a network's output; return the mean entropy [R].
 
         Args:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-@dataclass
+@dataclass(kw_only=True)
 class UpdateStats:
     """What happened in the actor steps of one update, by run."""
 
@@ -18,7 +18,7 @@ class UpdateStats:
     log_factor: list[Tensor] = field(default_factory=list)
 
     def add(
-        self, entropy: Tensor, ratio: Tensor, log_ratio: Tensor, share: Tensor, clip: float
+        self, entropy: Tensor, *, ratio: Tensor, log_ratio: Tensor, share: Tensor, clip: float
     ) -> None:
         """Record one agent's step.
 

@@ -166,7 +166,7 @@ class GatedTerms:
     """
 
     def __init__(
-        self, inner: BetaTerms | GaussianTerms | CategoricalTerms, logit: Tensor, taken: Tensor
+        self, inner: BetaTerms | GaussianTerms | CategoricalTerms, *, logit: Tensor, taken: Tensor
     ) -> None:
         self.inner, self.logit, self.taken = inner, logit, taken
         self.log_prob = inner.log_prob * taken - softplus((1 - 2 * taken) * logit)

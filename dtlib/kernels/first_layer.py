@@ -25,7 +25,7 @@ class Columns(NamedTuple):
 PLAIN = Columns()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lookups:
     """A sparse matrix of ones, rows by entries of a table, listed by row and by entry."""
 
@@ -39,7 +39,7 @@ class Lookups:
     """[entries], int, where an entry's rows begin."""
 
     @classmethod
-    def of(cls, row: Tensor, entry: Tensor, rows: int, entries: int) -> Lookups:
+    def of(cls, *, row: Tensor, entry: Tensor, rows: int, entries: int) -> Lookups:
         """Return the lists for ones at (row, entry), both [Z]."""
 
         def start(sorted_by: Tensor, count: int) -> Tensor:
@@ -47,7 +47,10 @@ class Lookups:
 
         by_row, by_entry = row.argsort(stable=True), entry.argsort(stable=True)
         return cls(
-            entry[by_row], start(row[by_row], rows), row[by_entry], start(entry[by_entry], entries)
+            entry=entry[by_row],
+            entry_start=start(row[by_row], rows),
+            row=row[by_entry],
+            row_start=start(entry[by_entry], entries),
         )
 
     def gather(self, table: Tensor) -> Tensor:
@@ -59,7 +62,7 @@ class Lookups:
         return embedding_bag(self.row, values, self.row_start, mode="sum")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rows:
     """Inputs of one agent in R runs, split by what they cost.
 
@@ -69,9 +72,9 @@ class Rows:
 
     slow: Tensor
     """[R, U, s]."""
-    flags: int
+    flags: int = 0
     """F."""
-    lookups: Lookups | None
+    lookups: Lookups | None = None
     """Of each of the R·n rows in R tables: F rows of weights, then U products. Absent if U is 1
     and F is 0."""
     fast: Tensor
@@ -97,22 +100,27 @@ class Rows:
         fast = pad([obs[:, slow + flags :] for obs in runs])
         values = pad([values for values, _ in turns])
         if not flags and most == 1:
-            return cls(values, 0, None, fast)
+            return cls(slow=values, fast=fast)
         rows, entries, table = [], [], flags + most
         for run, (_, turn) in enumerate(turns):
             row, flag = ones[run][:, :flags].nonzero(as_tuple=True)
             own = torch.arange(len(turn), device=row.device)
             rows += [row + run * fast.shape[1], own + run * fast.shape[1]]
             entries += [flag + run * table, turn + flags + run * table]
-        size = len(runs) * fast.shape[1], len(runs) * table
-        return cls(values, flags, Lookups.of(torch.cat(rows), torch.cat(entries), *size), fast)
+        lookups = Lookups.of(
+            row=torch.cat(rows),
+            entry=torch.cat(entries),
+            rows=len(runs) * fast.shape[1],
+            entries=len(runs) * table,
+        )
+        return cls(slow=values, flags=flags, lookups=lookups, fast=fast)
 
     @property
     def shape(self) -> tuple[int, int]:
         """R and n."""
         return self.fast.shape[0], self.fast.shape[1]
 
-    def forward(self, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
+    def forward(self, weight: Tensor, bias: Tensor, *, out: Tensor | None = None) -> Tensor:
         """Return a first layer's output, [R, n, out]; a new array, or ``out`` if that is faster.
 
         Args:
@@ -126,9 +134,9 @@ class Rows:
         if self.lookups is not None:
             table = torch.cat([weight[:, slow : slow + flags], bias], dim=1)
             out = bias = self.lookups.gather(table.flatten(0, 1)).view(*self.shape, table.shape[-1])
-        return affine(bias, self.fast, weight[:, slow + flags :], out)
+        return affine(bias, self.fast, weight[:, slow + flags :], out=out)
 
-    def gradient(self, back: Tensor, weight: Tensor, bias: Tensor) -> None:
+    def gradient(self, back: Tensor, *, weight: Tensor, bias: Tensor) -> None:
         """Write the gradient with respect to a first layer.
 
         Args:

@@ -52,6 +52,7 @@ class MLPStack:
         self,
         count: int,
         sizes: Sequence[int],
+        *,
         activation: str = "relu",
         output_gain: float = 1.0,
         generator: Generator | None = None,
@@ -141,7 +142,7 @@ class MLPStack:
         weight, bias = self.weights[0][which], self.biases[0][which]
         if not trace.hidden:
             return trace.raw.copy_(trace.rows.forward(weight, bias).mT)
-        inputs = self.activate(trace.rows.forward(weight, bias, trace.hidden[0]))
+        inputs = self.activate(trace.rows.forward(weight, bias, out=trace.hidden[0]))
         trace.hidden[0] = inputs
         for layer, hidden in enumerate(trace.hidden[1:], start=1):
             weight, bias = self.weights[layer][which], self.biases[layer][which]
@@ -153,6 +154,7 @@ class MLPStack:
         self,
         which: slice,
         trace: Trace,
+        *,
         slope: Tensor,
         weights: Sequence[Tensor],
         biases: Sequence[Tensor],
@@ -174,7 +176,7 @@ class MLPStack:
             room = self._room(layer, below.shape)
             product(back, self.weights[layer][which].mT, out=room)
             back = self.chain(room, below)
-        trace.rows.gradient(back, weights[0], biases[0])
+        trace.rows.gradient(back, weight=weights[0], bias=biases[0])
         self._keep_blind(weights)
 
     def chain(self, slope: Tensor, below: Tensor) -> Tensor:

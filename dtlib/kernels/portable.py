@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 
-def product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+def product(left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Return left [R, n, m] times right [R, m, p]: [R, n, p], left in ``out`` if it is given.
 
     A tape sees it, unless there is ``out``.
@@ -30,13 +30,13 @@ def product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     return out
 
 
-def affine(bias: Tensor, left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+def affine(bias: Tensor, left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Return bias + left · right, [R, n, p]; ``out`` may be the bias itself."""
     if left.is_cuda:
         return torch.baddbmm(bias, left, right, out=out)
     if out is bias:
         return out.add_(product(left, right))
-    return product(left, right, out).add_(bias)
+    return product(left, right, out=out).add_(bias)
 
 
 def sqrt(array: Tensor) -> Tensor:

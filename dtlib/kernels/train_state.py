@@ -33,12 +33,12 @@ class TrainState:
 
     Args:
         stack: where the networks are.
-        index: the agent's number there.
         config: Adam's settings, the largest gradient norm.
+        index: the agent's number there.
         runs: R.
     """
 
-    def __init__(self, stack: MLPStack, index: int, config: Steps, runs: int = 1) -> None:
+    def __init__(self, stack: MLPStack, config: Steps, *, index: int = 0, runs: int = 1) -> None:
         self.stack, self.config = stack, config
         self.rate = config.learning_rate
         self.which = slice(index * runs, (index + 1) * runs)
@@ -47,7 +47,7 @@ class TrainState:
         self.gradient = torch.zeros_like(mine)
         """[R, parameters]."""
         self._gradients = list(self.gradient.unbind())
-        self._layers = stack.split(self.gradient)
+        self._weights, self._biases = stack.split(self.gradient)
         self.steps = list(mine.new_zeros(runs, dtype=torch.float32).unbind())
         self.first = list(torch.zeros_like(mine).unbind())
         self.second = list(torch.zeros_like(mine).unbind())
@@ -68,7 +68,9 @@ class TrainState:
             slope: [R, out, n], gradient of the loss with respect to the output.
             used: the runs that take the step; all if absent.
         """
-        self.stack.backward(self.which, trace, slope, *self._layers)
+        self.stack.backward(
+            self.which, trace, slope=slope, weights=self._weights, biases=self._biases
+        )
         norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
         self.gradient *= (self.config.max_grad_norm / (norm + 1e-6)).clamp_(max=1)
 

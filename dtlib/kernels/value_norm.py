@@ -20,6 +20,7 @@ class ValueNorm:
     def __init__(
         self,
         shape: tuple[int, int, int],
+        *,
         decay: float = 0.9,
         device: torch.device | str = "cpu",
     ) -> None:

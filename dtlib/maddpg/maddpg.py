@@ -45,7 +45,9 @@ class MADDPG:
             policies.to(device)
             self.teams.append(self._team(policies, generator))
             fields = shapes(config)
-            self.replays.append(Replay(config.replay_slots, fields, config.worlds, device))
+            self.replays.append(
+                Replay(config.replay_slots, fields=fields, worlds=config.worlds, device=device)
+            )
 
     def _team(self, policies: Policies, generator: Generator) -> Team:
         config, env, seen = self.config, self.config.env, layouts(self.config)
@@ -94,23 +96,25 @@ class MADDPG:
         """
         seed = int(torch.randint(2**62, (), generator=generator))
         return [
-            self._learn(run, episode, Generator().manual_seed(seed), progress)
+            self._learn(run, episode, generator=Generator().manual_seed(seed), progress=progress)
             for run, episode in enumerate(episodes)
         ]
 
     def _learn(
-        self, run: int, episode: Episode, generator: Generator, progress: float
+        self, run: int, episode: Episode, *, generator: Generator, progress: float
     ) -> dict[str, float]:
         world, config, found = episode.world, self.config, []
         team, replay = self.teams[run], self.replays[run]
         for part in team.parts.values():
             part.train_state.rate = config.learning_rate * config.left(progress)
-        rows = record(world, episode.decision, episode.outcome, self._rewards(episode))
+        rows = record(world, episode.decision, episode.outcome, reward=self._rewards(episode))
         replay.append(rows, follows=episode.outcome.carry.slot > world.slots)
         for _ in range(config.updates_per_frame):
             if (drawn := replay.sample(config.batch_size, generator)) is None:
                 return {}
-            batch = recall(drawn, world.bs_position, episode.decision.env, config)
+            batch = recall(
+                drawn, bs_position=world.bs_position, env=episode.decision.env, config=config
+            )
             found.append(team.improve(batch, generator))
         return {name: float(sum(stats[name] for stats in found)) / len(found) for name in found[0]}
 
@@ -120,12 +124,11 @@ class MADDPG:
         An MU's difference reward is against silence: a mean action, as in on-policy learning, would
         change between playing a slot and learning from it.
         """
-        world, outcome, credit = episode.world, episode.outcome, self.config.credit
-        streams = torch.stack(list(reward_streams(credit, outcome)))
+        credit = self.config.credit
+        streams = torch.stack(list(reward_streams(credit, episode.outcome)))
         if credit == "difference":
-            power, env = episode.decision.actions.power, episode.decision.env
-            effect = difference_reward(world, power, torch.zeros_like(power), outcome, env)
-            streams[0] = effect.movedim(-1, 0)
+            silence = torch.zeros_like(episode.decision.actions.power)
+            streams[0] = difference_reward(episode, silence).movedim(-1, 0)
         return streams
 
     def state(self, run: int = 0) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
 """Of what is kept of one slot, with its type, by name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """What n slots look like, to agents by kind and to the critics."""
 
@@ -45,7 +45,7 @@ class View:
     """[n, S], the global state."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """A mini-batch of n slots and of those that followed."""
 
@@ -87,7 +87,9 @@ def shapes(config: TrainConfig) -> Shapes:
     } | ({"queue": ((users,), real)} if config.critic_sees_queue else {})
 
 
-def record(world: World, decision: Decision, outcome: Outcome, reward: Tensor) -> dict[str, Tensor]:
+def record(
+    world: World, decision: Decision, outcome: Outcome, *, reward: Tensor
+) -> dict[str, Tensor]:
     """Return what is kept of N slots of W worlds: [N·W, …], slot after slot.
 
     A user's CPU weight counts at one base station, and so does its wired weight: K of each are kept
@@ -99,8 +101,7 @@ def record(world: World, decision: Decision, outcome: Outcome, reward: Tensor) -
         outcome: gives the queue.
         reward: [kinds of agents, outputs, W, N].
     """
-    counts = station_mask(world.association, decision.deployment, decision.served, decision.env)
-    chosen = decision.actions
+    chosen, counts = decision.actions, decision.weight_counts
     shares = {"cpu": chosen.cpu_share, "wired": chosen.wired_share}
     kept = {
         "position": world.position,
@@ -119,7 +120,7 @@ def record(world: World, decision: Decision, outcome: Outcome, reward: Tensor) -
 
 
 def recall(
-    rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig, config: TrainConfig
+    rows: dict[str, Tensor], *, bs_position: Tensor, env: EnvConfig, config: TrainConfig
 ) -> Batch:
     """Return a mini-batch as agents saw it, and as they see it now.
 
@@ -132,7 +133,7 @@ def recall(
     world = _world(rows, bs_position, env)
     deployment, served = rows["deployment"].long()[None], rows["served"][None]
     queue = rows["queue"][None] if config.critic_sees_queue else None
-    users = observe_users(world, env, config.observation == "derived")
+    users = observe_users(world, env, derived=config.observation == "derived")
     obs = {
         "users": users[0].transpose(0, 1),
         "stations": observe_stations(world, deployment, env)[0].transpose(0, 1),
@@ -144,14 +145,15 @@ def recall(
         obs["centre"] = observe_twins(world, env)[0].transpose(0, 1)
         choice, asked = choice.transpose(0, 2), asked.transpose(0, 2)
     sending = world.request if env.migrating_transmits else served
-    counts = station_mask(world.association, deployment, served, env)[0].transpose(0, 1)
-    mask = {"users": sending.transpose(0, 2), "stations": counts, "centre": asked}
-    state, half = global_state(world, deployment, env, queue)[0], world.slots // 2
+    counts = station_mask(world.association, env, deployment=deployment, served=served)
+    stations = counts[0].transpose(0, 1)
+    mask = {"users": sending.transpose(0, 2), "stations": stations, "centre": asked}
+    state, half = global_state(world, deployment, env, queue=queue)[0], world.slots // 2
     now, after = (
         View(
-            {kind: array[:, part] for kind, array in obs.items()},
-            {kind: array[:, part] for kind, array in mask.items()},
-            state[part],
+            obs={kind: array[:, part] for kind, array in obs.items()},
+            mask={kind: array[:, part] for kind, array in mask.items()},
+            state=state[part],
         )
         for part in (slice(half), slice(half, None))
     )
@@ -160,7 +162,9 @@ def recall(
         "stations": rows["weight"][:half] * now.mask["stations"],
         "centre": choice[:, :half].flatten(2),
     }
-    return Batch(now, after, actions, rows["reward"][:half].permute(1, 2, 0))
+    return Batch(
+        now=now, after=after, actions=actions, reward=rows["reward"][:half].permute(1, 2, 0)
+    )
 
 
 def _world(rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig) -> World:
@@ -196,6 +200,7 @@ class Replay:
     def __init__(
         self,
         capacity: int,
+        *,
         fields: Shapes,
         worlds: int = 1,
         device: torch.device | str = "cpu",

@@ -52,7 +52,7 @@ class Actors:
     ) -> None:
         self.stack, self.target, self.config = stack, deepcopy(stack), config
         self.agents, self.choices, self.constant, self.apart = agents, choices, constant, apart
-        self.train_state = TrainState(stack, 0, config, stack.count)
+        self.train_state = TrainState(stack, config, runs=stack.count)
         self.width = stack.sizes[-1]
         """W, how many of a critic's inputs an agent's action takes."""
 
@@ -97,10 +97,10 @@ class Actors:
     def look(self, obs: Tensor) -> tuple[Tensor, Trace]:
         """Return what the networks put out [A, n, W] on observations [A, n, d], and its trace."""
         rows, fixed = obs.reshape(self.stack.count, -1, obs.shape[-1]), self.constant
-        trace = self.train_state.trace(Rows(rows[:, :1, :fixed], 0, None, rows[:, :, fixed:]))
+        trace = self.train_state.trace(Rows(slow=rows[:, :1, :fixed], fast=rows[:, :, fixed:]))
         return self.train_state(trace).mT.reshape(*obs.shape[:2], -1), trace
 
-    def step(self, trace: Trace, slope: Tensor, raw: Tensor, mask: Tensor) -> None:
+    def step(self, trace: Trace, *, slope: Tensor, raw: Tensor, mask: Tensor) -> None:
         """Take one step down a slope.
 
         Args:
@@ -131,6 +131,7 @@ class ActionCritic:
     def __init__(
         self,
         actors: Actors,
+        *,
         inputs: int,
         start: int,
         outputs: int,
@@ -146,21 +147,22 @@ class ActionCritic:
         self.stack = MLPStack(count, sizes, activation=config.activation, generator=generator)
         self.stack.to(device)
         self.target = deepcopy(self.stack)
-        self.train_state = TrainState(self.stack, 0, config, count)
-        self.norm = ValueNorm((count, 1, outputs), NORM_DECAY, device)
+        self.train_state = TrainState(self.stack, config, runs=count)
+        self.norm = ValueNorm((count, 1, outputs), decay=NORM_DECAY, device=device)
 
-    def rows(self, inputs: Tensor, obs: Tensor, action: Tensor) -> Rows:
+    def rows(self, inputs: Tensor, *, obs: Tensor, action: Tensor) -> Rows:
         """Lay out s and a [n, I], own observations [A, n, d] and own actions [A, n, W].
 
         In a shared critic's first layer s and a, which all agents have in common, are run once.
         """
         if not self.shared:
             every = inputs.expand(self.agents, -1, -1)
-            return Rows(every[:, :1, :0], 0, None, every)
+            return Rows(slow=every[:, :1, :0], fast=every)
         own = torch.cat([obs, action], dim=-1).flatten(0, 1)
-        return Rows(inputs[None], 0, repeats(self.agents, len(inputs), inputs.device), own[None])
+        lookups = repeats(agents=self.agents, slots=len(inputs), device=inputs.device)
+        return Rows(slow=inputs[None], lookups=lookups, fast=own[None])
 
-    def learn(self, now: Rows, after: Rows, reward: Tensor) -> dict[str, Tensor]:
+    def learn(self, *, now: Rows, after: Rows, reward: Tensor) -> dict[str, Tensor]:
         """Take one regression step towards r + γ Q′(s′, a′).
 
         Args:
@@ -203,7 +205,7 @@ class ActionCritic:
             stack.weights[-1].mul_(std / self.norm.std)
             stack.biases[-1].mul_(std).add_(mean - self.norm.mean).div_(self.norm.std)
 
-    def slopes(self, now: Rows, inputs: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    def slopes(self, now: Rows, *, inputs: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         """Return what agents' own actions are worth, each among the others' executed ones.
 
         The first layer is linear: it is run on the actions executed, and for each agent only the
@@ -242,10 +244,11 @@ class ActionCritic:
 
 
 @lru_cache(maxsize=16)
-def repeats(agents: int, slots: int, device: torch.device) -> Lookups:
+def repeats(*, agents: int, slots: int, device: torch.device) -> Lookups:
     """Return where the rows of A agents, one after another, find their slot's entry."""
     entry = torch.arange(slots, device=device).repeat(agents)
-    return Lookups.of(torch.arange(agents * slots, device=device), entry, agents * slots, slots)
+    row = torch.arange(agents * slots, device=device)
+    return Lookups.of(row=row, entry=entry, rows=len(row), entries=slots)
 
 
 class Team:
@@ -261,6 +264,7 @@ class Team:
     def __init__(
         self,
         actors: Mapping[str, Actors],
+        *,
         state: int,
         outputs: int,
         generator: Generator,
@@ -301,16 +305,16 @@ class Team:
         inputs, following = merge(now.state, taken), merge(after.state, aims)
         stats, rows = {}, {}
         for (kind, critic), reward in zip(self.critics.items(), batch.reward, strict=True):
-            rows[kind] = critic.rows(inputs, now.obs[kind], taken[kind])
-            then = critic.rows(following, after.obs[kind], aims[kind])
+            rows[kind] = critic.rows(inputs, obs=now.obs[kind], action=taken[kind])
+            then = critic.rows(following, obs=after.obs[kind], action=aims[kind])
             reward = reward.unsqueeze(1 if self.actors[kind].apart else 0)
-            stats[kind] = critic.learn(rows[kind], then, reward)
+            stats[kind] = critic.learn(now=rows[kind], after=then, reward=reward)
         for kind, actor in self.actors.items():
             critic = self.critics[kind]
             raw, trace = actor.look(now.obs[kind])
             own, soft = actor.act(raw, now.mask[kind], generator)
-            slope = critic.slopes(rows[kind], inputs, own)[1]
-            actor.step(trace, actor.chain(soft, -slope), raw, now.mask[kind])
+            slope = critic.slopes(rows[kind], inputs=inputs, own=own)[1]
+            actor.step(trace, slope=actor.chain(soft, -slope), raw=raw, mask=now.mask[kind])
         for part in self.parts.values():
             part.target.flat.lerp_(part.stack.flat, part.config.target_rate)
         found = list(stats.values())

@@ -1,7 +1,5 @@
 """Radio channel: Rician gain, SINR and rate, eqs. (5)–(8)."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, Literal
 
@@ -10,7 +8,7 @@ from torch import Tensor
 
 
 def rician_gain(
-    distance: Any, scatter: Any, ref_gain: float, exponent: float, rician_factor: float
+    distance: Any, *, scatter: Any, ref_gain: float, exponent: float, rician_factor: float
 ) -> Any:
     """Return the channel power gain |h|², eq. (5), with a line-of-sight component of 1.
 
@@ -41,7 +39,7 @@ gain to its own, as (7) is printed."""
 
 
 def heard(
-    power: Tensor, gain: Tensor, association: Tensor, interference: Interference
+    power: Tensor, *, gain: Tensor, association: Tensor, interference: Interference
 ) -> tuple[Tensor, Tensor]:
     """Return what each user's base station receives from it, and what else, the sum of (7).
 
@@ -65,6 +63,7 @@ def heard(
 
 def sinr(
     power: Tensor,
+    *,
     gain: Tensor,
     association: Tensor,
     noise_w: float,
@@ -74,7 +73,7 @@ def sinr(
 
     ``noise_w`` is σ² in W; for the others, see :func:`heard`.
     """
-    signal, others = heard(power, gain, association, interference)
+    signal, others = heard(power, gain=gain, association=association, interference=interference)
     return signal / (others.clamp_min(0) + noise_w).to(signal.dtype)
 
 
@@ -87,7 +86,7 @@ def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:
     return bandwidth_hz * torch.log1p(sinr) / math.log(2)
 
 
-def needed_sinr(bits: Tensor, seconds: Tensor, bandwidth_hz: float) -> Tensor:
+def needed_sinr(bits: Tensor, *, seconds: Tensor, bandwidth_hz: float) -> Tensor:
     """Return the SINR that sends ``bits`` in ``seconds``, 2^(D/(Bu)) − 1 by (8).
 
     Args:

@@ -1,7 +1,5 @@
 """What an observation and the global state are made of: fields by name, in their order."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple

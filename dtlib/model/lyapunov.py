@@ -1,14 +1,12 @@
 """Virtual queue, Lyapunov drift and its bounds, and the drift-plus-penalty term, eqs. (15)–(19)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from dtlib.settings.env import EnvConfig
 
 
-def virtual_queue(failure: Tensor, threshold: float, initial: Tensor | None = None) -> Tensor:
+def virtual_queue(failure: Tensor, threshold: float, *, initial: Tensor | None = None) -> Tensor:
     """Return the queue Y of eq. (15), Y[n+1] = [Y[n] + X[n] − ε]⁺, for all slots at once.
 
     This is Lindley's recursion: with W[n] = Y[0] + Σ_{j<n} (X[j] − ε), the queue is W minus its
@@ -38,7 +36,7 @@ def virtual_queue(failure: Tensor, threshold: float, initial: Tensor | None = No
 
 
 def frame_start(
-    values: Tensor, frame_slots: int, first_slot: int = 0, before: Tensor | None = None
+    values: Tensor, *, frame_slots: int, first_slot: int = 0, before: Tensor | None = None
 ) -> Tensor:
     """Hold the value of each frame's first slot over the frame, as (19) does with Y[qT].
 
@@ -63,18 +61,18 @@ def drift(queue: Tensor, frame_slots: int) -> Tensor:
     return lyapunov[:, 1:] - lyapunov[:, :-1]
 
 
-def constant_one(request_prob: float, threshold: float) -> float:
+def constant_one(*, request_prob: float, threshold: float) -> float:
     """Return B₁ = (λ + ε²)/2 of Lemma 1, per slot (the appendix has T in it, once too often)."""
     return 0.5 * (request_prob + threshold**2)
 
 
-def constant_two(request_prob: float, threshold: float, frame_slots: int) -> float:
+def constant_two(*, request_prob: float, threshold: float, frame_slots: int) -> float:
     """Return B₂ = B₁ + (T−1)[(1−ε)λ + ε²]/2 of Lemma 2, per slot."""
-    growth = (1 - threshold) * request_prob + threshold**2
-    return constant_one(request_prob, threshold) + (frame_slots - 1) * growth / 2
+    first = constant_one(request_prob=request_prob, threshold=threshold)
+    return first + (frame_slots - 1) * ((1 - threshold) * request_prob + threshold**2) / 2
 
 
-def objective(energy_j: Tensor, failure: Tensor, frame_queue: Tensor, env: EnvConfig) -> Tensor:
+def objective(energy_j: Tensor, *, failure: Tensor, frame_queue: Tensor, env: EnvConfig) -> Tensor:
     """Return each user's part of −r_g, eqs. (19) and (28), so that r_g[n] = −Σ_k of it.
 
     Args:

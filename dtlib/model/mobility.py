@@ -1,13 +1,11 @@
 """Gauss–Markov mobility, eqs. (1)–(4), for whole trajectories at once (NumPy)."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.signal import lfilter
 
 
 def gauss_markov(
-    mean: np.ndarray, memory: float, std: float, noise: np.ndarray, initial: np.ndarray
+    mean: np.ndarray, *, memory: float, std: float, noise: np.ndarray, initial: np.ndarray
 ) -> np.ndarray:
     """Return an AR(1) path, eqs. (1) and (2).
 
@@ -29,7 +27,9 @@ def gauss_markov(
     return mean + lfilter([1.0], [1.0, -memory], drive, axis=0)
 
 
-def travel(start: np.ndarray, speed: np.ndarray, heading: np.ndarray, slot_s: float) -> np.ndarray:
+def travel(
+    start: np.ndarray, *, speed: np.ndarray, heading: np.ndarray, slot_s: float
+) -> np.ndarray:
     """Return positions in an unbounded plane, eqs. (3) and (4).
 
     Args:

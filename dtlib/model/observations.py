@@ -4,8 +4,6 @@ Positions are scaled to [−1, 1], a request's data size, cycles and deadline by
 their ranges; the latter are zero without a request, which therefore shows in the observation.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -67,7 +65,7 @@ def _blank(world: World, agents: int, layout: Layout) -> tuple[Tensor, dict[str,
     return obs.transpose(1, 2), layout.split(obs)
 
 
-def observe_users(world: World, env: EnvConfig, derived: bool = False) -> Tensor:
+def observe_users(world: World, env: EnvConfig, *, derived: bool = False) -> Tensor:
     """Return the MUs' observations, eq. (20): own index, base stations, own position, own request.
 
     Args:
@@ -161,7 +159,7 @@ def observe_twins(world: World, env: EnvConfig) -> Tensor:
 
 
 def global_state(
-    world: World, deployment: Tensor, env: EnvConfig, queue: Tensor | None = None
+    world: World, deployment: Tensor, env: EnvConfig, *, queue: Tensor | None = None
 ) -> Tensor:
     """Return the critics' state s[n]: all observations merged, nothing twice.
 

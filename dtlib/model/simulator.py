@@ -1,10 +1,9 @@
 """World and actions to outcome: the network's response over whole episodes or single slots."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Actions:
     """What all agents do in N slots, eqs. (21), (23) and (25)."""
 
@@ -30,12 +29,12 @@ class Actions:
     deployment: Tensor
     """[R, N, K], int, β̃: where the centre would put each twin."""
 
-    def window(self, start: int, stop: int) -> Actions:
+    def window(self, start: int, stop: int) -> Self:
         """Return slots ``start`` to ``stop − 1`` as views."""
-        return Actions(**{name: array[:, start:stop] for name, array in vars(self).items()})
+        return replace(self, **{name: array[:, start:stop] for name, array in vars(self).items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Carry:
     """What one stretch of slots hands to the next."""
 
@@ -69,7 +68,7 @@ def initial_carry(world: World, queue: Tensor | None = None) -> Carry:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Response:
     """What the network does with N slots, each by itself; [R, N, K] each."""
 
@@ -89,7 +88,7 @@ class Response:
     """J, eq. (13)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome(Response):
     """What the network did in N slots of an episode."""
 
@@ -176,7 +175,7 @@ def deploy(choice: Tensor, env: EnvConfig, carry: Carry) -> tuple[Tensor, Tensor
     return deployment, migrating, replace(carry, slot=carry.slot + slots, **last)
 
 
-def cpu_parts(weight: Tensor, server: Tensor, active: Tensor, env: EnvConfig) -> Tensor:
+def cpu_parts(weight: Tensor, *, server: Tensor, active: Tensor, env: EnvConfig) -> Tensor:
     """Return each user's part of its server's CPU, (14g) and (14h), by ``cpu_sharing``.
 
     Args:
@@ -189,7 +188,7 @@ def cpu_parts(weight: Tensor, server: Tensor, active: Tensor, env: EnvConfig) ->
         [..., K], in [0, 1]; the parts of a server add up to at most 1; zero for users not served.
     """
     if env.cpu_sharing == "served":
-        return shares(weight, server, active, env.num_bs)
+        return shares(weight, group=server, member=active, groups=env.num_bs)
     return torch.where(active, weight, 0) / owners(server, env)
 
 
@@ -202,7 +201,7 @@ def owners(server: Tensor, env: EnvConfig) -> Tensor | int:
 
 
 def edge(
-    world: World, actions: Actions, env: EnvConfig, server: Tensor, active: Tensor
+    world: World, actions: Actions, env: EnvConfig, *, server: Tensor, active: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return CPU, wired rate and the delay behind the radio link if twins lived at ``server``.
 
@@ -216,19 +215,20 @@ def edge(
     Returns:
         CPU in Hz, wired rate in bit/s, delay in s; each [R, N, K].
     """
-    sites = env.num_bs
-    remote = server != world.association
-    cpu = env.cpu_hz * cpu_parts(pick(actions.cpu_share, server), server, active, env)
-    link = world.association * sites + server
-    wired = env.wired_rate_bps * shares(
-        pick(actions.wired_share, world.association), link, active & remote, sites * sites
-    )
-    bits = torch.where(active, world.data_bits, 0)
-    return cpu, wired, edge_delay(bits, world.cycles_per_bit, cpu, wired, remote)
+    near, remote = world.association, server != world.association
+    used, asked = pick(actions.cpu_share, server), pick(actions.wired_share, near)
+    cpu = env.cpu_hz * cpu_parts(used, server=server, active=active, env=env)
+    link, member = near * env.num_bs + server, active & remote
+    wired = env.wired_rate_bps * shares(asked, group=link, member=member, groups=env.num_bs**2)
+    delay_s = edge_delay(
+        torch.where(active, world.data_bits, 0), cycles_per_bit=world.cycles_per_bit,
+        cpu_hz=cpu, wired_bps=wired, remote=remote,
+    )  # fmt: skip
+    return cpu, wired, delay_s
 
 
 def respond(
-    world: World, actions: Actions, deployment: Tensor, migrating: Tensor, env: EnvConfig
+    world: World, actions: Actions, env: EnvConfig, *, deployment: Tensor, migrating: Tensor
 ) -> Response:
     """Return what becomes of each slot's requests, eqs. (6)–(13); slots know nothing of each other.
 
@@ -241,13 +241,19 @@ def respond(
     served = world.request & ~migrating
     radio = world.request if env.migrating_transmits else served
     power = torch.where(radio, actions.power, 0)
-    ratio = sinr(power, world.gain, world.association, env.noise_w, env.interference)
+    ratio = sinr(
+        power, gain=world.gain, association=world.association, noise_w=env.noise_w,
+        interference=env.interference,
+    )  # fmt: skip
     rate_bps = rate(ratio, env.bandwidth_hz)
-    cpu, wired, behind = edge(world, actions, env, deployment, served)
-    delay = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps) + behind
-    failure = failures(world.request, migrating, delay, world.deadline_s)
-    sent = torch.where(radio, world.data_bits, 0)
-    paid = energy(power, sent, rate_bps, world.deadline_s, failure, env.energy_of_failed)
+    cpu, wired, behind = edge(world, actions, env, server=deployment, active=served)
+    delay = transfer_delay(torch.where(served, world.data_bits, 0), rate_bps=rate_bps) + behind
+    deadline, sent = world.deadline_s, torch.where(radio, world.data_bits, 0)
+    failure = failures(world.request, migrating=migrating, delay_s=delay, deadline_s=deadline)
+    paid = energy(
+        power, bits=sent, rate_bps=rate_bps, deadline_s=deadline, failure=failure,
+        rule=env.energy_of_failed,
+    )  # fmt: skip
     return Response(
         sinr=ratio, rate_bps=rate_bps, cpu_hz=cpu, wired_bps=wired, delay_s=delay,
         failure=failure, energy_j=paid,
@@ -275,7 +281,9 @@ def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
             raise ValueError(f"actions.{name} = {bad}: must be in [0, {top}]")
 
 
-def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None = None) -> Outcome:
+def simulate(
+    world: World, actions: Actions, env: EnvConfig, *, carry: Carry | None = None
+) -> Outcome:
     """Return the outcome of a policy's actions in a world, eqs. (6)–(28), with no loop over slots.
 
     Args:
@@ -299,12 +307,14 @@ def simulate(world: World, actions: Actions, env: EnvConfig, carry: Carry | None
     check_actions(actions, world, env)
     carry = initial_carry(world) if carry is None else carry
     deployment, migrating, after = deploy(actions.deployment, env, carry)
-    found = respond(world, actions, deployment, migrating, env)
+    found = respond(world, actions, env, deployment=deployment, migrating=migrating)
 
-    queue = virtual_queue(found.failure, env.failure_threshold, carry.queue)
-    held = frame_start(queue[:, :-1], env.frame_slots, carry.slot, carry.frame_queue)
-    reward_user = -objective(found.energy_j, found.failure, held, env)
-    lag = edge(world, actions, env, actions.deployment, world.request)[2]
+    queue = virtual_queue(found.failure, env.failure_threshold, initial=carry.queue)
+    held = frame_start(
+        queue[:, :-1], frame_slots=env.frame_slots, first_slot=carry.slot, before=carry.frame_queue
+    )
+    reward_user = -objective(found.energy_j, failure=found.failure, frame_queue=held, env=env)
+    lag = edge(world, actions, env, server=actions.deployment, active=world.request)[2]
     if env.centre_delay == "capped":
         lag = lag.clamp_max(env.slot_s)
     centre_user = lag * (-env.reward_scale / env.num_users)

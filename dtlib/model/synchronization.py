@@ -1,14 +1,12 @@
 """Twin synchronisation and migration: shares, delay, failure and energy, eqs. (9)–(13)."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 
-def shares(weight: Tensor, group: Tensor, member: Tensor, groups: int) -> Tensor:
+def shares(weight: Tensor, *, group: Tensor, member: Tensor, groups: int) -> Tensor:
     """Divide one unit of each resource among its members in proportion to their weights.
 
     The shares of a group add up to 1, so a capacity multiplied by them satisfies (14e)–(14h) by
@@ -41,14 +39,14 @@ def pick(weight: Tensor, index: Tensor) -> Tensor:
     return weight.gather(-2, index.unsqueeze(-2)).squeeze(-2)
 
 
-def transfer_delay(bits: Tensor, rate_bps: Tensor) -> Tensor:
+def transfer_delay(bits: Tensor, *, rate_bps: Tensor) -> Tensor:
     """Return the time to send ``bits``, s; infinite at rate zero, zero if there are none."""
     needed = bits > 0
     return torch.where(needed, bits / torch.where(needed, rate_bps, 1), 0)
 
 
 def edge_delay(
-    bits: Tensor, cycles_per_bit: Tensor, cpu_hz: Tensor, wired_bps: Tensor, remote: Tensor
+    bits: Tensor, *, cycles_per_bit: Tensor, cpu_hz: Tensor, wired_bps: Tensor, remote: Tensor
 ) -> Tensor:
     """Return the delay behind the radio link: wire and computation, eqs. (9) and (27).
 
@@ -62,17 +60,18 @@ def edge_delay(
     Returns:
         [..., K], s.
     """
-    compute = transfer_delay(bits * cycles_per_bit, cpu_hz)
-    return compute + torch.where(remote, transfer_delay(bits, wired_bps), 0)
+    compute = transfer_delay(bits * cycles_per_bit, rate_bps=cpu_hz)
+    return compute + torch.where(remote, transfer_delay(bits, rate_bps=wired_bps), 0)
 
 
-def failures(request: Tensor, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor) -> Tensor:
+def failures(request: Tensor, *, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor) -> Tensor:
     """Return the failure factor X, eq. (12): [..., K], bool."""
     return request & (migrating | (delay_s > deadline_s))
 
 
 def energy(
     power: Tensor,
+    *,
     bits: Tensor,
     rate_bps: Tensor,
     deadline_s: Tensor,

@@ -1,10 +1,9 @@
 """The exogenous episode: everything random that no action can change."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from dtlib.runtime.seeds import seeds_of
 from dtlib.settings.env import EnvConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class World:
     """Exogenous processes of R independent replicas over N slots, K users and M base stations."""
 
@@ -66,19 +65,18 @@ class World:
                 f"{env.num_bs}, as sample_world(env, seed) draws it for this network"
             )
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> World:
-        arrays = {f.name: change(getattr(self, f.name)) for f in fields(self)[:-1]}
-        return World(**arrays, bs_position=self.bs_position)
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{f.name: change(getattr(self, f.name)) for f in fields(self)[:-1]})
 
-    def window(self, start: int, stop: int) -> World:
+    def window(self, start: int, stop: int) -> Self:
         """Return slots ``start`` to ``stop − 1`` as views."""
         return self._map(lambda array: array[:, start:stop])
 
-    def every(self, stride: int) -> World:
+    def every(self, stride: int) -> Self:
         """Return every ``stride``-th slot: a sample of slots, not an episode."""
         return self._map(lambda array: array[:, ::stride])
 
-    def replica(self, index: int) -> World:
+    def replica(self, index: int) -> Self:
         """Return one replica, with R = 1, as views."""
         return self._map(lambda array: array[index : index + 1])
 
@@ -89,11 +87,11 @@ def bs_positions(env: EnvConfig) -> np.ndarray:
     ``spread`` puts them at the centroids of equal cells of the square (Lloyd's algorithm on a grid
     from a Halton start), ``random`` draws them uniformly from ``bs_seed``.
     """
-    return positions_of(env.bs_layout, env.num_bs, env.bs_seed, env.area_m)
+    return positions_of(layout=env.bs_layout, count=env.num_bs, seed=env.bs_seed, area_m=env.area_m)
 
 
 @lru_cache(maxsize=64)
-def positions_of(layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
+def positions_of(*, layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
     """Return :func:`bs_positions` of the settings that they depend on, computed only once."""
     if layout == "random":
         points = np.random.default_rng(seed).random((count, 2))
@@ -112,6 +110,7 @@ def positions_of(layout: str, count: int, seed: int, area_m: float) -> np.ndarra
 def sample_world(
     env: EnvConfig,
     seed: int | Sequence[int],
+    *,
     replicas: int = 1,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
@@ -135,7 +134,7 @@ def sample_world(
     >>> sample_world(EnvConfig(num_users=4, frames=1), seed=0, replicas=2).request.shape
     torch.Size([2, 100, 4])
     """
-    check_type("env", env, EnvConfig, "config.env")
+    check_type("env", env, EnvConfig, such="config.env")
     seeds = seeds_of(seed, replicas)
     check_world(env, len(seeds))
     drawn = [_draw(env, number, dtype) for number in seeds]
@@ -155,12 +154,16 @@ def _draw(env: EnvConfig, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     start = travels.uniform(0, env.area_m, (users, 2))
     first = travels.standard_normal((2, users))
     noise = travels.standard_normal((2, slots - 1, users))
-    initial = mean_speed + env.speed_std_mps * first[0]
-    speed = gauss_markov(mean_speed, env.speed_memory, env.speed_std_mps, noise[0], initial)
-    initial = mean_heading + env.heading_std_rad * first[1]
-    turns = mean_heading, env.heading_memory, env.heading_std_rad
-    heading = gauss_markov(*turns, noise[1], initial)
-    position, sign = fold(travel(start, speed, heading, env.slot_s), env.area_m)
+    speed = gauss_markov(
+        mean_speed, memory=env.speed_memory, std=env.speed_std_mps, noise=noise[0],
+        initial=mean_speed + env.speed_std_mps * first[0],
+    )  # fmt: skip
+    heading = gauss_markov(
+        mean_heading, memory=env.heading_memory, std=env.heading_std_rad, noise=noise[1],
+        initial=mean_heading + env.heading_std_rad * first[1],
+    )  # fmt: skip
+    unbounded = travel(start, speed=speed, heading=heading, slot_s=env.slot_s)
+    position, sign = fold(unbounded, env.area_m)
 
     offset = position[:, :, None] - bs_positions(env)
     distance = np.sqrt((offset**2).sum(-1))
@@ -168,7 +171,10 @@ def _draw(env: EnvConfig, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     distance = np.maximum(distance, env.min_distance_m).astype(real)
     scatter = fades.standard_normal((slots, users, env.num_bs, 2), dtype=real)
     scatter *= real.type(0.5**0.5)
-    gain = rician_gain(distance, scatter, env.ref_gain, env.path_loss_exponent, env.rician_factor)
+    gain = rician_gain(
+        distance, scatter=scatter, ref_gain=env.ref_gain, exponent=env.path_loss_exponent,
+        rician_factor=env.rician_factor,
+    )  # fmt: skip
 
     def uniform(low: float, high: float) -> np.ndarray:
         return low + (high - low) * tasks.random((slots, users), dtype=real)

@@ -77,7 +77,7 @@ def source(figure: str, preset: str, way: str = HELD_OUT) -> Source | None:
     experiment = find(figure)
     runs = committed.runs_of(experiment, preset)
     names = committed.tables_of(experiment)
-    tables = {name: committed.rows_of(experiment, runs, preset, name) for name in names}
+    tables = {name: committed.rows_of(experiment, runs, preset, name=name) for name in names}
     return Source(preset, tables, way)
 
 

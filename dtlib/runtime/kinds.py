@@ -82,7 +82,7 @@ def check_settings(field: str, values: Any) -> None:
     check_names(values)
 
 
-def check_type(field: str, value: Any, kind: type, such: str) -> None:
+def check_type(field: str, value: Any, kind: type, *, such: str) -> None:
     """Raise :class:`~dtlib.runtime.errors.ConfigError` unless a value is of this class."""
     if not isinstance(value, kind):
         a = "an" if kind.__name__[0] in "AEIOU" else "a"

@@ -5,8 +5,6 @@ Both models are frozen, hashable and refuse unknown fields. A bad value raises
 is allowed.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, Self
 

@@ -1,7 +1,5 @@
 """The network: Table I, and a field for each open reading of the model."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -140,7 +138,7 @@ class EnvConfig(Settings):
         return self
 
     @classmethod
-    def named(cls, /, network: str = NETWORKS[0], **changes: Any) -> EnvConfig:
+    def named(cls, /, network: str = NETWORKS[0], **changes: Any) -> Self:
         """Return the network ``section-v``, the default, or ``work-conserving``, with changes.
 
         Raises:

@@ -6,8 +6,6 @@ their CPU among those they serve; it has settings of its own, and what is beyond
 there.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 NETWORKS = ("section-v", "work-conserving")
@@ -105,7 +103,7 @@ PRINTED: dict[str, dict[str, Any]] = {
 in a frame; in the work-conserving network a rate of its own and ten updates."""
 
 
-def preset_of(name: str, algorithm: str = "", network: str = NETWORKS[0]) -> dict[str, Any]:
+def preset_of(name: str, *, algorithm: str = "", network: str = NETWORKS[0]) -> dict[str, Any]:
     """Return what a preset has otherwise than the paper's defaults, for an algorithm."""
     values = (PRESETS if network == NETWORKS[0] else _THERE)[name]
     if name == "paper":

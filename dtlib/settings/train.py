@@ -1,7 +1,5 @@
 """A training run: Table I, and a field for each open reading of the algorithm."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -203,7 +201,7 @@ class TrainConfig(Settings):
     @classmethod
     def from_preset(
         cls, /, preset: str = "paper", network: str = NETWORKS[0], **changes: Any
-    ) -> TrainConfig:
+    ) -> Self:
         """Return a preset's settings for an algorithm, with some fields changed.
 
         Args:
@@ -227,5 +225,5 @@ class TrainConfig(Settings):
                 f"env = {show(env)}: must be a dict of changes, such as env={{'num_users': 12}}, "
                 f"where network = {network!r}"
             )
-        values = preset_of(preset, str(algorithm), network) | {"preset": preset}
+        values = preset_of(preset, algorithm=str(algorithm), network=network) | {"preset": preset}
         return cls(**(merge(values, changes) if isinstance(env, dict) else values | changes))

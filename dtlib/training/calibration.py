@@ -70,7 +70,7 @@ class Priced:
             window = world.window(start, min(start + left, world.slots))
             policy = self.at(self.gain * carry.queue)
             parts.append(policy.act(window, carry=carry, env=env))
-            carry = simulate(window, parts[-1], env, carry).carry
+            carry = simulate(window, parts[-1], env, carry=carry).carry
             start += left
         names = vars(parts[0])
         return Actions(
@@ -78,7 +78,7 @@ class Priced:
         )
 
 
-def bisect(at: Callable[[float], Evaluation], target: float, low: float, high: float) -> float:
+def bisect(at: Callable[[float], Evaluation], *, target: float, low: float, high: float) -> float:
     """Return the largest parameter, within 2⁻⁹ of the interval, at which no user fails too often.
 
     Args:
@@ -113,7 +113,8 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
         run.policies.bar = bar
         return operate(run, target, worlds=worlds, stream="tuning")
 
-    run.policies.bar = bisect(at, target.failures, *BARS)
+    low, high = BARS
+    run.policies.bar = bisect(at, target=target.failures, low=low, high=high)
     return run.policies.bar
 
 

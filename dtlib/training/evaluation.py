@@ -76,7 +76,7 @@ def evaluate(
         ConfigError: no run, no worlds, no such stream or threads, memory runs out, or numbers stop
             being finite.
     """
-    check_type("run", run, Run, "load_run(folder)")
+    check_type("run", run, Run, such="load_run(folder)")
     env = evaluation_env(run.config.env)
     return evaluate_policy(
         run.policies, env, worlds=worlds, stream=stream, progress=progress, threads=threads
@@ -91,9 +91,9 @@ def evaluation_env(env: EnvConfig) -> EnvConfig:
 def evaluate_policy(
     policy: Acts,
     env: EnvConfig,
+    *,
     worlds: int = WORLDS["held-out"],
     stream: str = "held-out",
-    *,
     progress: bool = False,
     threads: int = 1,
     carry_queue: bool = False,
@@ -114,7 +114,7 @@ def evaluate_policy(
             world = sample_world(env, stream_seed(stream, number))
             carry = initial_carry(world, queue)
             actions = policy.act(world, carry=carry, env=env)
-            outcome = simulate_finite(f"world {number}", world, actions, env, carry)
+            outcome = simulate_finite(world, actions, env, carry=carry, where=f"world {number}")
             queue = outcome.carry.queue if carry_queue else None
             rows.append({"world": number} | outcome_metrics(outcome, env))
             check_finite(f"world {number}", rows[-1], {})

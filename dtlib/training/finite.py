@@ -41,15 +41,15 @@ def check_finite(where: str, played: Mapping[str, float], arrays: Mapping[str, T
 
 
 def simulate_finite(
-    where: str, world: World, actions: Actions, env: EnvConfig, carry: Carry
+    world: World, actions: Actions, env: EnvConfig, *, carry: Carry, where: str
 ) -> Outcome:
-    """Simulate, and tell of actions that are not finite as :func:`check_finite` does.
+    """Simulate, and tell of actions that are not finite as :func:`check_finite` does, with where.
 
     Raises:
         ConfigError: names the action and where it is.
     """
     try:
-        return simulate(world, actions, env, carry)
+        return simulate(world, actions, env, carry=carry)
     except ValueError:  # it has looked at the actions anyway
         check_finite(where, {}, {f"actions.{name}": array for name, array in vars(actions).items()})
         raise

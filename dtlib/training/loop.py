@@ -50,7 +50,7 @@ class Rollout:
     """
 
     def __init__(
-        self, config: TrainConfig, number: int, queue: Tensor, device: torch.device
+        self, config: TrainConfig, number: int, *, queue: Tensor, device: torch.device
     ) -> None:
         self.config, self.number, self.device = config, number, device
         self.seconds: dict[str, float] = {}
@@ -71,10 +71,10 @@ class Rollout:
         """
         world, env = self.world.window(start, stop), self.config.env
         with timed(self.seconds, "act_s", self.device):
-            decision = policies.decide(world, [self.generator], self.carry, env)
+            decision = policies.decide(world, [self.generator], carry=self.carry, env=env)
         with timed(self.seconds, "simulate_s", self.device):
-            where = f"episode {self.number}"
-            outcome = simulate_finite(where, world, decision.actions, env, self.carry)
+            where, actions = f"episode {self.number}", decision.actions
+            outcome = simulate_finite(world, actions, env, carry=self.carry, where=where)
         self.carry = outcome.carry
         self.outcomes.append(outcome)
         return Episode(world, decision, outcome)

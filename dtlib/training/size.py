@@ -52,7 +52,7 @@ def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
     for what, (size, fields) in sizes.items():
         whole = f"{what} of {runs} runs" if runs > 1 else what
         grown = {name: tuple(map(attrgetter(name), (config, TrainConfig()))) for name in fields}
-        check_fits(whole, runs * size, grown, device)
+        check_fits(whole, runs * size, grown, device=device)
 
 
 def _bytes_of_slot(config: TrainConfig) -> int:

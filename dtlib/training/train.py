@@ -76,7 +76,7 @@ def train_together(
         FileError: see :func:`train`.
     """
     for config in configs:
-        check_type("config", config, TrainConfig, "TrainConfig.from_preset('quick')")
+        check_type("config", config, TrainConfig, such="TrainConfig.from_preset('quick')")
     where = resolve_device(device)
     if episodes is not None:
         check_count("episodes", episodes, least=0)

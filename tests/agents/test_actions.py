@@ -14,23 +14,27 @@ CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), output_gain=1.0)
 
 def test_power_scales():
     unit, far = torch.tensor([0.0, 0.5, 1.0]), torch.full((3,), 700.0)
-    watt = power_watts(unit, far, ENV, CONFIG)
+    watt = power_watts(unit, distance=far, env=ENV, train=CONFIG)
     assert watt.tolist() == pytest.approx([0, 0.25, 0.5])
     decibel = CONFIG.replace(power_action="decibel", power_range_db=40.0)
-    assert power_watts(unit, far, ENV, decibel).tolist() == pytest.approx([0.5e-4, 0.5e-2, 0.5])
+    assert power_watts(unit, distance=far, env=ENV, train=decibel).tolist() == pytest.approx(
+        [0.5e-4, 0.5e-2, 0.5]
+    )
 
 
 def test_path_loss_powers_by_hand():
     """The mean received power: 10 dB above the noise at 1, 20 dB less at ½, silence at 0."""
     config = CONFIG.replace(power_action="path-loss", power_range_db=40.0, power_top_db=10.0)
     unit = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
-    near = power_watts(unit, torch.full_like(unit, 100.0), ENV, config)
+    near = power_watts(unit, distance=torch.full_like(unit, 100.0), env=ENV, train=config)
     loss = 1e-3 * 100**-2.2
     assert near.tolist() == pytest.approx([0, 1e-9 * 10 * (99 / 9999) / loss, 1e-9 * 10 / loss])
-    far = power_watts(unit, torch.full_like(unit, 1000.0), ENV, config)
+    far = power_watts(unit, distance=torch.full_like(unit, 1000.0), env=ENV, train=config)
     assert far.tolist() == pytest.approx([0, 1e-8 * (99 / 9999) / (1e-3 * 1000**-2.2), 0.5])
     high = config.replace(power_top_db=20.0, power_range_db=10.0)
-    close = power_watts(unit, torch.ones_like(unit), ENV, high)  # at 1 m the gain is ρ₀
+    close = power_watts(
+        unit, distance=torch.ones_like(unit), env=ENV, train=high
+    )  # at 1 m the gain is ρ₀
     assert close.tolist() == pytest.approx([0, 1e-4 * (10**0.5 - 1) / 9, 1e-4])
 
 
@@ -44,6 +48,6 @@ def test_path_loss_powers_by_hand():
 def test_powers_are_never_above_the_largest(unit, distance, scale, reach, top):
     config = CONFIG.replace(power_action=scale, power_range_db=reach, power_top_db=top)
     units = torch.tensor([unit, 1.0, 0.0])
-    power = power_watts(units, torch.full((3,), distance), ENV, config)
+    power = power_watts(units, distance=torch.full((3,), distance), env=ENV, train=config)
     assert (power <= ENV.max_power_w).all() and (power >= 0).all()
     assert power[2] <= power[0] <= power[1]

@@ -1,12 +1,14 @@
 """Credit: what one user's power changes, against simulating the network again without it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from dtlib import Actions, EnvConfig, sample_world, simulate
 from dtlib.agents.credit import difference_reward, reward_streams
+from dtlib.agents.episode import Episode
 from dtlib.settings.presets import WORK_CONSERVING
 
 SIZE = {"num_users": 5, "num_bs": 3, "frame_slots": 4, "frames": 6, "migration_slots": 1}
@@ -24,7 +26,9 @@ def play(env, seed=0):
     power = env.max_power_w * 10 ** (-4 * draw(env.num_users))
     choice = torch.where(draw(env.num_users) < 0.8, world.association, 0)
     share = env.num_bs, env.num_users
-    actions = Actions(power, draw(*share), draw(*share), choice)
+    actions = Actions(
+        power=power, cpu_share=draw(*share), wired_share=draw(*share), deployment=choice
+    )
     return world, actions, simulate(world, actions, env)
 
 
@@ -46,7 +50,8 @@ def test_difference_is_that_of_two_simulations(changes, factor):
     env = SMALL.replace(**changes)
     world, actions, outcome = play(env)
     instead = actions.power * factor
-    found = difference_reward(world, actions.power, instead, outcome, env)
+    decision = SimpleNamespace(actions=actions, env=env)
+    found = difference_reward(Episode(world, decision, outcome), instead)
     sends = outcome.sinr > 0
     assert 0.1 < outcome.failure.double().mean() < 0.9 and sends.any() and not sends.all()
     for user in range(env.num_users):

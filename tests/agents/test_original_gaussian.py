@@ -74,8 +74,8 @@ def test_slopes_equal_autograd(entropy_weight):
 @pytest.mark.parametrize("blind", [slice(0), slice(2, 4), slice(1, 2)])
 @pytest.mark.parametrize("sizes", [(6, 4), (6, 9, 4)])
 def test_blind_outputs_learn_by_their_biases_alone(sizes, blind):
-    stack = MLPStack(2, sizes, "tanh", 1.0, seeded(0), blind)
-    plain = MLPStack(2, sizes, "tanh", 1.0, seeded(0))
+    stack = MLPStack(2, sizes, activation="tanh", output_gain=1.0, generator=seeded(0), blind=blind)
+    plain = MLPStack(2, sizes, activation="tanh", output_gain=1.0, generator=seeded(0))
     seeing = torch.ones(4, dtype=torch.bool)
     seeing[blind] = False
     assert not stack.weights[-1][:, :, ~seeing].any() and stack.weights[-1][:, :, seeing].all()
@@ -93,7 +93,9 @@ def test_blind_outputs_learn_by_their_biases_alone(sizes, blind):
     stack.forward(slice(1, 2), trace)
     gradient = torch.full_like(stack.flat[1:2], torch.nan)
     weights, biases = stack.split(gradient)
-    stack.backward(slice(1, 2), trace, weight.mT[None].contiguous(), weights, biases)
+    stack.backward(
+        slice(1, 2), trace, slope=weight.mT[None].contiguous(), weights=weights, biases=biases
+    )
     layers = [*network][::2]
     expected = [one.weight.grad.mT for one in layers] + [one.bias.grad[None] for one in layers]
     expected[len(weights) - 1][:, ~seeing] = 0

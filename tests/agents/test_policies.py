@@ -12,7 +12,6 @@ from said import one_line
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
 from dtlib.agents.actions import power_watts
-from dtlib.agents.spaces import station_mask
 from dtlib.kernels.distributions import beta_parameters, gaussian_parameters
 from dtlib.model.observations import observe_twins
 from dtlib.model.simulator import check_actions, deploy, initial_carry, simulate
@@ -36,7 +35,7 @@ def policies(config=CONFIG, seed=0):
 def test_actions_are_valid_and_drawn_only_where_they_count(decision, transmits, scale, random):
     env = ENV.replace(deployment_decision=decision, migrating_transmits=transmits)
     config = CONFIG.replace(env=env, power_action=scale)
-    world = sample_world(env, 5, 2)
+    world = sample_world(env, 5, replicas=2)
     generators = [seeded(1), seeded(2)] if random else None
     decided = policies(config).decide(world, generators)
     actions = decided.actions
@@ -66,7 +65,7 @@ def test_a_world_of_another_size_is_refused(change):
 @pytest.mark.parametrize("scale", ["original", "bounded"])
 @pytest.mark.parametrize("random", [True, False])
 def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random, scale):
-    world = sample_world(ENV, 5, 2)
+    world = sample_world(ENV, 5, replicas=2)
     actors = policies(CONFIG.replace(algorithm="gaussian-happo", gaussian=scale, output_gain=3.0))
     decided = actors.decide(world, [seeded(1)] if random else None)
     check_actions(decided.actions, world, ENV)
@@ -101,7 +100,7 @@ def test_silence_as_a_choice(algorithm, scale, random):
         algorithm=algorithm, gaussian=scale, power_action="path-loss", silence="choice",
         silent_below=0.3, power_range_db=20.0, power_top_db=5.0, output_gain=3.0,
     )  # fmt: skip
-    world, actors = sample_world(ENV, 5, 2), policies(config)
+    world, actors = sample_world(ENV, 5, replicas=2), policies(config)
     assert actors.users.sizes[-1] == 3
     decided = actors.decide(world, [seeded(1)] if random else None)
     sent = decided.power_unit != 0
@@ -133,14 +132,14 @@ def test_a_deterministic_actor_is_silent_below_a_threshold():
     )
     assert config.silence == "choice" and not config.chooses_silence
     unit = torch.tensor([0.0, 0.29, 0.3, 1.0])
-    power = power_watts(unit, torch.full_like(unit, 100.0), config.env, config)
+    power = power_watts(unit, distance=torch.full_like(unit, 100.0), env=config.env, train=config)
     assert power[:2].tolist() == [0, 0]
     assert power[3] / power[2] == pytest.approx(100, rel=1e-5)
 
 
 def test_path_loss_looks_at_the_serving_base_station():
     config = CONFIG.replace(power_action="path-loss")
-    world = sample_world(ENV, 5, 2)
+    world = sample_world(ENV, 5, replicas=2)
     decided = policies(config).decide(world, [seeded(1)])
     levels = set()
     for r, n, k in decided.sending.nonzero().tolist():
@@ -179,11 +178,11 @@ def test_what_the_learner_masks_has_no_effect_on_its_reward():
     world = sample_world(ENV, 5)
     decided = policies().decide(world, [seeded(1)])
     actions = decided.actions
-    mask = station_mask(world.association, decided.deployment, decided.served, ENV)
+    mask = decided.weight_counts
     weights = torch.cat([actions.cpu_share, actions.wired_share], -1)
     assert (~mask & (weights > 0)).any()
     cpu, wired = torch.where(mask, weights, weights * 0.5).chunk(2, -1)
-    changed = type(actions)(actions.power, cpu, wired, actions.deployment)
+    changed = replace(actions, cpu_share=cpu, wired_share=wired)
     one, two = simulate(world, actions, ENV), simulate(world, changed, ENV)
     assert torch.equal(one.reward_global, two.reward_global)
     assert not torch.equal(one.reward_centre, two.reward_centre)
@@ -193,7 +192,7 @@ def test_what_the_learner_masks_has_no_effect_on_its_reward():
 @pytest.mark.parametrize("hidden", [(16, 8), (128, 64)])
 def test_replicas_are_independent(hidden, actors):
     config = CONFIG.replace(hidden_sizes=hidden, actors=actors)
-    world = sample_world(ENV, 3, 3)
+    world = sample_world(ENV, 3, replicas=3)
     actors = policies(config)
     together = actors.decide(world, [seeded(s) for s in (1, 2, 3)])
     for r in range(3):
@@ -206,7 +205,7 @@ def test_replicas_are_independent(hidden, actors):
 def test_one_generator_for_all_replicas():
     """Worlds side by side draw from one stream, each number its own from its agent's law."""
     env = ENV.replace(request_prob=1.0)
-    actors, world = policies(CONFIG.replace(env=env)), sample_world(env, 3, 2)
+    actors, world = policies(CONFIG.replace(env=env)), sample_world(env, 3, replicas=2)
     twice = replace(world, **{
         name: array[:1].expand(2, *array.shape[1:])
         for name, array in vars(world).items() if name != "bs_position"
@@ -245,7 +244,7 @@ def test_the_mean_action_is_deterministic_and_the_mean():
 
 def test_one_network_for_all_users():
     """Each MU's power and each twin's server come from the one network and its own observation."""
-    world, actors = sample_world(ENV, 3, 2), policies(CONFIG.replace(actors="shared"))
+    world, actors = sample_world(ENV, 3, replicas=2), policies(CONFIG.replace(actors="shared"))
     assert actors.users.count == 1
     decided = actors.decide(world)
     assert 0 < decided.sending.float().mean() < 1
@@ -267,7 +266,7 @@ def test_one_network_for_all_users():
 def test_one_network_for_all_twins():
     """By twin: MUs act by networks of their own, as before, and the centre twin by twin."""
     config = CONFIG.replace(actors="by-twin")
-    world, actors, apart = sample_world(ENV, 3, 2), policies(config), policies()
+    world, actors, apart = sample_world(ENV, 3, replicas=2), policies(config), policies()
     assert actors.users.count == ENV.num_users and actors.centre.count == 1
     assert actors.centre.sizes[-1] == ENV.num_bs
     assert torch.equal(actors.users.flat, apart.users.flat)
@@ -317,13 +316,13 @@ def test_step_by_step_equals_the_whole_episode(sharing):
     whole = actors.decide(world)
     carry = initial_carry(world)
     for n in range(world.slots):
-        one = actors.decide(world.window(n, n + 1), None, carry)
+        one = actors.decide(world.window(n, n + 1), None, carry=carry)
         for name in ("power", "cpu_share", "wired_share"):
             torch.testing.assert_close(
                 getattr(one.actions, name)[:, 0], getattr(whole.actions, name)[:, n]
             )
         assert torch.equal(one.deployment[:, 0], whole.deployment[:, n])
-        carry = simulate(world.window(n, n + 1), one.actions, ENV, carry).carry
+        carry = simulate(world.window(n, n + 1), one.actions, ENV, carry=carry).carry
 
 
 def test_windows_do_not_show(monkeypatch):

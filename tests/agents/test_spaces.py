@@ -15,7 +15,7 @@ def test_station_mask_against_a_loop():
     association = torch.randint(3, (2, 8, 7), generator=generator)
     deployment = torch.randint(3, (2, 8, 7), generator=generator)
     served = torch.rand(2, 8, 7, generator=generator) < 0.5
-    found = station_mask(association, deployment, served, ENV)
+    found = station_mask(association, ENV, deployment=deployment, served=served)
     assert torch.equal(found, loop_mask(association, deployment, served, ENV))
 
 

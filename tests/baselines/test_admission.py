@@ -30,10 +30,10 @@ def test_admission_against_all_subsets(name):
     subsets = torch.tensor(list(product([False, True], repeat=6)))
     copies = sample_world(env, [3] * len(subsets), dtype=torch.float64)
     served = subsets[:, None].expand_as(copies.request)
-    fits = genie(copies, served, copies.association, env).feasible
+    fits = genie(copies, env, served=served, deployment=copies.association).feasible
     best = (fits * subsets.sum(-1, keepdim=True)).amax(0)
-    kept = admit(world, world.request, world.association, env)
-    assert genie(world, kept, world.association, env).feasible.all()
+    kept = admit(world, env, served=world.request, deployment=world.association)
+    assert genie(world, env, served=kept, deployment=world.association).feasible.all()
     number = kept[0].sum(-1)
     hard = best < 6
     assert hard.sum() > 20 and (number <= best).all()
@@ -44,10 +44,11 @@ def test_admission_against_all_subsets(name):
 def test_admission_keeps_what_fits_and_only_what_was_wanted():
     env = free(num_users=6, num_bs=3, frames=40, request_prob=0.5)
     world = sample_world(env, 3, replicas=2, dtype=torch.float64)
-    assert torch.equal(admit(world, world.request, world.association, env), world.request)
+    near = world.association
+    assert torch.equal(admit(world, env, served=world.request, deployment=near), world.request)
     for cpu_hz in (1e8, 1.0):
         hopeless = env.replace(cpu_hz=cpu_hz)
-        assert not admit(world, world.request, world.association, hopeless).any()
+        assert not admit(world, hopeless, served=world.request, deployment=near).any()
 
 
 @pytest.mark.parametrize("reading", READINGS)
@@ -58,7 +59,8 @@ def test_threshold_against_all_ways_to_drop(reading):
     for seed in range(6):
         env = free(frames=3, bandwidth_hz=2e6, area_m=300.0, interference=reading)
         copies = sample_world(env, [seed] * len(choices), dtype=torch.float64)
-        best = genie(copies, ~missed, copies.association, env).energy_j.mean((1, 2)).min().item()
+        found = genie(copies, env, served=~missed, deployment=copies.association)
+        best = found.energy_j.mean((1, 2)).min().item()
         got = genie_under_threshold(copies.replica(0), env, threshold=1 / 3)
         assert got.bound_j <= best * (1 + 1e-9) and best <= got.energy_j * (1 + 1e-9)
         gaps.append(got.energy_j / got.bound_j - 1)
@@ -70,13 +72,15 @@ def test_threshold_against_all_ways_to_drop(reading):
 def test_threshold_uses_the_allowance_of_each_user(reading, network):
     env = EnvConfig.named(network, num_users=8, num_bs=3, frames=2, interference=reading)
     world = sample_world(env, 1, replicas=2, dtype=torch.float64)
-    everything = genie(world, world.request, world.association, env).energy_j.mean().item()
+    found = genie(world, env, served=world.request, deployment=world.association)
+    everything = found.energy_j.mean().item()
     last = everything
     for threshold, spare in ((0.001, 0), (0.1, 40), (0.25, 100)):
         got = genie_under_threshold(world, env, threshold)
         dropped = (world.request & ~got.served).sum((0, 1))
         assert (dropped == spare).all()
-        energy = genie(world, got.served, world.association, env).energy_j.mean().item()
+        found = genie(world, env, served=got.served, deployment=world.association)
+        energy = found.energy_j.mean().item()
         assert got.energy_j == pytest.approx(energy, rel=1e-12)
         assert 0.8 * got.energy_j < got.bound_j <= got.energy_j <= last * (1 + 1e-9)
         last = got.energy_j

@@ -76,7 +76,7 @@ def test_shares_are_those_of_a_general_solver(reading):
     world = sample_world(env, 2, dtype=torch.float64)
     assert (world.association[:, :, :1] != world.association).any()
     home = deployed(world, env)
-    got = genie(world, world.request, home, env)
+    got = genie(world, env, served=world.request, deployment=home)
     for n in range(env.slots):
         best = solved(world, n, home[0, n].tolist(), env)
         assert got.energy_j[0, n].sum().item() == pytest.approx(best, rel=1e-8)
@@ -87,11 +87,11 @@ def test_shares_respect_the_largest_power():
     env = free(num_users=4, frames=3, cpu_hz=3e9, wired_rate_bps=5e6, max_power_w=1e3)
     world = sample_world(env, 2, dtype=torch.float64)
     home = deployed(world, env)
-    wide = genie(world, world.request, home, env)
+    wide = genie(world, env, served=world.request, deployment=home)
     for n in range(env.slots):
         slot, limit = world.window(n, n + 1), 0.97 * wide.power[0, n].max().item()
         tight = env.replace(max_power_w=limit)
-        got = genie(slot, slot.request, home[:, n : n + 1], tight)
+        got = genie(slot, tight, served=slot.request, deployment=home[:, n : n + 1])
         best = solved(world, n, home[0, n].tolist(), tight, limit=limit)
         assert got.feasible.all() and (got.power <= limit).all()
         assert got.energy_j.sum().item() == pytest.approx(best, rel=1e-5)
@@ -111,7 +111,7 @@ def on_one_server(seed: int, reading: str) -> tuple[EnvConfig, World]:
 def test_feasible_is_what_brute_force_finds(reading):
     """Also where equal shares leave no time: no share of a grid serves what the genie cannot."""
     env, world = on_one_server(5, reading)
-    got = genie(world, world.request, world.association, env)
+    got = genie(world, env, served=world.request, deployment=world.association)
     grid = np.linspace(0, 1, 402)[1:-1]
     for n in range(env.slots):
         costs = []
@@ -138,7 +138,7 @@ def test_simulation_serves_exactly_what_was_asked(reading):
     world = sample_world(env, 3, replicas=2, dtype=torch.float64)
     home = deployed(world, env)
     served = world.request & (torch.rand(world.request.shape) < 0.8)
-    result = genie(world, served, home, env)
+    result = genie(world, env, served=served, deployment=home)
     assert result.feasible.all() and (served != world.request).any()
     outcome = simulate(world, actions_of(result, home, env, 1e-9), env)
     assert torch.equal(outcome.deployment, home)
@@ -163,7 +163,7 @@ def test_no_policy_falls_below_the_bound(power, env, seed):
     spent = outcome.energy_j.sum(-1)
     assert (bound <= spent * (1 + 1e-9)).all()
     served = outcome.request & ~outcome.failure
-    least = genie(world, served, outcome.deployment, env)
+    least = genie(world, env, served=served, deployment=outcome.deployment)
     assert (bound <= least.energy_j.sum(-1) * (1 + 1e-9)).all()
     assert (least.energy_j.sum(-1)[least.feasible] <= spent[least.feasible] * (1 + 1e-5)).all()
     assert least.feasible.all()
@@ -174,7 +174,7 @@ def test_no_policy_falls_below_the_bound(power, env, seed):
 def test_what_cannot_be_served_is_infinite_and_never_nan(env, seed):
     world = sample_world(env, seed, dtype=torch.float64)
     home = deployed(world, env, seed)
-    result = genie(world, world.request, home, env)
+    result = genie(world, env, served=world.request, deployment=home)
     for array in (result.power, result.energy_j, result.cpu_share, result.wired_share):
         assert not array.isnan().any() and (array >= 0).all()
         assert (array[~world.request] == 0).all()
@@ -189,16 +189,16 @@ def test_what_cannot_be_served_is_infinite_and_never_nan(env, seed):
 def test_floor_is_reached_by_a_server_for_each():
     env = free(num_users=1, num_bs=2, frames=20)
     world = sample_world(env, 0, dtype=torch.float64)
-    local = genie(world, world.request, world.association, env).energy_j
+    local = genie(world, env, served=world.request, deployment=world.association).energy_j
     torch.testing.assert_close(floor(world, world.request, env), local)
-    remote = genie(world, world.request, 1 - world.association, env).energy_j
+    remote = genie(world, env, served=world.request, deployment=1 - world.association).energy_j
     assert (remote > local).all()
 
 
 def test_slots_do_not_depend_on_each_other():
     env, world = on_one_server(6, "receiver")
-    whole = genie(world, world.request, world.association, env).energy_j
+    whole = genie(world, env, served=world.request, deployment=world.association).energy_j
     for n in (0, 70, 149):
         slot = world.window(n, n + 1)
-        alone = genie(slot, slot.request, slot.association, env).energy_j
+        alone = genie(slot, env, served=slot.request, deployment=slot.association).energy_j
         torch.testing.assert_close(alone[:, 0], whole[:, n], rtol=1e-6, atol=0)

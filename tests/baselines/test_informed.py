@@ -1,5 +1,7 @@
 """The informed limit: it answers as the simulator does, its slopes are right, its target counts."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -19,14 +21,22 @@ def play(power=None):
     if power is None:
         draw = torch.rand(1, ENV.slots, ENV.num_users, generator=generator, dtype=torch.float64)
         power = ENV.max_power_w * 10 ** (-4 * draw)
-    return world, Actions(power, cpu, wired, world.association)
+    return world, Actions(
+        power=power, cpu_share=cpu, wired_share=wired, deployment=world.association
+    )
 
 
 def test_a_sharp_step_is_the_simulators():
     world, actions = play()
     outcome = simulate(world, actions, ENV)
     late = outcome.delay_s / world.deadline_s
-    sharp = soft_failures(world.request, outcome.migrating, outcome.delay_s, world.deadline_s, 1e-6)
+    sharp = soft_failures(
+        world.request,
+        migrating=outcome.migrating,
+        delay_s=outcome.delay_s,
+        deadline_s=world.deadline_s,
+        temperature=1e-6,
+    )
     clear = (late - 1).abs() > 1e-3
     assert torch.equal(sharp[clear] > 0.5, outcome.failure[clear])
     assert 0.1 < outcome.failure.double().mean() < 0.9
@@ -37,9 +47,15 @@ def test_slope_against_finite_differences():
     outcome = simulate(world, actions, ENV)
 
     def cost(power):
-        changed = Actions(power, actions.cpu_share, actions.wired_share, actions.deployment)
-        found = respond(world, changed, outcome.deployment, outcome.migrating, ENV)
-        soft = soft_failures(world.request, outcome.migrating, found.delay_s, world.deadline_s, 0.3)
+        changed, migrating = replace(actions, power=power), outcome.migrating
+        found = respond(world, changed, ENV, deployment=outcome.deployment, migrating=migrating)
+        soft = soft_failures(
+            world.request,
+            migrating=outcome.migrating,
+            delay_s=found.delay_s,
+            deadline_s=world.deadline_s,
+            temperature=0.3,
+        )
         return found.energy_j.sum() + 1e-3 * soft.sum()
 
     with torch.enable_grad():

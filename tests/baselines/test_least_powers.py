@@ -24,7 +24,8 @@ def double(values) -> torch.Tensor:
 
 def least_powers(target, gain, near, reading):
     """Powers that reach SINRs, W."""
-    receivers, part = Receivers.of(gain, near, NOISE_W, reading), signal_part(target.log1p())
+    receivers = Receivers.of(gain, association=near, noise_w=NOISE_W, interference=reading)
+    part = signal_part(target.log1p())
     return receivers.powers(part, receivers.received(receivers.coupling(part)))
 
 
@@ -46,16 +47,16 @@ def radios(draw):
 @given(radio=radios())
 def test_least_powers_solve_the_equations_of_all_users(reading, radio):
     target, gain, near = radio
-    tensors = double(target), double(gain), torch.tensor(near)
-    got = least_powers(*tensors, reading)
-    expected = powers_by_users(tensors[0].tolist(), gain, near, NOISE_W, reading)
+    wanted, gains, stations = double(target), double(gain), torch.tensor(near)
+    got = least_powers(wanted, gains, stations, reading)
+    expected = powers_by_users(wanted.tolist(), gain, near, NOISE_W, reading)
     if expected is None:
-        assert (got[tensors[0] > 0] == math.inf).all() and (got[tensors[0] == 0] == 0).all()
+        assert (got[wanted > 0] == math.inf).all() and (got[wanted == 0] == 0).all()
     else:
-        expected = np.where(tensors[0] > 0, expected, 0)  # what silent users have is rounding
+        expected = np.where(wanted > 0, expected, 0)  # what silent users have is rounding
         np.testing.assert_allclose(got.numpy(), expected, rtol=1e-9)
-        reached = sinr(got, *tensors[1:], NOISE_W, reading)
-        torch.testing.assert_close(reached, tensors[0], rtol=1e-9, atol=1e-12)
+        reached = sinr(got, gain=gains, association=stations, noise_w=NOISE_W, interference=reading)
+        torch.testing.assert_close(reached, wanted, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("reading", READINGS)
@@ -101,7 +102,7 @@ def test_harm_is_what_more_noise_costs(reading):
         torch.rand(shape, generator=generator, dtype=torch.float64) for shape in ((6, 3), 6, 6)
     )
     near = torch.tensor([0, 1, 2, 0, 1, 0])
-    receivers = Receivers.of(gain, near, NOISE_W, reading)
+    receivers = Receivers.of(gain, association=near, noise_w=NOISE_W, interference=reading)
     coupling = receivers.coupling(0.1 * part)
     own = gain[range(6), near]
     if reading == "eq7":

@@ -64,7 +64,7 @@ def power_by_hand(rule, env, distance, bits, cycles, deadline):
 @pytest.mark.parametrize("sharing", SHARING)
 def test_power_by_hand(rule, cpu_hz, sharing):
     env = ENV.replace(cpu_hz=cpu_hz, cpu_sharing=sharing)
-    world = sample_world(env, 1, 2, dtype=torch.float64)
+    world = sample_world(env, 1, replicas=2, dtype=torch.float64)
     power = Reference(env, rule).act(world).power
     silent, full = 0, 0
     for r, n, k in world.request.nonzero().tolist():
@@ -84,7 +84,7 @@ def test_power_by_hand(rule, cpu_hz, sharing):
 
 @given(networks(), POWERS, st.integers(0, 5))
 def test_powers_are_within_their_bounds(env, rule, seed):
-    world = sample_world(env, seed, 2)
+    world = sample_world(env, seed, replicas=2)
     actions = Reference(env, rule, "random", "demand", seed).act(world)
     check_actions(actions, world, env)
     if isinstance(rule, RandomPower):
@@ -137,7 +137,7 @@ def test_a_user_knows_only_itself(rule):
 @pytest.mark.parametrize("decision", ["frame-end", "frame-start"])
 def test_migrations_are_counted(decision):
     env = ROAMING.replace(deployment_decision=decision)
-    world = sample_world(env, 3, 2)
+    world = sample_world(env, 3, replicas=2)
     never, nearest = (
         simulate(world, Reference(env, EqualPower(0.1), where).act(world), env)
         for where in ("never", "nearest")
@@ -156,7 +156,7 @@ def test_migrations_are_counted(decision):
 
 def test_random_choices_are_uniform_and_seeded():
     env = ENV.replace(frames=100, request_prob=1.0)
-    world = sample_world(env, 3, 2)
+    world = sample_world(env, 3, replicas=2)
     actions, same, another = (
         Reference(env, RandomPower(), "random", seed=seed).act(world) for seed in (1, 1, 2)
     )
@@ -228,7 +228,7 @@ def test_the_whole_of_ones_own_part(sharing, shares):
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 @pytest.mark.parametrize("deployment", ["nearest", "never", "random"])
 def test_windows_are_the_whole(rule, deployment):
-    world = sample_world(ROAMING, 3, 2)
+    world = sample_world(ROAMING, 3, replicas=2)
     policy = Reference(ROAMING, rule, deployment, "demand")
     whole, carry = policy.act(world), initial_carry(world)
     for start, stop in [(0, 1), (1, 14), (14, 40), (40, 60)]:
@@ -236,7 +236,7 @@ def test_windows_are_the_whole(rule, deployment):
         actions = policy.act(part, carry=carry)
         for name, array in vars(actions).items():
             torch.testing.assert_close(array, getattr(whole, name)[:, start:stop])
-        carry = simulate(part, actions, ROAMING, carry).carry
+        carry = simulate(part, actions, ROAMING, carry=carry).carry
 
 
 def test_another_network_than_its_own():

@@ -20,7 +20,7 @@ CUTOFFS = {Inversion: (30.0, 1500.0), DemandInversion: (1e-5, 1.0)}
 
 @pytest.fixture(scope="module")
 def worlds():
-    return sample_world(SMALL, 11, 3)
+    return sample_world(SMALL, 11, replicas=3)
 
 
 def test_measured_by_loops(worlds):

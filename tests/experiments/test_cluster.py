@@ -97,7 +97,7 @@ for process in map(int, sys.argv[2:]):
 def told(address) -> str:
     """Return the line with which an experiment ends on a cluster."""
     with pytest.raises(ConfigError) as caught:
-        datasets.collect(GRID, GRID.runs("smoke"), Effort(scheduler=address))
+        datasets.collect(GRID, GRID.runs("smoke"), effort=Effort(scheduler=address))
     line = str(caught.value)
     assert "\n" not in line and line.startswith(f"scheduler = '{address}': ")
     return line.removeprefix(f"scheduler = '{address}': ")
@@ -145,6 +145,6 @@ def test_nobody_answers(monkeypatch, tmp_path):
 def test_where_nothing_is_missing_no_scheduler_is_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
     runs = GRID.runs("smoke")[:1]
-    table = datasets.collect(GRID, runs, Effort(jobs=1))["data.csv"]
+    table = datasets.collect(GRID, runs, effort=Effort(jobs=1))["data.csv"]
     nowhere = Effort(scheduler=f"tcp://127.0.0.1:{free_port()}")
-    pd.testing.assert_frame_equal(datasets.collect(GRID, runs, nowhere)["data.csv"], table)
+    pd.testing.assert_frame_equal(datasets.collect(GRID, runs, effort=nowhere)["data.csv"], table)

@@ -26,7 +26,7 @@ def test_energy_at_equal_failures_is_log_linear():
 
 
 def test_share_closed():
-    assert comparison.closed(1e-3, 1e-2, 1e-4) == pytest.approx(0.5)
+    assert comparison.closed(1e-3, equal_j=1e-2, genie_j=1e-4) == pytest.approx(0.5)
 
 
 POLICIES = ("equal power", "channel inversion", comparison.BEST, f"{comparison.BEST}, priced")
@@ -69,7 +69,11 @@ def test_energy_over_that_of_others():
     trained = pd.concat(parts).set_index(["algorithm", "control_factor", "seed"])
     trained = trained.drop(("maddpg", 1.0, 1))
     found = comparison.energy_ratios(
-        held, priced, trained, references(), algorithms=["beta-mappo", "maddpg"]
+        held=held,
+        priced=priced,
+        trained=trained,
+        references=references(),
+        algorithms=["beta-mappo", "maddpg"],
     )
     best = comparison.BEST
     ratios = {key: [round(ratio, 9) for ratio in values] for key, values in found.items()}

@@ -146,7 +146,7 @@ def test_calibrations_exchanged_are_measured_anew(capsys):
         def measure(run):
             return [pd.DataFrame({"bar": [run.config.seed]})]
 
-        (row,) = store.run_tables(config, 1, ["calibrated-0.175"], measure)
+        (row,) = store.run_tables(config, 1, names=["calibrated-0.175"], measure=measure)
         return int(row["bar"][0])
 
     assert list(map(bar, configs)) == [0, 1]
@@ -374,7 +374,11 @@ def test_manifests_of_earlier_versions_have_no_seal_and_stay_as_they_are(drawn):
 def test_what_is_made_once_heals():
     place, table = results.folder_of("smoke", "references"), pd.DataFrame({"x": [1]})
     kept = MeasuredTable(
-        "references", lambda *_: "key", lambda _: [()], lambda: table, lambda _: {}
+        name="references",
+        key=lambda *_: "key",
+        tasks=lambda _: [()],
+        rows=lambda: table,
+        facts=lambda _: {},
     )
     kept.write("smoke", jobs=1)
     whole = (place / results.MANIFEST).read_bytes()

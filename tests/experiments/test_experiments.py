@@ -101,7 +101,7 @@ def test_swept_values_reach_the_network():
 
 
 def test_changes_of_variant_and_caller_are_both_kept():
-    runs = grids.find("tradeoff").runs("smoke", 1, {"env": {"num_users": 7}})
+    runs = grids.find("tradeoff").runs("smoke", 1, changes={"env": {"num_users": 7}})
     factors = {planned.config.env.control_factor for planned in runs}
     assert factors == set(grids.CONTROL_FACTORS)
     assert {planned.config.env.num_users for planned in runs} == {7}
@@ -113,7 +113,7 @@ def test_maddpg_has_the_noise_of_table_i_but_in_the_work_conserving_network():
         assert {run.config.noise_variance for run in CURVES.runs(preset, 1)} == {0.5}
     there = [run.config for run in grids.find("tradeoff").runs("quick", 1)]
     assert {config.noise_variance for config in there if config.algorithm == "maddpg"} == {0.05}
-    given = CURVES.runs("paper", 1, {"noise_variance": 0.1})
+    given = CURVES.runs("paper", 1, changes={"noise_variance": 0.1})
     assert {run.config.noise_variance for run in given} == {0.1}
 
 
@@ -281,7 +281,7 @@ def test_seeds_beyond_those_asked_for_are_kept_and_shown():
     for path in list(paths.store().glob("*-smoke/*")):
         if path.name == store.folder(ONE.runs("smoke", 2)[3].config).name:
             path.rename(path.with_name("away"))
-    results.write(place, "none", {}, {"runs": []})
+    results.write(place, "none", tables={}, facts={"runs": []})
     datasets.write_experiment(ONE, "smoke", 2, finished=True)
     assert list(datasets.data("one", "smoke")["seed"]) == [0, 1, 0]
     assert [run.key for run in committed.runs_of(ONE, "smoke")] == [run.key for run in uneven]
@@ -350,5 +350,5 @@ def test_more_episodes_than_the_presets_own():
     quick, stated = TrainConfig.from_preset("quick").episodes, CURVES.episodes["quick"]
     planned = CURVES.runs("quick", 1)[0]
     assert planned.episodes == planned.config.episodes == stated[planned.variant] > quick
-    asked = CURVES.runs("quick", 1, {"episodes": 5})[0]
+    asked = CURVES.runs("quick", 1, changes={"episodes": 5})[0]
     assert asked.episodes == asked.config.episodes == 5, "a caller's number holds"

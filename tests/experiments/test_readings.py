@@ -218,7 +218,13 @@ SMALL = {"num_users": 10, "num_bs": 3, "frame_slots": 20, "frames": 5, "migratio
 def test_fewest_failures_then_the_least_level(monkeypatch, failed, chosen):
     monkeypatch.setattr(
         "dtlib.baselines.tuning.measure",
-        lambda level, world: Result(level, level, torch.zeros(1), failed[level], 0.0),
+        lambda level, world: Result(
+            policy=level,
+            energy_j=level,
+            failure_ratio=torch.zeros(1),
+            failed_requests=failed[level],
+            reward=0.0,
+        ),
     )
     assert tune_failures(lambda level: level, None, range(4)).policy == chosen
 
@@ -287,12 +293,12 @@ def test_who_knows_the_channels_needs_less_than_full_power():
 
 def test_windows_are_the_whole():
     env = EnvConfig(**SMALL | {"speed_mps": (200.0, 400.0)})
-    world, policy = sample_world(env, 3, 2), Clairvoyant(env)
+    world, policy = sample_world(env, 3, replicas=2), Clairvoyant(env)
     whole, carry = policy.act(world), initial_carry(world)
     for start, stop in [(0, 1), (1, 14), (14, 40), (40, 100)]:
         part = world.window(start, stop)
         actions = policy.act(part, carry=carry)
         for name, array in vars(actions).items():
             torch.testing.assert_close(array, getattr(whole, name)[:, start:stop])
-        carry = simulate(part, actions, env, carry).carry
+        carry = simulate(part, actions, env, carry=carry).carry
     assert simulate(world, whole, env).migrating.any()

@@ -17,9 +17,9 @@ from dtlib.training import evaluation
 
 def test_parallel_runs_equal_serial_ones(tmp_path, monkeypatch):
     runs = ONE.runs("smoke", 2)
-    two = datasets.collect(ONE, runs, Effort(jobs=2))["data.csv"]
+    two = datasets.collect(ONE, runs, effort=Effort(jobs=2))["data.csv"]
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "another"))
-    one = datasets.collect(ONE, runs, Effort(jobs=1))["data.csv"]
+    one = datasets.collect(ONE, runs, effort=Effort(jobs=1))["data.csv"]
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 

@@ -10,7 +10,7 @@ from dtlib.experiments import committed, grids, search
 from dtlib.experiments.experiment import LEARNERS
 
 SEARCH, FINAL = grids.find("search"), grids.find("finalists")
-TUNED = ("companion", "tuning.csv")
+TUNED = "tuning.csv"
 
 
 def test_every_learner_tries_as_many_settings_and_its_own_is_among_them():
@@ -25,8 +25,10 @@ def test_every_learner_tries_as_many_settings_and_its_own_is_among_them():
 
 def test_the_companion_has_what_the_second_round_chose():
     """By the rule, from the committed tables of both rounds."""
-    last = committed.rows_of(FINAL, committed.runs_of(FINAL, "companion"), *TUNED)
-    first = committed.rows_of(SEARCH, committed.runs_of(SEARCH, "companion"), *TUNED)
+    last, first = (
+        committed.rows_of(one, committed.runs_of(one, "companion"), "companion", name=TUNED)
+        for one in (FINAL, SEARCH)
+    )
     for table, names in ((first, search.FINALISTS), (last, search.FINALISTS)):
         ranked = search.ranked(table)
         chosen = [variant for _, variant in ranked.index[ranked["chosen"]]]

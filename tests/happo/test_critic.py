@@ -27,7 +27,13 @@ def material(critics=3, outputs=2, offset=4.0, scale=7.0, worlds=2):
 
 
 def make(critics=3, outputs=2, **changes):
-    return Critics(critics, INPUTS, outputs, CONFIG.replace(**changes), [seeded(0)])
+    return Critics(
+        count=critics,
+        inputs=INPUTS,
+        outputs=outputs,
+        config=CONFIG.replace(**changes),
+        generators=[seeded(0)],
+    )
 
 
 # --- the scale of the returns -------------------------------------------------------------------
@@ -110,7 +116,7 @@ def test_advantages_use_values_in_units_of_reward():
         for k in range(2):
             for w in range(2):
                 value = values[c, 0, k, w * (SLOTS + 1) : (w + 1) * (SLOTS + 1)]
-                expected = gae(reward[c, 0, k, w], value, 0.9, 0.8)
+                expected = gae(reward[c, 0, k, w], value=value, discount=0.9, gae_lambda=0.8)
                 torch.testing.assert_close(found[c, 0, k, w], expected)
                 torch.testing.assert_close(critics.returns[c, 0, k, w], expected + value[:-1])
 
@@ -160,7 +166,7 @@ def test_one_step_against_autograd_by_hand(target, value_norm):
 def test_td_target_by_hand():
     """One linear critic V(s) = ½ s at s = 1, 3, 1 with rewards 2 and 1."""
     config = TrainConfig(hidden_sizes=(), value_norm=False, discount=0.9, learning_rate=1e-3)
-    critics = Critics(1, 1, 1, config, [seeded(0)])
+    critics = Critics(count=1, inputs=1, outputs=1, config=config, generators=[seeded(0)])
     critics.stack.weights[0].fill_(0.5)
     state, reward = torch.tensor([[[1.0], [3.0], [1.0]]]), torch.tensor([[[[[2.0, 1.0]]]]])
     trace = critics.look([state])

@@ -41,14 +41,19 @@ def test_a_successor_reacts_to_its_predecessor(power, solved, order):
     config = CONFIG.replace(learning_rate=2.0, clip=10.0, entropy_coef=0.0, hidden_sizes=())
     stack = MLPStack(2, (1, 2), generator=seeded(0))
     stack.weights[0].zero_()
-    actors = [TrainState(stack, i, config) for i in range(2)]
+    actors = [TrainState(stack, config, index=i) for i in range(2)]
     value = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
     reward = torch.tensor([0.0, 1.0, 1.0, -1.0])
     mask, ones = torch.ones(4, 1, dtype=bool), torch.ones(4, 1)
     advantage = reward - reward.mean()
-    data = [actor_data("categorical", ones, value[:, i, None], mask, advantage) for i in (0, 1)]
+    data = [
+        actor_data(
+            "categorical", obs=ones, action=value[:, i, None], mask=mask, advantage=advantage
+        )
+        for i in (0, 1)
+    ]
     agents = [
-        Agent(actor, ActorBatch([one], 4, Output(1, 2, choices=True)), config)
+        Agent(actor, ActorBatch([one], slots=4, output=Output(1, 2, choices=True)), config)
         for actor, one in zip(actors, data, strict=True)
     ]
     in_turns(agents, order, power)
@@ -123,8 +128,11 @@ def solve(game, seed, sign=1.0, rounds=36, epochs=5, count=128):
         Output(1, 2) if head == "beta" else Output(1, game.choices, choices=True)
         for head in game.heads
     ]
-    stacks = [MLPStack(1, (1, 16, out.size), "tanh", 0.01, generator) for out in outputs]
-    actors = [TrainState(stack, 0, config) for stack in stacks]
+    stacks = [
+        MLPStack(1, (1, 16, out.size), activation="tanh", output_gain=0.01, generator=generator)
+        for out in outputs
+    ]
+    actors = [TrainState(stack, config) for stack in stacks]
     mask = torch.ones(count, 1, dtype=bool)
     for _ in range(rounds):
         context = game.context(count, generator)
@@ -139,8 +147,8 @@ def solve(game, seed, sign=1.0, rounds=36, epochs=5, count=128):
         advantage = sign * standardise(reward)
         agents = []
         for head, action, actor, out in zip(game.heads, actions, actors, outputs, strict=True):
-            data = actor_data(head, context, action, mask, advantage)
-            agents.append(Agent(actor, ActorBatch([data], count, out), config))
+            data = actor_data(head, obs=context, action=action, mask=mask, advantage=advantage)
+            agents.append(Agent(actor, ActorBatch([data], slots=count, output=out), config))
         for _ in range(epochs):
             in_turns(agents, agent_order(2, generator))
 

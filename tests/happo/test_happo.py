@@ -36,8 +36,8 @@ def team(per_user=False, seed=0, config=CONFIG):
     stacks += [MLPStack(1, (5, 8, 4 * USERS), generator=generator)]
     stacks += [MLPStack(1, (5, 8, 4 * USERS), generator=generator)]
     numbers = [1, 1, 2 * USERS, USERS]
-    actors = [TrainState(stacks[0], i, config) for i in range(2)]
-    actors += [TrainState(stack, 0, config) for stack in stacks[1:]]
+    actors = [TrainState(stacks[0], config, index=i) for i in range(2)]
+    actors += [TrainState(stack, config) for stack in stacks[1:]]
     agents, data, dense = [], [], []
     for agent, (head, count) in enumerate(zip(heads, numbers, strict=True)):
         obs = torch.randn(SLOTS, 5, generator=generator)
@@ -49,7 +49,7 @@ def team(per_user=False, seed=0, config=CONFIG):
         fine = per_user and agent >= 2
         shape = (SLOTS, USERS) if fine else (SLOTS,)
         advantage = torch.randn(shape, generator=generator)
-        data.append(actor_data(head, obs, value, mask, advantage))
+        data.append(actor_data(head, obs=obs, action=value, mask=mask, advantage=advantage))
         agents.append(update_of(actors[agent], data[-1], config))
         dense.append((head, obs, value, mask))
     return agents, data, dense
@@ -58,7 +58,7 @@ def team(per_user=False, seed=0, config=CONFIG):
 def update_of(actor, data, config=CONFIG):
     size, choices = actor.stack.sizes[-1], data.distribution == "categorical"
     output = Output(size // 4, 4, choices=True) if choices else Output(size // 2, 2)
-    return Agent(actor, ActorBatch([data], SLOTS, output), config)
+    return Agent(actor, ActorBatch([data], slots=SLOTS, output=output), config)
 
 
 def weights(update):
@@ -103,7 +103,7 @@ def learn(agents, orders, critic_of=None, at_step=lambda *_: None, **changes):
     known = Known(agents, critic_of or [0] * len(agents), at_step)
     config = CONFIG.replace(epochs=len(orders), **changes)
     with mock.patch.object(algorithm, "agent_order", side_effect=orders):
-        return update([one.actor for one in agents], known, known, config, None)
+        return update([one.actor for one in agents], known, known, config=config, generator=None)
 
 
 class Recorder:
@@ -115,7 +115,7 @@ class Recorder:
 
     def __call__(self, ratio, weighted_advantage, clip):
         self.calls.append((ratio[0].clone(), weighted_advantage[0].clone()))
-        return surrogate_slope(ratio, weighted_advantage, clip)
+        return surrogate_slope(ratio, factor=weighted_advantage, clip=clip)
 
 
 # --- the pages ----------------------------------------------------------------------------------
@@ -140,7 +140,9 @@ def test_slope_of_the_surrogate_against_autograd():
     gain = torch.randn(500, generator=generator)
     ratio = log_ratio.exp()
     torch.minimum(ratio * gain, ratio.clamp(0.8, 1.2) * gain).sum().backward()
-    torch.testing.assert_close(surrogate_slope(ratio.detach(), gain, 0.2), log_ratio.grad)
+    torch.testing.assert_close(
+        surrogate_slope(ratio.detach(), factor=gain, clip=0.2), log_ratio.grad
+    )
     assert 50 < (log_ratio.grad == 0).sum() < 450
 
 
@@ -156,7 +158,7 @@ def test_slope_of_the_surrogate_against_autograd():
     ],
 )
 def test_surrogate_is_pessimistic(ratio, advantage, slope):
-    found = surrogate_slope(torch.tensor([ratio]), torch.tensor([advantage]), 0.2)
+    found = surrogate_slope(torch.tensor([ratio]), factor=torch.tensor([advantage]), clip=0.2)
     assert found.item() == pytest.approx(slope)
 
 
@@ -296,7 +298,11 @@ def test_entropy_bonus_raises_the_entropy():
 def no_data():
     nothing = torch.zeros(SLOTS, 1, dtype=bool)
     return actor_data(
-        "beta", torch.zeros(SLOTS, 5), torch.zeros(SLOTS, 1), nothing, torch.ones(SLOTS)
+        "beta",
+        obs=torch.zeros(SLOTS, 5),
+        action=torch.zeros(SLOTS, 1),
+        mask=nothing,
+        advantage=torch.ones(SLOTS),
     )
 
 

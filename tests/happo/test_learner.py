@@ -177,7 +177,9 @@ def test_batches_hold_what_was_decided(credit, algorithm):
     by_user, length = credit != "joint", ENV.slots - 1
     advantage = torch.randn(agents, users if by_user else 1, 2 * length, generator=seeded(5))
     batches, own = experience(learner, played).data(0, advantage), effects(played)
-    counts = station_mask(world.association, decision.deployment, decision.served, ENV)
+    counts = station_mask(
+        world.association, ENV, deployment=decision.deployment, served=decision.served
+    )
     for agent, batch in enumerate(batches):
         for e in range(0, len(batch.action), 3):
             group = batch.group[e].item()

@@ -43,7 +43,7 @@ def output_of(head, raw):
 
 def laid_out(data, raw):
     """The layout of one run, and the log-probabilities of its groups under dense outputs."""
-    batch = ActorBatch([data], SLOTS, output_of(data.distribution, raw))
+    batch = ActorBatch([data], slots=SLOTS, output=output_of(data.distribution, raw))
     return batch, batch.terms(raw.mT[None].contiguous())
 
 
@@ -65,7 +65,7 @@ def test_groups_against_a_loop(head, blocks, per_user):
     obs, value, mask, raw = random_case(head, blocks)
     generator = torch.Generator().manual_seed(9)
     advantage = torch.randn((SLOTS, USERS) if per_user else (SLOTS,), generator=generator)
-    data = actor_data(head, obs, value, mask, advantage)
+    data = actor_data(head, obs=obs, action=value, mask=mask, advantage=advantage)
 
     kept = mask.any(-1)
     assert torch.equal(data.obs, obs[kept])
@@ -87,7 +87,7 @@ def test_groups_against_a_loop(head, blocks, per_user):
     for slot, gain, found in zip(data.slot, data.advantage, log_prob, strict=True):
         torch.testing.assert_close(found, expected[slot.item(), gain.item()], rtol=1e-4, atol=1e-4)
     slope = torch.zeros(1, raw.shape[1], len(data.obs))
-    mean = batch.slope(terms, torch.zeros_like(batch.advantage), 1.0, slope)
+    mean = batch.slope(terms, weight=torch.zeros_like(batch.advantage), entropy_coef=1.0, out=slope)
     torch.testing.assert_close(mean[0], torch.stack(entropies).mean())
 
 
@@ -96,13 +96,17 @@ def test_the_smallest_case_by_hand():
     mask = torch.tensor([[False] * 4, [True, True, False, True]])
     value = torch.tensor([[0.0] * 4, [0.1, 0.2, 0.0, 0.4]])
     advantage = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    data = actor_data("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage)
+    data = actor_data(
+        "beta", obs=torch.tensor([[5.0], [6.0]]), action=value, mask=mask, advantage=advantage
+    )
     assert data.obs.tolist() == [[6.0]]
     assert data.action.tolist() == pytest.approx([0.1, 0.2, 0.4])
     assert data.group.tolist() == [0, 1, 1]
     assert data.slot.tolist() == [1, 1]
     assert data.advantage.tolist() == [3.0, 4.0]
-    joint = actor_data("beta", torch.tensor([[5.0], [6.0]]), value, mask, advantage[:, 0])
+    joint = actor_data(
+        "beta", obs=torch.tensor([[5.0], [6.0]]), action=value, mask=mask, advantage=advantage[:, 0]
+    )
     assert joint.group.tolist() == [0, 0, 0] and joint.advantage.tolist() == [3.0]
 
 
@@ -111,11 +115,11 @@ def test_an_action_without_effect_gets_no_gradient(head):
     """Outputs behind masked numbers have gradient zero, all others that of the dense density."""
     obs, value, mask, raw = random_case(head, 1)
     advantage = torch.randn(SLOTS, generator=torch.Generator().manual_seed(4))
-    data = actor_data(head, obs, value, mask, advantage)
+    data = actor_data(head, obs=obs, action=value, mask=mask, advantage=advantage)
     kept = mask.any(-1)
     batch, terms = laid_out(data, raw[kept])
     found = torch.zeros(1, raw.shape[1], len(data.obs))
-    batch.slope(terms, batch.advantage * batch.share, 0.01, found)
+    batch.slope(terms, weight=batch.advantage * batch.share, entropy_coef=0.01, out=found)
     found = found[0].mT
 
     raw.requires_grad_()
@@ -143,11 +147,16 @@ def test_masking_leaves_the_expected_gradient_alone():
             value = torch.tensor([[first, second]])
             gains = advantage[first : first + 1]
             for total, use in ((full, torch.ones_like(mask)), (masked, mask)):
-                data = actor_data("categorical", obs, value, use, gains)
-                batch = ActorBatch([data], 1, Output(2, 3, choices=True))
+                data = actor_data("categorical", obs=obs, action=value, mask=use, advantage=gains)
+                batch = ActorBatch([data], slots=1, output=Output(2, 3, choices=True))
                 weight = dense("categorical", raw, value)[0].sum().exp()
                 slope = torch.zeros(1, 6, 1, dtype=torch.float64)
-                batch.slope(batch.terms(raw[..., None]), gains[None] * weight, 0.0, slope)
+                batch.slope(
+                    batch.terms(raw[..., None]),
+                    weight=gains[None] * weight,
+                    entropy_coef=0.0,
+                    out=slope,
+                )
                 total -= slope.flatten()
     torch.testing.assert_close(full, masked)
     assert masked[3:].abs().max() == 0 and masked[:3].abs().min() > 0.01
@@ -163,20 +172,20 @@ def test_runs_side_by_side_do_not_see_each_other(head, blocks, per_user):
         mask[: 5 * seed] = False
         generator = torch.Generator().manual_seed(seed)
         advantage = torch.randn((SLOTS, USERS) if per_user else (SLOTS,), generator=generator)
-        one = actor_data(head, obs, value, mask, advantage)
+        one = actor_data(head, obs=obs, action=value, mask=mask, advantage=advantage)
         data.append(one)
         raws.append(raw[mask.any(-1)])
         batch, terms = laid_out(one, raws[-1])
         slope = torch.zeros(1, raw.shape[1], len(one.obs))
-        entropy = batch.slope(terms, batch.advantage, 0.1, slope)
+        entropy = batch.slope(terms, weight=batch.advantage, entropy_coef=0.1, out=slope)
         alone.append((batch.log_prob(terms)[0], slope[0], entropy[0]))
-    together = ActorBatch(data, SLOTS, output_of(head, raws[0]))
+    together = ActorBatch(data, slots=SLOTS, output=output_of(head, raws[0]))
     padded = torch.full((3, raws[0].shape[1], together.rows.shape[1]), 7.0)
     for run, raw in enumerate(raws):
         padded[run, :, : len(raw)] = raw.mT
     terms = together.terms(padded)
     log_prob, slope = together.log_prob(terms), torch.zeros_like(padded)
-    entropy = together.slope(terms, together.advantage, 0.1, slope)
+    entropy = together.slope(terms, weight=together.advantage, entropy_coef=0.1, out=slope)
     for run, (own_log_prob, own_slope, own_entropy) in enumerate(alone):
         torch.testing.assert_close(log_prob[run, : len(own_log_prob)], own_log_prob)
         torch.testing.assert_close(slope[run, :, : own_slope.shape[1]], own_slope)
@@ -187,9 +196,15 @@ def test_runs_side_by_side_do_not_see_each_other(head, blocks, per_user):
 
 def test_an_agent_that_never_counts_has_an_empty_batch():
     obs, value, _, _ = random_case("beta", 1)
-    data = actor_data("beta", obs, value, torch.zeros(SLOTS, USERS, dtype=bool), torch.ones(SLOTS))
+    data = actor_data(
+        "beta",
+        obs=obs,
+        action=value,
+        mask=torch.zeros(SLOTS, USERS, dtype=bool),
+        advantage=torch.ones(SLOTS),
+    )
     assert len(data.slot) == 0 and len(data.obs) == 0
-    assert ActorBatch([data], SLOTS, Output(USERS, 2)).counts == [0]
+    assert ActorBatch([data], slots=SLOTS, output=Output(USERS, 2)).counts == [0]
 
 
 def test_standardise():

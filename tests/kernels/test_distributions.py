@@ -217,7 +217,7 @@ def test_gated_terms_equal_autograd(head, entropy_weight):
     total = (weight * log_prob).sum() + (0 if share is None else (share * entropy).sum())
     expected = torch.autograd.grad(total, [raw, logit])
 
-    terms = GatedTerms(inner, logit.detach(), taken)
+    terms = GatedTerms(inner, logit=logit.detach(), taken=taken)
     torch.testing.assert_close(terms.log_prob, log_prob.detach(), rtol=1e-9, atol=1e-9)
     found, slope = terms.slopes(weight, share)
     torch.testing.assert_close(found, entropy.detach(), rtol=1e-9, atol=1e-9)

@@ -41,7 +41,9 @@ def with_biases(stack, seed=1):
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("sizes", [(5, 3), (5, 16, 3), (5, 128, 64, 3)])
 def test_stacked_equals_sliced_equals_modules(activation, sizes):
-    stack = with_biases(MLPStack(4, sizes, activation, 1.0, seeded(0)))
+    stack = with_biases(
+        MLPStack(4, sizes, activation=activation, output_gain=1.0, generator=seeded(0))
+    )
     inputs = torch.randn(4, 11, 5, generator=seeded(2))
     before, together = inputs.clone(), stack(inputs)
     assert torch.equal(inputs, before)
@@ -96,7 +98,12 @@ LAYOUTS = [Columns(), Columns(3), Columns(0, 0), Columns(3, 4), Columns(2)]
 def test_passes_equal_autograd_on_the_dense_rows(columns, counts, sizes, activation):
     """Whatever the split of the columns, and with runs of different length side by side."""
     runs = len(counts)
-    singles = [with_biases(MLPStack(2, sizes, activation, 1.0, seeded(r)), r) for r in range(runs)]
+    singles = [
+        with_biases(
+            MLPStack(2, sizes, activation=activation, output_gain=1.0, generator=seeded(r)), r
+        )
+        for r in range(runs)
+    ]
     modules = [module_of(one, 1) for one in singles]
     stack = MLPStack.join(singles)
     obs = [observations(run, count=count) for run, count in enumerate(counts)]
@@ -114,7 +121,7 @@ def test_passes_equal_autograd_on_the_dense_rows(columns, counts, sizes, activat
     gradient = torch.full_like(stack.flat[which], torch.nan)
     for _ in range(2):  # the trace is left as it was
         weights, biases = stack.split(gradient)
-        stack.backward(which, trace, slope, weights, biases)
+        stack.backward(which, trace, slope=slope, weights=weights, biases=biases)
         for run, module in enumerate(modules):
             for layer, linear in enumerate(module[::2]):
                 torch.testing.assert_close(weights[layer][run], linear.weight.grad.T)

@@ -32,14 +32,14 @@ def test_products_against_einsum(left_turned, right_turned, n, m, p):
     expected = torch.einsum("rnm,rmp->rnp", left, right)
     torch.testing.assert_close(product(left, right), expected)
     for out in (torch.empty(4, n, p).double(), torch.empty(4, p, n).double().mT):
-        assert product(left, right, out) is out
+        assert product(left, right, out=out) is out
         torch.testing.assert_close(out, expected)
     bias = draw(4, 1, p)
     torch.testing.assert_close(affine(bias, left, right), expected + bias)
-    assert affine(bias, left, right, out) is out
+    assert affine(bias, left, right, out=out) is out
     torch.testing.assert_close(out, expected + bias)
     whole = bias + torch.zeros(4, n, p)
-    assert affine(whole, left, right, whole) is whole
+    assert affine(whole, left, right, out=whole) is whole
     torch.testing.assert_close(whole, expected + bias)
 
 
@@ -129,6 +129,6 @@ def test_nothing_of_what_is_not_learnt_is_left_to_mkl():
     with Overseer() as overseer:
         genie_under_threshold(dtlib.sample_world(config.env, 5), config.env, 0.2)
         train_informed(config, 0.2, steps=2)
-        evaluate_policy(policy, config.env, 1, "tuning")
+        evaluate_policy(policy, config.env, worlds=1, stream="tuning")
     assert "add" in overseer.seen
     assert not overseer.seen & ROUNDED_BY_THE_MAKER

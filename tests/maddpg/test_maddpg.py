@@ -33,13 +33,13 @@ def test_slope_is_that_of_replacing_one_action(kind, activation):
     config = CONFIG.replace(critic=kind, activation=activation)
     mine = actors(config)
     size = STATE + 5 + mine.agents * mine.width  # five numbers of others in front
-    critic = ActionCritic(mine, size, STATE + 5, 2, seeded(2))
+    critic = ActionCritic(mine, inputs=size, start=STATE + 5, outputs=2, generator=seeded(2))
     critic.norm.std.copy_(torch.rand(critic.norm.std.shape, generator=seeded(3)) + 0.5)
     inputs = torch.randn(SLOTS, size, generator=seeded(4))
     taken = inputs[:, critic.block].unflatten(1, (3, 2)).transpose(0, 1)
     obs = torch.randn(3, SLOTS, 4, generator=seeded(5))
     own = torch.rand(3, SLOTS, 2, generator=seeded(6))
-    worth, slope = critic.slopes(critic.rows(inputs, obs, taken), inputs, own)
+    worth, slope = critic.slopes(critic.rows(inputs, obs=obs, action=taken), inputs=inputs, own=own)
     for agent in range(3):
         one = own[agent].clone().requires_grad_()
         at = STATE + 5 + 2 * agent
@@ -54,7 +54,9 @@ def test_slope_is_that_of_replacing_one_action(kind, activation):
         step = torch.zeros_like(own)
         step[agent, :, 1] = 1e-2
         ahead, behind = (
-            critic.slopes(critic.rows(inputs, obs, taken), inputs, own + sign * step)[0][agent]
+            critic.slopes(
+                critic.rows(inputs, obs=obs, action=taken), inputs=inputs, own=own + sign * step
+            )[0][agent]
             for sign in (1, -1)
         )
         if activation == "tanh":
@@ -69,13 +71,13 @@ def test_target_by_hand():
         hidden_sizes=(), discount=0.5, value_norm=False, critic="per-agent", learning_rate=1e-3
     )
     mine = actors(config, agents=1, inputs=1, width=1)
-    critic = ActionCritic(mine, 2, 1, 1, seeded(0))
+    critic = ActionCritic(mine, inputs=2, start=1, outputs=1, generator=seeded(0))
     critic.stack.weights[0].fill_(1.0)
     critic.target.weights[0].fill_(2.0)
     now, after = torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0, 1.0]])
     obs = torch.zeros(1, 1, 1)
-    rows = [critic.rows(one, obs, one[None, :, 1:]) for one in (now, after)]
-    found = critic.learn(*rows, torch.tensor([[[4.0]]]))
+    now, after = (critic.rows(one, obs=obs, action=one[None, :, 1:]) for one in (now, after))
+    found = critic.learn(now=now, after=after, reward=torch.tensor([[[4.0]]]))
     target = 4.0 + 0.5 * (2 * 2 + 2 * 1)
     assert found["loss"].item() == pytest.approx((1 + 3 - target) ** 2)
 
@@ -88,7 +90,7 @@ class Toy:
         config = CONFIG.replace(critic="per-agent")
         stack = MLPStack(2, (1, 16, choices or 1), output_gain=0.01, generator=seeded(3))
         self.actors = Actors(stack, config, 2, choices=choices)
-        self.team = Team({"all": self.actors}, 1, 1, seeded(4))
+        self.team = Team({"all": self.actors}, state=1, outputs=1, generator=seeded(4))
 
     def batch(self, count, generator):
         z = torch.ones(count, 1)
@@ -101,9 +103,13 @@ class Toy:
         else:
             action = torch.rand(2, count, 1, generator=generator)
             first, second = action[..., 0]
-        view = View({"all": z.expand(2, count, 1)}, {"all": torch.ones(2, count, 1, dtype=bool)}, z)
+        view = View(
+            obs={"all": z.expand(2, count, 1)},
+            mask={"all": torch.ones(2, count, 1, dtype=bool)},
+            state=z,
+        )
         reward = self.reward(z[:, 0], first, second)[None, None]
-        return Batch(view, view, {"all": action}, reward)
+        return Batch(now=view, after=view, actions={"all": action}, reward=reward)
 
     def solve(self, steps=1500):
         generator = seeded(5)

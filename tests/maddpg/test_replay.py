@@ -17,7 +17,10 @@ def rows(worlds, start, stop):
 @pytest.mark.parametrize("worlds", [1, 3])
 @pytest.mark.parametrize("capacity", [12, 30, 1000])
 def test_pairs_are_successive_slots_of_a_world(worlds, capacity):
-    replay, generator = Replay(capacity, LAYOUT, worlds), torch.Generator().manual_seed(0)
+    replay, generator = (
+        Replay(capacity, fields=LAYOUT, worlds=worlds),
+        torch.Generator().manual_seed(0),
+    )
     for episode in range(5):
         for stretch in range(2):
             begin = 100 * episode + 4 * stretch
@@ -33,13 +36,13 @@ def test_pairs_are_successive_slots_of_a_world(worlds, capacity):
 
 
 def test_nothing_to_draw_without_a_successor():
-    replay = Replay(10, LAYOUT, 2)
+    replay = Replay(10, fields=LAYOUT, worlds=2)
     replay.append(rows(2, 0, 1), follows=False)
     assert replay.sample(4, torch.Generator()) is None
 
 
 def test_state_continues_with_the_same_draws():
-    one, two = Replay(12, LAYOUT, 2), Replay(12, LAYOUT, 2)
+    one, two = Replay(12, fields=LAYOUT, worlds=2), Replay(12, fields=LAYOUT, worlds=2)
     for begin in range(0, 20, 4):
         one.append(rows(2, begin, begin + 4), follows=begin > 0)
     two.load({name: array.clone() for name, array in one.state().items()})

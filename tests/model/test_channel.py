@@ -24,13 +24,13 @@ from dtlib.model.channel import heard, needed_sinr, own_gain, rate, rician_gain,
 )
 def test_gain_with_complex_numbers(distance, real, imaginary, ref_gain, exponent, factor):
     expected = power_gain(distance, complex(real, imaginary), ref_gain, exponent, factor)
-    scatter = [real, imaginary]
-    got = rician_gain(np.array(distance), np.array(scatter), ref_gain, exponent, factor)
+    place = {"ref_gain": ref_gain, "exponent": exponent, "rician_factor": factor}
+    scatter = np.array([real, imaginary])
+    got = rician_gain(np.array(distance), scatter=scatter, **place)
     assert got == pytest.approx(expected, rel=1e-10, abs=1e-25)
-    tensors = torch.tensor(distance, dtype=torch.float64), torch.tensor(scatter).double()
-    assert rician_gain(*tensors, ref_gain, exponent, factor).item() == pytest.approx(
-        expected, rel=1e-6, abs=1e-25
-    )
+    tensor = torch.tensor(distance, dtype=torch.float64)
+    got = rician_gain(tensor, scatter=torch.from_numpy(scatter), **place)
+    assert got.item() == pytest.approx(expected, rel=1e-6, abs=1e-25)
 
 
 @pytest.mark.parametrize("factor", [0.0, 1.0, 10.0])
@@ -38,7 +38,9 @@ def test_rician_moments(factor):
     """E|h|² = ρ₀ d^−φ, Var|h|² = (ρ₀ d^−φ)² (1 + 2κ)/(1 + κ)², within four standard errors."""
     count = 200_000
     scatter = np.random.default_rng(3).normal(size=(count, 2)) * math.sqrt(0.5)
-    power = rician_gain(np.full(count, 50.0), scatter, 1e-3, 2.2, factor) / (1e-3 * 50.0**-2.2)
+    power = rician_gain(
+        np.full(count, 50.0), scatter=scatter, ref_gain=1e-3, exponent=2.2, rician_factor=factor
+    ) / (1e-3 * 50.0**-2.2)
     variance = (1 + 2 * factor) / (1 + factor) ** 2
     assert power.mean() == pytest.approx(1, abs=4 * math.sqrt(variance / count))
     square = (power - power.mean()) ** 2
@@ -53,7 +55,7 @@ def _example():
 
 def test_sinr_at_the_receiver_by_hand():
     power, gain, association = _example()
-    got = sinr(power, gain, association, 0.1, "receiver")
+    got = sinr(power, gain=gain, association=association, noise_w=0.1, interference="receiver")
     # At station 0 arrive 2.0, 0.4, 0 and 0.15 W, at station 1 0.5, 1.6, 0 and 0.9 W.
     expected = [2.0 / 0.65, 1.6 / 1.5, 0.0, 0.9 / 2.2]
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64))
@@ -61,7 +63,7 @@ def test_sinr_at_the_receiver_by_hand():
 
 def test_sinr_by_the_letter_by_hand():
     power, gain, association = _example()
-    got = sinr(power, gain, association, 0.1, "eq7")
+    got = sinr(power, gain=gain, association=association, noise_w=0.1, interference="eq7")
     # Each at its own station: 2.0, 1.6, 0 and 0.9 W.
     expected = [2.0 / 2.6, 1.6 / 3.0, 0.0, 0.9 / 3.7]
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64))
@@ -70,7 +72,13 @@ def test_sinr_by_the_letter_by_hand():
 @pytest.mark.parametrize("interference", ["receiver", "eq7"])
 def test_one_station_makes_the_readings_equal(interference):
     power, gain, _ = _example()
-    got = sinr(power, gain[:, :1], torch.zeros(4, dtype=torch.long), 0.1, interference)
+    got = sinr(
+        power,
+        gain=gain[:, :1],
+        association=torch.zeros(4, dtype=torch.long),
+        noise_w=0.1,
+        interference=interference,
+    )
     received = (power * gain[:, 0]).tolist()
     expected = [one / (sum(received) - one + 0.1) for one in received]
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64))
@@ -84,8 +92,14 @@ def test_a_near_user_does_not_drown_the_noise_in_float32(interference):
     gain[:, 0, :] = 1.0
     power = torch.rand(50, 20, generator=generator)
     association = torch.randint(0, 3, (50, 20), generator=generator)
-    exact = sinr(power.double(), gain.double(), association, 1e-9, interference)
-    got = sinr(power, gain, association, 1e-9, interference)
+    exact = sinr(
+        power.double(),
+        gain=gain.double(),
+        association=association,
+        noise_w=1e-9,
+        interference=interference,
+    )
+    got = sinr(power, gain=gain, association=association, noise_w=1e-9, interference=interference)
     assert got.dtype == torch.float32
     torch.testing.assert_close(got.double(), exact, rtol=1e-5, atol=0)
 
@@ -97,9 +111,9 @@ def test_sinr_of_a_slot_does_not_depend_on_the_others(dtype):
         power = torch.rand(3, 50, users, generator=generator).to(dtype)
         gain = torch.rand(3, 50, users, sites, generator=generator).to(dtype)
         association = torch.randint(0, sites, (3, 50, users), generator=generator)
-        whole = sinr(power, gain, association, 1e-9)
+        whole = sinr(power, gain=gain, association=association, noise_w=1e-9)
         for n in (0, 17, 49):
-            alone = sinr(power[1, n], gain[1, n], association[1, n], 1e-9)
+            alone = sinr(power[1, n], gain=gain[1, n], association=association[1, n], noise_w=1e-9)
             assert torch.equal(whole[1, n], alone)
 
 
@@ -107,11 +121,14 @@ def test_sinr_of_a_slot_does_not_depend_on_the_others(dtype):
 def test_what_is_heard_is_what_the_sinr_is_made_of(interference):
     power, gain = torch.rand(2, 3, 4), torch.rand(2, 3, 4, 5)
     association = gain.argmax(-1)
-    signal, others = heard(power, gain, association, interference)
+    signal, others = heard(power, gain=gain, association=association, interference=interference)
     assert torch.equal(signal, power * own_gain(gain, association))
     assert others.dtype == torch.float64 and others.shape == signal.shape
     expected = signal / (others + 0.1).float()
-    assert torch.equal(sinr(power, gain, association, 0.1, interference), expected)
+    assert torch.equal(
+        sinr(power, gain=gain, association=association, noise_w=0.1, interference=interference),
+        expected,
+    )
 
 
 def test_own_gain_is_that_of_the_serving_station():
@@ -129,12 +146,12 @@ def test_rate_is_shannon(ratio):
 
 @given(st.floats(1e3, 1e6), st.floats(1e-4, 1e-1))
 def test_needed_sinr_is_just_in_time(bits, seconds):
-    tensors = (torch.tensor(value, dtype=torch.float64) for value in (bits, seconds))
-    needed = needed_sinr(*tensors, 10e6)
+    bits, seconds = (torch.tensor(value, dtype=torch.float64) for value in (bits, seconds))
+    needed = needed_sinr(bits, seconds=seconds, bandwidth_hz=10e6)
     assert float(rate(needed, 10e6)) * seconds == pytest.approx(bits, rel=1e-9)
 
 
 def test_needed_sinr_by_hand():
     bits, seconds = torch.tensor([2e4, 2e4, 2e4, 2e4, 0.0]), torch.tensor([2e-3, 1e-3, 0, -1, 1])
     expected = [1.0, 3.0, math.inf, math.inf, 0.0]
-    assert needed_sinr(bits, seconds, 10e6).tolist() == pytest.approx(expected)
+    assert needed_sinr(bits, seconds=seconds, bandwidth_hz=10e6).tolist() == pytest.approx(expected)

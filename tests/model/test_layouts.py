@@ -38,12 +38,15 @@ def _seen(users, sites):
     queue = torch.rand(1, world.slots, users)
     return {
         "user": (user_layout(env), observe_users(world, env)[0, :, -1]),
-        "derived": (user_layout(env, derived=True), observe_users(world, env, True)[0, :, 0]),
+        "derived": (
+            user_layout(env, derived=True),
+            observe_users(world, env, derived=True)[0, :, 0],
+        ),
         "station": (station_layout(env), observe_stations(world, home, env)[0, :, -1]),
         "centre": (centre_layout(env), observe_centre(world, env)[0]),
         "twin": (twin_layout(env), observe_twins(world, env)[0, :, 0]),
         "state": (state_layout(env), global_state(world, home, env)[0]),
-        "queue": (state_layout(env, queue=True), global_state(world, home, env, queue)[0]),
+        "queue": (state_layout(env, queue=True), global_state(world, home, env, queue=queue)[0]),
     }
 
 

@@ -32,7 +32,7 @@ def _tensor(failures):
 @given(FAILURES, THRESHOLD, BACKLOG)
 def test_closed_form_is_the_recursion(failures, threshold, initial):
     start = torch.tensor([[initial]], dtype=torch.float64)
-    queue = virtual_queue(_tensor(failures), threshold, start)
+    queue = virtual_queue(_tensor(failures), threshold, initial=start)
     assert queue.shape == (1, len(failures) + 1, 1) and queue.dtype == torch.float64
     expected = torch.tensor(lindley(failures, threshold, initial), dtype=torch.float64)
     torch.testing.assert_close(queue[0, :, 0], expected, rtol=1e-9, atol=1e-9)
@@ -46,14 +46,14 @@ def test_closed_form_is_exact_on_a_dyadic_threshold_and_splits(failures, thresho
     whole = virtual_queue(_tensor(failures), threshold)
     assert whole[0, :, 0].tolist() == lindley(failures, dyadic)
     first = virtual_queue(_tensor(failures)[:, :cut], threshold)
-    second = virtual_queue(_tensor(failures)[:, cut:], threshold, first[:, -1])
+    second = virtual_queue(_tensor(failures)[:, cut:], threshold, initial=first[:, -1])
     assert torch.equal(torch.cat([first, second[:, 1:]], dim=1), whole)
 
 
 @given(FAILURES, THRESHOLD, BACKLOG)
 def test_slopes_of_eq_38(failures, threshold, initial):
     start = torch.tensor([[initial]], dtype=torch.float64)
-    queue = virtual_queue(_tensor(failures), threshold, start)[0, :, 0]
+    queue = virtual_queue(_tensor(failures), threshold, initial=start)[0, :, 0]
     slot = torch.arange(len(queue), dtype=torch.float64)
     assert (queue >= initial - slot * threshold - 1e-9).all()
     assert (queue <= initial + slot * (1 - threshold) + 1e-9).all()
@@ -68,10 +68,11 @@ def test_queue_by_hand():
 
 def test_frame_start_holds_the_first_slot():
     values = torch.arange(12.0).view(1, 12, 1)
-    assert frame_start(values, 5)[0, :, 0].tolist() == [0] * 5 + [5] * 5 + [10] * 2
-    assert frame_start(values, 5, first_slot=10)[0, :, 0].tolist() == [0] * 5 + [5] * 5 + [10] * 2
+    assert frame_start(values, frame_slots=5)[0, :, 0].tolist() == [0] * 5 + [5] * 5 + [10] * 2
+    held = frame_start(values, frame_slots=5, first_slot=10)[0, :, 0]
+    assert held.tolist() == [0] * 5 + [5] * 5 + [10] * 2
     before = torch.full((1, 1), -1.0)
-    late = frame_start(values, 5, first_slot=8, before=before)[0, :, 0]
+    late = frame_start(values, frame_slots=5, first_slot=8, before=before)[0, :, 0]
     assert late.tolist() == [-1] * 2 + [2] * 5 + [7] * 5
 
 
@@ -82,9 +83,13 @@ def test_drift_by_hand():
 
 
 def test_constants_of_the_lemmas():
-    assert constant_one(0.5, 0.2) == pytest.approx(0.27)
-    assert constant_two(0.5, 0.2, 100) == pytest.approx(0.27 + 99 * (0.8 * 0.5 + 0.04) / 2)
-    assert constant_two(0.5, 0.2, 1) == constant_one(0.5, 0.2)
+    assert constant_one(request_prob=0.5, threshold=0.2) == pytest.approx(0.27)
+    assert constant_two(request_prob=0.5, threshold=0.2, frame_slots=100) == pytest.approx(
+        0.27 + 99 * (0.8 * 0.5 + 0.04) / 2
+    )
+    assert constant_two(request_prob=0.5, threshold=0.2, frame_slots=1) == constant_one(
+        request_prob=0.5, threshold=0.2
+    )
 
 
 @pytest.fixture(scope="module", params=["light", "overloaded", "light slices", "slices"])
@@ -199,8 +204,8 @@ def test_lemmas_with_their_expectations_enumerated(policy, initial, request_prob
         drifts += prob * (queue[-1] ** 2 - queue[0] ** 2) / 2
         work += prob * sum(y * (x - threshold) for y, x in zip(queue, fails, strict=False))
         failed += prob * sum(fails)
-    one = constant_one(request_prob, threshold) * slots
-    two = constant_two(request_prob, threshold, slots) * slots
+    one = constant_one(request_prob=request_prob, threshold=threshold) * slots
+    two = constant_two(request_prob=request_prob, threshold=threshold, frame_slots=slots) * slots
     assert drifts <= one + work + 1e-12
     assert drifts <= two + initial * (failed - slots * threshold) + 1e-12
 
@@ -211,7 +216,7 @@ def test_lemma_1_is_tight():
     queue = lindley([True] * slots, threshold, initial)
     change = (queue[-1] ** 2 - queue[0] ** 2) / 2
     work = sum(y * (1 - threshold) for y in queue[:-1])
-    bound = constant_one(request_prob, threshold) * slots + work
+    bound = constant_one(request_prob=request_prob, threshold=threshold) * slots + work
     assert change <= bound
     assert bound - change == pytest.approx(threshold * slots)
 
@@ -224,7 +229,7 @@ def test_objective_by_hand(scale):
     env = EnvConfig(
         num_users=2, frame_slots=10, frames=5, control_factor=2.0, objective_scale=scale
     )
-    got = objective(energy, failed, held, env)
+    got = objective(energy, failure=failed, frame_queue=held, env=env)
     pressure = [2.0 * 3.0 * 0.8, 2.0 * 5.0 * -0.2]
     if scale == "scaled":
         expected = [50 * (1e-3 + 4.8), 50 * (2e-3 - 2.0)]

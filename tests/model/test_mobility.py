@@ -23,7 +23,7 @@ def test_gauss_markov_is_the_recurrence(memory, std, slots, seed):
     rng = np.random.default_rng(seed)
     mean, initial = rng.normal(size=(2, 3))
     noise = rng.normal(size=(slots - 1, 3))
-    path = gauss_markov(mean, memory, std, noise, initial)
+    path = gauss_markov(mean, memory=memory, std=std, noise=noise, initial=initial)
     assert path.shape == (slots, 3)
     for k in range(3):
         value = initial[k]
@@ -36,7 +36,7 @@ def test_gauss_markov_is_the_recurrence(memory, std, slots, seed):
 
 def test_no_noise_stays_at_the_mean():
     mean = np.array([3.0, -1.0])
-    path = gauss_markov(mean, 0.9, 0.0, np.ones((20, 2)), mean)
+    path = gauss_markov(mean, memory=0.9, std=0.0, noise=np.ones((20, 2)), initial=mean)
     np.testing.assert_array_equal(path, np.broadcast_to(mean, (21, 2)))
 
 
@@ -44,9 +44,11 @@ def test_travel_uses_the_velocity_of_the_slot_before():
     start = np.array([[0.0, 0.0]])
     speed = np.array([[1.0], [2.0], [99.0]])
     heading = np.array([[0.0], [np.pi / 2], [1.0]])
-    path = travel(start, speed, heading, 0.5)
+    path = travel(start, speed=speed, heading=heading, slot_s=0.5)
     np.testing.assert_allclose(path[:, 0], [[0, 0], [0.5, 0], [0.5, 1.0]], atol=1e-15)
-    np.testing.assert_array_equal(travel(start, speed[:1], heading[:1], 0.5), start[None])
+    np.testing.assert_array_equal(
+        travel(start, speed=speed[:1], heading=heading[:1], slot_s=0.5), start[None]
+    )
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0.1, 1e3))
@@ -81,8 +83,8 @@ def test_folded_path_is_the_walk_that_bounces(seed, memory, std, fastest):
     mean, initial = rng.uniform(-np.pi, np.pi, (2, users))
     noise = rng.normal(size=(slots - 1, users))
     start = rng.uniform(0, width, (users, 2))
-    heading = gauss_markov(mean, memory, std, noise, initial)
-    position, sign = fold(travel(start, speed, heading, slot_s), width)
+    heading = gauss_markov(mean, memory=memory, std=std, noise=noise, initial=initial)
+    position, sign = fold(travel(start, speed=speed, heading=heading, slot_s=slot_s), width)
     direction = reflect_heading(heading, sign)
     assert (np.abs(direction) <= np.pi).all()
     for k in range(users):
@@ -99,7 +101,9 @@ def test_reflected_heading_is_the_way_it_goes():
     rng = np.random.default_rng(1)
     heading = rng.uniform(-np.pi, np.pi, (200, 2))
     speed = np.full((200, 2), 5.0)
-    position, sign = fold(travel(np.full((2, 2), 3.0), speed, heading, 0.1), 6.0)
+    position, sign = fold(
+        travel(np.full((2, 2), 3.0), speed=speed, heading=heading, slot_s=0.1), 6.0
+    )
     direction = reflect_heading(heading, sign)
     step = np.diff(position, axis=0)
     straight = (sign[1:] == sign[:-1]).all(-1)

@@ -164,7 +164,7 @@ def test_where_a_twin_lives_is_seen_also_where_nothing_is_sent():
 def test_centre_and_state_by_loops(users, sites):
     env, world, home = _network(users, sites)
     queue = 10 * torch.rand(2, world.slots, users, dtype=torch.float64)
-    centre, state = observe_centre(world, env), global_state(world, home, env, queue)
+    centre, state = observe_centre(world, env), global_state(world, home, env, queue=queue)
     bare = global_state(world, home, env)
     for r, n in _slots(world):
         near, lives, places, tasks = [], [], [], []
@@ -206,7 +206,7 @@ def test_data_of_users_without_a_request_is_seen_by_nobody():
     )
     assert not torch.equal(other.data_bits, world.data_bits)
     for derived in (False, True):
-        one, two = (observe_users(each, env, derived) for each in (world, other))
+        one, two = (observe_users(each, env, derived=derived) for each in (world, other))
         assert torch.equal(one, two)
     assert torch.equal(global_state(world, home, env), global_state(other, home, env))
     assert (observe_users(world, env)[..., -3:][~asks] == 0).all()

@@ -156,7 +156,7 @@ def _in_pieces(world, actions, env, cuts, carry=None) -> Outcome:
     for start, stop in itertools.pairwise(edges):
         if start == stop:
             continue
-        piece = simulate(world.window(start, stop), actions.window(start, stop), env, carry)
+        piece = simulate(world.window(start, stop), actions.window(start, stop), env, carry=carry)
         carry = piece.carry
         parts.append(piece)
     return join(parts)
@@ -176,7 +176,7 @@ def test_pieces_equal_the_whole(decision, env, seed, cuts, double):
     actions = random_actions(world, env, seed, 0.1)
     past = simulate(world, actions, env).queue[:, -1]  # of an earlier episode
     carry = initial_carry(world, past if seed % 2 else None)
-    whole = simulate(world, actions, env, carry)
+    whole = simulate(world, actions, env, carry=carry)
     cuts = [cut for cut in cuts if cut <= env.slots]
     _assert_same(_in_pieces(world, actions, env, cuts, carry), whole)
 

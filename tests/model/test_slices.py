@@ -45,7 +45,9 @@ def test_parts_by_hand():
     }
     for sharing, parts in expected.items():
         env = EnvConfig(num_users=4, num_bs=3, cpu_sharing=sharing)
-        assert cpu_parts(weight, server, active, env).tolist() == pytest.approx(parts), sharing
+        assert cpu_parts(weight, server=server, active=active, env=env).tolist() == pytest.approx(
+            parts
+        ), sharing
     assert owners(server, EnvConfig(num_users=4, num_bs=3)) == 4
     hosted = EnvConfig(num_users=4, num_bs=3, cpu_sharing="hosted")
     assert owners(server, hosted).tolist() == [3, 3, 3, 1]
@@ -144,7 +146,7 @@ def test_the_genie_uses_all_that_is_ones_own(sharing):
     world = sample_world(env, 3, replicas=2, dtype=torch.float64)
     home = deployed(world, env)
     served = world.request & (torch.rand(world.request.shape) < 0.8)
-    best = genie(world, served, home, env)
+    best = genie(world, env, served=served, deployment=home)
     assert best.feasible.all() and torch.equal(best.cpu_share, served.double())
     actions = best.actions(home, env)
     check_actions(actions, world, env)
@@ -167,7 +169,7 @@ def test_least_energy_by_the_equations_of_all_users(sharing):
     """With one server there are no wires to divide: what is left of τ is the uplink's."""
     env = network(sharing, num_users=5, num_bs=1, frames=15, request_prob=1.0)
     world = sample_world(env, 2, dtype=torch.float64)
-    best = genie(world, world.request, world.association, env)
+    best = genie(world, env, served=world.request, deployment=world.association)
     for n in range(env.slots):
         bits, cycles = world.data_bits[0, n].numpy(), world.cycles_per_bit[0, n].numpy()
         left = world.deadline_s[0, n].numpy() - bits * cycles * 5 / env.cpu_hz
@@ -187,7 +189,7 @@ def test_no_policy_that_serves_the_same_needs_less(sharing):
     for policy in policies:
         outcome = simulate(world, policy.act(world), env)
         served = world.request & ~outcome.failure
-        best = genie(world, served, outcome.deployment, env)
+        best = genie(world, env, served=served, deployment=outcome.deployment)
         spent = (outcome.energy_j * served).sum(-1)
         assert served.any() and best.feasible.all()
         assert (best.energy_j.sum(-1) <= spent * (1 + 1e-9)).all()
@@ -209,13 +211,13 @@ def test_requests_that_computation_alone_makes_late_are_never_admitted(sharing):
     alone = world.data_bits * world.cycles_per_bit * among / env.cpu_hz
     possible = world.request & (alone < world.deadline_s)
     assert (world.request & ~possible).any() and possible.any()
-    kept = admit(world, world.request, home, env)
+    kept = admit(world, env, served=world.request, deployment=home)
     assert torch.equal(kept, possible), "the radio is no hindrance here"
-    assert genie(world, kept, home, env).feasible.all()
+    assert genie(world, env, served=kept, deployment=home).feasible.all()
     scarce = env.replace(bandwidth_hz=5e6)
-    kept = admit(world, world.request, home, scarce)
+    kept = admit(world, scarce, served=world.request, deployment=home)
     assert kept.any() and not (kept & ~possible).any() and not torch.equal(kept, possible)
-    assert genie(world, kept, home, scarce).feasible.all()
+    assert genie(world, scarce, served=kept, deployment=home).feasible.all()
 
 
 def test_the_floor_holds_wherever_twins_live():
@@ -226,7 +228,8 @@ def test_the_floor_holds_wherever_twins_live():
     together = (near[..., 0] == near[..., 1])[0]
     apart = torch.stack([near[..., 0], 1 - near[..., 0]], -1)
     beside, alone = (
-        genie(world, world.request, home, env).energy_j.sum(-1) for home in (near, apart)
+        genie(world, env, served=world.request, deployment=home).energy_j.sum(-1)
+        for home in (near, apart)
     )
     assert together.any() and (alone < beside)[0, together].all()
     least = floor(world, world.request, env).sum(-1)
@@ -234,14 +237,14 @@ def test_the_floor_holds_wherever_twins_live():
     below = genie_under_threshold(world, env, 1e-6)
     assert below.bound_j <= alone.mean().item() / 2 * (1 + 1e-9)
     sliced = env.replace(cpu_sharing="slices")
-    local = genie(world, world.request, near, sliced).energy_j
+    local = genie(world, sliced, served=world.request, deployment=near).energy_j
     torch.testing.assert_close(floor(world, world.request, sliced), local)
 
 
 def test_nothing_fits_beyond_the_last_threshold():
     env = network("slices", num_users=61, frames=3)
     world = sample_world(env, 0, dtype=torch.float64)
-    assert not admit(world, world.request, world.association, env).any()
+    assert not admit(world, env, served=world.request, deployment=world.association).any()
     assert (floor(world, world.request, env)[world.request] == math.inf).all()
     got = genie_under_threshold(world, env, 0.05)
     assert got.energy_j == got.bound_j == math.inf and not got.served.any()

@@ -28,7 +28,10 @@ def crowds(draw):
 def test_shares_divide_one_unit_among_members(crowd, dtype):
     weight, group, member, groups = crowd
     got = shares(
-        torch.tensor(weight, dtype=dtype), torch.tensor(group), torch.tensor(member), groups
+        torch.tensor(weight, dtype=dtype),
+        group=torch.tensor(group),
+        member=torch.tensor(member),
+        groups=groups,
     )
     assert got.dtype == dtype
     weight = torch.tensor(weight, dtype=dtype).tolist()
@@ -50,7 +53,8 @@ def test_shares_by_hand():
     weight = torch.tensor([1.0, 3.0, 5.0, 0.0, 0.0, 7.0])
     group = torch.tensor([0, 0, 0, 1, 1, 2])
     member = torch.tensor([True, True, False, True, True, False])
-    assert shares(weight, group, member, 4).tolist() == [0.25, 0.75, 0, 0.5, 0.5, 0]
+    found = shares(weight, group=group, member=member, groups=4)
+    assert found.tolist() == [0.25, 0.75, 0, 0.5, 0.5, 0]
 
 
 def test_pick_takes_each_users_column():
@@ -61,7 +65,7 @@ def test_pick_takes_each_users_column():
 def test_transfer_delay():
     bits = torch.tensor([10.0, 10.0, 0.0, 0.0])
     rate = torch.tensor([4.0, 0.0, 0.0, 5.0])
-    assert transfer_delay(bits, rate).tolist() == [2.5, math.inf, 0, 0]
+    assert transfer_delay(bits, rate_bps=rate).tolist() == [2.5, math.inf, 0, 0]
 
 
 def test_edge_delay_pays_the_wire_only_when_remote():
@@ -70,14 +74,16 @@ def test_edge_delay_pays_the_wire_only_when_remote():
     cpu = torch.tensor([50.0, 50.0, 0.0, 50.0])
     wired = torch.tensor([0.0, 10.0, 0.0, 0.0])
     remote = torch.tensor([False, True, True, True])
-    assert edge_delay(bits, cycles, cpu, wired, remote).tolist() == [2.0, 4.0, 0.0, math.inf]
+    assert edge_delay(
+        bits, cycles_per_bit=cycles, cpu_hz=cpu, wired_bps=wired, remote=remote
+    ).tolist() == [2.0, 4.0, 0.0, math.inf]
 
 
 def test_failures_are_every_case_of_eq_12():
     request = torch.tensor([True, True, True, True, False, False])
     migrating = torch.tensor([False, False, False, True, True, False])
     delay = torch.tensor([0.01, 0.02, 0.03, 0.0, 0.0, math.inf])
-    got = failures(request, migrating, delay, torch.full((6,), 0.02))
+    got = failures(request, migrating=migrating, delay_s=delay, deadline_s=torch.full((6,), 0.02))
     assert got.tolist() == [False, False, True, True, False, False]
 
 
@@ -95,7 +101,9 @@ def test_energy_of_each_rule(rule, expected):
     bits = torch.tensor([10.0, 10.0, 10.0, 10.0, 0.0])
     rate = torch.tensor([10.0, 0.5, 10.0, 0.0, 0.0])
     failed = torch.tensor([False, True, True, True, False])
-    got = energy(power, bits, rate, torch.full((5,), 2.0), failed, rule)
+    got = energy(
+        power, bits=bits, rate_bps=rate, deadline_s=torch.full((5,), 2.0), failure=failed, rule=rule
+    )
     torch.testing.assert_close(got, torch.tensor(expected))
 
 
@@ -107,7 +115,8 @@ def test_the_deadline_only_lowers_energy(cases):
     deadline = torch.full_like(power, 0.05)
     failed = bits / rate > deadline
     full, capped, none = (
-        energy(power, bits, rate, deadline, failed, rule) for rule in ("full", "deadline", "none")
+        energy(power, bits=bits, rate_bps=rate, deadline_s=deadline, failure=failed, rule=rule)
+        for rule in ("full", "deadline", "none")
     )
     assert (none >= 0).all() and (none <= capped).all() and (capped <= full).all()
     assert (capped <= power * 0.05).all()

@@ -49,7 +49,9 @@ def test_the_least_power_is_just_enough():
 
 def test_the_gain_is_the_channels_mean():
     scatter = np.random.default_rng(0).normal(0, 0.5**0.5, (20_000, 2))
-    drawn = channel.rician_gain(200.0, scatter, 1e-3, 2.2, 10.0)
+    drawn = channel.rician_gain(
+        200.0, scatter=scatter, ref_gain=1e-3, exponent=2.2, rician_factor=10.0
+    )
     assert formulas.gain(200.0, 1e-3, 2.2) == pytest.approx(drawn.mean(), rel=0.02)
 
 

@@ -63,7 +63,9 @@ def test_huge_worlds_are_not_drawn(name):
 
 
 def test_huge_numbers_of_replicas_are_not_drawn():
-    assert _line(lambda: sample_world(SMALL, 0, BILLION)).startswith("replicas = 1000000000: wor")
+    assert _line(lambda: sample_world(SMALL, 0, replicas=BILLION)).startswith(
+        "replicas = 1000000000: wor"
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"])
@@ -144,12 +146,15 @@ def test_bad_evaluation(run, arguments, message):
     ],
 )
 def test_bad_worlds(arguments, message):
-    assert _line(lambda: sample_world(SMALL, *arguments)).startswith(message)
+    names = dict(zip(("seed", "replicas"), arguments, strict=False))
+    assert _line(lambda: sample_world(SMALL, **names)).startswith(message)
 
 
 def test_seeds_of_every_kind():
     env = EnvConfig(num_users=2, frames=1)
-    worlds = [sample_world(env, seed, 2) for seed in (3, np.int64(3), [3, 4], np.array([3, 4]))]
+    worlds = [
+        sample_world(env, seed, replicas=2) for seed in (3, np.int64(3), [3, 4], np.array([3, 4]))
+    ]
     assert all((world.gain == worlds[0].gain).all() for world in worlds)
 
 

@@ -26,7 +26,9 @@ def run():
 
 
 def worst(run):
-    return evaluate_policy(run.policies, evaluation_env(run.config.env), 2, "tuning").worst_user
+    return evaluate_policy(
+        run.policies, evaluation_env(run.config.env), worlds=2, stream="tuning"
+    ).worst_user
 
 
 def test_a_higher_bar_silences_more_and_changes_no_level(run):
@@ -65,7 +67,7 @@ def test_training_and_exploration_do_not_know_the_bar(run):
 def test_what_is_reported_is_at_the_bar(run):
     bar, found = evaluate_calibrated(run, Target(0.3))
     assert bar == run.policies.bar
-    again = evaluate_policy(run.policies, evaluation_env(run.config.env), 20)
+    again = evaluate_policy(run.policies, evaluation_env(run.config.env), worlds=20)
     assert found.summary() == again.summary()
 
 
@@ -103,7 +105,7 @@ def test_the_price_is_the_queue_at_each_frame():
     world, watched = sample_world(env, 1), Watched(env)
     start = torch.full((1, 4), 3.0, dtype=torch.float64)
     actions = Priced(watched.at, GAIN).act(world, carry=initial_carry(world, start), env=env)
-    failure = simulate(world, actions, env, initial_carry(world, start)).failure[0]
+    failure = simulate(world, actions, env, carry=initial_carry(world, start)).failure[0]
     queue, expected = [3.0] * 4, []
     for slot in range(30):
         if slot % 5 == 0:

@@ -39,7 +39,7 @@ class Rough:
 @pytest.mark.parametrize("stream", ["held-out", "tuning"])
 def test_worlds_and_users_by_loops(stream):
     policy = Rough()
-    found = evaluate_policy(policy, ENV, 3, stream)
+    found = evaluate_policy(policy, ENV, worlds=3, stream=stream)
     rows, (energy, failed, asked) = [], np.zeros((3, 5))
     for number in range(3):
         world = sample_world(ENV, stream_seed(stream, number))
@@ -62,15 +62,15 @@ def test_worlds_and_users_by_loops(stream):
 
 
 def test_the_first_worlds_are_always_the_same():
-    few, many = evaluate_policy(Rough(), ENV, 2), evaluate_policy(Rough(), ENV, 4)
+    few, many = evaluate_policy(Rough(), ENV, worlds=2), evaluate_policy(Rough(), ENV, worlds=4)
     pd.testing.assert_frame_equal(many.worlds.iloc[:2], few.worlds, check_exact=True)
-    other = evaluate_policy(Rough(), ENV, 2, "tuning").worlds
+    other = evaluate_policy(Rough(), ENV, worlds=2, stream="tuning").worlds
     assert (other["reward_global"] != few.worlds["reward_global"]).all()
 
 
 def test_users_that_never_ask():
     """Requests: a ratio of nothing to nothing is none."""
-    found = evaluate_policy(Rough(), ENV.replace(request_prob=0.0), 1)
+    found = evaluate_policy(Rough(), ENV.replace(request_prob=0.0), worlds=1)
     assert not found.users.drop(columns="user").to_numpy().any() and found.worst_user == 0
     assert found.worlds["failure_ratio_requests"].item() == 0
 
@@ -78,7 +78,7 @@ def test_users_that_never_ask():
 @pytest.mark.parametrize("worlds", [0, -1])
 def test_at_least_one_world(worlds):
     with pytest.raises(ConfigError, match=f"worlds = {worlds}: must be at least 1"):
-        evaluate_policy(Rough(), ENV, worlds)
+        evaluate_policy(Rough(), ENV, worlds=worlds)
 
 
 def test_a_run_is_evaluated_on_long_worlds(tmp_path):
@@ -90,7 +90,7 @@ def test_a_run_is_evaluated_on_long_worlds(tmp_path):
     again = evaluate(run, worlds=2).worlds
     pd.testing.assert_frame_equal(table.iloc[:2], again, check_exact=True)
     assert run.config.env.frames < 50 == EVALUATION_FRAMES
-    same = evaluate_policy(run.policies, run.config.env.replace(frames=50), 2)
+    same = evaluate_policy(run.policies, run.config.env.replace(frames=50), worlds=2)
     pd.testing.assert_frame_equal(same.worlds, again, check_exact=True)
     with pytest.raises(ConfigError, match="worlds = 0: must be at least 1"):
         evaluate(run, worlds=0)

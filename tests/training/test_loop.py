@@ -38,7 +38,7 @@ def test_a_game_played_in_stretches_is_one_episode(decision, length):
     parts = [rollout.play(policies, *ends) for ends in itertools.pairwise(edges)]
     arrays = [vars(part.decision.actions) for part in parts]
     actions = Actions(**{name: torch.cat([part[name] for part in arrays], 1) for name in arrays[0]})
-    whole = simulate(rollout.world, actions, config.env, initial_carry(rollout.world, queue))
+    whole = simulate(rollout.world, actions, config.env, carry=initial_carry(rollout.world, queue))
     assert whole.migrations.all() and whole.queue[:, 0].all()
     assert_same_outcome(join(rollout.outcomes), whole)
 

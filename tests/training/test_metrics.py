@@ -46,7 +46,7 @@ def metrics_by_loops(world, actions, env):
 
 @given(networks(), st.integers(0, 2**20), st.integers(1, 3))
 def test_metrics_by_loops(env, seed, replicas):
-    world = sample_world(env, seed, replicas, dtype=torch.float64)
+    world = sample_world(env, seed, replicas=replicas, dtype=torch.float64)
     actions = random_actions(world, env, seed)
     found = outcome_metrics(simulate(world, actions, env), env)
     assert found == pytest.approx(metrics_by_loops(world, actions, env), rel=1e-6, abs=1e-9)
