@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from pathlib import Path
 from xml.etree import ElementTree
@@ -51,6 +52,44 @@ def test_the_front_is_thin():
     page = (ROOT / "dtlib" / "happo" / "algorithm.py").read_text(encoding="utf-8")
     plain = (ROOT / "dtlib" / "happo" / "plain.py").read_text(encoding="utf-8")
     assert page.count("\n") <= 150 and plain.count("\n") <= 150
+
+
+NAMED = "settings kernels model happo agents maddpg baselines training experiments".split()
+"""Folders in which look-alike values cannot be swapped in silence."""
+
+
+def nodes(*folders):
+    """Everything in the code of some folders, each with the name of its file."""
+    for path in (path for folder in folders for path in (ROOT / "dtlib" / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            yield path.stem, node
+
+
+def test_at_most_three_values_go_without_a_name():
+    """In a call of what ``dtlib`` defines, unless it takes any number of them, as ``*args``."""
+    defined = [node for _, node in nodes("") if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    any_number = {one.name for one in defined if getattr(getattr(one, "args", None), "vararg", 0)}
+    known = {one.name for one in defined} - any_number
+    calls = [(file, node) for file, node in nodes(*NAMED) if isinstance(node, ast.Call)]
+    names = [getattr(call.func, "attr", getattr(call.func, "id", "")) for _, call in calls]
+    assert known & set(names)
+    assert not [
+        f"{file}:{call.lineno}: {name}"
+        for (file, call), name in zip(calls, names, strict=True)
+        if name in known and len(call.args) > 3
+    ]
+
+
+def test_at_most_three_fields_of_a_record_go_without_a_name():
+    for file, node in nodes(*NAMED):
+        made = [ast.unparse(one) for one in getattr(node, "decorator_list", ())]
+        if not any(one.startswith("dataclass") and "kw_only" not in one for one in made):
+            continue
+        fields = [
+            ast.unparse(one.annotation) for one in node.body if isinstance(one, ast.AnnAssign)
+        ]
+        free = fields.index("KW_ONLY") if "KW_ONLY" in fields else len(fields)
+        assert free <= 3, f"{file}: {node.name}"
 
 
 def test_the_picture_shows_every_import(floors):

@@ -8,7 +8,7 @@ Goldsmith and Varaiya (1997), whose truncated inversion this is otherwise.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, Protocol
 
 import torch
@@ -124,6 +124,7 @@ class Reference:
 
     env: EnvConfig
     power: Power
+    _: KW_ONLY
     deployment: Literal["nearest", "never", "random"] = "nearest"
     """The twin follows its user from frame to frame, stays where it is, or moves at random."""
     shares: Shares = "equal"

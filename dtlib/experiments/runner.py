@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain
 
 from dtlib.experiments import store
@@ -36,6 +36,7 @@ class Effort:
 
     jobs: int = 2
     """Processes, each with one torch thread; a GPU is used by one process."""
+    _: KW_ONLY
     device: str = "auto"
     """``auto``, ``cpu``, or ``cuda``, where runs that fit together train side by side."""
     scheduler: str = ""

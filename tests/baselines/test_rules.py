@@ -85,7 +85,7 @@ def test_power_by_hand(rule, cpu_hz, sharing):
 @given(networks(), POWERS, st.integers(0, 5))
 def test_powers_are_within_their_bounds(env, rule, seed):
     world = sample_world(env, seed, replicas=2)
-    actions = Reference(env, rule, "random", "demand", seed).act(world)
+    actions = Reference(env, rule, deployment="random", shares="demand", seed=seed).act(world)
     check_actions(actions, world, env)
     if isinstance(rule, RandomPower):
         assert (actions.power[world.request] > 0).all()
@@ -139,7 +139,7 @@ def test_migrations_are_counted(decision):
     env = ROAMING.replace(deployment_decision=decision)
     world = sample_world(env, 3, replicas=2)
     never, nearest = (
-        simulate(world, Reference(env, EqualPower(0.1), where).act(world), env)
+        simulate(world, Reference(env, EqualPower(0.1), deployment=where).act(world), env)
         for where in ("never", "nearest")
     )
     assert torch.equal(never.migrations, torch.zeros(2, dtype=torch.float64))
@@ -158,7 +158,8 @@ def test_random_choices_are_uniform_and_seeded():
     env = ENV.replace(frames=100, request_prob=1.0)
     world = sample_world(env, 3, replicas=2)
     actions, same, another = (
-        Reference(env, RandomPower(), "random", seed=seed).act(world) for seed in (1, 1, 2)
+        Reference(env, RandomPower(), deployment="random", seed=seed).act(world)
+        for seed in (1, 1, 2)
     )
     for name in ("power", "deployment"):
         first = getattr(actions, name)
@@ -182,7 +183,11 @@ def test_shares_in_proportion_to_demand():
     """All users of a server, and of a link, then wait equally long; else as long as they ask."""
     world = sample_world(ENV, 5, dtype=torch.float64)
     equal, demand = (
-        simulate(world, Reference(ENV, EqualPower(0.1), "random", shares).act(world), ENV)
+        simulate(
+            world,
+            Reference(ENV, EqualPower(0.1), deployment="random", shares=shares).act(world),
+            ENV,
+        )
         for shares in ("equal", "demand")
     )
     bits, cycles = world.data_bits, world.data_bits * world.cycles_per_bit
@@ -212,7 +217,7 @@ def test_shares_in_proportion_to_demand():
 def test_the_whole_of_ones_own_part(sharing, shares):
     env = ENV.replace(cpu_sharing=sharing)
     world = sample_world(env, 5, dtype=torch.float64)
-    actions = Reference(env, EqualPower(0.1), "random", shares).act(world)
+    actions = Reference(env, EqualPower(0.1), deployment="random", shares=shares).act(world)
     check_actions(actions, world, env)
     assert (actions.cpu_share == 1).all()
     outcome = simulate(world, actions, env)
@@ -229,7 +234,7 @@ def test_the_whole_of_ones_own_part(sharing, shares):
 @pytest.mark.parametrize("deployment", ["nearest", "never", "random"])
 def test_windows_are_the_whole(rule, deployment):
     world = sample_world(ROAMING, 3, replicas=2)
-    policy = Reference(ROAMING, rule, deployment, "demand")
+    policy = Reference(ROAMING, rule, deployment=deployment, shares="demand")
     whole, carry = policy.act(world), initial_carry(world)
     for start, stop in [(0, 1), (1, 14), (14, 40), (40, 60)]:
         part = world.window(start, stop)

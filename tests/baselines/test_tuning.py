@@ -40,7 +40,9 @@ def test_measured_by_loops(worlds):
 
 
 def family(rule, env=SMALL):
-    return lambda *parameters: Reference(env, rule(*parameters), "never", "demand")
+    return lambda *parameters: Reference(
+        env, rule(*parameters), deployment="never", shares="demand"
+    )
 
 
 @pytest.mark.parametrize("rule", [EqualPower, Inversion, DemandInversion])

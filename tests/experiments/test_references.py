@@ -28,8 +28,8 @@ def test_a_priced_rule_holds_on_tuning_worlds(monkeypatch, tmp_path):
     seen = []
     measured = references.evaluate_policy
 
-    def spy(policy, env, worlds, stream="held-out", **more):
-        seen.append((stream, more, measured(policy, env, worlds, stream, **more)))
+    def spy(policy, env, *, worlds, stream="held-out", **more):
+        seen.append((stream, more, measured(policy, env, worlds=worlds, stream=stream, **more)))
         return seen[-1][-1]
 
     monkeypatch.setattr(references, "evaluate_policy", spy)

@@ -113,9 +113,9 @@ class Recorder:
         self.calls = []
         monkeypatch.setattr(algorithm, "surrogate_slope", self)
 
-    def __call__(self, ratio, weighted_advantage, clip):
-        self.calls.append((ratio[0].clone(), weighted_advantage[0].clone()))
-        return surrogate_slope(ratio, factor=weighted_advantage, clip=clip)
+    def __call__(self, ratio, *, factor, clip):
+        self.calls.append((ratio[0].clone(), factor[0].clone()))
+        return surrogate_slope(ratio, factor=factor, clip=clip)
 
 
 # --- the pages ----------------------------------------------------------------------------------

@@ -146,8 +146,8 @@ def test_rate_is_shannon(ratio):
 
 @given(st.floats(1e3, 1e6), st.floats(1e-4, 1e-1))
 def test_needed_sinr_is_just_in_time(bits, seconds):
-    bits, seconds = (torch.tensor(value, dtype=torch.float64) for value in (bits, seconds))
-    needed = needed_sinr(bits, seconds=seconds, bandwidth_hz=10e6)
+    size, left = (torch.tensor(value, dtype=torch.float64) for value in (bits, seconds))
+    needed = needed_sinr(size, seconds=left, bandwidth_hz=10e6)
     assert float(rate(needed, 10e6)) * seconds == pytest.approx(bits, rel=1e-9)
 
 

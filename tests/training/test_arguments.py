@@ -75,7 +75,7 @@ def test_the_least_size_is_below_what_is_allocated(algorithm, preset, monkeypatc
     config = TrainConfig.from_preset(preset, algorithm=algorithm)
     counted = {}
     monkeypatch.setattr(
-        "dtlib.training.size.check_fits", lambda what, size, *_: counted.update({what: size})
+        "dtlib.training.size.check_fits", lambda what, size, *_, **__: counted.update({what: size})
     )
     check_size([config], resolve_device("cpu"))
     if preset == "smoke":
