@@ -54,7 +54,10 @@ def test_the_front_is_thin():
     assert page.count("\n") <= 150 and plain.count("\n") <= 150
 
 
-NAMED = "settings kernels model happo agents maddpg baselines training experiments".split()
+NAMED = [
+    "settings", "kernels", "model", "happo", "agents", "maddpg", "baselines", "training",
+    "experiments",
+]  # fmt: skip
 """Folders in which look-alike values cannot be swapped in silence."""
 
 

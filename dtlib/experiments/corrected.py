@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from dtlib.agents.policies import Policies
-from dtlib.experiments import store
+from dtlib.experiments import sealed, store
 from dtlib.experiments.baseline import on_demand
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.grids import find
@@ -93,7 +93,7 @@ def _rows(planned: PlannedRun) -> pd.DataFrame:
         rows = measure(store.get(config).policies, config.env, planned.worlds)
         return pd.DataFrame([whose | row for row in rows])
 
-    return store.table(NAME, planned.digest, compute)
+    return sealed.table(NAME, planned.digest, compute)
 
 
 def table_key(preset: str, version: int | None = None) -> str:

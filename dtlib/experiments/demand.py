@@ -12,7 +12,7 @@ import math
 import pandas as pd
 
 from dtlib.baselines.tuning import measure
-from dtlib.experiments import store
+from dtlib.experiments import sealed
 from dtlib.experiments.baseline import DEMAND_LEVELS, TUNED_ON
 from dtlib.experiments.families import families
 from dtlib.experiments.grids import find
@@ -108,7 +108,7 @@ def _rows(preset: str, users: int) -> pd.DataFrame:
         found.insert(0, "num_users", users)
         return found
 
-    return store.table(NAME, digest([env_key(env), DEMAND_LEVELS, LIMITS, worlds]), compute)
+    return sealed.table(NAME, digest([env_key(env), DEMAND_LEVELS, LIMITS, worlds]), compute)
 
 
 TABLE = MeasuredTable(

@@ -6,7 +6,7 @@ import os
 
 import pandas as pd
 
-from dtlib.experiments import store
+from dtlib.experiments import sealed, store
 from dtlib.experiments.baseline import measure_baseline
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.training.calibration import Target, evaluate_calibrated
@@ -17,11 +17,11 @@ from dtlib.training.loop import Run
 def done(planned: PlannedRun) -> bool:
     """Return whether the store has a run and its measurements."""
     if planned.baseline:
-        return os.path.isfile(store.table_file("baselines", planned.digest))
+        return os.path.isfile(sealed.table_file("baselines", planned.digest))
     config, episodes = planned.config, planned.episodes
     names = [name for stream in planned.streams for name in _names(planned, stream)]
     return store.episodes_done(config) >= episodes and all(
-        os.path.isfile(store.run_table_file(config, episodes, name)) for name in names
+        os.path.isfile(sealed.run_table_file(config, episodes, name)) for name in names
     )
 
 
@@ -43,7 +43,7 @@ def baseline(planned: PlannedRun) -> pd.DataFrame:
         env = planned.config.env
         return pd.DataFrame([measure_baseline(planned.baseline, env, planned.worlds)])
 
-    return store.table("baselines", planned.digest, compute)
+    return sealed.table("baselines", planned.digest, compute)
 
 
 def calibrated(planned: PlannedRun, target: Target) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def calibrated(planned: PlannedRun, target: Target) -> pd.DataFrame:
         return [pd.DataFrame([{"bar": bar} | found.summary()])]
 
     names = _names(planned, "calibrated")
-    (row,) = store.run_tables(planned.config, planned.episodes, names=names, measure=compute)
+    (row,) = sealed.run_tables(planned.config, planned.episodes, names=names, measure=compute)
     return row
 
 
@@ -73,7 +73,7 @@ def evaluation(planned: PlannedRun, stream: str) -> Evaluation:
 
     names = _names(planned, stream)
     return Evaluation(
-        *store.run_tables(planned.config, planned.episodes, names=names, measure=compute)
+        *sealed.run_tables(planned.config, planned.episodes, names=names, measure=compute)
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dtlib.experiments import store
+from dtlib.experiments import sealed, store
 from dtlib.experiments.experiment import OWN, PlannedRun
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key, digest
@@ -123,7 +123,7 @@ def _rows(planned: PlannedRun, preset: str) -> pd.DataFrame:
         store.get(planned.config)
         return pd.DataFrame([_measure(planned, moment, preset) for moment in ("start", "end")])
 
-    return store.table(NAME, digest([planned.digest, worlds_of(preset)]), compute)
+    return sealed.table(NAME, digest([planned.digest, worlds_of(preset)]), compute)
 
 
 def _measure(planned: PlannedRun, moment: str, preset: str) -> dict[str, Any]:

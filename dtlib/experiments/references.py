@@ -16,7 +16,7 @@ from torch import Tensor
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.informed import TRAINING_STEPS, train_informed
 from dtlib.baselines.rules import DemandInversion, Reference
-from dtlib.experiments import store
+from dtlib.experiments import sealed
 from dtlib.experiments.families import families, tuned, untuned
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.measured_table import MeasuredTable
@@ -173,7 +173,7 @@ def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
         return pd.DataFrame([*KINDS[kind](config, budget(preset), threshold)])
 
     key = digest([_circumstances(preset), kind, threshold])
-    return store.table("references", key, compute)
+    return sealed.table("references", key, compute)
 
 
 def _config(preset: str) -> TrainConfig:

@@ -13,6 +13,7 @@ from dtlib.experiments import store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.keys import config_key
 from dtlib.experiments.measurements import done, measure
+from dtlib.experiments.places import Busy
 from dtlib.experiments.progress import bar, cost
 from dtlib.runtime import paths
 from dtlib.runtime.cluster import on_cluster
@@ -168,7 +169,7 @@ def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
             with suppress(OSError):  # there is none, or it lies where nothing can be changed
                 (store.folder(planned.config) / ERROR).unlink()
             measure(planned)
-    except store.Busy:
+    except Busy:
         return "busy"
     except Exception as error:  # whatever it is, the other runs go on
         line = (str(error).splitlines() or [""])[0]

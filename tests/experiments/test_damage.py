@@ -22,10 +22,12 @@ from dtlib.experiments import (
     provenance,
     results,
     runner,
+    sealed,
     status,
     store,
 )
 from dtlib.experiments.experiment import PlannedRun
+from dtlib.experiments.keys import config_key
 from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths, reading
@@ -129,13 +131,13 @@ def test_baselines_exchanged_are_measured_anew(capsys):
     keys = ["a" * 64, "b" * 64]
     values = [pd.DataFrame({"x": [value]}) for value in (1, 2)]
     for key, value in zip(keys, values, strict=True):
-        store.table("baselines", key, lambda value=value: value)
-    one, two = (store.table_file("baselines", key) for key in keys)
+        sealed.table("baselines", key, lambda value=value: value)
+    one, two = (sealed.table_file("baselines", key) for key in keys)
     content = one.read_bytes()
     one.write_bytes(two.read_bytes())
     two.write_bytes(content)
     for key, value in zip(keys, values, strict=True):
-        assert store.table("baselines", key, lambda value=value: value).equals(value)
+        assert sealed.table("baselines", key, lambda value=value: value).equals(value)
     assert capsys.readouterr().err.count("damaged;") == 2
 
 
@@ -146,11 +148,11 @@ def test_calibrations_exchanged_are_measured_anew(capsys):
         def measure(run):
             return [pd.DataFrame({"bar": [run.config.seed]})]
 
-        (row,) = store.run_tables(config, 1, names=["calibrated-0.175"], measure=measure)
+        (row,) = sealed.run_tables(config, 1, names=["calibrated-0.175"], measure=measure)
         return int(row["bar"][0])
 
     assert list(map(bar, configs)) == [0, 1]
-    one, two = (store.run_table_file(config, 1, "calibrated-0.175") for config in configs)
+    one, two = (sealed.run_table_file(config, 1, "calibrated-0.175") for config in configs)
     shutil.copy(one, two)
     assert list(map(bar, configs)) == [0, 1] and capsys.readouterr().err.count("damaged;") == 1
 
@@ -166,7 +168,7 @@ def test_tables_of_earlier_versions_are_sealed_again_where_they_lie_at_home(draw
     assert line.startswith(f"dtlib: {one}: its seal is of an earlier version")
     one.write_text(old)
     shutil.copy(two.parent / CHECKPOINT, one.parent / CHECKPOINT)
-    assert store.read_table(one, store.config_key(CURVE.runs("smoke")[0].config)) is None
+    assert sealed.read_table(one, config_key(CURVE.runs("smoke")[0].config)) is None
 
 
 TABLE_HARMS = {
@@ -258,13 +260,14 @@ def test_a_file_that_may_not_be_read_stays_where_it_is(drawn, monkeypatch):
 def test_a_complete_store_may_be_read_only(drawn, monkeypatch):
     """Neither a lock nor anything else is written."""
     before = {path: path.stat().st_mtime_ns for path in paths.store().rglob("*")}
-    monkeypatch.setattr(store, "locked", lambda *_: pytest.fail("a lock was taken"))
+    for place in (store, sealed):
+        monkeypatch.setattr(place, "locked", lambda *_: pytest.fail("a lock was taken"))
     monkeypatch.setattr(run_folder, "write_text", lambda *_: pytest.fail("written"))
     assert again() == drawn
-    store.table_file("baselines", "a" * 64).parent.mkdir()
+    sealed.table_file("baselines", "a" * 64).parent.mkdir()
     table = pd.DataFrame({"x": [1]})
-    store.write_table(store.table_file("baselines", "a" * 64), "a" * 64, table)
-    assert store.table("baselines", "a" * 64, lambda: pytest.fail("computed")).equals(table)
+    sealed.write_table(sealed.table_file("baselines", "a" * 64), "a" * 64, table)
+    assert sealed.table("baselines", "a" * 64, lambda: pytest.fail("computed")).equals(table)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items() if path.is_file())
 
 
@@ -274,7 +277,7 @@ def race(folder, said):
         while not (folder / "go").exists():
             pass
         for number in range(40):
-            store.read_table(folder / f"{number}.csv", "key")
+            sealed.read_table(folder / f"{number}.csv", "key")
 
 
 def test_two_processes_that_see_a_damaged_file_set_it_aside_once(tmp_path):

@@ -9,6 +9,7 @@ from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError
 from dtlib.experiments import datasets, grids, measurements, progress, runner, status, store
+from dtlib.experiments.places import locked
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
@@ -128,7 +129,7 @@ def test_two_runners_share_the_work(calm, tmp_path):
 
 def test_a_run_in_other_hands_is_left_to_them():
     (planned, *_) = ONE.runs("smoke")
-    with store.locked([store.folder(planned.config)]):
+    with locked([store.folder(planned.config)]):
         assert runner._work([[planned]], "cpu", str(paths.store()), False) == "busy"
     assert runner._work([[planned]], "cpu", str(paths.store()), False) == ""
 

@@ -1,0 +1,136 @@
+"""Tables in the store, each with a checksum that is bound to what it is of."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+from dtlib.experiments.keys import config_key
+from dtlib.experiments.places import locked, set_aside
+from dtlib.experiments.store import folder, get
+from dtlib.runtime import paths
+from dtlib.runtime.checkpoint import load_rest
+from dtlib.runtime.errors import ConfigError, FileError
+from dtlib.runtime.files import write_text
+from dtlib.runtime.reading import Damaged, read_text, say, sealed, unsealed
+from dtlib.settings.train import TrainConfig
+from dtlib.training.loop import Run
+from dtlib.training.run_folder import CHECKPOINT
+
+
+def run_tables(
+    config: TrainConfig,
+    episodes: int,
+    *,
+    names: Sequence[str],
+    measure: Callable[[Run], Sequence[pd.DataFrame]],
+) -> list[pd.DataFrame]:
+    """Return tables that are kept with a run, or measure the finished run and keep them.
+
+    Args:
+        config: the run's settings.
+        episodes: how many of its episodes.
+        names: of the tables.
+        measure: the run, a table for each name.
+    """
+    files, key = [run_table_file(config, episodes, name) for name in names], config_key(config)
+    found = [read_table(file, key) for file in files]
+    if any(table is None for table in found):
+        found = list(measure(get(config, episodes)))
+        for file, table in zip(files, found, strict=True):
+            write_table(file, key, table)
+    return found
+
+
+def run_table_file(config: TrainConfig, episodes: int, name: str) -> Path:
+    """Return where one of :func:`run_tables` is kept."""
+    return folder(config) / f"{episodes}-{name}.csv"
+
+
+def table(kind: str, key: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Return a table that the store has under this kind and key, or compute and keep it."""
+    path = table_file(kind, key)
+    found = read_table(path, key)
+    while found is None:
+        with locked([path]):
+            if not os.path.lexists(path):
+                write_table(path, key, compute())
+        found = read_table(path, key)
+    return found
+
+
+def table_file(kind: str, key: str) -> Path:
+    """Return where a :func:`table` is kept."""
+    return paths.store() / kind / f"{key[:24]}.csv"
+
+
+def write_table(path: Path, key: str, table: pd.DataFrame) -> None:
+    """Write a table, in its last line a checksum that is bound to what it is of.
+
+    Args:
+        path: where to; its name says what is told.
+        key: sha256 of whose table it is.
+        table: what is told.
+    """
+    text = table.to_csv(index=False, lineterminator="\n")
+    write_text(path, sealed(text, _of(path, key)))
+
+
+def read_table(path: Path, key: str) -> pd.DataFrame | None:
+    """Return what :func:`write_table` wrote; a file that is damaged is named and set aside.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    try:
+        return _checked_table(path, key)
+    except Damaged:
+        pass
+    with locked([path]):  # of two processes that see it, one sets it aside
+        try:
+            return _checked_table(path, key)
+        except Damaged:
+            set_aside(path)
+            return None
+
+
+def _of(path: Path, key: str) -> str:
+    return f"{key}\n{path.name}\n"
+
+
+def _checked_table(path: Path, key: str) -> pd.DataFrame | None:
+    """Return a table if it is whole and of what it should be; None if there is none.
+
+    Earlier versions bound no seal to a key. Measuring everything of an older store again would take
+    hours: such a table is said to be as old, and sealed again.
+    """
+    if (content := read_text(path)) is None:
+        return None
+    text, bound = unsealed(path, content, _of(path, key))
+    try:
+        table = pd.read_csv(io.StringIO(text))
+    except ValueError as error:
+        raise Damaged(f"{path}: holds no table ({error})") from None
+    if not bound:
+        _check_home(path, key)
+        say(f"{path}: its seal is of an earlier version, which did not say whose it is; renewed")
+        with suppress(FileError):  # where nothing can be written
+            write_text(path, sealed(text, _of(path, key)))
+    return table
+
+
+def _check_home(path: Path, key: str) -> None:
+    """Raise :class:`Damaged` if a table lies in the folder of another run than its own."""
+    if (rest := load_rest(path.parent / CHECKPOINT)) is None:
+        return
+    try:
+        there = config_key(TrainConfig.from_dict(rest["config"]))
+    except (ConfigError, KeyError, TypeError):
+        there = ""
+    if there != key:
+        raise Damaged(f"{path}: lies in the folder of another run")
