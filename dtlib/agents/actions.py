@@ -99,7 +99,8 @@ def power_watts(
         env: P_max, path loss and noise.
         train: the scale.
 
-    >>> power_watts(torch.tensor([0.0, 0.5, 1.0]), None, EnvConfig(max_power_w=0.2), TrainConfig())
+    >>> unit, env = torch.tensor([0.0, 0.5, 1.0]), EnvConfig(max_power_w=0.2)
+    >>> power_watts(unit, distance=None, env=env, train=TrainConfig())
     tensor([0.0000, 0.1000, 0.2000])
     """
     silence, unit = unit == 0, unit.clamp(0, 1)

@@ -20,7 +20,7 @@ def gae(reward: Tensor, *, value: Tensor, discount: float, gae_lambda: float) ->
         [..., N], in units of reward.
 
     >>> reward, value = torch.tensor([0.0, 0.0, 8.0]), torch.zeros(4)
-    >>> gae(reward, value, discount=0.5, gae_lambda=1.0)
+    >>> gae(reward, value=value, discount=0.5, gae_lambda=1.0)
     tensor([2., 4., 8.])
     """
     total = reward + discount * value[..., 1:] - value[..., :-1]

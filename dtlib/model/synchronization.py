@@ -22,7 +22,7 @@ def shares(weight: Tensor, *, group: Tensor, member: Tensor, groups: int) -> Ten
         [..., K], in [0, 1]; zero for non-members.
 
     >>> weight, server = torch.tensor([1.0, 3.0, 5.0]), torch.tensor([0, 0, 1])
-    >>> shares(weight, server, torch.tensor([True, True, False]), groups=2)
+    >>> shares(weight, group=server, member=torch.tensor([True, True, False]), groups=2)
     tensor([0.2500, 0.7500, 0.0000])
     """
     asked = torch.where(member, weight, 0)
