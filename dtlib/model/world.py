@@ -87,11 +87,13 @@ def bs_positions(env: EnvConfig) -> np.ndarray:
     ``spread`` puts them at the centroids of equal cells of the square (Lloyd's algorithm on a grid
     from a Halton start), ``random`` draws them uniformly from ``bs_seed``.
     """
-    return positions_of(layout=env.bs_layout, count=env.num_bs, seed=env.bs_seed, area_m=env.area_m)
+    return _positions_of(
+        layout=env.bs_layout, count=env.num_bs, seed=env.bs_seed, area_m=env.area_m
+    )
 
 
 @lru_cache(maxsize=64)
-def positions_of(*, layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
+def _positions_of(*, layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
     """Return :func:`bs_positions` of the settings that they depend on, computed only once."""
     if layout == "random":
         points = np.random.default_rng(seed).random((count, 2))
