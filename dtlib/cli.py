@@ -200,7 +200,7 @@ def figure(
         results,
     )
     from dtlib.experiments.runner import Effort
-    from dtlib.report import figures
+    from dtlib.report.pictures import DRAW, save
 
     measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE, corrected.TABLE)
     tables = {table.name: table for table in measured}
@@ -215,10 +215,10 @@ def figure(
         experiment, preset, seeds, effort=effort, keep=keep, finished=finished
     )
     click.echo(f"{paths.relative(folder)}: tables and manifest are written")
-    if experiment.name not in figures.DRAW:
+    if experiment.name not in DRAW:
         return
     data = results.read(folder, results.DATA)
-    for file in figures.save(experiment.name, data, paths.pictures() / preset):
+    for file in save(experiment.name, data, paths.pictures() / preset):
         click.echo(f"{paths.relative(file)} is drawn")
 
 
@@ -226,9 +226,9 @@ def figure(
 @click.option("--preset", default="", help="Only of this preset [default: of all].")
 def pictures(preset: str) -> None:
     """Draw every figure again from the committed data; run nothing."""
-    from dtlib.report import figures
+    from dtlib.report.pictures import redraw
 
-    for file in figures.redraw(preset):
+    for file in redraw(preset):
         click.echo(f"{paths.relative(file)} is drawn")
 
 

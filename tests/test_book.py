@@ -84,6 +84,9 @@ def test_the_book_is_built():
     """All pages of the table of contents are there, and an entry page."""
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     named = {f"{name}.html" for name in re.findall(r"(?:file|root): (\S+)", contents)}
+    for pattern in re.findall(r"glob: (\S+)", contents):
+        found = ROOT.glob(f"{pattern}.ipynb")
+        named |= {file.relative_to(ROOT).with_suffix(".html").as_posix() for file in found}
     assert named == set(PAGES)
     assert (HTML / "index.html").exists()
 

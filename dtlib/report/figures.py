@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
@@ -14,24 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from dtlib.experiments import results
 from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.experiments.results import FAILED
-from dtlib.report.curves import convergence, how_drawn, legend_below, spread, with_millijoules
-from dtlib.report.style import (
-    ALARM,
-    COLUMN,
-    FAINT,
-    INK,
-    PALETTE,
-    WIDTH,
-    line_style,
-    use_style,
-)
-from dtlib.runtime import paths
-from dtlib.runtime.files import write_whole
-from dtlib.runtime.messages import check_name
-from dtlib.settings.presets import PRESETS
+from dtlib.report.curves import how_drawn, legend_below, spread, with_millijoules
+from dtlib.report.style import ALARM, COLUMN, FAINT, INK, PALETTE, WIDTH, line_style
 
 ENERGY_LABEL = "energy per user and slot (mJ)"
 FAILED_LABEL = "failed requests (%)"
@@ -80,17 +65,6 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
     return figure
 
 
-SWEEPS = {
-    "fig07_08": ("mobile users K", "Fig. 7", "Fig. 8"),
-    "fig09": ("base stations M, with K = 25", "Fig. 9", "the failures beside it"),
-    "fig10": ("request probability λ", "Fig. 10", "the failures beside it"),
-    "fig12": ("control factor η", "Fig. 12: energy", "Fig. 12: failures"),
-    "fig13_14": ("mobile users K", "Fig. 13", "Fig. 14"),
-    "outage": ("mobile users K", "energy", "failures"),
-    "partition": ("mobile users K", "energy, CPU divided", "failures, CPU divided"),
-}
-"""Abscissa of each sweep, and titles of its energy and its failures."""
-
 BANDWIDTHS = (PALETTE[9], PALETTE[0], INK)
 """Colours of Fig. 11, the narrowest first."""
 
@@ -101,32 +75,44 @@ SWEPT_METRICS = {
 """Columns that sweeps show, with their names and the factor to the unit."""
 
 
-def sweep(data: pd.DataFrame) -> Figure:
-    """Draw energy above failures against what is swept: medians over seeds and their spread.
+@dataclass(frozen=True)
+class Sweep:
+    """Draws energy above failures against what is swept: medians over seeds and their spread."""
 
-    A policy that is not learnt is drawn where :func:`fair` lets it stand. The scale of energy is
-    logarithmic where learners' values differ fivefold.
+    swept: str
+    """What is swept, as the abscissa names it."""
+    energy: str = "energy"
+    """Title of the upper panel."""
+    failures: str = "failures"
+    """Title of the lower one."""
 
-    Args:
-        data: of one of ``SWEEPS``.
-    """
-    label, *titles = SWEEPS[data["figure"].iloc[0]]
-    data = with_millijoules(fair(data))
-    figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
-    for ax, title, (metric, (name, unit)) in zip(axes, titles, SWEPT_METRICS.items(), strict=True):
-        for algorithm, part in data.groupby("algorithm", sort=False):
-            points(ax, part.assign(y=unit * part[metric]), line_style(algorithm))
-        ax.set(ylabel=name, title=title)
-        ax.set_xticks(apart(sorted(data["x"].unique())))
-    axes[1].set_xlabel(label)
-    energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
-    if energy.max() > 5 * energy.min() > 0:
-        by_ratio(axes[0])
-    else:
-        from_zero(axes[0])
-    from_zero(axes[1])
-    legend_below(figure, axes[0], title=how_drawn(data))
-    return figure
+    def __call__(self, data: pd.DataFrame) -> Figure:
+        """Draw a sweep.
+
+        A policy that is not learnt is drawn where :func:`fair` lets it stand. The scale of energy
+        is logarithmic where learners' values differ fivefold.
+
+        Args:
+            data: tidy, of a sweep.
+        """
+        data, titles = with_millijoules(fair(data)), (self.energy, self.failures)
+        figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
+        for ax, title, (metric, (name, unit)) in zip(
+            axes, titles, SWEPT_METRICS.items(), strict=True
+        ):
+            for algorithm, part in data.groupby("algorithm", sort=False):
+                points(ax, part.assign(y=unit * part[metric]), line_style(algorithm))
+            ax.set(ylabel=name, title=title)
+            ax.set_xticks(apart(sorted(data["x"].unique())))
+        axes[1].set_xlabel(self.swept)
+        energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
+        if energy.max() > 5 * energy.min() > 0:
+            by_ratio(axes[0])
+        else:
+            from_zero(axes[0])
+        from_zero(axes[1])
+        legend_below(figure, axes[0], title=how_drawn(data))
+        return figure
 
 
 def apart(values: Sequence[float], share: float = 0.07) -> list[float]:
@@ -257,55 +243,3 @@ def _of_bandwidth(who: str, width: float, widths: list[float]) -> dict[str, Any]
         "marker": "osD"[place % 3],
         "linestyle": ("--", "-", "-.")[place % 3],
     }
-
-
-DRAW = dict.fromkeys(SWEEPS, sweep) | {
-    "fig04_06": convergence,
-    "fig11": data_size,
-    "published": convergence,
-}
-"""How each experiment is drawn, from its data."""
-
-
-KINDS: dict[str, dict[str, None]] = {
-    "png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None},
-}  # fmt: skip
-"""Formats that pictures are written in, each with what it must not say: the same data give the same
-bytes."""
-
-
-def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
-    """Draw an experiment into ``folder`` as PNG, SVG and PDF; return the files.
-
-    Raises:
-        FileError: they cannot be written.
-    """
-    use_style()
-    figure = DRAW[name](data)
-    files = [folder / f"{name}.{kind}" for kind in KINDS]
-    for file, metadata in zip(files, KINDS.values(), strict=True):
-        draw = partial(figure.savefig, format=file.suffix[1:], metadata=metadata)
-        write_whole(file, draw)
-    plt.close(figure)
-    return files
-
-
-def redraw(preset: str = "") -> list[Path]:
-    """Draw every figure whose data are committed; return the files.
-
-    Args:
-        preset: only of this one; of all if empty.
-
-    Raises:
-        ConfigError: there is no such preset.
-        FileError: a table is not what its manifest says, or a picture cannot be written.
-    """
-    if preset:
-        check_name("preset", preset, PRESETS)
-    files = []
-    for of in [preset] if preset else PRESETS:
-        for name in DRAW:
-            data = results.read(results.folder_of(of, name), results.DATA)
-            if data is not None:
-                files += save(name, data, paths.pictures() / of)
-    return files

@@ -1,4 +1,4 @@
-"""A figure's page, part by part, as Markdown: made from rows, settings and manifests."""
+"""A figure's page, part by part, most of it as Markdown: made from rows, settings and manifests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from operator import attrgetter
 from typing import Any
 
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 
 from dtlib.experiments import results
 from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun, setting
 from dtlib.experiments.results import ENERGY
-from dtlib.report.figures import KINDS
 from dtlib.report.phrases import told
+from dtlib.report.pictures import KINDS
 from dtlib.report.shown import Shown
 from dtlib.report.stories import STORIES
 from dtlib.report.style import label
@@ -54,6 +55,11 @@ def lines(shown: Shown) -> Markdown:
     if not shown.experiment.axes or len(shown.points(ENERGY)) > 1:
         said["Because"] = story.because(shown)
     return Markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
+
+
+def picture(shown: Shown) -> Figure:
+    """Draw what is shown."""
+    return STORIES[shown.experiment.name].draw(shown.data)
 
 
 def beside(shown: Shown) -> Markdown:

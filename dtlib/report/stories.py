@@ -1,4 +1,4 @@
-"""What each figure's page says in three lines, and the paper's sentences beside what is found here.
+"""Each figure's page: its picture, three lines, and the paper's sentences beside what is found.
 
 The paper's words are quoted from Section V-B. All that is said of this companion is computed from
 the rows that are shown, and from their settings.
@@ -10,10 +10,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from dtlib.experiments.experiment import BASELINES, OTHERS, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import scales
 from dtlib.report.causes import time_of_training
+from dtlib.report.curves import convergence
+from dtlib.report.figures import Sweep, data_size
 from dtlib.report.partition import beside_rules
 from dtlib.report.phrases import (
     GAP,
@@ -40,12 +45,15 @@ KB, MB = 1e5, 1e9
 """Bits that no size in Kb, and none in Mb, is as large as."""
 Say = Callable[[Shown], str]
 """Makes words of what is shown."""
+Draw = Callable[[pd.DataFrame], Figure]
+"""Draws tidy data."""
 
 
 @dataclass(frozen=True)
 class Story:
-    """One page's words."""
+    """One page's picture and words."""
 
+    draw: Draw
     paper: str
     """What the paper says, in one or two sentences."""
     here: Say
@@ -213,6 +221,7 @@ def _failing(shown: Shown, least: float = 0, most: float = math.inf) -> str:
 
 STORIES = {
     "fig04_06": Story(
+        convergence,
         "the rewards of all schemes rise during training, the energy falls, and Beta-HAPPO ends "
         "with the highest reward and the least energy.",
         _training,
@@ -238,6 +247,7 @@ STORIES = {
         ),
     ),
     "fig07_08": Story(
+        Sweep("mobile users K", "Fig. 7", "Fig. 8"),
         "energy rises with the number of users, who interfere. No synchronisation fails up to "
         "K = 25, and more and more do beyond 30. Beta-HAPPO is best in both.",
         lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}, its failures are "
@@ -257,6 +267,7 @@ STORIES = {
         ),
     ),
     "fig09": Story(
+        Sweep("base stations M, with K = 25", "Fig. 9", "the failures beside it"),
         "energy falls as the number of base stations grows, by a diversity gain, and Beta-HAPPO "
         "keeps its lead.",
         lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}.",
@@ -269,6 +280,7 @@ STORIES = {
         ),
     ),
     "fig10": Story(
+        Sweep("request probability λ", "Fig. 10", "the failures beside it"),
         "energy rises with the request probability, as users send more often.",
         _both,
         _per_request,
@@ -278,6 +290,7 @@ STORIES = {
         ),
     ),
     "fig11": Story(
+        data_size,
         "energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the bandwidth. "
         "Section V-A gives sizes in Kb.",
         lambda s: f"Beta-HAPPO needs {_crossed(s, 0, KB, ends=True)}; as printed, in Mb, "
@@ -293,6 +306,7 @@ STORIES = {
         ),
     ),
     "fig12": Story(
+        Sweep("control factor η", "Fig. 12: energy", "Fig. 12: failures"),
         "as η rises from 0.7 to 1.3, the energy rises and the failure ratio falls.",
         _both,
         _near_the_rule,
@@ -303,6 +317,7 @@ STORIES = {
         ),
     ),
     "fig13_14": Story(
+        Sweep("mobile users K", "Fig. 13", "Fig. 14"),
         "from 50 to 60 users the energy rises, and at K = 58 every synchronisation fails.",
         _both,
         _least_request,

@@ -10,7 +10,8 @@ import pandas as pd
 from dtlib.experiments.committed import fullest
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.report.curves import spread, with_millijoules
-from dtlib.report.figures import BANDWIDTHS, SWEEPS, SWEPT_METRICS, fair
+from dtlib.report.figures import BANDWIDTHS, SWEPT_METRICS, fair
+from dtlib.report.pictures import SWEEPS
 from dtlib.report.sliders import slider
 from dtlib.report.style import ALGORITHMS, INK, label
 
@@ -41,7 +42,7 @@ def rows() -> pd.DataFrame:
     found = []
     for name in ONE:
         data = with_millijoules(fair(fullest(name)))
-        abscissa = SWEEPS[name][0] + (", many" if name == "fig13_14" else "")
+        abscissa = SWEEPS[name].swept + (", many" if name == "fig13_14" else "")
         for who, part in data.groupby("algorithm", sort=False):
             found.append(_line(abscissa, label(who), part))
     data = with_millijoules(fullest("fig11"))

@@ -11,8 +11,9 @@ from IPython.display import HTML
 
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.claims import PRESETS
-from dtlib.report.figures import FAILED_LABEL, SWEEPS
+from dtlib.report.figures import FAILED_LABEL
 from dtlib.report.phrases import minus
+from dtlib.report.pictures import SWEEPS
 from dtlib.report.scoreboard import kept
 from dtlib.report.style import ALARM, label
 
@@ -27,13 +28,13 @@ def numbers(
         swept: columns of what is swept.
         over_seeds: ``mean`` or ``median``.
     """
-    swept_label = SWEEPS.get(data["figure"].iloc[0], ("x",))[0]
+    sweep = SWEEPS.get(data["figure"].iloc[0])
     values = {"energy (mJ)": 1e3 * data[ENERGY], FAILED_LABEL: 100 * data[FAILED]}
     found = data.assign(algorithm=data["algorithm"].map(label), **values).pivot_table(
         index="algorithm", columns=list(swept), sort=False, values=list(values), aggfunc=over_seeds
     )
     found = found.map("{:.3g}".format).replace("nan", "").T
-    return found.rename_axis(index={"x": swept_label}, columns=None)
+    return found.rename_axis(index={"x": sweep.swept if sweep else "x"}, columns=None)
 
 
 VERDICTS = {

@@ -11,7 +11,7 @@ import pytest
 from dtlib import ConfigError, TrainConfig
 from dtlib.experiments import committed, grids, results
 from dtlib.experiments.keys import config_key
-from dtlib.report import claims, figures
+from dtlib.report import claims, pictures
 from dtlib.report.checks import source
 from dtlib.report.judgement import judge
 from dtlib.runtime import paths
@@ -98,7 +98,7 @@ def test_nothing_of_one_machine(path):
     assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "hostname"))
 
 
-DRAWN = [path for path in MANIFESTS if path.parent.name in figures.DRAW]
+DRAWN = [path for path in MANIFESTS if path.parent.name in pictures.DRAW]
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: "-".join(path.parts[-3:-1]))
@@ -106,7 +106,7 @@ def test_the_books_pictures_are_of_these_results(path, tmp_path):
     """Drawn again from the committed table, the picture is the committed one, byte for byte."""
     preset, name = path.parts[-3:-1]
     data = results.read(path.parent, "data.csv")
-    drawn = {path.suffix: path for path in figures.save(name, data, tmp_path)}
+    drawn = {path.suffix: path for path in pictures.save(name, data, tmp_path)}
     known = paths.pictures() / preset / f"{name}.svg"
     same = drawn[".svg"].read_bytes() == known.read_bytes()  # no diff of ten thousand lines
     assert same, f"{known.name} is not drawn from these data: run `dtlib figure`"

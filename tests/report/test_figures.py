@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dtlib.experiments import committed
-from dtlib.report import curves, figures
+from dtlib.report import curves, figures, pictures
 from dtlib.report.style import use_style
 from dtlib.runtime.errors import FileError
 
@@ -35,7 +35,7 @@ def data():
 
 
 def test_convergence(data):
-    figure = figures.convergence(data)
+    figure = curves.convergence(data)
     assert [ax.get_title(loc="center") or ax.get_title(loc="left") for ax in figure.axes] == [
         "Fig. 4",
         "Fig. 5",
@@ -56,7 +56,7 @@ def test_convergence(data):
 
 
 def test_beta_happo_is_drawn_on_top_and_lines_differ(data):
-    ax = figures.convergence(pd.concat([data, data.replace("maddpg", "beta-mappo")])).axes[0]
+    ax = curves.convergence(pd.concat([data, data.replace("maddpg", "beta-mappo")])).axes[0]
     lines = {line.get_label(): line for line in ax.lines}
     assert max(lines, key=lambda label: lines[label].get_zorder()) == "Beta-HAPPO"
     for look in ("get_color", "get_linestyle", "get_marker"):
@@ -67,7 +67,7 @@ def test_beta_happo_is_drawn_on_top_and_lines_differ(data):
 def test_maddpg_has_a_panel_where_it_would_hide_the_others(data):
     far = data["algorithm"] == "maddpg"
     data.loc[far, "energy_per_user_slot_j"] *= 20
-    figure = figures.convergence(data)
+    figure = curves.convergence(data)
     assert len(figure.axes) == 6
     assert [len(ax.lines) for ax in figure.axes] == [1] * 6
     shown = [ax.get_ylim() for ax in figure.axes]
@@ -89,18 +89,18 @@ def test_spread_is_of_centred_means(data):
 
 def test_the_end_is_enlarged_where_the_scale_hides_it(data):
     flat = data.assign(reward_global=-1e3 * (data["x"] < 4000) - 0.1 * data["seed"])
-    rewards, centre, _ = figures.convergence(flat).axes[:3]
+    rewards, centre, _ = curves.convergence(flat).axes[:3]
     (inset,) = rewards.child_axes
     assert inset.get_xlim()[0] > 9 and inset.get_ylim()[0] > -1 and not centre.child_axes
     plt.close("all")
 
 
 def test_save(data, tmp_path):
-    files = figures.save("fig04_06", data, tmp_path / "quick")
+    files = pictures.save("fig04_06", data, tmp_path / "quick")
     assert [file.name for file in files] == ["fig04_06.png", "fig04_06.svg", "fig04_06.pdf"]
     assert all(file.stat().st_size > 5000 for file in files)
     first = [file.read_bytes() for file in files]
-    again = [file.read_bytes() for file in figures.save("fig04_06", data, tmp_path / "quick")]
+    again = [file.read_bytes() for file in pictures.save("fig04_06", data, tmp_path / "quick")]
     assert first == again, "the same data, the same bytes"
 
 
@@ -115,10 +115,10 @@ def swept(figure, axes):
     return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize("name", figures.SWEEPS)
+@pytest.mark.parametrize("name", pictures.SWEEPS)
 def test_sweep(name):
     data = swept(name, [{"num_users": k} for k in (10, 20, 40)])
-    figure = figures.sweep(data)
+    figure = pictures.SWEEPS[name](data)
     energy, failures = figure.axes
     lines = {line.get_label(): line for line in energy.lines}
     assert list(lines["Beta-HAPPO"].get_xdata()) == [10, 20, 40]
@@ -136,7 +136,7 @@ def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
     data = data.replace("genie", "power-on-demand")
     rule = data["algorithm"] == "power-on-demand"
     data.loc[rule, "failure_ratio_requests"] = [0.2, 0.25, 0.3]
-    for ax in figures.sweep(data).axes:
+    for ax in pictures.SWEEPS["fig10"](data).axes:
         lines = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
         assert lines["power on demand"] == [0.3, 0.5] and lines["Beta-HAPPO"] == [0.3, 0.5, 0.7]
     plt.close("all")
@@ -150,7 +150,7 @@ def test_labels_have_room():
 def test_fig_12_draws_failures_of_learner_and_rule():
     data = swept("fig12", [{"control_factor": eta} for eta in (0.7, 1.3)])
     data = data.replace("maddpg", "power-on-demand")
-    energy, failures = figures.DRAW["fig12"](data).axes
+    energy, failures = pictures.DRAW["fig12"](data).axes
     assert "power on demand" in {line.get_label() for line in energy.lines}
     labels = {line.get_label() for line in failures.lines if len(line.get_xdata()) == 2}
     assert labels == {"Beta-HAPPO", "power on demand"}
@@ -222,4 +222,4 @@ def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     data = committed.fullest("fig10", "quick")
     with pytest.raises(FileError, match=r"file/fig10\.png: cannot be written [^\n]*$"):
-        figures.save("fig10", data, tmp_path / "file")
+        pictures.save("fig10", data, tmp_path / "file")

@@ -1,0 +1,71 @@
+"""Pictures of experiments, drawn from their data and written into files."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from dtlib.experiments import results
+from dtlib.report.curves import convergence
+from dtlib.report.figures import Sweep
+from dtlib.report.stories import STORIES, Draw
+from dtlib.report.style import use_style
+from dtlib.runtime import paths
+from dtlib.runtime.files import write_whole
+from dtlib.runtime.messages import check_name
+from dtlib.settings.presets import PRESETS
+
+DRAW: dict[str, Draw] = {name: story.draw for name, story in STORIES.items()} | {
+    "outage": Sweep("mobile users K"),
+    "partition": Sweep("mobile users K", "energy, CPU divided", "failures, CPU divided"),
+    "published": convergence,
+}
+"""How each experiment is drawn: as on its page, or here if it has none of its own."""
+SWEEPS = {name: draw for name, draw in DRAW.items() if isinstance(draw, Sweep)}
+"""Those of one quantity."""
+
+KINDS: dict[str, dict[str, None]] = {
+    "png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None},
+}  # fmt: skip
+"""Formats that pictures are written in, each with what it must not say: the same data give the same
+bytes."""
+
+
+def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw an experiment into ``folder`` as PNG, SVG and PDF; return the files.
+
+    Raises:
+        FileError: they cannot be written.
+    """
+    use_style()
+    figure = DRAW[name](data)
+    files = [folder / f"{name}.{kind}" for kind in KINDS]
+    for file, metadata in zip(files, KINDS.values(), strict=True):
+        draw = partial(figure.savefig, format=file.suffix[1:], metadata=metadata)
+        write_whole(file, draw)
+    plt.close(figure)
+    return files
+
+
+def redraw(preset: str = "") -> list[Path]:
+    """Draw every figure whose data are committed; return the files.
+
+    Args:
+        preset: only of this one; of all if empty.
+
+    Raises:
+        ConfigError: there is no such preset.
+        FileError: a table is not what its manifest says, or a picture cannot be written.
+    """
+    if preset:
+        check_name("preset", preset, PRESETS)
+    files = []
+    for of in [preset] if preset else PRESETS:
+        for name in DRAW:
+            data = results.read(results.folder_of(of, name), results.DATA)
+            if data is not None:
+                files += save(name, data, paths.pictures() / of)
+    return files
