@@ -22,7 +22,7 @@ FIGURE, SEED = "fig04_06", 0
 """Whose runs are passed on, and which: the first, whatever it has learnt."""
 FOLDER = "policies"
 CARD = "README.md"
-WORLDS = "held-out.csv"
+BY_WORLD = "held-out.csv"
 """Results of mean actions, a row per held-out world."""
 TOLD = {
     "energy_per_user_slot_j": ("energy per user and slot", 1e3, "mJ"),
@@ -66,7 +66,7 @@ def _write(planned: PlannedRun) -> Path:
         "trained_by": store.made_by(config),
         "config_sha256": config_key(config),
     }
-    results.write(folder, planned.digest, tables={WORLDS: found.worlds}, facts=facts)
+    results.write(folder, planned.digest, tables={BY_WORLD: found.worlds}, facts=facts)
     write_text(folder / CARD, _card(planned, pd.Series(found.summary()), digest))
     return folder
 
@@ -117,7 +117,7 @@ def _card(planned: PlannedRun, found: pd.Series, digest: str) -> str:
         "- It knows this network only: as many users and base stations, and positions in this "
         "area.",
         "- It holds weights of actors, no critics and no optimiser: it cannot be trained further.",
-        f"- `{WORLDS}` has its results, byte for byte, for whoever evaluates it on x86-64.",
+        f"- `{BY_WORLD}` has its results, byte for byte, for whoever evaluates it on x86-64.",
         "",
         f"sha256 of `{POLICY}`: `{digest}`. Licence: MIT, as the code.",
     ]

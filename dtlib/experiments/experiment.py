@@ -17,7 +17,8 @@ from dtlib.settings.train import TrainConfig
 from dtlib.training.calibration import Target
 from dtlib.training.evaluation import WORLDS
 
-LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", "maddpg")
+OFF_POLICY = "maddpg"
+LEARNERS = ("beta-happo", "gaussian-happo", "beta-mappo", OFF_POLICY)
 OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
 """The paper's learner, and those that it is compared with."""
 BASELINES = ("power-on-demand", "demand-or-silence", "channel-inversion", "genie")

@@ -30,7 +30,7 @@ from dtlib.training.loop import Rollout, Trainer
 from dtlib.training.run_folder import take_up
 
 EXPERIMENT, NAME = "worth", "mechanisms"
-WORLDS = {"smoke": 1}
+FEWER = {"smoke": 1}
 """Held-out worlds on which draws are measured; five, unless stated here."""
 
 
@@ -137,7 +137,7 @@ def _measure(planned: PlannedRun, moment: str, preset: str) -> dict[str, Any]:
 
 def worlds_of(preset: str) -> int:
     """Return on how many held-out worlds draws are measured."""
-    return WORLDS.get(preset, 5)
+    return FEWER.get(preset, 5)
 
 
 def table_key(preset: str, version: int | None = None) -> str:

@@ -90,13 +90,13 @@ def _within(
     return lambda rows: check(rows[(rows["x"] >= low) & (rows["x"] <= high)])
 
 
-NONE, ALL = 0.01, 0.99
+HARDLY_ANY, NEARLY_ALL = 0.01, 0.99
 """Parts of requests that count as none and as all."""
 SENTENCES = (
     Sentence("Fig. 7", "energy rises with K, 10 to 40",
              axis="K", holds=_within(_steps(ENERGY, 1), 10, 40)),
     Sentence("Fig. 8", "no failure up to K = 25",
-             axis="K", holds=_within(lambda rows: bool((rows[FAILED] <= NONE).all()), 10, 25)),
+             axis="K", holds=_within(lambda rows: bool((rows[FAILED] <= HARDLY_ANY).all()), 10, 25)),
     Sentence("Fig. 8", "failures rise beyond K = 30",
              axis="K", holds=_within(_steps(FAILED, 1), 30, 40)),
     Sentence("Fig. 9", "energy falls with M", axis="M", holds=_steps(ENERGY, -1)),
@@ -109,7 +109,7 @@ SENTENCES = (
     Sentence("Fig. 13", "energy rises with K, 50 to 60",
              axis="K", holds=_within(_steps(ENERGY, 1), 50, 60)),
     Sentence("Fig. 14", "all requests fail at K = 58, not all at 50", axis="K",
-             holds=lambda rows: bool(rows.set_index("x")[FAILED][50] < ALL
+             holds=lambda rows: bool(rows.set_index("x")[FAILED][50] < NEARLY_ALL
                                      <= rows.set_index("x")[FAILED][58])),
 )  # fmt: skip
 """On physics: what does not need a learner to be judged."""

@@ -24,13 +24,13 @@ SAVINGS = {"beta-mappo": 20.28, "gaussian-happo": 29.52, "maddpg": 41.08}
 """Energy that Beta-HAPPO saves according to Section V-B, in % of each benchmark's."""
 SIZE = min(SAVINGS.values())
 """An effect "of the paper's size" where it gives no number: the least that it reports, %."""
-POINTS = 5.0
+SIZE_POINTS = 5.0
 """The same for failed requests, whose order and trends it gives no number for, in points."""
-MARGIN, MARGIN_POINTS = 2.0, 1.0
+RELEVANT, RELEVANT_POINTS = 2.0, 1.0
 """Margins of relevance: % of energy, of unrest, of a figure's height, of a training's length; and
 percentage points of failed requests. Less is not seen in the paper's figures."""
 HEIGHT = "% of the figure's height"
-TEXTS = {ENERGY: ("energy", "%", MARGIN), FAILED: ("failed requests", "points", MARGIN_POINTS)}
+TEXTS = {ENERGY: ("energy", "%", RELEVANT), FAILED: ("failed requests", "points", RELEVANT_POINTS)}
 """Of what sweeps show: name, unit of a difference, margin of relevance."""
 
 
@@ -113,7 +113,7 @@ def learns(metric: str) -> Check:
     def check(found: Source) -> Evidence:
         ends, scale = tenths(found.data, metric), height(found.data, metric)
         parts = _each(100 * (ends["last"] - ends["first"]) / scale)
-        return Evidence("rise of the reward,", HEIGHT, parts, metric, margin=MARGIN)
+        return Evidence("rise of the reward,", HEIGHT, parts, metric, margin=RELEVANT)
 
     return check
 
@@ -122,7 +122,7 @@ def energy_falls(found: Source) -> Evidence:
     """Check that every learner's energy falls during training."""
     ends = tenths(found.data, ENERGY)
     parts = _each(100 * (ends["last"] / ends["first"] - 1))
-    return Evidence("change of energy,", "%", parts, ENERGY, sign=-1, margin=MARGIN)
+    return Evidence("change of energy,", "%", parts, ENERGY, sign=-1, margin=RELEVANT)
 
 
 def _each(values: pd.Series) -> tuple[Part, ...]:
@@ -142,7 +142,7 @@ def leads(metric: str, *others: str) -> Check:
             found.final(metric), others, lambda own, other: 100 * (own - other) / scale,
             lambda other: SIZE,
         )  # fmt: skip
-        return Evidence("lead", HEIGHT, parts, metric, margin=MARGIN)
+        return Evidence("lead", HEIGHT, parts, metric, margin=RELEVANT)
 
     return check
 
@@ -151,7 +151,7 @@ def steadier(found: Source) -> Evidence:
     """Check that Beta-HAPPO's reward is steadier than all others'."""
     steps = unrest(found.data, "reward_global").unstack("algorithm")
     parts = versus(steps, OTHERS, gap, lambda other: SIZE, sign=-1)
-    return Evidence("less unrest", "%", parts, "reward_global", margin=MARGIN)
+    return Evidence("less unrest", "%", parts, "reward_global", margin=RELEVANT)
 
 
 def faster(found: Source) -> Evidence:
@@ -165,7 +165,7 @@ def faster(found: Source) -> Evidence:
         for learner in (OWN, "gaussian-happo")
     )  # fmt: skip
     return Evidence(
-        "sooner where MADDPG ends,", "% of its training", parts, "x", margin=MARGIN, exact=True
+        "sooner where MADDPG ends,", "% of its training", parts, "x", margin=RELEVANT, exact=True
     )
 
 
@@ -175,7 +175,7 @@ def saves(other: str) -> Check:
     def check(found: Source) -> Evidence:
         parts = versus(found.final(ENERGY), [other], gap, paper_gap, sign=-1)
         return Evidence(
-            "energy saved", "%", parts, ENERGY, margin=MARGIN, reported=paper_gap(other),
+            "energy saved", "%", parts, ENERGY, margin=RELEVANT, reported=paper_gap(other),
             show=as_saving,
         )  # fmt: skip
 
@@ -216,7 +216,7 @@ def lowest(metric: str, symbol: str, some: str = "") -> Check:
         parts: list[Part] = []
         for x, rows in (found.data.query(some) if some else found.data).groupby("x"):
             table, where = rows.pivot_table(metric, "seed", "algorithm"), f" at {symbol} = {x:g}"
-            effect = paper_gap if energy else lambda other: POINTS
+            effect = paper_gap if energy else lambda other: SIZE_POINTS
             parts += versus(table, OTHERS, lead, effect, sign=-1, where=where)
         _, unit, margin = TEXTS[metric]
         what = "energy saved" if energy else "fewer failed requests"
@@ -241,7 +241,7 @@ def trend(
     """
     text, unit, margin = TEXTS[metric]
     unit = f"{unit} of the mean" if metric == ENERGY else unit  # over all points: change()
-    size = effect or (SIZE if metric == ENERGY else POINTS)
+    size = effect or (SIZE if metric == ENERGY else SIZE_POINTS)
 
     def check(found: Source) -> Evidence:
         table = points(found.data.query(some) if some else found.data, metric, axis, other)
@@ -273,7 +273,7 @@ def _changes(
 
 
 def failing(
-    level: float, some: str, *, short: bool = False, effect: float = MARGIN_POINTS
+    level: float, some: str, *, short: bool = False, effect: float = RELEVANT_POINTS
 ) -> Check:
     """Check that none, or all, of Beta-HAPPO's requests fail at every one of some points.
 
@@ -290,7 +290,7 @@ def failing(
             Part(f"K = {x:g}", tuple(100 * of[FAILED]), (OWN,), effect)
             for x, of in rows.groupby("x")
         )
-        bound = level - MARGIN_POINTS if level else MARGIN_POINTS
+        bound = level - RELEVANT_POINTS if level else RELEVANT_POINTS
         sign = 1 if level and not short else -1
         return Evidence("failed requests,", "%", parts, FAILED, sign=sign, level=bound)
 

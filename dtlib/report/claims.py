@@ -20,7 +20,7 @@ from dtlib.report.causes import (
 from dtlib.report.checks import (
     BENCHMARKS,
     HELD_OUT,
-    MARGIN_POINTS,
+    RELEVANT_POINTS,
     SAVINGS,
     TRAINING,
     Check,
@@ -131,7 +131,7 @@ CLAIMS = (
     Claim("fig14", "At K = 58 every request fails.", failing(100, "x == 58"), reported="100 %",
           known=beside_rules),
     Claim("fig14", "With fewer users, some are in time.",
-          failing(100, "x < 58", short=True, effect=2 * RISE - MARGIN_POINTS),
+          failing(100, "x < 58", short=True, effect=2 * RISE - RELEVANT_POINTS),
           known=too_early),
 )  # fmt: skip
 """In the order of Section V-B. "The highest reward" of Fig. 4 is judged other by other."""

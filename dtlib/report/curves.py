@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.experiment import LEARNERS, OFF_POLICY
 from dtlib.report.style import ALGORITHMS, COLUMN, line_style
 
 CONVERGENCE = {
@@ -21,7 +21,6 @@ CONVERGENCE = {
 }
 """Columns that Figs. 4–6 show."""
 
-MADDPG = LEARNERS[3]
 QUARTILES_FROM = 5
 """Seeds from which on the spread is the middle half; below, it is the whole range."""
 HIDES = 1.5
@@ -116,7 +115,7 @@ def hides(data: pd.DataFrame, metric: str, window: int) -> bool:
         name: spread(part, metric, window)["median"].agg(["min", "max"])
         for name, part in data.groupby("algorithm")
     }
-    own, others = ranges.pop(MADDPG, None), pd.DataFrame(ranges)
+    own, others = ranges.pop(OFF_POLICY, None), pd.DataFrame(ranges)
     if own is None or others.empty:
         return False
     high = others.loc["max"].max()
@@ -147,7 +146,7 @@ def convergence(data: pd.DataFrame) -> Figure:
     """
     data, window = with_millijoules(data), window_of(data)
     apart = {metric for metric in CONVERGENCE if hides(data, metric, window)}
-    rest = data[data["algorithm"] != MADDPG] if apart else data
+    rest = data[data["algorithm"] != OFF_POLICY] if apart else data
     figure, grid = plt.subplots(
         3, 1 + bool(apart), figsize=(COLUMN, 1.55 * COLUMN), sharex="col", squeeze=False,
         width_ratios=[3, 1] if apart else [1],
@@ -157,7 +156,7 @@ def convergence(data: pd.DataFrame) -> Figure:
         enlarge_the_end(row[0], rest, metric, window)
         row[0].set(title=name, ylabel=label)
         for ax in row[1:]:
-            learning_curve(ax, data[data["algorithm"] == MADDPG], metric, window)
+            learning_curve(ax, data[data["algorithm"] == OFF_POLICY], metric, window)
             ax.set_title("MADDPG")
             if metric not in apart:
                 bounds = [*row[0].get_ylim(), *ax.get_ylim()]

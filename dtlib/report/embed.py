@@ -40,7 +40,7 @@ width."""
 
 PANEL = re.compile(r"childWidth|concat_\d+_width")
 """Signals that are how wide panels are that stand one above the other."""
-MARGIN = 80
+ROOM = 80
 """Room beside panels that stand one above the other, for the axis and a scroll bar's coming, px."""
 
 QUIET = {"labelColor": "currentColor", "titleColor": "currentColor", "gridColor": "currentColor",
@@ -83,5 +83,5 @@ def specification(chart: Any, says: str) -> dict[str, Any]:
     for signal in found["signals"]:
         if PANEL.fullmatch(signal["name"]):  # panels above others do not do this themselves
             signal.pop("value")
-            signal["init"] = f"max(200, containerSize()[0] - {MARGIN})"
+            signal["init"] = f"max(200, containerSize()[0] - {ROOM})"
     return found

@@ -21,7 +21,7 @@ from dtlib.model.world import World
 from dtlib.report import style
 from dtlib.settings.env import EnvConfig
 
-SYNCHRONISED, FAILED = "#8fd6b5", "#f0a0a5"
+SYNCHRONISED, MISSED = "#8fd6b5", "#f0a0a5"
 MOST_PICTURES = 40
 """Of a film: each is some 30 kB of the page."""
 ICONS = {
@@ -123,7 +123,7 @@ def _panel(
         links.set_color(list(np.where(moving, style.ALARM, colours)))
         links.set_linestyle([":" if moves else "-" for moves in moving])
         asks.set_offsets(position[n][request])
-        asks.set_facecolor(list(np.where(failure[request], FAILED, SYNCHRONISED)))
+        asks.set_facecolor(list(np.where(failure[request], MISSED, SYNCHRONISED)))
         people.set_data(*position[n].T)
         twins.set_data(*home.T)
         failed, asked = (int(x[0, : n + 1].sum()) for x in (outcome.failure, outcome.request))
@@ -150,5 +150,5 @@ def _legend() -> list[Line2D]:
         Line2D([], [], color=style.PALETTE[1], label="elsewhere"),
         Line2D([], [], color=style.ALARM, linestyle=":", label="migrating"),
         dot("o", SYNCHRONISED, 10, "synchronised"),
-        dot("o", FAILED, 10, "failed"),
+        dot("o", MISSED, 10, "failed"),
     ]

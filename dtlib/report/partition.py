@@ -20,7 +20,7 @@ from dtlib.report.style import COLUMN, INK, PALETTE, label, line_style
 
 SLICES, DIVIDED = "slices", "served"
 SENDS, GIVES_UP, KNOWS = "always sends", "gives up", "knows the channels"
-SWEEPS = ("outage", "fig07_08", "fig13_14")
+OVER_USERS = ("outage", "fig07_08", "fig13_14")
 """Experiments whose runs of Beta-HAPPO are over K; the first that has a K is taken."""
 LEARNT = FULLEST[0]
 """The preset of those runs: in a smaller one learners have learnt less."""
@@ -71,7 +71,7 @@ def beside_rules(preset: str, failed: pd.Series) -> str:
 
 def of_learner() -> pd.DataFrame:
     """Return Beta-HAPPO's medians over seeds in Section V's network, by K, from committed runs."""
-    found = (results.read(results.folder_of(LEARNT, name), results.DATA) for name in SWEEPS)
+    found = (results.read(results.folder_of(LEARNT, name), results.DATA) for name in OVER_USERS)
     tables = [table for table in found if table is not None]
     whole = pd.concat([by_point(table)[[FAILED, ENERGY]].median() for table in tables])
     return whole[~whole.index.duplicated()].sort_index()

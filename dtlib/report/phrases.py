@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from dtlib.experiments.experiment import OTHERS, OWN
+from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.checks import SAVINGS, as_saving
 from dtlib.report.quantities import at_equal_slots, gap, tenths, trained_for
@@ -125,7 +125,7 @@ def equal_slots(shown: Shown) -> str:
     By the last tenth before MADDPG's end of training, means over seeds.
     """
     slots = trained_for(shown.data)
-    other = OTHERS[-1]
+    other = OFF_POLICY
     if not {OWN, other} <= set(slots.index) or slots[OWN] == slots[other]:
         return ""
     reward, energy, lost = (

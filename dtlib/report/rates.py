@@ -9,7 +9,7 @@ common worlds as well.)
   the same part in the other preset, in ``quick`` or in ``outage``, else of the learners at K = 30.
 - *True effects* have the paper's size. Where it gives no number, a trend of physics has the size
   that power on demand, which learns nothing, has in the same network, and all else that of
-  :data:`dtlib.report.checks.SIZE` and :data:`dtlib.report.checks.POINTS`.
+  :data:`dtlib.report.checks.SIZE` and :data:`dtlib.report.checks.SIZE_POINTS`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.experiments.experiment import BASELINES, OTHERS, OWN
+from dtlib.experiments.experiment import BASELINES, OFF_POLICY, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import scales
 from dtlib.report.causes import time_of_training
@@ -191,7 +191,7 @@ def _minutes(shown: Shown) -> str:
 
 
 def _settling(shown: Shown) -> str:
-    lead = sooner(shown.data, "reward_global", OWN, OTHERS[-1])
+    lead = sooner(shown.data, "reward_global", OWN, OFF_POLICY)
     if lead.empty:
         return "not measured"
     return f"$r_g$ is where MADDPG's ends by {number(lead.median())}{GAP}% of its training sooner"

@@ -21,7 +21,7 @@ from dtlib.training.published import POLICY
 @pytest.mark.parametrize("algorithm", LEARNERS)
 def test_committed_policies_give_their_results(algorithm):
     folder = cards.folder_of(algorithm)
-    known = results.read(folder, cards.WORLDS)
+    known = results.read(folder, cards.BY_WORLD)
     assert known is not None, f"run `dtlib policies --preset companion`: {folder} is not there"
     found = results.as_committed(evaluate(load_run(folder), worlds=1).worlds)
     assert found.equals(known[:1])
@@ -51,7 +51,7 @@ def test_are_written_from_first_runs(tmp_path, monkeypatch):
         folder = tmp_path / "results" / "policies" / algorithm
         run = load_run(folder)
         assert (run.config.algorithm, run.config.seed) == (algorithm, cards.SEED)
-        energy = results.read(folder, cards.WORLDS)[results.ENERGY].mean()
+        energy = results.read(folder, cards.BY_WORLD)[results.ENERGY].mean()
         assert f"| energy per user and slot | {1e3 * energy:.4g} mJ |" in (
             folder / cards.CARD
         ).read_text(encoding="utf-8")
