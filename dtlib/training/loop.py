@@ -27,6 +27,8 @@ from dtlib.training.size import check_size
 
 TIMINGS = ("world_s", "act_s", "simulate_s", "update_s")
 """Columns of a history that differ between equal runs."""
+LEARNS: dict[str, type[Learner | MADDPG]] = {"maddpg": MADDPG}
+"""What an algorithm's name means, where it is not HAPPO's learner."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,7 @@ class Trainer:
         self.configs, self.device = list(configs), torch.device(device)
         check_size(configs, self.device)
         weights = [seeded("weights", config.seed) for config in configs]
-        learner = MADDPG if configs[0].algorithm == "maddpg" else Learner
-        self.learner = learner(configs[0], weights, device)
+        self.learner = LEARNS.get(configs[0].algorithm, Learner)(configs[0], weights, device)
         self.queues = [
             torch.zeros(config.worlds, config.env.num_users, dtype=torch.float64, device=device)
             for config in configs
