@@ -85,6 +85,11 @@ class Receivers:
         """Return the least powers p = c T/g: [..., K], W; zero for silent users."""
         return torch.where(part > 0, part * received / self.own_gain, 0)
 
+    def least_powers(self, target: Tensor) -> Tensor:
+        """Return the least powers that reach SINRs: [..., K], W; infinite where no powers do."""
+        part = signal_part(torch.log1p(target))
+        return self.powers(part, self.received(self.coupling(part)))
+
     def harm(self, coupling: Tensor, slope: Tensor) -> Tensor:
         """Return what a user's signal costs all others, by the adjoint of T = σ² + A T.
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from dtlib.baselines.least_powers import Receivers, signal_part
 from dtlib.kernels.portable import log, sqrt
 from dtlib.model.simulator import owners
+from dtlib.model.synchronization import compute_delay
 from dtlib.model.synchronization import shares as divide
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
@@ -79,7 +80,10 @@ class Slots:
         nearest, home, served = map(flat, (world.association, deployment, served))
         bits = torch.where(served, flat(world.data_bits).double(), 0)
         link = nearest * env.num_bs + home
-        compute, deadline = bits * flat(world.cycles_per_bit) / env.cpu_hz, flat(world.deadline_s)
+        compute = compute_delay(
+            bits, cycles_per_bit=flat(world.cycles_per_bit), cpu_hz=env.cpu_hz
+        )
+        deadline = flat(world.deadline_s)
         if env.cpu_sharing != "served":  # nothing to divide: the whole of one's own part is used
             deadline = deadline - compute * owners(home, env)
             compute = torch.zeros_like(compute)

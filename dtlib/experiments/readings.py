@@ -23,6 +23,7 @@ from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
 from dtlib.model.simulator import simulate
+from dtlib.model.synchronization import compute_delay
 from dtlib.settings.env import EnvConfig
 from dtlib.training.metrics import outcome_metrics
 
@@ -183,7 +184,11 @@ def thresholds(env: EnvConfig) -> tuple[float, float]:
     """
     (soon, late), (small, large) = env.deadline_s, env.data_bits
     few, many = env.cycles_per_bit
-    return env.cpu_hz * soon / (large * many), env.cpu_hz * late / (small * few)
+    most_s, least_s = (
+        compute_delay(bits, cycles_per_bit=cycles, cpu_hz=env.cpu_hz)
+        for bits, cycles in ((large, many), (small, few))
+    )
+    return soon / most_s, late / least_s
 
 
 def best_centre_reward(env: EnvConfig, parts: float) -> float:
@@ -193,8 +198,8 @@ def best_centre_reward(env: EnvConfig, parts: float) -> float:
         env: the network.
         parts: into how many parts a server's CPU is divided, of which a request has one.
     """
-    mean_cycles = sum(env.data_bits) / 2 * sum(env.cycles_per_bit) / 2
-    delay_s = min(mean_cycles * parts / env.cpu_hz, env.slot_s)
+    mean = sum(env.data_bits) / 2, sum(env.cycles_per_bit) / 2
+    delay_s = min(compute_delay(*mean, env.cpu_hz / parts), env.slot_s)
     return -env.reward_scale * env.request_prob * delay_s
 
 

@@ -28,9 +28,8 @@ def virtual_queue(failure: Tensor, threshold: float, *, initial: Tensor | None =
     threshold = round(threshold * 2**40) / 2**40
     count = failure.cumsum(dim=1, dtype=torch.float64)
     slot = torch.arange(1, failure.shape[1] + 1, device=failure.device, dtype=torch.float64)
-    walk = count - threshold * slot[:, None]
-    start = torch.zeros_like(walk[:, 0]) if initial is None else initial.to(torch.float64)
-    walk = walk + start[:, None]
+    start = torch.zeros_like(count[:, 0]) if initial is None else initial.to(torch.float64)
+    walk = count - threshold * slot[:, None] + start[:, None]
     queue = walk - walk.cummin(dim=1).values.clamp_max(0)
     return torch.cat([start[:, None], queue], dim=1)
 

@@ -60,8 +60,7 @@ def initial_carry(world: World, queue: Tensor | None = None) -> Carry:
         queue: [R, K], Y[0]; zero if absent.
     """
     nearest = world.association[:, 0]
-    start = torch.zeros(nearest.shape, dtype=torch.float64, device=nearest.device)
-    start = start if queue is None else queue
+    start = torch.zeros_like(nearest, dtype=torch.float64) if queue is None else queue
     still = torch.zeros_like(nearest, dtype=torch.bool)
     return Carry(
         slot=0, deployment=nearest, pending=nearest, migrated=still, queue=start, frame_queue=start
@@ -131,8 +130,7 @@ class Outcome(Response):
     @property
     def migrations(self) -> Tensor:
         """Twins moved after the first of these slots: [R]."""
-        moved = self.deployment[:, 1:] != self.deployment[:, :-1]
-        return moved.double().sum((1, 2))
+        return (self.deployment.diff(dim=1) != 0).double().sum((1, 2))
 
 
 def join(outcomes: Sequence[Outcome]) -> Outcome:

@@ -1,6 +1,6 @@
 """Twin synchronisation and migration: shares, delay, failure and energy, eqs. (9)–(13)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,9 +27,8 @@ def shares(weight: Tensor, *, group: Tensor, member: Tensor, groups: int) -> Ten
     """
     asked = torch.where(member, weight, 0)
     count = member.to(weight.dtype)
-    size = (*weight.shape[:-1], groups)
-    total = weight.new_zeros(size).scatter_add(-1, group, asked).gather(-1, group)
-    heads = weight.new_zeros(size).scatter_add(-1, group, count).gather(-1, group)
+    none = weight.new_zeros((*weight.shape[:-1], groups))
+    total, heads = (none.scatter_add(-1, group, of).gather(-1, group) for of in (asked, count))
     divisor = torch.where(total > 0, total, 1)
     return torch.where(total > 0, asked / divisor, count / heads.clamp_min(1))
 
@@ -43,6 +42,11 @@ def transfer_delay(bits: Tensor, *, rate_bps: Tensor) -> Tensor:
     """Return the time to send ``bits``, s; infinite at rate zero, zero if there are none."""
     needed = bits > 0
     return torch.where(needed, bits / torch.where(needed, rate_bps, 1), 0)
+
+
+def compute_delay(bits: Any, *, cycles_per_bit: Any, cpu_hz: Any) -> Any:
+    """Return the time to compute a request, D C/f: [...], s, of numbers, arrays or expressions."""
+    return bits * cycles_per_bit / cpu_hz
 
 
 def edge_delay(
@@ -60,8 +64,9 @@ def edge_delay(
     Returns:
         [..., K], s.
     """
-    compute = transfer_delay(bits * cycles_per_bit, rate_bps=cpu_hz)
-    return compute + torch.where(remote, transfer_delay(bits, rate_bps=wired_bps), 0)
+    compute = compute_delay(bits, cycles_per_bit=cycles_per_bit, cpu_hz=cpu_hz)
+    wire = torch.where(remote, transfer_delay(bits, rate_bps=wired_bps), 0)
+    return torch.where(bits > 0, compute, 0) + wire
 
 
 def failures(request: Tensor, *, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor) -> Tensor:
@@ -92,8 +97,7 @@ def energy(
     Returns:
         [..., K], J.
     """
-    sending = (power > 0) & (bits > 0)
-    airtime = torch.where(sending, bits / torch.where(sending, rate_bps, 1), 0)
+    airtime = transfer_delay(torch.where(power > 0, bits, 0), rate_bps)
     if rule == "deadline":
         airtime = torch.minimum(airtime, deadline_s)
     elif rule == "none":

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from dtlib.model.synchronization import compute_delay
+
 
 def threshold(cpu_hz: Any, seconds: Any, bits: Any, cycles_per_bit: Any) -> Any:
     """Return the K at which a request takes so many seconds on a slice f_max/K of a server.
@@ -17,7 +19,7 @@ def threshold(cpu_hz: Any, seconds: Any, bits: Any, cycles_per_bit: Any) -> Any:
     >>> round(threshold(10e9, 0.05, 25e3, 700), 1)
     28.6
     """
-    return cpu_hz * seconds / (bits * cycles_per_bit)
+    return seconds / compute_delay(bits, cycles_per_bit=cycles_per_bit, cpu_hz=cpu_hz)
 
 
 def too_big(

@@ -25,7 +25,7 @@ AXES = {
     "data_bits_max": ("$D_{max}$", 1e-3, f"{GAP}Kb"),
     "bandwidth_hz": ("B", 1e-6, f"{GAP}MHz"),
 }
-"""Of each swept setting: its symbol, the factor to the unit it is told in, and the unit."""
+"""Of swept settings: the symbol, the factor to the unit that it is told in, and the unit."""
 
 
 def steps(values: Iterable[float]) -> str:
@@ -51,7 +51,7 @@ def minus(text: str) -> str:
 
 def told(name: str, values: Iterable[float]) -> str:
     """Return values of a swept setting, such as ``K = 10, 25``."""
-    symbol, factor, unit = AXES[name]
+    symbol, factor, unit = AXES.get(name, (name, 1, ""))
     return f"{symbol}{GAP}={GAP}{', '.join(number(factor * value) for value in values)}{unit}"
 
 

@@ -12,6 +12,7 @@ from dtlib.baselines.rules import own_distance
 from dtlib.experiments.comparison import WORST, beside_curve
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
+from dtlib.model.synchronization import compute_delay
 from dtlib.model.world import World
 from dtlib.report.statistics import range_text
 from dtlib.settings.env import EnvConfig
@@ -33,10 +34,12 @@ def of_episode(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConf
     """
     asked = outcome.request & ~outcome.migrating
     whole = env.cpu_hz / env.num_users
-    computes = world.data_bits * world.cycles_per_bit / whole / world.deadline_s
+    computes = compute_delay(
+        world.data_bits, cycles_per_bit=world.cycles_per_bit, cpu_hz=whole
+    )
     columns = {
         "metres": own_distance(world),
-        "compute_share": computes,
+        "compute_share": computes / world.deadline_s,
         "power_w": power,
         "energy_j": outcome.energy_j,
         "used": outcome.cpu_hz / whole,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from dtlib.model.synchronization import compute_delay
 from dtlib.model.world import bs_positions
 from dtlib.settings.env import EnvConfig
 
@@ -16,9 +19,11 @@ def middles(low: float, high: float) -> np.ndarray:
     return low + (high - low) * (np.arange(GRID) + 0.5) / GRID
 
 
-def slice_seconds(bits: float, cycles_per_bit: float, env: EnvConfig) -> float:
+def slice_seconds(bits: Any, cycles_per_bit: Any, env: EnvConfig) -> Any:
     """Return how long a request computes on one user's slice f_max/K of a server, s."""
-    return bits * cycles_per_bit * env.num_users / env.cpu_hz
+    return compute_delay(
+        bits, cycles_per_bit=cycles_per_bit, cpu_hz=env.cpu_hz / env.num_users
+    )
 
 
 def too_big(env: EnvConfig) -> float:
@@ -30,7 +35,7 @@ def too_big(env: EnvConfig) -> float:
     [0.0, 0.49, 1.0]
     """
     bits, cycles = np.meshgrid(middles(*env.data_bits), middles(*env.cycles_per_bit))
-    return float((bits * cycles * env.num_users / env.cpu_hz > env.deadline_s[1]).mean())
+    return float((slice_seconds(bits, cycles, env) > env.deadline_s[1]).mean())
 
 
 def nearest_metres(env: EnvConfig) -> float:

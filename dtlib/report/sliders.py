@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 
+from dtlib.model.synchronization import compute_delay
 from dtlib.report import formulas
 from dtlib.report.style import ALARM, PALETTE
 from dtlib.settings.env import EnvConfig
@@ -111,7 +112,7 @@ def split(env: EnvConfig, metres: float = 200.0) -> Any:
     def power(seconds: Any) -> Any:
         return formulas.least_power(size * 1e3, seconds, band * 1e6, loss, env.noise_w)
 
-    left = tau - size * 1e3 * work * users / env.cpu_hz
+    left = tau - compute_delay(size * 1e3, cycles_per_bit=work, cpu_hz=env.cpu_hz / users)
     radio = alt.expr.max(left, 1e-9)
     most = alt.expr.log(1 + env.max_power_w * loss / env.noise_w) / alt.expr.LN2 * band * 1e6
     x = alt.X(

@@ -25,8 +25,7 @@ def double(values) -> torch.Tensor:
 def least_powers(target, gain, near, reading):
     """Powers that reach SINRs, W."""
     receivers = Receivers.of(gain, association=near, noise_w=NOISE_W, interference=reading)
-    part = signal_part(target.log1p())
-    return receivers.powers(part, receivers.received(receivers.coupling(part)))
+    return receivers.least_powers(target)
 
 
 @st.composite

@@ -1,0 +1,97 @@
+"""What trained Beta-HAPPO achieves against the number of users, and how its settings were found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dtlib.experiments import comparison, demand, search
+from dtlib.experiments.experiment import OWN
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.figures import FAILED_LABEL
+from dtlib.report.statistics import range_text
+from dtlib.report.style import COLUMN, PALETTE, label
+from dtlib.settings.env import EnvConfig
+
+PERCENT = partial(range_text, form=".1f", unit=100)
+MILLIJOULES = partial(range_text, form=".2f", unit=1e3)
+TOLD = {"energy (mJ)": (ENERGY, MILLIJOULES), "failed requests (%)": (FAILED, PERCENT)}
+"""What is told of runs, with the column and the text of its mean and range."""
+
+
+def by_policy(swept: pd.DataFrame, strict: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return rows by who acts: each policy of a sweep, and the learner where (14b) is stricter."""
+    parts = {label(name): part for name, part in swept.groupby("algorithm", sort=False)}
+    return parts | {f"{label(OWN)}, stricter": strict}
+
+
+def against_users(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return failures and energy of each policy by K: means over seeds, least and greatest."""
+    found = {
+        title: pd.DataFrame(
+            {name: part.groupby("num_users")[column].agg(text) for name, part in parts.items()}
+        )
+        for title, (column, text) in reversed(TOLD.items())
+    }
+    return pd.concat(found, axis=1).fillna("").rename_axis("K")
+
+
+def draw(parts: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw failures against K: a dot per run, and a line through the means."""
+    figure, ax = plt.subplots(figsize=(COLUMN, 0.8 * COLUMN))
+    for colour, (name, part) in zip(PALETTE, parts.items(), strict=False):
+        ax.plot(part["num_users"], 100 * part[FAILED], "o", color=colour, alpha=0.5)
+        means = 100 * part.groupby("num_users")[FAILED].mean()
+        ax.plot(means.index, means, color=colour, label=name)
+    ax.set(xlabel="mobile users K", ylabel=FAILED_LABEL)
+    ax.set_xticks(sorted({users for part in parts.values() for users in part["num_users"]}))
+    ax.legend()
+    return figure
+
+
+def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """Return Beta-HAPPO's energy beside that of *demand or silence* failing as often, by K.
+
+    Args:
+        runs: of Beta-HAPPO in the network of Section V.
+        preset: whose curve of the rule.
+    """
+    found = pd.concat(
+        comparison.beside_curve(part, demand.known_curve(EnvConfig(num_users=int(users)), preset))
+        for users, part in runs.groupby("num_users")
+    ).groupby("num_users")
+    columns = {
+        "failed requests (%)": found[FAILED].agg(PERCENT),
+        "Beta-HAPPO (mJ)": found[ENERGY].agg(MILLIJOULES),
+        "the rule (mJ)": found["rule_j"].agg(MILLIJOULES),
+        "Beta-HAPPO needs more (%)": found["more"].agg(range_text, form=".0f", unit=100),
+    }
+    return pd.DataFrame(columns).rename_axis("K")
+
+
+def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return energy and failures of each variant: means over seeds, least and greatest."""
+    parts = runs.groupby("variant", sort=False)
+    return pd.DataFrame({name: parts[column].agg(text) for name, (column, text) in TOLD.items()})
+
+
+def rounds(*tuning: pd.DataFrame) -> pd.DataFrame:
+    """Return what each tried setting achieved, and which is chosen, by round of the search.
+
+    Args:
+        tuning: results on tuning worlds, of each round.
+    """
+    tables = {}
+    for name, results in zip(("first", "second"), tuning, strict=True):
+        found = search.ranked(results).droplevel("algorithm")
+        columns = {
+            "failed requests (%)": (100 * found["failed"]).round(1),
+            "energy (mJ)": (1e3 * found["energy_j"]).round(2),
+            "chosen": found["chosen"].map({True: "chosen", False: ""}),
+        }
+        tables[name] = pd.DataFrame(columns)
+    return pd.concat(tables, axis=1).astype(object).fillna("")

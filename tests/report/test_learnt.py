@@ -1,0 +1,66 @@
+"""What trained agents achieve against K, and the search's rounds, from rows made up by hand."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from dtlib.experiments import demand
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import learnt
+
+ROWS = pd.DataFrame(
+    [
+        ("beta-happo", 10, 0.1, 2e-3),
+        ("beta-happo", 10, 0.3, 4e-3),
+        ("beta-happo", 20, 0.4, 8e-3),
+        ("power-on-demand", 20, 0.2, 1e-3),
+    ],
+    columns=["algorithm", "num_users", FAILED, ENERGY],
+)
+PARTS = learnt.by_policy(ROWS, ROWS[:1])
+
+
+def test_a_column_per_policy_and_a_row_per_k():
+    assert list(PARTS) == ["Beta-HAPPO", "power on demand", "Beta-HAPPO, stricter"]
+    table = learnt.against_users(PARTS)
+    own = table["failed requests (%)", "Beta-HAPPO"]
+    assert own[10].replace("\xa0", " ") == "20.0 [10.0, 30.0]" and own[20] == "40.0"
+    assert table["energy (mJ)", "power on demand"].to_dict() == {10: "", 20: "1.00"}
+
+
+def test_a_dot_per_run_and_a_line_through_the_means():
+    (ax,) = learnt.draw(PARTS).axes
+    dots, line = ax.lines[:2]
+    assert dots.get_ydata().tolist() == [10, 30, 40] and line.get_ydata().tolist() == [20, 40]
+    assert ax.get_xticks().tolist() == [10, 20]
+    plt.close("all")
+
+
+def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
+    def known(env, preset):
+        """A rule that needs as many mJ as there are users, whatever it fails."""
+        assert preset == "quick"
+        return pd.DataFrame({FAILED: [0.0, 1.0], ENERGY: 1e-3 * env.num_users})
+
+    monkeypatch.setattr(demand, "known_curve", known)
+    table = learnt.at_equal_failures(PARTS["Beta-HAPPO"], "quick")
+    assert table.loc[20].to_dict() == {
+        "failed requests (%)": "40.0", "Beta-HAPPO (mJ)": "8.00", "the rule (mJ)": "20.00",
+        "Beta-HAPPO needs more (%)": "-60",
+    }  # fmt: skip
+    assert table.loc[10, "the rule (mJ)"].startswith("10.00 [")
+
+
+def test_variants_and_rounds():
+    table = learnt.by_variant(ROWS.assign(variant=ROWS["num_users"]))
+    assert list(table) == ["energy (mJ)", "failed requests (%)"]
+    assert table.loc[20, "failed requests (%)"].startswith("30.0 [20.0")
+    tuning = pd.DataFrame(
+        [("maddpg", "few", 0, 0.5, 1e-3), ("maddpg", "many", 0, 0.1, 2e-3)],
+        columns=["algorithm", "variant", "seed", FAILED, "energy_per_slot_j"],
+    )
+    found = learnt.rounds(tuning, tuning[:1])
+    assert list(found["first", "chosen"]) == ["", "chosen"]
+    assert found.loc["few", "second"].to_list() == [50.0, 1.0, "chosen"]
+    assert found.loc["many", "second"].to_list() == ["", "", ""]
+    assert found.loc["many", ("first", "energy (mJ)")] == pytest.approx(2.0)

@@ -1,0 +1,38 @@
+"""Variants beside each other, from two runs made up by hand."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from dtlib.experiments.comparison import ALL, WORST
+from dtlib.experiments.results import ENERGY
+from dtlib.report import variants
+
+RUNS = pd.DataFrame(
+    [("a", 0, -3.0, 1e-3, 0.1), ("a", 1, -1.0, 3e-3, 0.3), ("b", 0, -5.0, 4e-3, 0.5)],
+    columns=["variant", "seed", "reward_global", ENERGY, ALL],
+)
+RUNS = RUNS.assign(reward_centre=-1.0, **{WORST: 0.5}).set_index(["variant", "seed"])
+
+
+def test_means_with_their_intervals():
+    table = variants.table(RUNS)
+    assert list(table.index) == ["a", "b"]
+    assert list(table.columns) == [label for label, _ in variants.COLUMNS.values()]
+    assert table.loc["a", "energy (mJ)"].startswith("2 [") and table.loc["b", "energy (mJ)"] == "4"
+    assert table.loc["a", "worst user (%)"].startswith("50 [50,")
+    assert variants.means(RUNS.loc["b"], [ALL]) == {"failed slots (%)": "50"}
+
+
+def test_each_run_is_a_point_and_each_mean_a_stroke():
+    energy, failed = variants.draw(RUNS, [ENERGY, ALL]).axes
+    drawn = [line.get_xdata().tolist() for line in energy.lines]
+    assert drawn == [[1, 3], [2], [4], [4]] and failed.get_xlabel() == "failed slots (%)"
+    assert [text.get_text() for text in energy.get_yticklabels()] == ["a", "b"]
+    assert energy.get_ylim() == (1.5, -0.5), "the first variant is on top"
+    plt.close("all")
+
+
+def test_changes_are_named():
+    settings = {"as it is": {}, "other": {"clip": 0.1, "env": {"frames": 2}}}
+    table = variants.changes(settings).data
+    assert list(table["changed"]) == ["", "clip = 0.1, env = {'frames': 2}"]
