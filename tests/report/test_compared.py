@@ -13,8 +13,11 @@ SERVED = "energy_per_served_request_j"
 
 
 def runs(algorithm, energies, **more):
-    rows = [{"algorithm": algorithm, "seed": seed, ENERGY: energy, SERVED: 2 * energy, ALL: 0.1,
-             WORST: 0.2 + 0.1 * seed, "bar": 1.0} | more for seed, energy in enumerate(energies)]  # fmt: skip
+    same = {"algorithm": algorithm, ALL: 0.1, "bar": 1.0}
+    rows = [
+        same | {"seed": seed, ENERGY: energy, SERVED: 2 * energy, WORST: 0.2 + 0.1 * seed} | more
+        for seed, energy in enumerate(energies)
+    ]
     return pd.DataFrame(rows)
 
 
