@@ -41,22 +41,30 @@ def power_to_arrive(level: Tensor | float, world: World, env: EnvConfig) -> Tens
     return level * env.noise_w * own_distance(world) ** env.path_loss_exponent / env.ref_gain
 
 
-def demanded_sinr(world: World, env: EnvConfig) -> Tensor:
-    """Return the SINR with which a request is just in time, as far as its user can tell.
+def expected_parts(env: EnvConfig) -> float:
+    """Return into how many parts n a request's server is divided, as far as its user can tell.
 
-    With n − 1 = λ (K − 1) / M others expected at its server, shared equally, and its twin at the
-    serving base station, u = τ − n D C / f_max is left of the deadline. Where each user owns a part
-    of the CPU, n is the number of owners.
-
-    Returns:
-        [R, N, K], linear; infinite where nothing is left.
+    n − 1 = λ (K − 1) / M others are expected there, to share it equally. Where each user owns a
+    part of the CPU, n is the number of owners.
     """
-    sharing = {
+    return {
         "slices": env.num_users,
         "hosted": 1 + (env.num_users - 1) / env.num_bs,
         "served": 1 + env.request_prob * (env.num_users - 1) / env.num_bs,
     }[env.cpu_sharing]
-    left = world.deadline_s - world.data_bits * world.cycles_per_bit * (sharing / env.cpu_hz)
+
+
+def demanded_sinr(world: World, env: EnvConfig) -> Tensor:
+    """Return the SINR with which a request is just in time, as far as its user can tell.
+
+    With its twin at the serving base station, one of n :func:`expected_parts` of a server leaves
+    u = τ − n D C / f_max of the deadline.
+
+    Returns:
+        [R, N, K], linear; infinite where nothing is left.
+    """
+    part = expected_parts(env) / env.cpu_hz
+    left = world.deadline_s - world.data_bits * world.cycles_per_bit * part
     return needed_sinr(world.data_bits, seconds=left, bandwidth_hz=env.bandwidth_hz)
 
 

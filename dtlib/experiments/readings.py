@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dtlib.baselines.rules import Clairvoyant
+from dtlib.baselines.rules import Clairvoyant, expected_parts
 from dtlib.baselines.tuning import tune_failures
 from dtlib.experiments.baseline import at_level
 from dtlib.experiments.keys import digest, env_key
@@ -191,15 +191,17 @@ def thresholds(env: EnvConfig) -> tuple[float, float]:
     return soon / most_s, late / least_s
 
 
-def best_centre_reward(env: EnvConfig, parts: float) -> float:
+def best_centre_reward(env: EnvConfig) -> float:
     """Return about the largest r_c (27): nothing but the mean request's computation takes time.
 
-    Args:
-        env: the network.
-        parts: into how many parts a server's CPU is divided, of which a request has one.
+    A request has one of :func:`.expected_parts` of its server.
     """
-    mean = sum(env.data_bits) / 2, sum(env.cycles_per_bit) / 2
-    delay_s = min(compute_delay(*mean, env.cpu_hz / parts), env.slot_s)
+    computing_s = compute_delay(
+        sum(env.data_bits) / 2,
+        cycles_per_bit=sum(env.cycles_per_bit) / 2,
+        cpu_hz=env.cpu_hz / expected_parts(env),
+    )
+    delay_s = min(computing_s, env.slot_s)
     return -env.reward_scale * env.request_prob * delay_s
 
 

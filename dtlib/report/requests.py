@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from dtlib.agents.policies import Policies
 from dtlib.baselines.rules import own_distance
+from dtlib.experiments import corrected, demand
 from dtlib.experiments.comparison import WORST, beside_curve
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
@@ -102,6 +104,35 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         ways = {done: _said(those) for done, those in found.groupby("done", sort=False)}
         table[f"K = {users}"] = pd.DataFrame.from_dict(ways, orient="index").T.stack()
     return pd.DataFrame(table)
+
+
+def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -> pd.DataFrame:
+    """Return what single policies achieve as they are and put right, beside *demand or silence*.
+
+    Args:
+        policies: trained actors, by name.
+        env: the network in which all of them are measured now.
+        worlds: how many held-out worlds.
+
+    Returns:
+        A row per policy and way: failures, energy, and by how much it is above the rule's where as
+        many requests fail.
+    """
+    curve = demand.known_curve(env)
+    found = pd.concat(
+        {
+            name: beside_curve(
+                pd.DataFrame(corrected.measure(policy, env, worlds)).set_index("done"), curve
+            )
+            for name, policy in policies.items()
+        }
+    )
+    columns = {
+        "failed requests (%)": (100 * found[FAILED]).round(1),
+        "energy (mJ)": (1e3 * found[ENERGY]).round(2),
+        "more than the rule (%)": (100 * found["more"]).round().astype(int),
+    }
+    return pd.DataFrame(columns)
 
 
 def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:

@@ -115,10 +115,14 @@ def test_sentences_are_of_what_is_measured():
 def test_the_best_reward_of_the_centre_by_hand():
     """Half of the users compute a mean of 3e4 · 1500 cycles, but no longer than a slot."""
     env = EnvConfig(data_bits=(2e4, 4e4), cycles_per_bit=(1e3, 2e3), cpu_hz=9e9, request_prob=0.5)
-    one, four = (readings.best_centre_reward(env, parts) for parts in (1, 4))
+    one, four, most = (
+        readings.best_centre_reward(env.replace(num_users=users)) for users in (1, 4, 100)
+    )
     assert one == pytest.approx(-env.reward_scale * 0.5 * 0.005)
     assert four == pytest.approx(4 * one)
-    assert readings.best_centre_reward(env, 1e3) == -env.reward_scale * 0.5 * env.slot_s
+    assert most == -env.reward_scale * 0.5 * env.slot_s
+    served = env.replace(num_users=9, num_bs=2, cpu_sharing="served")  # 1 + 0.5 · 8 / 2 parts
+    assert readings.best_centre_reward(served) == pytest.approx(3 * one)
 
 
 # --- measured -----------------------------------------------------------------------------------

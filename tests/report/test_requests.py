@@ -62,3 +62,16 @@ def test_what_is_put_right_stands_beside_the_rule_of_its_users():
     table = requests.put_right(rows, curves).loc["more than the rule (%)"]
     assert table.loc["as trained"].to_dict() == {"K = 10": "0", "K = 30": "-50"}
     assert table.loc["silenced", "K = 30"] == "100"
+
+
+def test_single_policies_stand_beside_the_rule(monkeypatch):
+    def measured(policy, env, worlds):
+        assert (env.num_users, worlds) == (30, 2)
+        return [{"done": done, FAILED: 0.1, ENERGY: policy} for done in ("as trained", "silenced")]
+
+    curve = pd.DataFrame({FAILED: [0.4, 0.1], ENERGY: [1e-3, 4e-3]})
+    monkeypatch.setattr(requests.corrected, "measure", measured)
+    monkeypatch.setattr(requests.demand, "known_curve", lambda env: curve)
+    table = requests.of_policies({"one": 8e-3, "two": 2e-3}, EnvConfig(), worlds=2)
+    assert table.loc[("one", "silenced")].to_list() == [10.0, 8.0, 100]
+    assert list(table.loc["two", "more than the rule (%)"]) == [-50, -50]
