@@ -34,9 +34,9 @@ def test_exponents_of_growth():
     def grown(name, values, power):
         return [({"users": 30} | {name: x}, dict.fromkeys(cost.PARTS, x**power)) for x in values]
 
-    rows = measured(users=[*grown("users", (20, 40, 60), 0.5), ({"users": 5}, {
-        part: 100.0 for part in cost.PARTS
-    })], sites=grown("sites", (3, 5, 9), 2.0))  # fmt: skip
+    few = {"users": 5}, dict.fromkeys(cost.PARTS, 100.0)  # not among those that are fitted
+    users, sites = grown("users", (20, 40, 60), 0.5), grown("sites", (3, 5, 9), 2.0)
+    rows = measured(users=[*users, few], sites=sites)
     found = cost.exponents(rows, from_users=20)
     assert found["users"].to_list() == pytest.approx([0.5] * 3)
     assert found["sites"].to_list() == pytest.approx([2.0] * 3)
