@@ -80,9 +80,7 @@ class Slots:
         nearest, home, served = map(flat, (world.association, deployment, served))
         bits = torch.where(served, flat(world.data_bits).double(), 0)
         link = nearest * env.num_bs + home
-        compute = compute_delay(
-            bits, cycles_per_bit=flat(world.cycles_per_bit), cpu_hz=env.cpu_hz
-        )
+        compute = compute_delay(bits, cycles_per_bit=flat(world.cycles_per_bit), cpu_hz=env.cpu_hz)
         deadline = flat(world.deadline_s)
         if env.cpu_sharing != "served":  # nothing to divide: the whole of one's own part is used
             deadline = deadline - compute * owners(home, env)

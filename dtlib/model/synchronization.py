@@ -97,7 +97,7 @@ def energy(
     Returns:
         [..., K], J.
     """
-    airtime = transfer_delay(torch.where(power > 0, bits, 0), rate_bps)
+    airtime = transfer_delay(torch.where(power > 0, bits, 0), rate_bps=rate_bps)
     if rule == "deadline":
         airtime = torch.minimum(airtime, deadline_s)
     elif rule == "none":

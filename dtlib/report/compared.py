@@ -26,7 +26,9 @@ def _row(part: pd.DataFrame, ends: pd.Series, parameter: str = "") -> dict[str, 
     """Return a line of :func:`at_limit`: of one policy, or of a learner's seeds."""
     energy = part[ENERGY]
     equal, bound = ends["equal power"], ends["genie bound"]
-    shares = [100 * comparison.closed(energy_j, equal, bound) for energy_j in energy]
+    shares = [
+        100 * comparison.closed(energy_j, equal_j=equal, genie_j=bound) for energy_j in energy
+    ]
     return {
         "parameter": parameter,
         "energy (mJ)": interval_text(1e3 * energy, ".4f"),
@@ -38,7 +40,7 @@ def _row(part: pd.DataFrame, ends: pd.Series, parameter: str = "") -> dict[str, 
 
 
 def at_limit(
-    tuned: pd.DataFrame, held: pd.DataFrame, priced: pd.DataFrame, trained: pd.DataFrame
+    tuned: pd.DataFrame, *, held: pd.DataFrame, priced: pd.DataFrame, trained: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return what it takes to keep (14b), and the rows of it that are folded away.
 
@@ -66,11 +68,9 @@ def at_limit(
     return table[~aside], table[aside]
 
 
-def savings(
-    held: pd.DataFrame, priced: pd.DataFrame, trained: pd.DataFrame, references: pd.DataFrame
-) -> pd.DataFrame:
-    """Return how much energy Beta-HAPPO saves; for arguments see :func:`.energy_ratios`."""
-    ratios = comparison.energy_ratios(held, priced, trained, references, algorithms=SAVINGS)
+def savings(**tables: pd.DataFrame) -> pd.DataFrame:
+    """Return how much energy Beta-HAPPO saves, from the tables of :func:`.energy_ratios`."""
+    ratios = comparison.energy_ratios(**tables, algorithms=SAVINGS)
     rows: dict[Any, dict[str, Any]] = {}
     for (where, whom), ratio in ratios.items():
         rows[where, label(whom) if whom in ALGORITHMS else whom] = {
@@ -88,7 +88,7 @@ def to_the_letter() -> tuple[pd.DataFrame, pd.DataFrame]:
     experiment = grids.find("published")
     runs = committed.runs_of(experiment, "paper")
     curves, worlds, users = (
-        committed.rows_of(experiment, runs, "paper", name)
+        committed.rows_of(experiment, runs, "paper", name=name)
         for name in (DATA, committed.EVALUATION, committed.USERS)
     )
     measured = datasets.per_run(worlds, users, ["algorithm", "seed"])

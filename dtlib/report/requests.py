@@ -36,9 +36,7 @@ def of_episode(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConf
     """
     asked = outcome.request & ~outcome.migrating
     whole = env.cpu_hz / env.num_users
-    computes = compute_delay(
-        world.data_bits, cycles_per_bit=world.cycles_per_bit, cpu_hz=whole
-    )
+    computes = compute_delay(world.data_bits, cycles_per_bit=world.cycles_per_bit, cpu_hz=whole)
     columns = {
         "metres": own_distance(world),
         "compute_share": computes / world.deadline_s,

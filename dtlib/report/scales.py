@@ -21,9 +21,7 @@ def middles(low: float, high: float) -> np.ndarray:
 
 def slice_seconds(bits: Any, cycles_per_bit: Any, env: EnvConfig) -> Any:
     """Return how long a request computes on one user's slice f_max/K of a server, s."""
-    return compute_delay(
-        bits, cycles_per_bit=cycles_per_bit, cpu_hz=env.cpu_hz / env.num_users
-    )
+    return compute_delay(bits, cycles_per_bit=cycles_per_bit, cpu_hz=env.cpu_hz / env.num_users)
 
 
 def too_big(env: EnvConfig) -> float:

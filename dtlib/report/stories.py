@@ -221,12 +221,12 @@ def _failing(shown: Shown, least: float = 0, most: float = math.inf) -> str:
 
 STORIES = {
     "fig04_06": Story(
-        convergence,
-        "the rewards of all schemes rise during training, the energy falls, and Beta-HAPPO ends "
-        "with the highest reward and the least energy.",
-        _training,
-        _queues_decide,
-        (
+        draw=convergence,
+        paper="the rewards of all schemes rise during training, the energy falls, and Beta-HAPPO "
+              "ends with the highest reward and the least energy.",
+        here=_training,
+        because=_queues_decide,
+        sentences=(
             ("4, 5", "the rewards of all the schemes gradually increase during training",
              lambda s: f"$r_g$ in {rising(s, 'reward_global')}, "
                        f"$r_c$ in {rising(s, 'reward_centre')}"),
@@ -247,13 +247,13 @@ STORIES = {
         ),
     ),
     "fig07_08": Story(
-        Sweep("mobile users K", "Fig. 7", "Fig. 8"),
-        "energy rises with the number of users, who interfere. No synchronisation fails up to "
-        "K = 25, and more and more do beyond 30. Beta-HAPPO is best in both.",
-        lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}, its failures are "
-        f"{lowest(s, FAILED)}.",
-        _slices,
-        (
+        draw=Sweep("mobile users K", "Fig. 7", "Fig. 8"),
+        paper="energy rises with the number of users, who interfere. No synchronisation fails up "
+              "to K = 25, and more and more do beyond 30. Beta-HAPPO is best in both.",
+        here=lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}, its failures are "
+                       f"{lowest(s, FAILED)}.",
+        because=_slices,
+        sentences=(
             ("7", "the average energy consumption of MUs gradually increases as the number of MUs "
              "increases", lambda s: path(s, ENERGY)),
             ("7", "The energy consumption of the proposed Beta-HAPPO scheme is the lowest",
@@ -267,12 +267,12 @@ STORIES = {
         ),
     ),
     "fig09": Story(
-        Sweep("base stations M, with K = 25", "Fig. 9", "the failures beside it"),
-        "energy falls as the number of base stations grows, by a diversity gain, and Beta-HAPPO "
-        "keeps its lead.",
-        lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}.",
-        _nearer,
-        (
+        draw=Sweep("base stations M, with K = 25", "Fig. 9", "the failures beside it"),
+        paper="energy falls as the number of base stations grows, by a diversity gain, and "
+              "Beta-HAPPO keeps its lead.",
+        here=lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}.",
+        because=_nearer,
+        sentences=(
             ("9", "the average energy consumption of MUs decreases as the number of BSs grows",
              lambda s: f"{path(s, ENERGY)}; failed requests: {path(s, FAILED)}"),
             ("9", "The proposed Beta-HAPPO retains its superiority on the benchmarks",
@@ -280,24 +280,24 @@ STORIES = {
         ),
     ),
     "fig10": Story(
-        Sweep("request probability λ", "Fig. 10", "the failures beside it"),
-        "energy rises with the request probability, as users send more often.",
-        _both,
-        _per_request,
-        (
+        draw=Sweep("request probability λ", "Fig. 10", "the failures beside it"),
+        paper="energy rises with the request probability, as users send more often.",
+        here=_both,
+        because=_per_request,
+        sentences=(
             ("10", "the average transmit energy increases with the request probability",
              lambda s: path(s, ENERGY)),
         ),
     ),
     "fig11": Story(
-        data_size,
-        "energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the bandwidth. "
-        "Section V-A gives sizes in Kb.",
-        lambda s: f"Beta-HAPPO needs {_crossed(s, 0, KB, ends=True)}; as printed, in Mb, "
+        draw=data_size,
+        paper="energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the "
+              "bandwidth. Section V-A gives sizes in Kb.",
+        here=lambda s: f"Beta-HAPPO needs {_crossed(s, 0, KB, ends=True)}; as printed, in Mb, "
                   f"{_crossed(s, KB, MB, ends=True)}. Failed requests, over all bandwidths: "
                   f"{path(s, FAILED)}.",
-        _sizes,
-        (
+        because=_sizes,
+        sentences=(
             ("11", "As the maximum data size of synchronization data increases from 0.2 Mb to 0.3 "
              "Mb, the average energy consumption of MUs constantly increases",
              lambda s: f"{_crossed(s, KB, MB)}; {_crossed(s, 0, KB)}"),
@@ -306,22 +306,22 @@ STORIES = {
         ),
     ),
     "fig12": Story(
-        Sweep("control factor η", "Fig. 12: energy", "Fig. 12: failures"),
-        "as η rises from 0.7 to 1.3, the energy rises and the failure ratio falls.",
-        _both,
-        _near_the_rule,
-        (
+        draw=Sweep("control factor η", "Fig. 12: energy", "Fig. 12: failures"),
+        paper="as η rises from 0.7 to 1.3, the energy rises and the failure ratio falls.",
+        here=_both,
+        because=_near_the_rule,
+        sentences=(
             ("12", "the energy consumption of MUs increases", lambda s: path(s, ENERGY)),
             ("12", "the synchronization failure ratio of MUs decreases",
              lambda s: path(s, FAILED)),
         ),
     ),
     "fig13_14": Story(
-        Sweep("mobile users K", "Fig. 13", "Fig. 14"),
-        "from 50 to 60 users the energy rises, and at K = 58 every synchronisation fails.",
-        _both,
-        _least_request,
-        (
+        draw=Sweep("mobile users K", "Fig. 13", "Fig. 14"),
+        paper="from 50 to 60 users the energy rises, and at K = 58 every synchronisation fails.",
+        here=_both,
+        because=_least_request,
+        sentences=(
             ("13", "the energy consumption of MU increases", lambda s: path(s, ENERGY)),
             ("14", "when the number of MUs reaches 58, the DT synchronization failure ratio "
              "reaches 100%", _failing),

@@ -38,7 +38,7 @@ def test_what_it_takes_to_keep_14b():
         for eta, worst in ((0.01, 0.9), (1.0, 0.4))
     ]
     tuned, trained = references(), pd.concat(trained).set_index(INDEX)
-    table, aside = compared.at_limit(tuned, HELD, PRICED, trained)
+    table, aside = compared.at_limit(tuned, held=HELD, priced=PRICED, trained=trained)
     assert list(aside.index) == ["silence"]
     assert list(table.index[-3:]) == ["Beta-HAPPO", "Beta-HAPPO, priced", "MADDPG"]
     own = table.loc["Beta-HAPPO"].to_dict()
@@ -50,14 +50,13 @@ def test_what_it_takes_to_keep_14b():
 
 
 def test_savings_stand_beside_the_papers(monkeypatch):
-    def ratios(*tables, algorithms):
-        assert "maddpg" in algorithms
-        return {("η = 1", "maddpg"): pd.Series([0.25, 0.25]), ("(14b) held", "a rule"): [0.9]}
+    def ratios(algorithms, **tables):
+        assert "maddpg" in algorithms and len(tables) == 4
+        found = {("η = 1", "maddpg"): [0.25, 0.25], ("(14b) held", "a rule"): [0.9]}
+        return {at: pd.Series(ratio) for at, ratio in found.items()}
 
-    monkeypatch.setattr(comparison, "energy_ratios", lambda *given, **more: {
-        at: pd.Series(ratio) for at, ratio in ratios(*given, **more).items()
-    })  # fmt: skip
-    table = compared.savings(HELD, PRICED, HELD, references())
+    monkeypatch.setattr(comparison, "energy_ratios", ratios)
+    table = compared.savings(held=HELD, priced=PRICED, trained=HELD, references=references())
     assert table.loc[("η = 1", "MADDPG")].to_list() == ["75.0 [75.0,\xa075.0]", 41.08]
     assert table.loc[("(14b) held", "a rule")].to_list() == ["10.0", "–"]
 
