@@ -10,7 +10,7 @@ from dtlib.training.run_folder import CHECKPOINT
 
 CURVES, SWEEP = grids.find("fig05"), grids.find("fig10")
 SMALL = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 2}
-ONE = grids.Experiment("one", "", {"beta": SMALL}, {"smoke": 1}, axes=SWEEP.axes)
+ONE = grids.Experiment("one", "", {"beta": SMALL}, seeds={"smoke": 1}, axes=SWEEP.axes)
 
 
 @pytest.fixture(autouse=True)

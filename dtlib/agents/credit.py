@@ -127,6 +127,8 @@ def _gain(slots: _Heard, env: EnvConfig, *, gain: Tensor, user: Tensor, after: T
         user: [P], int, who transmits.
         after: [P], W, the other power.
     """
+    # The model's `respond` would hear all K users anew for each of the P powers, K times the work.
+    # One power changes here, and with it each sum by one term; the formulas behind are the model's.
     row = torch.arange(len(user), device=user.device)
     reach = gain.gather(-1, slots.association)
     own = reach[row, user]

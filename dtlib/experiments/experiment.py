@@ -98,7 +98,7 @@ class Axis:
         return {"quick": self.quick, "smoke": self.smoke}.get(preset, self.values)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Experiment:
     """A grid of runs that one or more figures of the paper are drawn from."""
 
@@ -106,6 +106,7 @@ class Experiment:
     title: str
     variants: Mapping[str, Mapping[str, Any]]
     """Changes to a preset's settings, by the name of the variant."""
+    _: KW_ONLY
     seeds: Mapping[str, int]
     """How many seeds each preset runs."""
     episodes: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)

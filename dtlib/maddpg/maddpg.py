@@ -12,8 +12,10 @@ from dtlib.agents.credit import difference_reward, reward_parts, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
 from dtlib.agents.spaces import layouts
-from dtlib.maddpg.replay import Replay, check_sites, recall, record, shapes
-from dtlib.maddpg.team import Actors, Team
+from dtlib.maddpg.actors import Actors
+from dtlib.maddpg.replay import Replay
+from dtlib.maddpg.slots import check_sites, recall, record, shapes
+from dtlib.maddpg.team import Team
 from dtlib.model.layouts import Layout, state_layout
 from dtlib.runtime.checkpoint import check_arrays, overwrite
 from dtlib.settings.env import EnvConfig

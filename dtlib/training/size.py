@@ -11,7 +11,7 @@ import torch
 
 from dtlib.agents.credit import reward_parts
 from dtlib.agents.spaces import layouts, outputs
-from dtlib.maddpg.replay import shapes
+from dtlib.maddpg.slots import shapes
 from dtlib.model.layouts import state_layout
 from dtlib.runtime.memory import WORLD, bytes_of_world, check_fits
 from dtlib.settings.train import TrainConfig

@@ -18,7 +18,9 @@ from dtlib.runtime import paths
 
 distributed = pytest.importorskip("distributed")
 SMALL = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 30}
-GRID = grids.Experiment("grid", "", {"beta": SMALL}, {"smoke": 3}, axes=grids.find("fig10").axes)
+GRID = grids.Experiment(
+    "grid", "", {"beta": SMALL}, seeds={"smoke": 3}, axes=grids.find("fig10").axes
+)
 
 
 @pytest.fixture(autouse=True)

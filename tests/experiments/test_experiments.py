@@ -320,16 +320,18 @@ def test_only_a_share_of_the_episodes_is_run():
     for planned in CURVES.runs("paper", 1):
         so_far = CURVES.episodes["paper"].get(planned.variant, 150)
         assert planned.episodes == so_far <= planned.config.episodes == 150
-    share = grids.Experiment("share", "", {"beta": SMALL}, {"smoke": 1}, {"smoke": 1})
+    share = grids.Experiment(
+        "share", "", {"beta": SMALL}, seeds={"smoke": 1}, episodes={"smoke": 1}
+    )
     runs = share.runs("smoke")
     assert len(datasets.collect(share, runs)["data.csv"]) == 1
-    whole = grids.Experiment("whole", "", {"beta": SMALL}, {"smoke": 1}).runs("smoke")
+    whole = grids.Experiment("whole", "", {"beta": SMALL}, seeds={"smoke": 1}).runs("smoke")
     assert runs[0].key != whole[0].key
 
 
 def test_a_share_may_be_of_one_variant():
     both = {"half": SMALL, "whole": SMALL | {"algorithm": "gaussian-happo"}}
-    one = grids.Experiment("one", "", both, {"smoke": 1}, {"smoke": {"half": 1}})
+    one = grids.Experiment("one", "", both, seeds={"smoke": 1}, episodes={"smoke": {"half": 1}})
     assert [(run.variant, run.episodes) for run in one.runs("smoke")] == [("half", 1), ("whole", 2)]
 
 

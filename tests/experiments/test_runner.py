@@ -60,8 +60,10 @@ def test_batches_of_a_gpu_are_bounded_and_have_every_run_once():
 
 
 def test_experiments_that_take_shares_of_one_run_train_it_once():
-    share = grids.Experiment("share", "", {"beta": SMALL}, {"smoke": 1}, {"smoke": 1})
-    whole = grids.Experiment("whole", "", {"beta": SMALL}, {"smoke": 1})
+    share = grids.Experiment(
+        "share", "", {"beta": SMALL}, seeds={"smoke": 1}, episodes={"smoke": 1}
+    )
+    whole = grids.Experiment("whole", "", {"beta": SMALL}, seeds={"smoke": 1})
     both = [*whole.runs("smoke"), *share.runs("smoke")]
     for order in (both[::-1], both):
         (task,) = runner._one_by_one(order)
@@ -72,7 +74,7 @@ def test_experiments_that_take_shares_of_one_run_train_it_once():
 
 
 LONGER = grids.Experiment(
-    "longer", "", {"beta": SMALL | {"episodes": 25}}, {"smoke": 2}, axes=SWEEP.axes
+    "longer", "", {"beta": SMALL | {"episodes": 25}}, seeds={"smoke": 2}, axes=SWEEP.axes
 )
 
 

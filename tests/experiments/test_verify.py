@@ -53,7 +53,7 @@ def test_the_same_bytes_and_another_digit(monkeypatch):
 
 def test_one_algorithm_without_what_only_the_other_measures(monkeypatch):
     variants = {name: SMALL | {"algorithm": name} for name in ("beta-happo", "maddpg")}
-    two = grids.Experiment("one", "", variants, {"smoke": 1})
+    two = grids.Experiment("one", "", variants, seeds={"smoke": 1})
     monkeypatch.setitem(grids.EXPERIMENTS, "one", two)
     table = results.read(datasets.write_experiment(two, "smoke", effort=ALONE), "data.csv")
     assert any(own.isna().all().any() for _, own in table.groupby("run"))

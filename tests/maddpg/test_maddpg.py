@@ -8,8 +8,9 @@ import torch
 from dtlib import TrainConfig, load_run, sample_world, train
 from dtlib.agents.policies import Policies
 from dtlib.kernels.networks import MLPStack
-from dtlib.maddpg.replay import Batch, View
-from dtlib.maddpg.team import ActionCritic, Actors, Team, merge
+from dtlib.maddpg.action_critic import ActionCritic
+from dtlib.maddpg.actors import Actors
+from dtlib.maddpg.team import Batch, Team, View, merge
 
 CONFIG = TrainConfig(
     algorithm="maddpg", hidden_sizes=(16,), learning_rate=0.01, discount=0.0, target_rate=0.1
