@@ -39,13 +39,15 @@ def test_examples_run(page, capsys):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_public_name_is_left_out(page):
-    """A name is written in an example, there or in its docstring, or a variable is of its type."""
+    """A name is used in an example, there or in its docstring, or a variable is of its type."""
     test = session(page)
     doctest.DocTestRunner(verbose=False).run(test, clear_globs=False)
     shown = {type(value).__name__ for value in test.globs.values()}
-    shown |= set(re.findall(r"\w+", "\n".join(example.source for example in test.examples)))
+    for node in ast.walk(ast.parse("".join(example.source for example in test.examples))):
+        used = isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load)
+        shown |= {getattr(node, "id", "") or getattr(node, "attr", "")} if used else set()
     public = set()
-    for file in (paths.root() / "dtlib" / page).glob("*.py"):
+    for file in (paths.root() / "dtlib" / page).rglob("*.py"):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
                 public.add(node.name)

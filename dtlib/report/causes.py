@@ -21,6 +21,7 @@ from dtlib.report.judgement import ERROR, Finding, Part, holds_number, number_te
 from dtlib.report.quantities import by_point, trained_for
 from dtlib.report.statistics import estimate
 from dtlib.report.style import label
+from dtlib.report.words import amount
 from dtlib.runtime import paths
 
 Remark = Callable[[Source, Finding], str]
@@ -136,14 +137,22 @@ def still_failing(found: Source, finding: Finding) -> str:
     )
 
 
-def silence(found: Source, finding: Finding) -> str:
-    """Say how many requests the learner that decides serves at either end of a sweep."""
+def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "") -> str:
+    """Say how many requests the learner that decides serves at either end of a sweep.
+
+    Args:
+        found: of the sweep.
+        finding: on its trend.
+        axis: what is swept.
+        some: a query for rows; all if empty.
+    """
     assert finding.part is not None
-    served = 100 * (1 - by_point(found.data, finding.part.learners[0])[FAILED].mean())
+    data = found.data.query(some) if some else found.data
+    served = 100 * (1 - by_point(data, finding.part.learners[0])[FAILED].mean())
     first, last = served.index[0], served.index[-1]
     return (
         f"beside it: {label(finding.part.learners[0])} serves {served[first]:.2g} % of requests at "
-        f"{first:g} and {served[last]:.2g} % at {last:g}"
+        f"{amount(axis, first)} and {served[last]:.2g} % at {amount(axis, last)}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from dtlib.report.judgement import Evidence, Part
 from dtlib.report.quantities import change, gap, height, points, sooner, tenths, unrest
 from dtlib.report.statistics import improvement
 from dtlib.report.style import label
+from dtlib.report.words import amount
 
 TRAINING, HELD_OUT, BENCHMARKS = "end of training", "held-out worlds", "benchmarks"
 """Ways of measuring: the last tenth of learning curves, as the paper does, whose actions are drawn
@@ -260,9 +262,16 @@ def _changes(
     table: pd.DataFrame, pairs: Iterable[tuple[float, float]], metric: str, effect: float
 ) -> tuple[Part, ...]:
     """Return a part for each learner, value of the other axis, and pair of points."""
+    axis, other = str(table.columns.name), str(table.index.names[1])
+
+    def named(who: str, value: Any, ends: Iterable[float]) -> str:
+        first, last = (amount(axis, end) for end in ends)
+        where = "" if value == "" else f" at {amount(other, value)}"
+        return f"{label(who)}{where} from {first} to {last}"
+
     return tuple(
         Part(
-            f"{label(name)}{f' at {value:g}' if value != '' else ''} from {first:g} to {last:g}",
+            named(name, value, (first, last)),
             tuple(change(rows, first, last, metric == ENERGY)),
             (name, name), effect,
             ratios=tuple((rows[last] / rows[first]).dropna()) if metric == ENERGY else (),

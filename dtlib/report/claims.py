@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from dtlib.experiments.experiment import OTHERS
 from dtlib.experiments.grids import find
@@ -114,10 +115,11 @@ CLAIMS = (
     Claim("fig10", "Energy rises with the request probability.", trend(ENERGY), known=silence,
           physical=True),
     Claim("fig11", "Energy rises with the data size (20–30 Kb).",
-          trend(ENERGY, other="bandwidth_hz", some="x < 1e5"), known=silence,
+          trend(ENERGY, axis="data_bits_max", other="bandwidth_hz", some="x < 1e5"),
+          known=partial(silence, axis="data_bits_max", some="x < 1e5"),
           physical=True),
     Claim("fig11", "Energy rises with the data size (0.2–0.3 Mb, as printed).",
-          trend(ENERGY, other="bandwidth_hz", some="x >= 1e5"),
+          trend(ENERGY, axis="data_bits_max", other="bandwidth_hz", some="x >= 1e5"),
           uncounted="a misprint: Section V-A has 15 to 25 Kb"),
     Claim("fig11", "Energy falls with the bandwidth.",
           trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"),

@@ -13,11 +13,11 @@ from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import partition
 from dtlib.report.claims import PRESETS
-from dtlib.report.phrases import GAP, number
 from dtlib.report.quantities import by_point, tenths
 from dtlib.report.scoreboard import kept
 from dtlib.report.stories import STORIES
 from dtlib.report.tables import chips
+from dtlib.report.words import GAP, number
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 

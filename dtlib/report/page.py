@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from dtlib.experiments import results
 from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun, setting
 from dtlib.experiments.results import ENERGY
-from dtlib.report.phrases import told
 from dtlib.report.pictures import KINDS
 from dtlib.report.shown import Shown
 from dtlib.report.stories import STORIES
 from dtlib.report.style import label
+from dtlib.report.words import told
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig

@@ -21,24 +21,20 @@ from dtlib.report.curves import convergence
 from dtlib.report.figures import Sweep, data_size
 from dtlib.report.partition import beside_rules
 from dtlib.report.phrases import (
-    GAP,
     ahead,
     each,
     ends,
     equal_slots,
     failed,
     final,
-    listed,
     lowest,
-    number,
     path,
     rising,
     savings,
-    steps,
-    told,
 )
 from dtlib.report.quantities import by_point, sooner, tenths, trained_for, unrest
 from dtlib.report.shown import Shown
+from dtlib.report.words import GAP, listed, number, steps, told
 from dtlib.settings.env import EnvConfig
 
 KB, MB = 1e5, 1e9

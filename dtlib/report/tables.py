@@ -12,10 +12,10 @@ from IPython.display import HTML
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL
-from dtlib.report.phrases import minus
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.scoreboard import kept
 from dtlib.report.style import ALARM, label
+from dtlib.report.words import minus
 
 
 def numbers(

@@ -54,13 +54,15 @@ def test_trend_along_another_axis():
     rows = [
         {"algorithm": "beta-happo", "seed": s, "x": d, "data_bits_max": d, "bandwidth_hz": b,
          ENERGY: (1 + 0.001 * s) * d / b}
-        for d in (20.0, 30.0) for b in (8.0, 12.0) for s in SEEDS
+        for d in (20e3, 30e3) for b in (8e6, 12e6) for s in SEEDS
     ]  # fmt: skip
     source = checks.Source("quick", {"data.csv": pd.DataFrame(rows)})
     evidence = checks.trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max")(source)
     assert [part.name for part in evidence.parts] == [
-        "Beta-HAPPO at 20 from 8 to 12", "Beta-HAPPO at 30 from 8 to 12",
-    ]  # fmt: skip
+        f"Beta-HAPPO at {size}\N{NO-BREAK SPACE}Kb from 8\N{NO-BREAK SPACE}MHz to "
+        "12\N{NO-BREAK SPACE}MHz"
+        for size in (20, 30)
+    ]
     assert evidence.parts[0].values == pytest.approx([-40.0] * 3)
 
 

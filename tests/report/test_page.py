@@ -9,7 +9,7 @@ import pytest
 from dtlib import ConfigError, EnvConfig, notebook
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import page, phrases, scales, training_tables
+from dtlib.report import page, phrases, scales, training_tables, words
 from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
@@ -150,12 +150,12 @@ def test_scales():
 
 
 def test_phrases():
-    assert phrases.listed(["a"]) == "a" and phrases.listed(["a", "b", "c"]) == "a, b and c"
-    assert [phrases.number(x) for x in (-0.0123, 1.234, 23456.7)] == ["−0.0123", "1.23", "23457"]
+    assert words.listed(["a"]) == "a" and words.listed(["a", "b", "c"]) == "a, b and c"
+    assert [words.number(x) for x in (-0.0123, 1.234, 23456.7)] == ["−0.0123", "1.23", "23457"]
     assert phrases.each({"maddpg": float("nan"), "beta-happo": 1.0}) == "Beta-HAPPO\xa01"
     users = load("fig07_08", "quick")
     medians = users.points(FAILED)
-    assert phrases.path(users, FAILED).startswith(phrases.number(100 * medians.iloc[0]))
+    assert phrases.path(users, FAILED).startswith(words.number(100 * medians.iloc[0]))
     alone = type(users)(
         users.experiment, "quick", users.runs, users.data.query("algorithm == 'beta-happo'"),
         users.measured, 1,
