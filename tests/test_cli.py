@@ -15,7 +15,7 @@ from dtlib import load_run
 from dtlib.cli import STOPPED, main
 from dtlib.experiments import cards, datasets, grids, provenance, runner
 from dtlib.experiments.measured_table import MeasuredTable
-from dtlib.report import figures, scoreboard
+from dtlib.report import pictures, scoreboard
 from dtlib.runtime import paths
 from dtlib.training import run_folder
 
@@ -199,7 +199,7 @@ def reproduced(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(MeasuredTable, "write", lambda *_: writes("references"))
     monkeypatch.setattr(scoreboard, "write_verdicts", lambda: writes("claims"))
-    monkeypatch.setattr(figures, "save", lambda *rest: [])
+    monkeypatch.setattr(pictures, "save", lambda *rest: [])
     return done
 
 

@@ -64,9 +64,9 @@ def edge_delay(
     Returns:
         [..., K], s.
     """
-    compute = compute_delay(bits, cycles_per_bit=cycles_per_bit, cpu_hz=cpu_hz)
-    wire = torch.where(remote, transfer_delay(bits, rate_bps=wired_bps), 0)
-    return torch.where(bits > 0, compute, 0) + wire
+    given = torch.where(bits > 0, cpu_hz, 1)  # not 0/0, whose slope is none on a tape
+    compute = compute_delay(bits, cycles_per_bit=cycles_per_bit, cpu_hz=given)
+    return compute + torch.where(remote, transfer_delay(bits, rate_bps=wired_bps), 0)
 
 
 def failures(request: Tensor, *, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor) -> Tensor:

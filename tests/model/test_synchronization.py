@@ -79,6 +79,23 @@ def test_edge_delay_pays_the_wire_only_when_remote():
     ).tolist() == [2.0, 4.0, 0.0, math.inf]
 
 
+def test_slopes_are_finite_where_nothing_is_sent():
+    """The informed limit climbs them; a silent user has neither CPU nor rate."""
+    given, power = (torch.tensor([0.0, 2.0], requires_grad=True) for _ in range(2))
+    bits, none = torch.tensor([0.0, 4.0]), torch.zeros(2, dtype=torch.bool)
+    delay = edge_delay(
+        bits,
+        cycles_per_bit=bits + 1,
+        cpu_hz=given,
+        wired_bps=given,
+        remote=torch.tensor([1, 1]) > 0,
+    )
+    paid = energy(power, bits=bits, rate_bps=given, deadline_s=bits, failure=none, rule="full")
+    (delay + paid).sum().backward()
+    assert given.grad.isfinite().all() and given.grad[1] < 0
+    assert power.grad.isfinite().all() and power.grad[1] > 0
+
+
 def test_failures_are_every_case_of_eq_12():
     request = torch.tensor([True, True, True, True, False, False])
     migrating = torch.tensor([False, False, False, True, True, False])
