@@ -155,7 +155,7 @@ def _budget(shown: Shown, paper: dict[str, PlannedRun]) -> list[tuple[str, str, 
     }
     if cut:
         done = ", ".join(f"{name} {text}" for name, text in cut.items())
-        rows.append(("episodes that are run so far", "all", done))
+        rows.append(("episodes that are run", "all", done))
     seeds = sorted({run.config.seed for run in shown.runs})
     return [*rows, ("seeds of each learner", "not stated", str(len(seeds)))]
 
