@@ -9,8 +9,10 @@ import torch
 
 from dtlib.runtime import paths
 
-PAGES = ("settings", "model", "agents", "happo")
-"""Pages with a session; each is of the folder with its name."""
+WHOLE = ("settings", "model", "agents", "happo")
+"""Pages whose session uses all that is public; each is of the folder with its name."""
+PAGES = (*WHOLE, "kernels")
+"""Pages with a session."""
 BLOCK = re.compile(r"^```pycon\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITHOUT = {"Settings"}
 """Names without an example: the base class of both kinds of settings."""
@@ -37,7 +39,7 @@ def test_examples_run(page, capsys):
     assert result.failed == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", WHOLE)
 def test_no_public_name_is_left_out(page):
     """A name is used in an example, there or in its docstring, or a variable is of its type."""
     test = session(page)
