@@ -15,14 +15,13 @@ from scipy import stats
 from dtlib.experiments import mechanisms, results
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
-from dtlib.report import partition, worth
+from dtlib.report import cost, partition, worth
 from dtlib.report.checks import Source
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
 from dtlib.report.quantities import by_point, trained_for
 from dtlib.report.statistics import estimate
 from dtlib.report.style import label
 from dtlib.report.words import amount
-from dtlib.runtime import paths
 
 Remark = Callable[[Source, Finding], str]
 """Says what is known; empty if nothing is."""
@@ -209,14 +208,14 @@ def time_of_training() -> str:
     From ``results/benchmarks``: an episode's seconds and the matrix products of its epochs, each of
     25, on one core, with a critic for each agent.
     """
-    file = paths.results() / "benchmarks" / "training" / "data.csv"
-    if not file.is_file():
+    if not cost.file_of("training").is_file():
         return "no benchmark is committed"
-    rows = pd.read_csv(file).query("suite == 'phases' and critic == 'per-agent' and threads == 1")
-    of = rows.groupby("quantity")["value"].median()
-    episodes, epochs = 150, rows["epochs"].iloc[0]
+    quantities = "episode_s", "dense_gflop", "gemm_gflops"
+    cases = cost.medians(cost.rows("training"), "phases", *quantities)
+    (of,) = cases.query("critic == 'per-agent' and threads == 1").to_dict("records")
+    episodes = 150
     here = episodes * of["episode_s"] / 60
-    products = episodes * epochs * of["dense_gflop"] / of["gemm_gflops"] / 60 / PAPERS_MINUTES
+    products = episodes * of["epochs"] * of["dense_gflop"] / of["gemm_gflops"] / 60 / PAPERS_MINUTES
     return (
         f"that training takes {here:.0f} of {PAPERS_MINUTES} min on one core here; "
         f"{PAPERS_MINUTES} min are {1 / products:.1f} times what that core needs "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -39,14 +40,19 @@ SAID = {
 """What runs with both kinds of critics are compared on."""
 
 
+def file_of(benchmark: str) -> Path:
+    """Return where a benchmark's rows are committed, beside their manifest."""
+    return paths.results() / "benchmarks" / benchmark / "data.csv"
+
+
 def rows(benchmark: str) -> pd.DataFrame:
     """Return a benchmark's committed rows."""
-    return pd.read_csv(paths.results() / "benchmarks" / benchmark / "data.csv")
+    return pd.read_csv(file_of(benchmark))
 
 
 def notes() -> dict[str, Any]:
     """Return what the manifest of the benchmark ``training`` says of machine and packages."""
-    file = paths.results() / "benchmarks" / "training" / "manifest.json"
+    file = file_of("training").with_name("manifest.json")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 

@@ -117,7 +117,7 @@ def test_of_a_trend_that_turns():
 def test_time_is_a_ratio_of_work(monkeypatch, tmp_path):
     text = causes.time_of_training()
     assert re.search(r"takes \d\d of 87 min .* 87 min are \d+\.\d times", text)
-    monkeypatch.setattr(causes.paths, "results", lambda: tmp_path)
+    monkeypatch.setattr("dtlib.runtime.paths.results", lambda: tmp_path)
     assert causes.time_of_training() == "no benchmark is committed"
 
 
