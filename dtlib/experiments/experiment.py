@@ -107,8 +107,8 @@ class Experiment:
     variants: Mapping[str, Mapping[str, Any]]
     """Changes to a preset's settings, by the name of the variant."""
     _: KW_ONLY
-    seeds: Mapping[str, int]
-    """How many seeds each preset runs."""
+    seeds: Mapping[str, int | Mapping[str, int]]
+    """How many seeds a preset runs, or each of its variants."""
     episodes: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
     """How many episodes a preset runs here, or each of its variants: the first so many of its own,
     or more."""
@@ -140,6 +140,11 @@ class Experiment:
             return ("tuning",)
         return ("held-out",) if self.axes else tuple(WORLDS)
 
+    def seeds_of(self, preset: str) -> dict[str, int]:
+        """Return how many seeds each variant has in a preset."""
+        stated = self.seeds[preset]
+        return dict(stated) if isinstance(stated, Mapping) else dict.fromkeys(self.variants, stated)
+
     def runs(
         self,
         preset: str,
@@ -160,8 +165,9 @@ class Experiment:
             ConfigError: unknown preset or axis, or settings that are not allowed.
         """
         check_name("preset", preset, self.seeds)
-        seeds = self.seeds[preset] if seeds is None else seeds
-        check_count("seeds", seeds, most=MOST_SEEDS)
+        counts = self.seeds_of(preset) if seeds is None else dict.fromkeys(self.variants, seeds)
+        for count in counts.values():
+            check_count("seeds", count, most=MOST_SEEDS)
         check_settings("changes", changes := {} if changes is None else changes)
         check_settings("changes.env", changes.get("env", {}))
         check_settings("values", values := {} if values is None else values)
@@ -177,7 +183,7 @@ class Experiment:
             planned += [
                 learner(variant, *self._learner(preset, variant, here=here, seed=seed))
                 for variant in self.variants
-                for seed in range(seeds)
+                for seed in range(counts[variant])
             ]
             planned += [
                 run(name, TrainConfig.from_preset(preset, self.network, **here), 0, baseline=name)

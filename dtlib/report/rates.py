@@ -201,7 +201,7 @@ def rates() -> pd.DataFrame:
                 continue
             own = with_physics(family, own)
             elsewhere = [of for name, of in known.items() if name != preset]
-            plan = PAPER_SEEDS if preset == "paper" else find(experiment).seeds[preset]
+            plan = PAPER_SEEDS if preset == "paper" else find(experiment).seeds_of(preset)[OWN]
             whole = design(own, elsewhere, learners)
             key = whole.effect.tobytes() + bytes([plan])
             done[key] = done.get(key) or _planned(whole, plan)

@@ -80,7 +80,7 @@ def test_a_grid_is_a_product(name, preset):
     for axis in experiment.axes.values():
         points *= len(axis.of(preset))
         assert set(axis.quick) <= set(axis.values)
-    each = len(experiment.variants) * experiment.seeds[preset] + len(experiment.baselines)
+    each = sum(experiment.seeds_of(preset).values()) + len(experiment.baselines)
     assert len(runs) == points * each == len({run.key for run in runs})
     baselines = [run.baseline for run in runs if run.baseline]
     assert baselines == points * [*experiment.baselines] and {*baselines} <= {*BASELINES}

@@ -43,7 +43,7 @@ def test_manifest(path):
         assert hashlib.sha256((path.parent / file).read_bytes()).hexdigest() == digest, file
     seeds = len({run["seed"] for run in manifest["runs"]})
     experiment = grids.find(name)
-    runs = experiment.runs(preset, max(seeds, experiment.seeds[preset]))
+    runs = experiment.runs(preset, max(seeds, *experiment.seeds_of(preset).values()))
     version = manifest["results_version"]
     assert version in KNOWN_VERSIONS
     planned = {run.key: run for run in (replace(run, version=version) for run in runs)}
