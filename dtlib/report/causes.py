@@ -18,10 +18,10 @@ from dtlib.experiments.results import FAILED
 from dtlib.report import cost, partition, worth
 from dtlib.report.checks import Source
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
-from dtlib.report.quantities import by_point, trained_for
+from dtlib.report.quantities import by_point, tenths, trained_for, unrest
 from dtlib.report.statistics import estimate
 from dtlib.report.style import label
-from dtlib.report.words import amount
+from dtlib.report.words import amount, number
 
 Remark = Callable[[Source, Finding], str]
 """Says what is known; empty if nothing is."""
@@ -136,6 +136,27 @@ def still_failing(found: Source, finding: Finding) -> str:
     )
 
 
+def unequal_unrest(found: Source, finding: Finding) -> str:
+    """Say how much each learner's r_g changes from episode to episode, and what sets them apart."""
+    assert finding.part is not None
+    steps = unrest(found.data, "reward_global").groupby("algorithm", sort=False).mean()
+    each = ", ".join(f"{label(name)} {number(value)}" for name, value in steps.items())
+    text = f"beside it: the steps of r_g from episode to episode have an SD of: {each}"
+    return "; ".join(filter(None, [text, mechanism(found.preset, finding.part.learners[1])]))
+
+
+def rises_compared(found: Source, finding: Finding) -> str:
+    """Say from where to where r_g rises for the two that are compared, and what holds one back."""
+    assert finding.part is not None
+    ends = tenths(found.data, "reward_global").groupby("algorithm").mean()
+    each = ", ".join(
+        f"{label(name)}'s from {number(ends['first'][name])} to {number(ends['last'][name])}"
+        for name in finding.part.learners
+    )
+    text = f"beside it: r_g rises in training, {each}"
+    return "; ".join(filter(None, [text, mechanism(found.preset, finding.part.learners[0])]))
+
+
 def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "") -> str:
     """Say how many requests the learner that decides serves at either end of a sweep.
 
@@ -147,7 +168,7 @@ def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "")
     """
     assert finding.part is not None
     data = found.data.query(some) if some else found.data
-    served = 100 * (1 - by_point(data, finding.part.learners[0])[FAILED].mean())
+    served = 100 * (1 - by_point(data, finding.part.learners[0], axis=axis)[FAILED].mean())
     first, last = served.index[0], served.index[-1]
     return (
         f"beside it: {label(finding.part.learners[0])} serves {served[first]:.2g} % of requests at "

@@ -14,9 +14,9 @@ def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
     return data.sort_values("x").groupby(["algorithm", "seed"])[metric]
 
 
-def by_point(data: pd.DataFrame, algorithm: str = OWN) -> DataFrameGroupBy:
+def by_point(data: pd.DataFrame, algorithm: str = OWN, *, axis: str = "x") -> DataFrameGroupBy:
     """Return an algorithm's rows by what is swept."""
-    return data[data["algorithm"] == algorithm].groupby("x")
+    return data[data["algorithm"] == algorithm].groupby(axis)
 
 
 def gap(own: pd.Series, other: pd.Series) -> pd.Series:

@@ -7,8 +7,9 @@ import pytest
 
 from dtlib.experiments import grids, mechanisms
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import causes, checks, scoreboard
-from dtlib.report.judgement import Evidence, Part, judge
+from dtlib.report import causes, checks, quantities, scoreboard
+from dtlib.report.judgement import Evidence, Finding, Part, judge
+from dtlib.report.words import GAP
 
 
 def test_what_does_not_hold_has_a_reason():
@@ -119,6 +120,47 @@ def test_time_is_a_ratio_of_work(monkeypatch, tmp_path):
     assert re.search(r"takes \d\d of 87 min .* 87 min are \d+\.\d times", text)
     monkeypatch.setattr("dtlib.runtime.paths.results", lambda: tmp_path)
     assert causes.time_of_training() == "no benchmark is committed"
+
+
+def test_of_requests_served_along_another_axis():
+    source = checks.source("fig11", "companion")
+    finding = found(
+        checks.trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"), source
+    )
+    line = causes.silence(source, finding, axis="bandwidth_hz", some="x < 1e5").replace(GAP, " ")
+    rows = source.data.query("x < 1e5 and algorithm == 'beta-happo'")
+    served = 100 * (1 - rows.groupby("bandwidth_hz")[FAILED].mean())
+    assert line.endswith(f"{served[8e6]:.2g} % of requests at 8 MHz and {served[12e6]:.2g} % at "
+                         "12 MHz")  # fmt: skip
+
+
+def training(**steps):
+    """Curves whose r_g rises by as much each time, and to and fro by a learner's step."""
+    rows = [
+        {"algorithm": name.replace("_", "-"), "seed": seed, "x": 100 * (n + 1),
+         "reward_global": n + step * (-1) ** n * (1 + seed / 10)}
+        for name, step in steps.items() for seed in range(3) for n in range(20)
+    ]  # fmt: skip
+    return checks.Source("quick", {"data.csv": pd.DataFrame(rows)}, checks.TRAINING)
+
+
+def test_of_what_is_no_steadier():
+    source = training(beta_happo=2.0, maddpg=1.0)
+    finding = found(checks.steadier, source)
+    line = causes.remark(causes.unequal_unrest, source, finding)
+    steps = quantities.unrest(source.data, "reward_global").groupby("algorithm").mean()
+    assert steps["beta-happo"] > 1.9 * steps["maddpg"]
+    assert line.endswith(f"Beta-HAPPO {steps['beta-happo']:.3g}, MADDPG {steps['maddpg']:.3g}")
+
+
+def test_of_what_is_no_faster():
+    source = training(beta_happo=0.0, gaussian_happo=0.0, maddpg=0.0)
+    source.data["reward_centre"] = source.data["reward_global"]
+    evidence = checks.faster(source)
+    line = causes.rises_compared(
+        source, Finding("not reproduced", evidence, part=evidence.parts[0])
+    )
+    assert line.endswith("Beta-HAPPO's from 0.5 to 18.5, MADDPG's from 0.5 to 18.5")
 
 
 @pytest.mark.parametrize("verdict", ["reproduced in part", "not reproduced"])
