@@ -13,10 +13,10 @@ from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.references import BEST
 from dtlib.experiments.results import DATA, ENERGY
 from dtlib.report.checks import SAVINGS
+from dtlib.report.columns import told
 from dtlib.report.shown import training_hours
 from dtlib.report.statistics import interval_text, range_text
 from dtlib.report.style import ALGORITHMS, label
-from dtlib.report.variants import means
 
 MAIN = ("equal power", "channel inversion", "informed limit", "genie bound")
 """What is not learnt and stands beside the learners; the rest is folded away."""
@@ -108,7 +108,7 @@ def to_the_letter() -> tuple[pd.DataFrame, pd.DataFrame]:
             "episodes run": f"{episodes} of {own_runs[0].config.episodes}",
             "hours of all": hours.get(name, ""),
         }
-        | means(part, (ENERGY, ALL, WORST, "reward_centre"))
+        | told(part, dict.fromkeys((ENERGY, ALL, WORST, "reward_centre"), ".3g"))
         for name, (episodes, part) in parts.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index"), curves

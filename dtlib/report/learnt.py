@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,15 +11,14 @@ from matplotlib.figure import Figure
 from dtlib.experiments import comparison, demand, search
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.columns import COLUMNS, table
 from dtlib.report.figures import FAILED_LABEL
 from dtlib.report.statistics import range_text
 from dtlib.report.style import COLUMN, PALETTE, label
 from dtlib.settings.env import EnvConfig
 
-PERCENT = partial(range_text, form=".1f", unit=100)
-MILLIJOULES = partial(range_text, form=".2f", unit=1e3)
-TOLD = {"energy (mJ)": (ENERGY, MILLIJOULES), "failed requests (%)": (FAILED, PERCENT)}
-"""What is told of runs, with the column and the text of its mean and range."""
+TOLD = {ENERGY: ".2f", FAILED: ".1f"}
+"""What is told of runs, with formats."""
 
 
 def by_policy(swept: pd.DataFrame, strict: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -32,12 +30,10 @@ def by_policy(swept: pd.DataFrame, strict: pd.DataFrame) -> dict[str, pd.DataFra
 def against_users(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return failures and energy of each policy by K: means over seeds, least and greatest."""
     found = {
-        title: pd.DataFrame(
-            {name: part.groupby("num_users")[column].agg(text) for name, part in parts.items()}
-        )
-        for title, (column, text) in reversed(TOLD.items())
+        name: table(part.groupby("num_users"), TOLD, range_text) for name, part in parts.items()
     }
-    return pd.concat(found, axis=1).fillna("").rename_axis("K")
+    by_number = pd.concat(found, axis=1).swaplevel(axis=1)[[COLUMNS[FAILED][0], COLUMNS[ENERGY][0]]]
+    return by_number.fillna("").rename_axis("K")
 
 
 def draw(parts: Mapping[str, pd.DataFrame]) -> Figure:
@@ -63,20 +59,14 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
     found = pd.concat(
         comparison.beside_curve(part, demand.known_curve(EnvConfig(num_users=int(users)), preset))
         for users, part in runs.groupby("num_users")
-    ).groupby("num_users")
-    columns = {
-        "failed requests (%)": found[FAILED].agg(PERCENT),
-        "Beta-HAPPO (mJ)": found[ENERGY].agg(MILLIJOULES),
-        "the rule (mJ)": found["rule_j"].agg(MILLIJOULES),
-        "Beta-HAPPO needs more (%)": found["more"].agg(range_text, form=".0f", unit=100),
-    }
-    return pd.DataFrame(columns).rename_axis("K")
+    )
+    forms = {FAILED: ".1f", ENERGY: ".2f", "rule_j": ".2f", "more": ".0f"}
+    return table(found.groupby("num_users"), forms, range_text).rename_axis("K")
 
 
 def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
     """Return energy and failures of each variant: means over seeds, least and greatest."""
-    parts = runs.groupby("variant", sort=False)
-    return pd.DataFrame({name: parts[column].agg(text) for name, (column, text) in TOLD.items()})
+    return table(runs.groupby("variant", sort=False), TOLD, range_text)
 
 
 def rounds(*tuning: pd.DataFrame) -> pd.DataFrame:

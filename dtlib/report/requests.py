@@ -16,8 +16,12 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
 from dtlib.model.synchronization import compute_delay
 from dtlib.model.world import World
+from dtlib.report.columns import table, told
 from dtlib.report.statistics import range_text
 from dtlib.settings.env import EnvConfig
+
+SAID = {FAILED: ".1f", ENERGY: ".2f", "more": ".0f", WORST: ".1f"}
+"""What is told of a policy beside *demand or silence*, with formats."""
 
 
 def of_episode(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConfig) -> pd.DataFrame:
@@ -96,12 +100,12 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A column per K, a row per number and way: means over seeds, the least and the greatest.
     """
-    table = {}
+    found = {}
     for users, part in rows.groupby("num_users"):
-        found = beside_curve(part, curves[curves["num_users"] == users])
-        ways = {done: _said(those) for done, those in found.groupby("done", sort=False)}
-        table[f"K = {users}"] = pd.DataFrame.from_dict(ways, orient="index").T.stack()
-    return pd.DataFrame(table)
+        beside = beside_curve(part, curves[curves["num_users"] == users])
+        ways = table(beside.groupby("done", sort=False), SAID, range_text)
+        found[f"K = {users}"] = ways.T.stack()
+    return pd.DataFrame(found)
 
 
 def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -> pd.DataFrame:
@@ -148,17 +152,5 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
     for variant, part in beside_curve(runs, curve).groupby("variant", sort=False):
         less = f"{(part['more'] < 0).sum()} of {len(part)}"
         action, factor = str(variant).split(", eta=")
-        rows[action, factor] = _said(part) | {"seeds that need less": less}
+        rows[action, factor] = told(part, SAID, range_text) | {"seeds that need less": less}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["an action is", "η"])
-
-
-def _said(part: pd.DataFrame) -> dict[str, str]:
-    columns = {
-        "failed requests (%)": (FAILED, 100, ".1f"),
-        "energy (mJ)": (ENERGY, 1e3, ".2f"),
-        "more than the rule (%)": ("more", 100, ".0f"),
-        "failed slots, worst user (%)": (WORST, 100, ".1f"),
-    }
-    return {
-        name: range_text(part[column], form, unit) for name, (column, unit, form) in columns.items()
-    }

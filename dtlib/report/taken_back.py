@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from dtlib.experiments import grids
-from dtlib.experiments.results import FAILED
-from dtlib.report.figures import by_ratio
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report import variants
+from dtlib.report.columns import table
 from dtlib.report.quantities import tenths
-from dtlib.report.style import PALETTE
+from dtlib.report.statistics import range_text
 from dtlib.settings.train import TrainConfig
 
 SHORTER = "25 epochs"
 """On the way from ``paper``, what short episodes lead to: the companion but for this."""
 ORDER = (*grids.FORWARD, SHORTER, "companion", *(v for v in grids.TAKEN_BACK if v != SHORTER))
 """The way from ``paper`` to ``companion``, then what is taken back."""
-SHOWN = {
-    "failed": "failed requests (%)",
-    "energy": "energy (mJ)",
-    "centre": "r_c, end of training",
-}
+SHOWN = {FAILED: ".1f", ENERGY: ".2f", "reward_centre": ".2f"}
+"""What is shown of them, with formats."""
 
 
 def differences() -> pd.DataFrame:
@@ -52,28 +49,23 @@ def by_run(curves: pd.DataFrame, tuning: pd.DataFrame) -> pd.DataFrame:
     measured = tuning.groupby(["variant", "seed"])[[FAILED, "energy_per_slot_j"]].mean()
     ends = tenths(curves.assign(algorithm=curves["variant"]), "reward_centre")["last"]
     ends.index = ends.index.set_names(["variant", "seed"])
-    failed, energy = 100 * measured[FAILED], 1e3 * measured["energy_per_slot_j"]
-    return pd.DataFrame({"failed": failed, "energy": energy, "centre": ends})
+    measured.columns = [FAILED, ENERGY]
+    return measured.assign(reward_centre=ends).reindex(list(ORDER), level="variant")
 
 
 def means(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return means over seeds in a reader's words, in the order of ``ORDER``."""
-    found = runs.groupby("variant")[list(SHOWN)].mean().loc[list(ORDER)]
-    place = len(grids.FORWARD)
-    names = [*found.index[:place], f"+ episodes of 1000 slots ({SHORTER})"]
-    return found.set_axis([*names, *found.index[place + 1 :]]).round(2).rename(columns=SHOWN)
+    """Return means over seeds, least and greatest, in the order of ``ORDER``."""
+    return table(_named(runs).groupby("variant", sort=False), SHOWN, range_text)
 
 
 def draw(runs: pd.DataFrame) -> Figure:
-    """Draw each run's failures and energy as points, the way to ``companion`` above a line."""
-    figure, axes = plt.subplots(1, 2, figsize=(7, 4.2), sharey=True)
-    for ax, column in zip(axes, ["failed", "energy"], strict=True):
-        for place, variant in enumerate(ORDER):
-            values = runs.loc[variant][column]
-            ax.plot(values, [place] * len(values), "o", color=PALETTE[0], alpha=0.6)
+    """Draw each run's failures and energy, the way to ``companion`` above a line."""
+    figure = variants.draw(_named(runs), (FAILED, ENERGY))
+    for ax in figure.axes:
         ax.axhline(len(grids.FORWARD) + 1.5, color="0.7", linewidth=0.8)
-        ax.set_xlabel(SHOWN[column])
-    by_ratio(axes[1], "x")
-    axes[0].set_yticks(range(len(ORDER)), means(runs).index)
-    axes[0].invert_yaxis()
     return figure
+
+
+def _named(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs by names that say where each stands on the way."""
+    return runs.rename(index={SHORTER: f"+ episodes of 1000 slots ({SHORTER})"}, level="variant")

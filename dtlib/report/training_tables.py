@@ -5,31 +5,26 @@ from __future__ import annotations
 import pandas as pd
 
 from dtlib.experiments import comparison, demand
+from dtlib.experiments.comparison import WORST
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.columns import COLUMNS, told
 from dtlib.report.phrases import savings
 from dtlib.report.quantities import tenths
 from dtlib.report.shown import Shown
 from dtlib.report.statistics import interval_text
 from dtlib.report.style import label
 
-METRICS = {
-    "reward_global": ("r_g", 1.0, ".0f"),
-    "reward_centre": ("r_c", 1.0, ".2f"),
-    ENERGY: ("energy (mJ)", 1e3, ".3g"),
-    FAILED: ("failed requests (%)", 100.0, ".3g"),
-}
-"""What both tables show: names, factors to their units, formats."""
-MORE = {
-    "failure_ratio_slots_user_max": ("failed slots, worst user (%)", 100.0, ".3g"),
-    "migrations_per_frame": ("migrations a frame", 1.0, ".2f"),
-}
+METRICS = {"reward_global": ".0f", "reward_centre": ".2f", ENERGY: ".3g", FAILED: ".3g"}
+"""What both tables show, with formats."""
+MORE = {WORST: ".3g", "migrations_per_frame": ".2f"}
 """What only the second shows."""
 
 
 def ends_of_training(shown: Shown) -> pd.DataFrame:
     """Return the first and the last tenth of training: medians over seeds, least and greatest."""
     rows = {}
-    for metric, (name, unit, form) in METRICS.items():
+    for metric, form in METRICS.items():
+        name, unit = COLUMNS[metric]
         found = unit * tenths(shown.data, metric)
         for algorithm in shown.learners:
             spread = found.loc[algorithm].agg(["median", "min", "max"])
@@ -52,10 +47,7 @@ def on_new_worlds(shown: Shown) -> pd.DataFrame:
     table = {}
     for algorithm in shown.learners:
         part = measured[measured["algorithm"] == algorithm]
-        rows = {
-            name: interval_text(unit * part[at], form)
-            for at, (name, unit, form) in (METRICS | MORE).items()
-        }
+        rows = told(part, METRICS | MORE)
         rows["demand or silence where as many fail (mJ)"] = interval_text(1e3 * part["rule_j"])
         table[label(algorithm)] = rows
     saved = {label(name): f"{value:.1f}" for name, value in savings(shown).items()}

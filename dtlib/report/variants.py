@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,62 +12,43 @@ from pandas.io.formats.style import Styler
 
 from dtlib.experiments.comparison import ALL, WORST
 from dtlib.experiments.results import ENERGY
+from dtlib.report import columns
 from dtlib.report.figures import by_ratio
-from dtlib.report.statistics import interval_text
 from dtlib.report.style import PALETTE
 
-COLUMNS = {
-    "reward_global": ("r_g", 1),
-    "reward_centre": ("r_c", 1),
-    ENERGY: ("energy (mJ)", 1e3),
-    ALL: ("failed slots (%)", 100),
-    WORST: ("worst user (%)", 100),
-}
-"""What is told of a run on held-out worlds: name, factor to the unit."""
-
-
-def means(runs: pd.DataFrame, columns: Iterable[str] = tuple(COLUMNS)) -> dict[str, str]:
-    """Return means over seeds with their 95 % intervals, by name.
-
-    Args:
-        runs: a row per seed.
-        columns: of ``COLUMNS``.
-    """
-    return {
-        label: interval_text(unit * runs[name])
-        for name, (label, unit) in ((name, COLUMNS[name]) for name in columns)
-    }
+TOLD = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), ".3g")
+"""What is told of a run on held-out worlds, with formats."""
 
 
 def table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return :func:`means` of each variant.
+    """Return each variant's means over seeds with their 95 % intervals.
 
     Args:
         runs: by variant and seed, as :func:`.datasets.run_means` has them.
     """
-    parts = runs.groupby("variant", sort=False)
-    return pd.DataFrame.from_dict({name: means(part) for name, part in parts}, orient="index")
+    return columns.table(runs.groupby("variant", sort=False), TOLD)
 
 
 def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:
-    """Draw each run as a point and their means as strokes, on logarithmic axes.
+    """Draw each run as a point and the mean of each variant as a stroke, what is wide by ratio.
 
     Args:
-        runs: by variant and seed.
-        metrics: two of ``COLUMNS``.
+        runs: by variant and seed, from above.
+        metrics: two of ``columns.COLUMNS``.
     """
-    names = list(runs.index.unique("variant"))
-    figure, axes = plt.subplots(1, 2, figsize=(7, 0.7 + 0.19 * len(names)), sharey=True)
+    variants = list(runs.index.unique("variant"))
+    figure, axes = plt.subplots(1, 2, figsize=(7, 0.7 + 0.19 * len(variants)), sharey=True)
     for ax, metric in zip(axes, metrics, strict=True):
-        label, unit = COLUMNS[metric]
-        for place, name in enumerate(names):
-            values = unit * runs.loc[name][metric]
+        label, unit = columns.COLUMNS[metric]
+        for place, variant in enumerate(variants):
+            values = unit * runs.loc[variant][metric]
             ax.plot(values, [place] * len(values), "o", color=PALETTE[0], alpha=0.5)
             ax.plot(values.mean(), place, "|", color=PALETTE[3], markersize=14)
         ax.set_xlabel(label)
-        by_ratio(ax, "x")
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].set_ylim(len(names) - 0.5, -0.5)
+        if runs[metric].max() > 5 * runs[metric].min():
+            by_ratio(ax, "x")
+    axes[0].set_yticks(range(len(variants)), variants)
+    axes[0].set_ylim(len(variants) - 0.5, -0.5)
     return figure
 
 

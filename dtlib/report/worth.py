@@ -6,25 +6,18 @@ import pandas as pd
 
 from dtlib.experiments import search
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.columns import COLUMNS, table
 from dtlib.report.statistics import estimate, improvement, interval_text
 
 BETA, WITHOUT_M, GAUSSIAN = "Beta", "Beta, M = 1", "Gaussian"
 """Variants of the experiment ``worth``; those of the bounded Gaussian begin with its name."""
 BOUNDED = "bounded Gaussian"
-SAID = {FAILED: ("failed requests (%)", 100.0), ENERGY: ("energy (mJ)", 1e3)}
-MECHANISMS = {
-    "draws_at_bounds": ("draws at a bound (%)", 100.0),
-    "energy_of_draws_j": ("energy of draws (mJ)", 1e3),
-    "energy_of_means_j": ("energy of means (mJ)", 1e3),
-    "failed_of_draws": ("failed, draws (%)", 100.0),
-    "failed_of_means": ("failed, means (%)", 100.0),
-}
-EFFECTS = {
-    "effect_of_m": "M taken as 1",
-    "effect_of_order": "another order of agents",
-    "effect_of_data": "another episode",
-}
-"""Columns of :mod:`dtlib.experiments.mechanisms`, in a reader's words."""
+MECHANISMS = dict.fromkeys(
+    ("draws_at_bounds", "energy_of_draws_j", "energy_of_means_j", "failed_of_draws",
+     "failed_of_means"), ".3g",
+)  # fmt: skip
+EFFECTS = dict.fromkeys(("effect_of_m", "effect_of_order", "effect_of_data"), ".3g")
+"""Columns of :mod:`dtlib.experiments.mechanisms`, with formats."""
 
 
 def bounded_choice(tuning: pd.DataFrame) -> str:
@@ -47,7 +40,8 @@ def differences(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
     """
     rows = {}
     for name, other in (("M", WITHOUT_M), ("Beta", GAUSSIAN), ("Beta", bounded)):
-        for metric, (label, unit) in SAID.items():
+        for metric in (FAILED, ENERGY):
+            label, unit = COLUMNS[metric]
             first, second = (unit * runs.loc[variant][metric] for variant in (BETA, other))
             gap = (first - second).dropna()
             _, low, high = estimate(gap)
@@ -63,21 +57,10 @@ def differences(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
 
 def draws_table(mechanisms: pd.DataFrame) -> pd.DataFrame:
     """Return what draws cost, means over seeds with intervals, by variant and moment."""
-    grouped = mechanisms.groupby(["variant", "moment"], sort=False)
-    return pd.DataFrame(
-        {
-            label: grouped[name].agg(lambda values, unit=unit: interval_text(list(unit * values)))
-            for name, (label, unit) in MECHANISMS.items()
-        }
-    )
+    return table(mechanisms.groupby(["variant", "moment"], sort=False), MECHANISMS)
 
 
 def effects_table(mechanisms: pd.DataFrame) -> pd.DataFrame:
     """Return how far an update of Beta-HAPPO moves otherwise, in % of its length, by moment."""
-    own = mechanisms[mechanisms["variant"] == BETA].groupby("moment", sort=False)
-    return pd.DataFrame(
-        {
-            label: own[name].agg(lambda values: interval_text(list(100 * values)))
-            for name, label in EFFECTS.items()
-        }
-    )
+    own = mechanisms[mechanisms["variant"] == BETA]
+    return table(own.groupby("moment", sort=False), EFFECTS)

@@ -45,10 +45,10 @@ def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
     monkeypatch.setattr(demand, "known_curve", known)
     table = learnt.at_equal_failures(PARTS["Beta-HAPPO"], "quick")
     assert table.loc[20].to_dict() == {
-        "failed requests (%)": "40.0", "Beta-HAPPO (mJ)": "8.00", "the rule (mJ)": "20.00",
-        "Beta-HAPPO needs more (%)": "-60",
+        "failed requests (%)": "40.0", "energy (mJ)": "8.00", "energy of the rule (mJ)": "20.00",
+        "more than the rule (%)": "-60",
     }  # fmt: skip
-    assert table.loc[10, "the rule (mJ)"].startswith("10.00 [")
+    assert table.loc[10, "energy of the rule (mJ)"].startswith("10.00 [")
 
 
 def test_variants_and_rounds():

@@ -6,6 +6,7 @@ import pandas as pd
 from dtlib.experiments.comparison import ALL, WORST
 from dtlib.experiments.results import ENERGY
 from dtlib.report import variants
+from dtlib.report.columns import COLUMNS, told
 
 RUNS = pd.DataFrame(
     [("a", 0, -3.0, 1e-3, 0.1), ("a", 1, -1.0, 3e-3, 0.3), ("b", 0, -5.0, 4e-3, 0.5)],
@@ -17,10 +18,10 @@ RUNS = RUNS.assign(reward_centre=-1.0, **{WORST: 0.5}).set_index(["variant", "se
 def test_means_with_their_intervals():
     table = variants.table(RUNS)
     assert list(table.index) == ["a", "b"]
-    assert list(table.columns) == [label for label, _ in variants.COLUMNS.values()]
+    assert list(table.columns) == [COLUMNS[name][0] for name in variants.TOLD]
     assert table.loc["a", "energy (mJ)"].startswith("2 [") and table.loc["b", "energy (mJ)"] == "4"
-    assert table.loc["a", "worst user (%)"].startswith("50 [50,")
-    assert variants.means(RUNS.loc["b"], [ALL]) == {"failed slots (%)": "50"}
+    assert table.loc["a", "failed slots, worst user (%)"].startswith("50 [50,")
+    assert told(RUNS.loc["b"], {ALL: ".3g"}) == {"failed slots (%)": "50"}
 
 
 def test_each_run_is_a_point_and_each_mean_a_stroke():
