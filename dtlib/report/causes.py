@@ -1,7 +1,7 @@
 """What is known of a sentence that does not hold: a line, with numbers from the committed data.
 
-*Because* is said of a measured cause alone. *Beside it* is what was measured there and need not be
-a cause. *Not told apart* says which difference the seeds would show.
+*Beside it* is what was measured there and need not be the cause. *Not told
+apart* says which difference the seeds would show.
 """
 
 from __future__ import annotations
@@ -178,19 +178,10 @@ def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "")
 
 def beside_rules(found: Source, finding: Finding) -> str:
     """Say how many requests fail of rules that learn nothing, at each point of a sentence."""
-    return _rules("beside it", found, finding)
-
-
-def too_early(found: Source, finding: Finding) -> str:
-    """Say that training gives up too early, by rules that lose less at each point."""
-    return _rules("because training gives up too early", found, finding)
-
-
-def _rules(what: str, found: Source, finding: Finding) -> str:
     assert finding.evidence is not None
     users = [_point(part) for part in finding.evidence.parts]
     text = partition.beside_rules(found.preset, by_point(found.data)[FAILED].mean()[users])
-    return f"{what}: {text}" if text else ""
+    return f"beside it: {text}" if text else ""
 
 
 def elsewhere(experiment: str, some: str, preset: str) -> str:
@@ -215,11 +206,12 @@ def elsewhere(experiment: str, some: str, preset: str) -> str:
 
 def near_the_rule(found: Source, finding: Finding) -> str:
     """Say how few requests fail at the lower end of a sweep beside a rule that learns nothing."""
-    own, rule = (100 * by_point(found.data, who)[FAILED].mean() for who in (OWN, BASELINES[0]))
-    x = own.index[0]
+    failed = 100 * found.data.groupby(["algorithm", "x"])[FAILED].mean()
+    x = failed[OWN].index[0]
+    rule = failed.xs(x, level="x")[failed.index.unique("algorithm").isin(BASELINES[:2])]
     return (
-        f"beside it: Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
-        f"power on demand, which is to fail least without knowing the channels, {rule[x]:.1f} %"
+        f"beside it: Beta-HAPPO at {x:g} fails {failed[OWN][x]:.1f} % of requests already, and "
+        f"{label(rule.idxmin())}, a rule that does not know the channels, {rule.min():.1f} %"
     )
 
 

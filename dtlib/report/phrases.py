@@ -76,10 +76,10 @@ def ahead(shown: Shown, other: str) -> str:
 
 
 def savings(shown: Shown) -> dict[str, float]:
-    """Return how much energy Beta-HAPPO saves of each other's on held-out worlds, median, %."""
+    """Return how much energy Beta-HAPPO saves of each other's on held-out worlds, as judged, %."""
     energy = shown.measured.pivot_table(index="seed", columns="algorithm", values=ENERGY)
     known = [name for name in SAVINGS if {name, OWN} <= set(energy)]
-    return {name: (100 * (1 - energy[OWN] / energy[name])).median() for name in known}
+    return {name: as_saving(gap(energy[OWN], energy[name]).mean()) for name in known}
 
 
 def equal_slots(shown: Shown) -> str:
@@ -105,5 +105,5 @@ def equal_slots(shown: Shown) -> str:
 
 
 def failed(shown: Shown) -> pd.Series:
-    """Return the median share of failed requests on held-out worlds, by learner."""
-    return shown.measured.groupby("algorithm")[FAILED].median()[shown.learners]
+    """Return the mean share of failed requests on held-out worlds, by learner."""
+    return shown.measured.groupby("algorithm")[FAILED].mean()[shown.learners]

@@ -20,6 +20,8 @@ from dtlib.report.columns import table, told
 from dtlib.report.statistics import range_text
 from dtlib.settings.env import EnvConfig
 
+HURRIED = 0.85
+"""Part of the deadline from which on computing leaves little time to send."""
 SAID = {FAILED: ".1f", ENERGY: ".2f", "more": ".0f", WORST: ".1f"}
 """What is told of a policy beside *demand or silence*, with formats."""
 
@@ -54,19 +56,26 @@ def of_episode(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConf
 
 
 def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return means over all :func:`of_episode` of each policy, in a reader's words."""
+    """Return means over all :func:`of_episode` of each policy, in a reader's words.
+
+    *Hurried* are requests that can be in time, and whose computing leaves little of the deadline.
+    """
     said = {
         "failed": ("failed requests (%)", 100, ".1f"),
+        "hurried": ("of these, hurried (points)", 100, ".1f"),
+        "failed_hurried": ("hurried ones that fail (%)", 100, ".0f"),
         "power_w": ("mean power (mW)", 1e3, ".3g"),
-        "energy_j": ("energy (mJ)", 1e3, ".3g"),
+        "energy_j": ("energy of a request (mJ)", 1e3, ".3g"),
         "lost": ("of it for failed requests (%)", 100, ".0f"),
         "used": ("used part of the slice (%)", 100, ".0f"),
         "elsewhere": ("twins elsewhere (%)", 100, ".1f"),
     }
-    means = {
-        name: dict(rows.mean(), lost=rows["energy_j"] @ rows["failed"] / rows["energy_j"].sum())
-        for name, rows in policies.items()
-    }
+    means = {name: rows.mean() for name, rows in policies.items()}
+    for name, rows in policies.items():
+        hurried = rows["compute_share"].between(HURRIED, 1)
+        means[name]["lost"] = rows["energy_j"] @ rows["failed"] / rows["energy_j"].sum()
+        means[name]["hurried"] = (rows["failed"] * hurried).mean()
+        means[name]["failed_hurried"] = rows["failed"][hurried].mean()
     return pd.DataFrame(
         {
             name: {

@@ -34,6 +34,7 @@ from dtlib.report.phrases import (
 )
 from dtlib.report.quantities import by_point, sooner, tenths, trained_for, unrest
 from dtlib.report.shown import Shown
+from dtlib.report.style import label
 from dtlib.report.words import GAP, listed, number, steps, told
 from dtlib.settings.env import EnvConfig
 
@@ -102,18 +103,18 @@ def _least_request(shown: Shown) -> str:
         f"at K = {last.num_users} the smallest request computes for {number(spent)}{GAP}ms on its "
         f"slice, and {number(1e3 * last.deadline_s[1])}{GAP}ms are allowed. Where every request "
         "fails, energy is all that a learner can still change in $r_g$."
-        f"{_gives_up_early(shown)}"
+        f"{_rules_serve_more(shown)}"
     )
 
 
-def _gives_up_early(shown: Shown) -> str:
+def _rules_serve_more(shown: Shown) -> str:
     """Say how many requests rules serve where a learner serves fewer; empty in another network."""
     failed = shown.points(FAILED)
     section_v = all(
         shown.env_at(x).replace(frames=50) == EnvConfig(num_users=int(x)) for x in failed.index
     )
     text = beside_rules(shown.preset, failed) if section_v else ""
-    return f" Training gives up before that: {text}." if text else ""
+    return f" Training serves less than that: {text}." if text else ""
 
 
 def _nearer(shown: Shown) -> str:
@@ -165,13 +166,14 @@ def _near_the_rule(shown: Shown) -> str:
     seeds = by_point(shown.measured)[ENERGY]
     spread = seeds.agg(lambda part: 1e3 * (part.max() - part.min())).max()
     change = 1e3 * (shown.points(ENERGY).iloc[-1] - shown.points(ENERGY).iloc[0])
-    rule = 100 * shown.points(FAILED, BASELINES[0]).iloc[0]
-    own = 100 * shown.points(FAILED).iloc[0]
+    rules = {name: shown.points(FAILED, name) for name in BASELINES[:2]}
+    rule = min((name for name in rules if len(rules[name])), key=lambda name: rules[name].iloc[0])
+    own, least = (100 * failed.iloc[0] for failed in (shown.points(FAILED), rules[rule]))
     return (
-        f"at the least η Beta-HAPPO fails {number(own)}{GAP}% of requests already. *Power on "
-        f"demand*, which is to fail least without knowing the channels, fails {number(rule)}{GAP}% "
-        f"at every η. From end to end the energy changes by {number(change)}{GAP}mJ; seeds at one "
-        f"η differ by up to {number(spread)}{GAP}mJ."
+        f"at the least η Beta-HAPPO fails {number(own)}{GAP}% of requests already. "
+        f"*{label(rule).capitalize()}*, a rule that does not know the channels, fails "
+        f"{number(least)}{GAP}% at every η. From end to end the energy changes by "
+        f"{number(change)}{GAP}mJ; seeds at one η differ by up to {number(spread)}{GAP}mJ."
     )
 
 
@@ -204,7 +206,7 @@ def _unrest(shown: Shown) -> str:
 def _savings(shown: Shown) -> str:
     return (
         f"compared with {each(savings(shown), f'{GAP}%')}, on held-out worlds; failed requests "
-        f"there: {each(failed(shown), f'{GAP}%', 100)} (medians over seeds). {equal_slots(shown)}"
+        f"there: {each(failed(shown), f'{GAP}%', 100)} (means over seeds). {equal_slots(shown)}"
     )
 
 

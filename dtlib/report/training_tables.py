@@ -52,5 +52,5 @@ def on_new_worlds(shown: Shown) -> pd.DataFrame:
         table[label(algorithm)] = rows
     saved = {label(name): f"{value:.1f}" for name, value in savings(shown).items()}
     found = pd.DataFrame(table)
-    found.loc["energy that Beta-HAPPO saves, median (%)"] = pd.Series(saved)
+    found.loc["energy that Beta-HAPPO saves (%)"] = pd.Series(saved)
     return found.fillna("")

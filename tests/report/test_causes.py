@@ -49,20 +49,19 @@ def test_of_a_trend_that_does_not_hold():
 
 
 def test_of_failures_near_those_of_a_rule():
-    source = sweep(beta_happo=0.3, power_on_demand=0.25)
+    source = sweep(beta_happo=0.3, power_on_demand=0.25, demand_or_silence=0.2)
     line = causes.remark(causes.near_the_rule, source, found(checks.trend(ENERGY), source))
     assert not line.startswith("not told apart"), "all seeds are the other way"
     assert "beside it: Beta-HAPPO at 1 fails 30.1 % of requests already" in line
-    assert line.endswith("power on demand, which is to fail least without knowing the channels, "
-                         "25.1 %")  # fmt: skip
+    assert line.endswith("demand or silence, a rule that does not know the channels, 20.1 %")
 
 
 def test_of_requests_that_fail():
     source = checks.source("fig13_14", "companion")
     finding = found(checks.failing(100, "x < 58", short=True), source)
     assert finding.verdict == "contradicted"
-    line = causes.remark(causes.too_early, source, finding)
-    assert "because training gives up too early: at K = 50, 52, 54, 56 Beta-HAPPO fails" in line
+    line = causes.remark(causes.beside_rules, source, finding)
+    assert "beside it: at K = 50, 52, 54, 56 Beta-HAPPO fails" in line
     assert "93.09, 95.73, 97.99, 99.12 %, and one that knows the channels 91.77, " in line
     elsewhere = sweep(beta_happo=0.1)
     finding = found(checks.failing(0, "x <= 2"), elsewhere)

@@ -18,8 +18,22 @@ def test_findings_are_five_lines_with_numbers():
 
 def test_the_first_line_counts_each_sentence_that_counts():
     first = landing.findings().data.splitlines()[0]
-    whole, *parts = map(int, re.findall(r"\d+", first.partition(". ")[2]))
-    assert whole == sum(not claim.uncounted for claim in claims.CLAIMS) == sum(parts)
+    counts = scoreboard.counts().set_index("verdict")[claims.PRESETS[0]]
+    whole = re.search(r"Of the (\d+) .* reproduces (\d+), and (\d+) in .* reproduce (\d+), ", first)
+    assert whole and int(whole[1]) == sum(not claim.uncounted for claim in claims.CLAIMS)
+    told = [counts[name] for name in ("reproduced", "reproduced in part", "not reproduced")]
+    assert list(map(int, whole.groups()[1:])) == told
+    assert first.count("“") == counts["contradicted"]
+    assert first.endswith(f". {counts['not testable']} need more runs.")
+
+
+def test_tests_of_little_power_are_counted():
+    rates = scoreboard.kept("claims_rates.csv").query("preset == 'companion'")
+    weak = rates[rates["finds, %"].ne("") & ~rates["finds, %"].isin(["100.0"])]
+    weak = {row["the paper says"] for row in weak.to_dict("records") if float(row["finds, %"]) < 80}
+    verdicts = scoreboard.kept("claims.csv").query("companion == 'not reproduced'")
+    count = int(re.search(r", (\d+) of them by tests", landing.findings().data)[1])
+    assert 0 < count <= len(weak & set(verdicts["the paper says"]))
 
 
 def test_findings_follow_the_data(monkeypatch):

@@ -110,7 +110,7 @@ def test_learners_are_compared_after_as_many_slots():
 def test_giving_up_is_told_beside_rules_of_the_same_network():
     shown = load("fig13_14", "companion")
     text = page.lines(shown).data
-    assert "Training gives up before that: at K = 50, 52, " in text and "93.09, 95.73" in text
+    assert "Training serves less than that: at K = 50, 52, " in text and "93.09, 95.73" in text
     faster = shown.runs[0].config.env.replace(cpu_hz=2e10)
     runs = [
         replace(run, config=run.config.model_copy(update={"env": faster})) for run in shown.runs
@@ -170,7 +170,7 @@ def test_tables_of_training():
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", ends.loc[("energy (mJ)", "MADDPG"), "last tenth"])
     table = training_tables.on_new_worlds(shown)
     assert list(table) == ["Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"]
-    assert table.loc["energy that Beta-HAPPO saves, median (%)", "Beta-HAPPO"] == ""
+    assert table.loc["energy that Beta-HAPPO saves (%)", "Beta-HAPPO"] == ""
 
 
 def test_every_figure_takes_the_same_parameters():

@@ -11,7 +11,7 @@ from dtlib.report import requests
 
 
 def test_requests_and_their_profile():
-    env = EnvConfig(num_users=12, frames=3)
+    env = EnvConfig(num_users=30, frames=3)
     world = sample_world(env, 1)
     actions = Reference(env, EqualPower(0.05)).act(world)
     outcome = simulate(world, actions, env)
@@ -25,7 +25,11 @@ def test_requests_and_their_profile():
     assert mean["failed requests (%)"] == f"{100 * rows['failed'].mean():.1f}"
     lost = rows.loc[rows["failed"] == 1, "energy_j"].sum() / rows["energy_j"].sum()
     assert mean["of it for failed requests (%)"] == f"{100 * lost:.0f}" and 0 < lost < 1
-    assert mean["energy (mJ)"] == f"{1e3 * rows['energy_j'].mean():.3g}"
+    assert mean["energy of a request (mJ)"] == f"{1e3 * rows['energy_j'].mean():.3g}"
+    hurried = (rows["compute_share"] >= requests.HURRIED) & (rows["compute_share"] <= 1)
+    share, lost = hurried.mean(), rows.loc[hurried, "failed"].mean()
+    assert 0 < share < 1 and mean["hurried ones that fail (%)"] == f"{100 * lost:.0f}"
+    assert mean["of these, hurried (points)"] == f"{100 * share * lost:.1f}"
     found = requests.profile(rows, "metres", 4)
     assert len(found) == 4 and found.index.is_monotonic_increasing
     assert found["failed"].mean() == pytest.approx(rows["failed"].mean(), abs=0.02)
