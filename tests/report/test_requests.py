@@ -21,7 +21,7 @@ def test_requests_and_their_profile():
     assert rows["failed"].sum() == int((outcome.failure & asked).sum())
     assert rows["used"].max() <= 1 + 1e-6 and rows["power_w"].to_numpy() == pytest.approx(0.05)
     (mean,) = requests.whole({"equal power": rows}).to_dict("records")
-    assert mean["mean power (mW)"] == "50" and mean["twins elsewhere (%)"] == "0.0"
+    assert mean["mean power (mW)"] == "50" and mean["twins elsewhere (%)"] == "2.1"
     assert mean["failed requests (%)"] == f"{100 * rows['failed'].mean():.1f}"
     lost = rows.loc[rows["failed"] == 1, "energy_j"].sum() / rows["energy_j"].sum()
     assert mean["of it for failed requests (%)"] == f"{100 * lost:.0f}" and 0 < lost < 1
