@@ -1,7 +1,5 @@
 """The command line. Every error of the user's is one line and exit code 2."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Notebooks with other parameters: papermill, with mistakes made errors."""
 
-from __future__ import annotations
-
 import ast
 import difflib
 import json

@@ -6,8 +6,6 @@ the last slot of a frame is what counts for the next (``deployment_decision="fra
 the base stations see the deployment β in force before they act.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

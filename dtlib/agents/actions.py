@@ -1,7 +1,5 @@
 """From what actors put out to actions: mean and sample in [0, 1], and the powers that they mean."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import log
 

@@ -1,9 +1,7 @@
 """Which reward each kind of agent learns from: one for all, one per user, one MU's own effect."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -97,8 +95,8 @@ class _Heard:
     frame_queue: Tensor
     reward_global_user: Tensor
 
-    def at(self, slot: Tensor) -> _Heard:
-        return _Heard(**{name: array[slot] for name, array in vars(self).items()})
+    def at(self, slot: Tensor) -> Self:
+        return type(self)(**{name: array[slot] for name, array in vars(self).items()})
 
 
 def _measured(world: World, outcome: Outcome, env: EnvConfig, *, power: Tensor) -> _Heard:

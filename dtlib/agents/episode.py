@@ -1,7 +1,5 @@
 """What a learner learns from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from dtlib.agents.policies import Decision

@@ -1,12 +1,11 @@
 """Actors of all agents, and the order in which they decide, eq. (35)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -123,13 +122,13 @@ class Policies:
         for stack in self.stacks.values():
             stack.to(device)
 
-    def at(self, shift: Tensor) -> Policies:
+    def at(self, shift: Tensor) -> Self:
         """Return the same actors with each user's bar lowered by ``shift``, [R, K]."""
         moved = copy(self)
         moved.bar = self.bar - shift.unsqueeze(1)
         return moved
 
-    def by_modes(self) -> Policies:
+    def by_modes(self) -> Self:
         """Return the same actors, who take the most likely action where they took the mean."""
         moved = copy(self)
         moved.modes = True

@@ -1,7 +1,5 @@
 """What each kind of agent sees and puts out, and which of its numbers have an effect."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Which requests to serve: when not all fit, and when (14b) lets some be given up."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

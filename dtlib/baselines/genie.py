@@ -9,8 +9,6 @@ silent. What remains is to divide servers and links, which is a
 :mod:`convex problem <dtlib.baselines.slot_problem>`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -13,8 +13,6 @@ more often than the target and falls while it fails less (dual ascent, in the lo
 does not learn: each twin follows its user to the nearest base station at the end of each frame.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -12,11 +12,9 @@ targets are at least these, user by user (Foschini and Miljanic 1993, Yates 1995
 there is one receiver for all: M = 1.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -51,7 +49,7 @@ class Receivers:
         association: Tensor,
         noise_w: float,
         interference: Literal["receiver", "eq7"] = "receiver",
-    ) -> Receivers:
+    ) -> Self:
         """Return the receivers of a network; see :func:`dtlib.model.channel.sinr`."""
         gain = gain.double()
         own = own_gain(gain, association)

@@ -5,8 +5,6 @@ never the fading, nor what the others do. So the channel is inverted on average 
 Goldsmith and Varaiya (1997), whose truncated inversion this is otherwise.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, Protocol

@@ -1,7 +1,5 @@
 """The genie's shares: descent to those of least energy, and to some that fit at all."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -8,11 +8,9 @@ is in proportion to λ_k times the delay that it causes, which is its rent (f �
 By convexity other shares save at most the rents' Kullback–Leibler divergence from the shares.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -64,7 +62,7 @@ class Slots:
     env: EnvConfig
 
     @classmethod
-    def of(cls, world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -> Slots:
+    def of(cls, world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -> Self:
         """Return the S = R·N slots of a world.
 
         Args:
@@ -102,7 +100,7 @@ class Slots:
             env=env,
         )
 
-    def pick(self, index: Tensor) -> Slots:
+    def pick(self, index: Tensor) -> "Slots":
         """Return some of the slots, by their numbers or by a mask [S]."""
         return replace(
             _pick(self, index),

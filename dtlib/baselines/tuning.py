@@ -1,7 +1,5 @@
 """How reference policies are tuned: the least energy for which (14b) holds, or other aims."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What is measured at a point of a sweep without being learnt: rules and the genie's bound."""
 
-from __future__ import annotations
-
 import math
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Trained policies for the repository: one per algorithm of Figs. 4–6, each with a card."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which runs of an experiment are committed, and their rows: what is read without any work."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

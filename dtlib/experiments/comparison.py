@@ -1,7 +1,5 @@
 """Learners against what is not learnt: at equal failures, and as shares of what is possible."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

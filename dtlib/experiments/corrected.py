@@ -1,7 +1,5 @@
 """Trained policies with one thing put right and nothing trained: what their failures come from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Tidy tables of experiments: rows that are committed, and rows made from the store."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

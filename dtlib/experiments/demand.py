@@ -5,8 +5,6 @@ nothing where that is more than a limit. The lower both are, the less energy it 
 requests fail.
 """
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """What an experiment is: a grid of runs, each with its settings and how it is measured."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial

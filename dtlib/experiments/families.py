@@ -1,7 +1,5 @@
 """Reference policies by name: families of one or two parameters, and policies without."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Each figure of the paper as a grid of runs: what is stated here is all that is run and drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Names by content: the sha256 of settings, of plans and of texts."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

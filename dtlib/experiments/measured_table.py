@@ -1,7 +1,5 @@
 """A committed table that is of no grid of runs: measured once for each preset."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What is measured of a planned run, each thing only once: the store keeps it."""
 
-from __future__ import annotations
-
 import os
 
 import pandas as pd

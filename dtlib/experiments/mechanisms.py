@@ -6,8 +6,6 @@ their difference within a seed leaves 0 out. M explains nothing that data do not
 update by less than another episode does.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

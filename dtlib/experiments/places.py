@@ -1,7 +1,5 @@
 """Places in the store: one process at a time works there, and what is damaged is set aside."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """How much work runs are, how much of it is done, and a bar that shows it while they are made."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

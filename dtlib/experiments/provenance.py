@@ -1,7 +1,5 @@
 """Where numbers come from: software, commit, processor, arithmetic; and that all is committed."""
 
-from __future__ import annotations
-
 import platform
 import re
 import subprocess

@@ -6,8 +6,6 @@ never draw a power of zero. Among equals it is the one with the fewest departure
 equations. What learners do chooses nothing here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any

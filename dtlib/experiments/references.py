@@ -3,8 +3,6 @@
 Everything is tuned on the worlds of the stream ``tuning`` and measured on the held-out ones.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

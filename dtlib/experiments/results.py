@@ -1,7 +1,5 @@
 """Committed results: tidy tables with a manifest, drawn only if they are what is asked for."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping

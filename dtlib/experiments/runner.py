@@ -1,7 +1,5 @@
 """Runs of an experiment in parallel: trained, measured and kept in the store, each only once."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Sequence

@@ -1,11 +1,8 @@
 """Tables in the store, each with a checksum that is bound to what it is of."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -14,13 +11,10 @@ from dtlib.experiments.keys import config_key
 from dtlib.experiments.places import locked, set_aside
 from dtlib.experiments.store import folder, get
 from dtlib.runtime import paths
-from dtlib.runtime.checkpoint import load_rest
-from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.files import write_text
-from dtlib.runtime.reading import Damaged, read_text, say, sealed, unsealed
+from dtlib.runtime.reading import Damaged, read_text, sealed, unsealed
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import Run
-from dtlib.training.run_folder import CHECKPOINT
 
 
 def run_tables(
@@ -104,33 +98,11 @@ def _of(path: Path, key: str) -> str:
 
 
 def _checked_table(path: Path, key: str) -> pd.DataFrame | None:
-    """Return a table if it is whole and of what it should be; None if there is none.
-
-    Earlier versions bound no seal to a key. Measuring everything of an older store again would take
-    hours: such a table is said to be as old, and sealed again.
-    """
+    """Return a table if it is whole and of what it should be; None if there is none."""
     if (content := read_text(path)) is None:
         return None
-    text, bound = unsealed(path, content, _of(path, key))
+    text = unsealed(path, content, _of(path, key))
     try:
-        table = pd.read_csv(io.StringIO(text))
+        return pd.read_csv(io.StringIO(text))
     except ValueError as error:
         raise Damaged(f"{path}: holds no table ({error})") from None
-    if not bound:
-        _check_home(path, key)
-        say(f"{path}: its seal is of an earlier version, which did not say whose it is; renewed")
-        with suppress(FileError):  # where nothing can be written
-            write_text(path, sealed(text, _of(path, key)))
-    return table
-
-
-def _check_home(path: Path, key: str) -> None:
-    """Raise :class:`Damaged` if a table lies in the folder of another run than its own."""
-    if (rest := load_rest(path.parent / CHECKPOINT)) is None:
-        return
-    try:
-        there = config_key(TrainConfig.from_dict(rest["config"]))
-    except (ConfigError, KeyError, TypeError):
-        there = ""
-    if there != key:
-        raise Damaged(f"{path}: lies in the folder of another run")

@@ -8,8 +8,6 @@ choice is not what the companion has, both are trained for half of its episodes,
 decides between the two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any

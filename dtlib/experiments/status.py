@@ -1,7 +1,5 @@
 """What of the experiments is done, missing or failed, read off the store and the results."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 import pandas as pd

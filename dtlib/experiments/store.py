@@ -1,7 +1,5 @@
 """Single runs by content: a run's folder is named by the sha256 of its settings."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

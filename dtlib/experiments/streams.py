@@ -1,7 +1,5 @@
 """Worlds of the streams ``tuning``, to choose parameters on, and ``held-out``, to report on."""
 
-from __future__ import annotations
-
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig

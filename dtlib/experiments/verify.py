@@ -1,7 +1,5 @@
 """Committed rows made again: the same runs, from nothing, compared byte for byte."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory

@@ -1,7 +1,5 @@
 """What each agent's actor learns from: the rows and entries of an episode that count."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """What a run's history tells about an update; kept where it was computed, so that nothing waits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch

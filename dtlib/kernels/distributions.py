@@ -1,7 +1,5 @@
 """Beta, Gaussian and categorical actions: samples, log-probabilities, entropies, slopes."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -151,6 +149,32 @@ class GaussianTerms:
         return entropy, torch.stack([along_mean, along_std], 1)
 
 
+class CategoricalTerms:
+    """Categorical distributions at given actions; see :class:`BetaTerms`.
+
+    Args:
+        raw: [R, C, E], logits of C choices.
+        chosen: [R, E], int.
+    """
+
+    def __init__(self, raw: Tensor, chosen: Tensor) -> None:
+        self.chosen = chosen.unsqueeze(1)
+        self.logits = raw.log_softmax(1)
+        self.log_prob = self.logits.gather(1, self.chosen).squeeze(1)
+        """[R, E]."""
+
+    def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the entropy [R, E] and the gradient [R, C, E]; see :meth:`BetaTerms.slopes`."""
+        chance = exp(self.logits)
+        entropy = -(chance * self.logits).sum(1)
+        slope = chance * -weight.unsqueeze(1)
+        slope.scatter_add_(1, self.chosen, weight.unsqueeze(1))
+        if entropy_weight is not None:
+            surprise = (self.logits + entropy.unsqueeze(1)).mul_(chance)
+            slope.sub_(surprise.mul_(entropy_weight.unsqueeze(1)))
+        return entropy, slope
+
+
 class GatedTerms:
     """Distributions of actions that are taken or not; see :class:`BetaTerms`.
 
@@ -182,29 +206,3 @@ class GatedTerms:
             along += within * (1 - chance) * (entropy - self.logit)
         entropy = softplus(self.logit) - chance * self.logit + chance * entropy
         return entropy, torch.cat([slope, along.unsqueeze(1)], 1)
-
-
-class CategoricalTerms:
-    """Categorical distributions at given actions; see :class:`BetaTerms`.
-
-    Args:
-        raw: [R, C, E], logits of C choices.
-        chosen: [R, E], int.
-    """
-
-    def __init__(self, raw: Tensor, chosen: Tensor) -> None:
-        self.chosen = chosen.unsqueeze(1)
-        self.logits = raw.log_softmax(1)
-        self.log_prob = self.logits.gather(1, self.chosen).squeeze(1)
-        """[R, E]."""
-
-    def slopes(self, weight: Tensor, entropy_weight: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the entropy [R, E] and the gradient [R, C, E]; see :meth:`BetaTerms.slopes`."""
-        chance = exp(self.logits)
-        entropy = -(chance * self.logits).sum(1)
-        slope = chance * -weight.unsqueeze(1)
-        slope.scatter_add_(1, self.chosen, weight.unsqueeze(1))
-        if entropy_weight is not None:
-            surprise = (self.logits + entropy.unsqueeze(1)).mul_(chance)
-            slope.sub_(surprise.mul_(entropy_weight.unsqueeze(1)))
-        return entropy, slope

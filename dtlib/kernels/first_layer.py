@@ -1,10 +1,8 @@
 """A first layer that multiplies less: repeated columns once, flags looked up, the rest as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -39,7 +37,7 @@ class Lookups:
     """[entries], int, where an entry's rows begin."""
 
     @classmethod
-    def of(cls, *, row: Tensor, entry: Tensor, rows: int, entries: int) -> Lookups:
+    def of(cls, *, row: Tensor, entry: Tensor, rows: int, entries: int) -> Self:
         """Return the lists for ones at (row, entry), both [Z]."""
 
         def start(sorted_by: Tensor, count: int) -> Tensor:
@@ -81,7 +79,7 @@ class Rows:
     """[R, n, f], the other columns."""
 
     @classmethod
-    def of(cls, runs: Sequence[Tensor], columns: Columns = PLAIN) -> Rows:
+    def of(cls, runs: Sequence[Tensor], columns: Columns = PLAIN) -> Self:
         """Split observations, one array [n, s + F + f] per run, shorter ones padded with zeros.
 
         Args:

@@ -5,8 +5,6 @@ out: the products run on arrays that stay in the cache, columns of the input tha
 multiplied once for each of their values, and nothing is recorded that is not needed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -94,7 +92,7 @@ class MLPStack:
         return [first, *(matrix.mT for matrix in rest[:hidden])], rest[hidden:]
 
     @staticmethod
-    def join(stacks: Sequence[MLPStack]) -> MLPStack:
+    def join(stacks: "Sequence[MLPStack]") -> "MLPStack":
         """Return all networks of R equal stacks, one agent after another, with its R runs together.
 
         The given stacks become views of the new one: what is trained there is seen here.

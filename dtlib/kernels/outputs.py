@@ -1,7 +1,5 @@
 """What a network puts out for the numbers that an agent chooses, and where in its output."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ reciprocal that each maker of processors rounds in his own way. What stands here
 divides and takes roots, each rounded as IEEE 754 says.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Networks of a stack with their optimiser."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import torch

@@ -1,7 +1,5 @@
 """The scale of returns."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Critics that see all actions, and what they say of each agent's own."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from functools import lru_cache
 

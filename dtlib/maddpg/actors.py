@@ -1,7 +1,5 @@
 """Deterministic actors, with targets and optimisers; nothing here knows of the twin network."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch

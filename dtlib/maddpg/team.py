@@ -3,8 +3,6 @@
 Nothing here knows of the twin network; :mod:`dtlib.maddpg.maddpg` adds it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

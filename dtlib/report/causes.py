@@ -4,8 +4,6 @@
 apart* says which difference the seeds would show.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Checks of sentences: the evidence that a figure's committed data hold, for or against."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

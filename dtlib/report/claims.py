@@ -1,7 +1,5 @@
 """Every sentence of Section V-B that can be checked, once each, and who is judged with whom."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

@@ -1,7 +1,5 @@
 """What columns of results are called, in which unit they are told, and tables of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The tables of the page that compares learners with what is not learnt."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a training costs: the committed measurements of benchmarks as tables and pictures."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

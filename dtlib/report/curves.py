@@ -4,8 +4,6 @@ All scales are linear. The on-policy learners share a panel. MADDPG has one of i
 where its range would hide theirs.
 """
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes

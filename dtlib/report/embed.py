@@ -4,8 +4,6 @@ A page first shows :func:`script`, which holds the whole of Vega and is there on
 of charts. What they compute when a slider moves, the browser computes.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """The paper's figures, drawn from tidy data."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """A film of an episode: users, their twins, who asks, who fails; one panel for each outcome."""
 
-from __future__ import annotations
-
 import hashlib
 import html
 import re

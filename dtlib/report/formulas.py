@@ -4,8 +4,6 @@ A chart with sliders is given these with its sliders' values in place of numbers
 browser computes is what the tests compare with the model.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -7,8 +7,6 @@ experiment, in one preset, measured in one way. Half of the error goes to either
 look at no verdict: who has too few seeds cannot be judged, whatever they show.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """What the book's first page shows, as Markdown: findings, verdicts and figures, all committed."""
 
-from __future__ import annotations
-
 import json
 import os
 

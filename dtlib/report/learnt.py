@@ -1,7 +1,5 @@
 """What trained Beta-HAPPO achieves against the number of users, and how its settings were found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt

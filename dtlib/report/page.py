@@ -1,7 +1,5 @@
 """A figure's page, part by part, most of it as Markdown: made from rows, settings and manifests."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterable, Sequence

@@ -4,8 +4,6 @@ The same rules act under both readings of (14h), with the same deadlines
 (:mod:`dtlib.experiments.readings`); learners are Section V's, under slices.
 """
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Numbers of what a page shows, as phrases: every number is computed from the rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd

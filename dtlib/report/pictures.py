@@ -1,7 +1,5 @@
 """Pictures of experiments, drawn from their data and written into files."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Quantities that sentences are about, each a number per seed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from pandas.api.typing import DataFrameGroupBy, SeriesGroupBy

@@ -12,8 +12,6 @@ common worlds as well.)
   :data:`dtlib.report.checks.SIZE` and :data:`dtlib.report.checks.SIZE_POINTS`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What a policy does with a request, and whether it has learnt not to send."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

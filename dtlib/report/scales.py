@@ -1,7 +1,5 @@
 """Numbers that explain what is measured, from settings alone: time on the CPU, distances."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

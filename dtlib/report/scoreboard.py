@@ -1,7 +1,5 @@
 """The scoreboard: two columns of verdicts that are never mixed, their counts, and their files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args

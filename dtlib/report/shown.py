@@ -1,7 +1,5 @@
 """What a figure's page shows: the runs asked for, and their rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property

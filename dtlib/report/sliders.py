@@ -1,7 +1,5 @@
 """Charts with sliders of the model's formulas: thresholds, a deadline's split, a Beta density."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt

@@ -1,7 +1,5 @@
 """A picture of the area in one slot: who is where, who asks, whose twin lives elsewhere."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure

@@ -5,8 +5,6 @@ others are kept. Comparisons are of differences within a seed, which shares its 
 these tests err at the n used here is simulated in :mod:`dtlib.report.rates`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

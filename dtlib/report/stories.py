@@ -4,8 +4,6 @@ The paper's words are quoted from Section V-B. All that is said of this companio
 the rows that are shown, and from their settings.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

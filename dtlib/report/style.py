@@ -1,7 +1,5 @@
 """The figures' house style and the algorithms' colours."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

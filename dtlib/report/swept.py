@@ -1,7 +1,5 @@
 """The paper's sweeps in one chart: choose what is swept, move along it, read the numbers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt

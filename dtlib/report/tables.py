@@ -1,7 +1,5 @@
 """Tables beside the figures: a sweep's numbers, and claims with their verdicts in colour."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What the preset ``companion`` changes, one setting at a time: the tables and the picture."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Tables beside the learning curves: the ends of training, and trained policies on new worlds."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from dtlib.experiments import comparison, demand

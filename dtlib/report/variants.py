@@ -1,7 +1,5 @@
 """Variants of one experiment beside each other: their numbers, their runs, what each changes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

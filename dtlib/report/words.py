@@ -1,7 +1,5 @@
 """Numbers in a sentence: digits that count, a proper minus, units of what is swept."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """What M and the Beta policy are worth: differences within a seed, and where they come from."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from dtlib.experiments import search

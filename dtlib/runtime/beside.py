@@ -1,7 +1,5 @@
 """Work that another core can do meanwhile, with the same result."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager

@@ -12,8 +12,6 @@ called: :mod:`dtlib.kernels.portable` has others.
 Elsewhere, and with ``DTLIB_ARITHMETIC=native``, nothing is set: equal statistics, other digits.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -1,7 +1,5 @@
 """Workers of a Dask scheduler that work for this process."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterable

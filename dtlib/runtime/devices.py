@@ -1,7 +1,5 @@
 """Where torch computes, with how many threads, and how long it takes."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

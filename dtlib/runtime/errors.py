@@ -1,7 +1,5 @@
 """What a user can get wrong; each message is one line."""
 
-from __future__ import annotations
-
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the message is one line that names field, value and rule."""

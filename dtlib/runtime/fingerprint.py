@@ -1,7 +1,5 @@
 """Whether this process computes portably: one hash of every kind of operation that results need."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 from typing import Any, Literal

@@ -3,8 +3,6 @@
 pydantic by itself takes ``True`` and ``"3"`` for numbers, sets for ranges, and 1 for true.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping

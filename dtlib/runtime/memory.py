@@ -1,7 +1,5 @@
 """Whether arrays fit into memory: asked before anything is allocated."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress

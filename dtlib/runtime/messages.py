@@ -1,7 +1,5 @@
 """One line for what a user got wrong: the field, the value and what is allowed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from numbers import Integral

@@ -1,7 +1,5 @@
 """Where things lie; the one module that knows."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

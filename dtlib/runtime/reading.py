@@ -1,7 +1,5 @@
 """Files that are read only if they are what they should be."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -97,16 +95,13 @@ def sealed(text: str, of: str) -> str:
     return f"{text}{SEAL}{sha256(of + text)}\n"
 
 
-def unsealed(path: Path, content: str, of: str) -> tuple[str, bool]:
-    """Return the text of :func:`sealed`, and whether its seal is bound to what it is of.
-
-    Seals of earlier versions covered the text alone.
+def unsealed(path: Path, content: str, of: str) -> str:
+    """Return the text of :func:`sealed`.
 
     Raises:
         Damaged: it was altered, cut, or is of something else.
     """
-    text, _, seal = content.rpartition(SEAL)
-    bound = seal == sha256(of + text) + "\n"
-    if not bound and seal != sha256(text) + "\n":
+    text = content.rpartition(SEAL)[0]
+    if content != sealed(text, of):
         raise Damaged(f"{path}: its seal does not fit: it was altered, or is of something else")
-    return text, bound
+    return text

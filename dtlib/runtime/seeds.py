@@ -1,7 +1,5 @@
 """One seed for everything random: each purpose, run and episode draws from a stream of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Local processes that work for this one, and end with it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

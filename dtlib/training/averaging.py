@@ -1,7 +1,5 @@
 """The mean of a run's actors over its last episodes: one policy instead of the latest of many."""
 
-from __future__ import annotations
-
 import math
 
 import torch

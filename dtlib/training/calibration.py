@@ -8,8 +8,6 @@ The number may also follow each user's virtual queue (15). No observation of the
 queue, but a user knows it: it counts the user's own failures.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

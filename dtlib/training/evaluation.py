@@ -1,7 +1,5 @@
 """What a policy is worth on worlds that no training run ever sees."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

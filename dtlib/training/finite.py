@@ -1,7 +1,5 @@
 """A run or an evaluation ends where its numbers stop being finite, before any is written."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

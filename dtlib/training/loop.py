@@ -1,7 +1,5 @@
 """The training loop: draw worlds, act, simulate, learn, and note what came of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """An episode's results as numbers."""
 
-from __future__ import annotations
-
 from dtlib.model.simulator import Outcome
 from dtlib.settings.env import EnvConfig
 

@@ -1,7 +1,5 @@
 """A trained policy to pass on: weights of actors, and nothing that training goes on from."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which runs can learn side by side, as one batch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

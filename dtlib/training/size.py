@@ -1,7 +1,5 @@
 """How much memory a run takes at least: its largest arrays, counted before there are any."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod

@@ -1,7 +1,5 @@
 """From settings to trained policies: runs that are begun, or taken up where they were stopped."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

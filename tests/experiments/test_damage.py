@@ -27,7 +27,6 @@ from dtlib.experiments import (
     store,
 )
 from dtlib.experiments.experiment import PlannedRun
-from dtlib.experiments.keys import config_key
 from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths, reading
@@ -155,20 +154,6 @@ def test_calibrations_exchanged_are_measured_anew(capsys):
     one, two = (sealed.run_table_file(config, 1, "calibrated-0.175") for config in configs)
     shutil.copy(one, two)
     assert list(map(bar, configs)) == [0, 1] and capsys.readouterr().err.count("damaged;") == 1
-
-
-def test_tables_of_earlier_versions_are_sealed_again_where_they_lie_at_home(drawn, capsys):
-    one, two = (folder / "2-held-out-2-users.csv" for folder in folders())
-    new = one.read_bytes()
-    text = new.decode().rpartition(reading.SEAL)[0]
-    old = f"{text}# sha256 {reading.sha256(text)}\n"
-    one.write_text(old)
-    assert again() == drawn and one.read_bytes() == new
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"dtlib: {one}: its seal is of an earlier version")
-    one.write_text(old)
-    shutil.copy(two.parent / CHECKPOINT, one.parent / CHECKPOINT)
-    assert sealed.read_table(one, config_key(CURVE.runs("smoke")[0].config)) is None
 
 
 TABLE_HARMS = {
