@@ -226,8 +226,11 @@ def pictures(preset: str) -> None:
     """Draw every figure again from the committed data; run nothing."""
     from dtlib.report.pictures import redraw
 
-    for file in redraw(preset):
+    files = redraw(preset)
+    for file in files:
         click.echo(f"{paths.relative(file)} is drawn")
+    if not files:
+        click.echo(f"No figure of preset {preset!r} is committed.")
 
 
 @main.command()

@@ -115,7 +115,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             "name": "dtlib_twins_v0",
             "render_modes": ["rgb_array"],
             "is_parallelizable": True,
-            "render_fps": round(1 / config.slot_s),
+            "render_fps": max(1, round(1 / config.slot_s)),
         }
         self.config, self.render_mode = config, render_mode
         self._users, self._stations = user_names(config), station_names(config)

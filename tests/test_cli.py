@@ -220,6 +220,9 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
 def test_pictures_of_no_preset():
     result = call("pictures", "--preset", "huge")
     assert result.exit_code == 2 and "preset = 'huge': must be one of" in result.output
+    assert (
+        "No figure of preset 'smoke' is committed." in call("pictures", "--preset", "smoke").output
+    )
 
 
 @pytest.mark.parametrize("command", [["figure", "fig10"], ["references"], ["reproduce"]])

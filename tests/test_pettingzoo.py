@@ -68,6 +68,11 @@ def played(env: EnvConfig, seed: int, actions: Actions) -> list[tuple]:
     return steps
 
 
+def test_a_film_has_a_frame_a_second_at_least():
+    assert TwinEnv(SMALL.replace(slot_s=100.0)).metadata["render_fps"] == 1
+    assert TwinEnv(SMALL).metadata["render_fps"] == 20
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_passes_the_api_test_without_a_warning(name):
     with warnings.catch_warnings():

@@ -70,8 +70,8 @@ def edge_delay(
 
 
 def failures(request: Tensor, *, migrating: Tensor, delay_s: Tensor, deadline_s: Tensor) -> Tensor:
-    """Return the failure factor X, eq. (12): [..., K], bool."""
-    return request & (migrating | (delay_s > deadline_s))
+    """Return the failure factor X, eq. (12): [..., K], bool; a delay that is none fails, too."""
+    return request & (migrating | ~(delay_s <= deadline_s))
 
 
 def energy(

@@ -15,6 +15,7 @@ from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import check_world
+from dtlib.runtime.messages import show
 from dtlib.runtime.seeds import seeds_of
 from dtlib.settings.env import EnvConfig
 
@@ -137,6 +138,8 @@ def sample_world(
     torch.Size([2, 100, 4])
     """
     check_type("env", env, EnvConfig, such="config.env")
+    if dtype not in (torch.float32, torch.float64):
+        raise ConfigError(f"dtype = {show(dtype)}: must be torch.float32 or torch.float64")
     seeds = seeds_of(seed, replicas)
     check_world(env, len(seeds))
     drawn = [_draw(env, number, dtype) for number in seeds]

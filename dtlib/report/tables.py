@@ -14,6 +14,7 @@ from dtlib.report.pictures import SWEEPS
 from dtlib.report.scoreboard import kept
 from dtlib.report.style import ALARM, label
 from dtlib.report.words import minus
+from dtlib.runtime.messages import check_name
 
 
 def numbers(
@@ -68,6 +69,7 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
         figures: all if none is named.
         only: a verdict that either preset has; all if empty.
     """
+    check_name("only", only or next(iter(VERDICTS)), VERDICTS)
     table = kept("claims.csv")
     shown = table["figure"].isin(figures) if figures else table["figure"] != ""
     shown &= table[list(PRESETS)].eq(only).any(axis=1) | (not only)

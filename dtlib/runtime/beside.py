@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 import torch
@@ -27,6 +28,6 @@ def beside() -> Iterator[Callable[..., None]]:
         return
     calls: list[Future[Any]] = []
     with torch_threads(1), ThreadPoolExecutor(1, "beside", torch.set_num_threads, (1,)) as thread:
-        yield lambda function, *arguments: calls.append(thread.submit(function, *arguments))
+        yield lambda *made: calls.append(thread.submit(copy_context().run, *made))
         for made in calls:
             made.result()

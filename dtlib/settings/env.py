@@ -37,7 +37,7 @@ class EnvConfig(Settings):
     )
     ref_gain: Positive = Field(1e-3, description="ρ₀, power gain at 1 m, linear (Table I: −30 dB)")
     rician_factor: NonNegative = Field(10.0, description="κ, Rician factor, linear (Table I)")
-    noise_w: Positive = Field(1e-9, description="σ², noise power, W (Table I: −90 dBW)")
+    noise_w: Positive = Field(1e-9, ge=1e-30, description="σ², noise, W (Table I: −90 dBW)")
     speed_mps: Range = Field(
         (2.0, 10.0), description="s̄, range of a user's mean speed, m/s (Table I); uniform per user"
     )

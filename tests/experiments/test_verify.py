@@ -14,7 +14,7 @@ from dtlib.experiments import datasets, grids, results
 from dtlib.experiments.runner import Effort
 from dtlib.experiments.verify import chosen, verify
 from dtlib.runtime import paths
-from dtlib.runtime.reading import sha256
+from dtlib.runtime.reading import Damaged, sha256
 
 ALONE = Effort(jobs=1)
 
@@ -62,6 +62,13 @@ def test_one_algorithm_without_what_only_the_other_measures(monkeypatch):
 
 def test_nothing_committed_is_said():
     with pytest.raises(ConfigError, match="one: no run of preset 'smoke' is committed"):
+        verify(ONE, "smoke", effort=ALONE)
+
+
+def test_a_manifest_that_is_cut_is_no_empty_folder():
+    folder = datasets.write_experiment(ONE, "smoke", effort=ALONE)
+    (folder / results.MANIFEST).write_text("{")
+    with pytest.raises(Damaged, match="data.csv: differs from its manifest; run `dtlib figure"):
         verify(ONE, "smoke", effort=ALONE)
 
 

@@ -97,11 +97,11 @@ def test_slopes_are_finite_where_nothing_is_sent():
 
 
 def test_failures_are_every_case_of_eq_12():
-    request = torch.tensor([True, True, True, True, False, False])
-    migrating = torch.tensor([False, False, False, True, True, False])
-    delay = torch.tensor([0.01, 0.02, 0.03, 0.0, 0.0, math.inf])
-    got = failures(request, migrating=migrating, delay_s=delay, deadline_s=torch.full((6,), 0.02))
-    assert got.tolist() == [False, False, True, True, False, False]
+    request = torch.tensor([True, True, True, True, False, False, True])
+    migrating = torch.tensor([False, False, False, True, True, False, False])
+    delay = torch.tensor([0.01, 0.02, 0.03, 0.0, 0.0, math.inf, math.nan])
+    got = failures(request, migrating=migrating, delay_s=delay, deadline_s=torch.full((7,), 0.02))
+    assert got.tolist() == [False, False, True, True, False, False, True]
 
 
 @pytest.mark.parametrize(

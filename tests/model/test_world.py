@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dtlib import EnvConfig, World, sample_world
+from dtlib import ConfigError, EnvConfig, World, sample_world
 from dtlib.model.world import bs_positions
 
 
@@ -28,6 +28,13 @@ def _within(sample, expected, sigmas=4.0):
     sample = np.asarray(sample, dtype=np.float64).ravel()
     error = sample.std(ddof=1) / math.sqrt(sample.size)
     assert abs(sample.mean() - expected) < sigmas * error, (sample.mean(), expected, error)
+
+
+@pytest.mark.parametrize("changed", [{"seed": np.array(3)}, {"dtype": torch.float16}])
+def test_what_is_no_seed_and_no_type_is_refused(env, changed):
+    (name,) = changed
+    with pytest.raises(ConfigError, match=f"^{name} = [^\n]*: must be [^\n]*$"):
+        sample_world(env, **({"seed": 0} | changed))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

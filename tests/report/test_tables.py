@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dtlib import ConfigError
 from dtlib.report import tables
 from dtlib.report.figures import FAILED_LABEL
 from dtlib.report.scoreboard import kept
@@ -49,6 +50,11 @@ def test_scoreboard_of_a_verdict(verdict):
     shown = tables.scoreboard(only=verdict).data
     assert shown.count("<code>companion</code>") == wanted.sum()
     assert (tables.chip(verdict) in shown) == wanted.any()
+
+
+def test_a_mistyped_verdict_is_refused():
+    with pytest.raises(ConfigError, match="^only = 'contradictd': must be one of reproduced, "):
+        tables.scoreboard(only="contradictd")
 
 
 def test_every_verdict_has_a_colour_that_white_can_be_read_on():
