@@ -155,7 +155,7 @@ def convergence(data: pd.DataFrame) -> Figure:
         row[0].set(title=name, ylabel=label)
         for ax in row[1:]:
             learning_curve(ax, data[data["algorithm"] == OFF_POLICY], metric, window)
-            ax.set_title("MADDPG" if metric not in apart else "its own scale")
+            ax.set_title("MADDPG,\nown scale" if metric in apart else "MADDPG")
             if metric not in apart:
                 bounds = [*row[0].get_ylim(), *ax.get_ylim()]
                 ax.set_ylim(min(bounds), max(bounds))
