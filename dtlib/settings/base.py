@@ -25,7 +25,7 @@ from dtlib.runtime.messages import explain, show
 RESULTS_VERSION = 6
 """Raised with every change of the code that changes results, so that old and new never mix."""
 
-Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]  # as float32 holds
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _unsigned = AfterValidator(lambda value: value + 0.0)  # −0.0 equals 0.0 and must read the same
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), _unsigned]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), _unsigned]
