@@ -43,7 +43,7 @@ def seeds_of(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
         check_count("seed", seed, least=0)
         check_count("replicas", replicas, most=2**31 - 1)
         return range(seed, seed + replicas)
-    if not np.size(seed):
+    if not len(seed):
         raise ConfigError(f"seed = {show(seed)}: must be a seed or at least one of them")
     for number in seed:
         check_count("seed", number, least=0)
