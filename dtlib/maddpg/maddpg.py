@@ -12,7 +12,7 @@ from dtlib.agents.policies import Policies
 from dtlib.agents.spaces import layouts
 from dtlib.maddpg.actors import Actors
 from dtlib.maddpg.replay import Replay
-from dtlib.maddpg.slots import recall, record, shapes
+from dtlib.maddpg.slots import check_sites, recall, record, shapes
 from dtlib.maddpg.team import Team
 from dtlib.model.layouts import Layout, state_layout
 from dtlib.runtime.checkpoint import check_arrays, overwrite
@@ -148,11 +148,13 @@ class MADDPG:
         """Copy arrays of :meth:`state` into place.
 
         Raises:
-            ValueError: names, shapes or types differ; nothing is changed then.
+            ValueError: names, shapes or types differ, or a base station that there is not is named;
+                nothing is changed then.
         """
         kept = {name: array for name, array in state.items() if name.startswith("replay.")}
         own, learnt = self._networks(run), {name: state[name] for name in state if name not in kept}
         check_arrays(own, learnt)
+        check_sites(kept, self.config.env.num_bs)
         self.replays[run].load(
             {name.removeprefix("replay."): array for name, array in kept.items()}
         )

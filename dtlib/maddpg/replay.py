@@ -87,6 +87,8 @@ class Replay:
         used = {name: array[:count] for name, array in self.arrays.items()}
         check_arrays(used | {"next": torch.tensor(0)}, state)
         place = int(state["next"])
+        if place != count % self.capacity and not (count == self.capacity and 0 <= place < count):
+            raise ValueError(f"array 'next' is {place}: not where {count} slots end")
         self.count, self.position = count, place
         for name, array in used.items():
             array.copy_(state[name])

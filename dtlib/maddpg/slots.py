@@ -3,6 +3,8 @@
 A slot is kept as what observations are made of, not as observations, which are ten times as large.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -25,11 +27,21 @@ from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
+SITE = torch.int16
+"""Of arrays that name base stations."""
+
+
+def check_sites(arrays: Mapping[str, Tensor], stations: int) -> None:
+    """Raise ``ValueError`` if arrays of a buffer name base stations that there are not."""
+    for name, array in arrays.items():
+        if array.dtype == SITE and not ((array >= 0) & (array < stations)).all():
+            raise ValueError(f"array {name!r} names other base stations than 0 to {stations - 1}")
+
 
 def shapes(config: TrainConfig) -> Shapes:
     """Return what :func:`record` keeps of a slot."""
     users = config.env.num_users
-    real, site, flag = torch.float32, torch.int16, torch.bool
+    real, site, flag = torch.float32, SITE, torch.bool
     return {
         "position": ((users, 2), real),
         "association": ((users,), site),

@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from dtlib.runtime.files import write_whole
+from dtlib.runtime.messages import show
 from dtlib.runtime.reading import Damaged, parse_json, read_bytes
 
+TYPES = (torch.float32, torch.float64, torch.int16, torch.int32, torch.int64, torch.bool)
+"""Of arrays that a checkpoint may hold."""
 _MOST_HEADER_BYTES = 100_000_000
 
 
@@ -68,8 +72,14 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise Damaged(f"{path}: not a readable checkpoint ({line})") from None
     if not {"rest", "sha256"} <= metadata.keys():
         raise Damaged(f"{path}: not a checkpoint of dtlib (its metadata are missing)")
+    for name, array in arrays.items():
+        if array.dtype not in TYPES:
+            raise Damaged(f"{path}: array {show(name)} is {array.dtype}, which no run has")
     if _digest(arrays, metadata["rest"]) != metadata["sha256"]:
         raise Damaged(f"{path}: its checksum does not match: it was altered or damaged")
+    for name, array in arrays.items():
+        if array.is_floating_point() and not array.isfinite().all():
+            raise Damaged(f"{path}: array {show(name)} has numbers that are not finite")
     return arrays, parse_json(path, metadata["rest"])
 
 

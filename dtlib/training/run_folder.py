@@ -16,10 +16,16 @@ from dtlib.runtime.files import reason, remove_leftovers, write_text
 from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, say
 from dtlib.settings.base import Settings
 from dtlib.settings.train import TrainConfig
-from dtlib.training.loop import Run, Trainer
+from dtlib.training.loop import TIMINGS, Run, Trainer
 from dtlib.training.published import is_of, is_published, load_policy, save_policy
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.safetensors", "history.csv"
+COLUMNS = (
+    "episode", "slots", "reward_global", "reward_centre", "energy_per_user_slot_j",
+    "energy_per_served_request_j", "failure_ratio_slots", "failure_ratio_slots_worst_user",
+    "failure_ratio_requests", "migrations_per_frame", "queue_rate", *TIMINGS,
+)  # fmt: skip
+"""That every history has; the others are the learner's."""
 
 
 def claim(folder: Path, config: TrainConfig) -> None:
@@ -121,11 +127,24 @@ def take_up(folder: Path, trainer: Trainer, index: int) -> None:
     arrays, rest = load_checkpoint(path)
     if not is_of(rest, config):
         raise Damaged(f"{path}: its settings are not those of {CONFIG} beside it")
+    _check_rows(path, rest.get("rows"), config)
     try:
         trainer.load(index, arrays, rest["rows"])
     except (ValueError, KeyError, RuntimeError) as error:
         raise Damaged(f"{path}: {' '.join(str(error).split())}") from None
     _mend_history(folder / HISTORY, _history(trainer, index))
+
+
+def _check_rows(path: Path, rows: Any, config: TrainConfig) -> None:
+    """Raise :class:`Damaged` unless these can be the rows of a run's first episodes."""
+    if not isinstance(rows, list) or not 1 <= len(rows) <= config.episodes:
+        raise Damaged(f"{path}: must have the rows of 1 to {config.episodes} episodes")
+    for number, row in enumerate(rows):
+        whole = isinstance(row, dict) and all(column in row for column in COLUMNS)
+        if not whole or any(type(value) not in (int, float) for value in row.values()):
+            raise Damaged(f"{path}: row {number} is not an episode's")
+        if row["episode"] != number:
+            raise Damaged(f"{path}: row {number} is of episode {row['episode']}")
 
 
 def _mend_history(path: Path, text: str) -> None:

@@ -70,6 +70,10 @@ def forge(path, arrays, rest, **more):
 
 DEEP = "[" * 100_000 + "]" * 100_000
 FORGED = {
+    "bfloat16": ({"c": torch.ones(2).bfloat16()}, "{}", "which no run has"),
+    "float8": ({"c": torch.ones(2).to(torch.float8_e4m3fn)}, "{}", "which no run has"),
+    "NaN": ({"c": torch.tensor([1.0, float("nan")])}, "{}", "'c' has numbers that are not finite"),
+    "infinite": ({"c": torch.tensor([float("inf")])}, "{}", "'c' has numbers that are not finite"),
     "no JSON": ({}, "no JSON", "is no JSON"),
     "a list": ({}, "[]", "holds a list"),
     "nested": ({}, DEEP, r"is no JSON \(nested too deep\)"),

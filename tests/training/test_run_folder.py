@@ -140,6 +140,32 @@ def test_a_history_that_is_missing_is_written_and_one_that_cannot_be_is_named(fo
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def row(**changes):
+    return lambda rows: [rows[0], rows[1] | changes]
+
+
+ROWS = {
+    "none": lambda rows: [],
+    "no list": lambda rows: 3,
+    "too many": lambda rows: [rows[0] | {"episode": number} for number in range(5)],
+    "of other columns": lambda rows: [{"episode": 0}, {"episode": 1}],
+    "no numbers": row(reward_global="0"),
+    "truths": row(reward_global=True),
+    "a list in a row": row(reward_global=[1.0]),
+    "twice": lambda rows: [rows[0], rows[0]],
+    "lists": lambda rows: [[1], [2]],
+}
+
+
+@pytest.mark.parametrize("harm", ROWS.values(), ids=ROWS)
+def test_a_checkpoint_with_rows_that_are_none(folder, harm):
+    path = folder / CHECKPOINT
+    arrays, rest = load_checkpoint(path)
+    save_checkpoint(path, arrays, rest | {"rows": harm(rest["rows"])})
+    with pytest.raises(Damaged, match=f"^{path}: [^\n]*$"):
+        load_run(folder)
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -157,12 +183,19 @@ def test_a_checkpoint_with_arrays_that_are_none(folder, more):
         load_run(folder)
 
 
-def test_a_replay_buffer_that_is_none(tmp_path):
+FORGED_REPLAY = {
+    "no such base station": ("replay.association", lambda array: array + TINY.env.num_bs),
+    "one before the first": ("replay.choice", lambda array: array - array.max() - 1),
+    "a single number": ("replay.linked", lambda array: array[0]),
+}
+
+
+@pytest.mark.parametrize(("name", "forge"), FORGED_REPLAY.values(), ids=FORGED_REPLAY)
+def test_a_replay_buffer_that_is_none(tmp_path, name, forge):
     config = TINY.replace(algorithm="maddpg", replay_slots=200, batch_size=8)
     train(config, tmp_path, episodes=1)
     arrays, rest = load_checkpoint(tmp_path / CHECKPOINT)
-    arrays["replay.linked"] = arrays["replay.linked"][0]
-    save_checkpoint(tmp_path / CHECKPOINT, arrays, rest)
+    save_checkpoint(tmp_path / CHECKPOINT, arrays | {name: forge(arrays[name])}, rest)
     with pytest.raises(Damaged, match="safetensors: array '[^\n]*$"):
         load_run(tmp_path)
 
