@@ -230,7 +230,7 @@ def pictures(preset: str) -> None:
     for file in files:
         click.echo(f"{paths.relative(file)} is drawn")
     if not files:
-        click.echo(f"No figure of preset {preset!r} is committed.")
+        click.echo(f"No figure{preset and f' of preset {preset!r}'} is committed.")
 
 
 @main.command()

@@ -98,6 +98,7 @@ SO_FAR = dict.fromkeys(LEARNERS, 75) | {"maddpg": 2}
 """Episodes of the preset ``paper`` that are run, where they are not all: one of MADDPG's takes as
 long as 24 of the others'."""
 SEEDS_SO_FAR = dict.fromkeys(LEARNERS, 3) | {"maddpg": 1}
+"""Seeds of it."""
 HERE, THERE = (*BASELINES[:2], BASELINES[3]), BASELINES[2:]
 """What is measured beside learners in Section V's network, and in the work-conserving one."""
 

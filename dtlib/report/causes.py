@@ -11,12 +11,13 @@ import pandas as pd
 from scipy import stats
 
 from dtlib.experiments import mechanisms, results
-from dtlib.experiments.experiment import BASELINES, OWN
+from dtlib.experiments.baseline import ON_DEMAND
+from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import FAILED
 from dtlib.report import cost, partition, worth
 from dtlib.report.checks import Source
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
-from dtlib.report.quantities import by_point, tenths, trained_for, unrest
+from dtlib.report.quantities import best_rule, by_point, tenths, trained_for, unrest
 from dtlib.report.statistics import estimate
 from dtlib.report.style import label
 from dtlib.report.words import amount, number
@@ -88,8 +89,13 @@ def unequal_failures(found: Source, finding: Finding) -> str:
     slots = trained_for(found.data)
     if slots[other] != slots[OWN]:
         text += f", trained for {slots[OWN]:,} and for {slots[other]:,} slots"
-    measured = "" if finding.verdict == "reproduced in part" else mechanism(found.preset, other)
-    return "; ".join(filter(None, [text, measured]))
+    if finding.verdict == "reproduced in part":
+        return text
+    return _with_mechanism(text, found.preset, other)
+
+
+def _with_mechanism(text: str, preset: str, other: str) -> str:
+    return "; ".join(filter(None, [text, mechanism(preset, other)]))
 
 
 def mechanism(preset: str, other: str) -> str:
@@ -140,7 +146,7 @@ def unequal_unrest(found: Source, finding: Finding) -> str:
     steps = unrest(found.data, "reward_global").groupby("algorithm", sort=False).mean()
     each = ", ".join(f"{label(name)} {number(value)}" for name, value in steps.items())
     text = f"beside it: the steps of r_g from episode to episode have an SD of: {each}"
-    return "; ".join(filter(None, [text, mechanism(found.preset, finding.part.learners[1])]))
+    return _with_mechanism(text, found.preset, finding.part.learners[1])
 
 
 def rises_compared(found: Source, finding: Finding) -> str:
@@ -152,7 +158,7 @@ def rises_compared(found: Source, finding: Finding) -> str:
         for name in finding.part.learners
     )
     text = f"beside it: r_g rises in training, {each}"
-    return "; ".join(filter(None, [text, mechanism(found.preset, finding.part.learners[0])]))
+    return _with_mechanism(text, found.preset, finding.part.learners[0])
 
 
 def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "") -> str:
@@ -204,12 +210,12 @@ def elsewhere(experiment: str, some: str, preset: str) -> str:
 
 def near_the_rule(found: Source, finding: Finding) -> str:
     """Say how few requests fail at the lower end of a sweep beside a rule that learns nothing."""
-    failed = 100 * found.data.groupby(["algorithm", "x"])[FAILED].mean()
-    x = failed[OWN].index[0]
-    rule = failed.xs(x, level="x")[failed.index.unique("algorithm").isin(BASELINES[:2])]
+    own, *rules = (100 * by_point(found.data, who)[FAILED].mean() for who in (OWN, *ON_DEMAND))
+    failed = dict(zip(ON_DEMAND, rules, strict=True))
+    x, rule = own.index[0], best_rule(failed)
     return (
-        f"beside it: Beta-HAPPO at {x:g} fails {failed[OWN][x]:.1f} % of requests already, and "
-        f"{label(rule.idxmin())}, a rule that does not know the channels, {rule.min():.1f} %"
+        f"beside it: Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
+        f"{label(rule)}, a rule that does not know the channels, {failed[rule][x]:.1f} %"
     )
 
 

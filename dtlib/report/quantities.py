@@ -1,5 +1,7 @@
 """Quantities that sentences are about, each a number per seed."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from pandas.api.typing import DataFrameGroupBy, SeriesGroupBy
@@ -15,6 +17,12 @@ def curves(data: pd.DataFrame, metric: str) -> SeriesGroupBy:
 def by_point(data: pd.DataFrame, algorithm: str = OWN, *, axis: str = "x") -> DataFrameGroupBy:
     """Return an algorithm's rows by what is swept."""
     return data[data["algorithm"] == algorithm].groupby(axis)
+
+
+def best_rule(failed: Mapping[str, pd.Series]) -> str:
+    """Return which rule, of those with points, fails least at the first one."""
+    known = [name for name, points in failed.items() if len(points)]
+    return min(known, key=lambda name: failed[name].iloc[0])
 
 
 def gap(own: pd.Series, other: pd.Series) -> pd.Series:

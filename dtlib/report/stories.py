@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.experiments.experiment import BASELINES, OFF_POLICY, OWN
+from dtlib.experiments.baseline import ON_DEMAND
+from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import scales
 from dtlib.report.causes import time_of_training
@@ -30,7 +31,7 @@ from dtlib.report.phrases import (
     rising,
     savings,
 )
-from dtlib.report.quantities import by_point, sooner, tenths, trained_for, unrest
+from dtlib.report.quantities import best_rule, by_point, sooner, tenths, trained_for, unrest
 from dtlib.report.shown import Shown
 from dtlib.report.style import label
 from dtlib.report.words import GAP, listed, number, steps, told
@@ -164,8 +165,8 @@ def _near_the_rule(shown: Shown) -> str:
     seeds = by_point(shown.measured)[ENERGY]
     spread = seeds.agg(lambda part: 1e3 * (part.max() - part.min())).max()
     change = 1e3 * (shown.points(ENERGY).iloc[-1] - shown.points(ENERGY).iloc[0])
-    rules = {name: shown.points(FAILED, name) for name in BASELINES[:2]}
-    rule = min((name for name in rules if len(rules[name])), key=lambda name: rules[name].iloc[0])
+    rules = {name: shown.points(FAILED, name) for name in ON_DEMAND}
+    rule = best_rule(rules)
     own, least = (100 * failed.iloc[0] for failed in (shown.points(FAILED), rules[rule]))
     return (
         f"at the least η Beta-HAPPO fails {number(own)}{GAP}% of requests already. "

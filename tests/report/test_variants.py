@@ -30,6 +30,8 @@ def test_each_run_is_a_point_and_each_mean_a_stroke():
     assert drawn == [[1, 3], [2], [4], [4]] and failed.get_xlabel() == "failed slots (%)"
     assert [text.get_text() for text in energy.get_yticklabels()] == ["a", "b"]
     assert energy.get_ylim() == (1.5, -0.5), "the first variant is on top"
+    wide, _ = variants.draw(RUNS.assign(**{ENERGY: RUNS[ENERGY] ** 2}), [ENERGY, ALL]).axes
+    assert (energy.get_xscale(), wide.get_xscale()) == ("linear", "log")
     plt.close("all")
 
 
