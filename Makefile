@@ -96,7 +96,7 @@ lock:  ## resolve the newest allowed dependencies again and rewrite requirements
 	@rm -rf _build/lock
 
 clean:  ## remove the book and caches; .venv and trained runs stay
-	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 $(STAMP):

@@ -28,6 +28,6 @@ def beside() -> Iterator[Callable[..., None]]:
         return
     calls: list[Future[Any]] = []
     with torch_threads(1), ThreadPoolExecutor(1, "beside", torch.set_num_threads, (1,)) as thread:
-        yield lambda *made: calls.append(thread.submit(copy_context().run, *made))
+        yield lambda f, *made: calls.append(thread.submit(copy_context().run, f, *made))
         for made in calls:
             made.result()
