@@ -83,9 +83,13 @@ class Receivers:
         """Return the least powers p = c T/g: [..., K], W; zero for silent users."""
         return torch.where(part > 0, part * received / self.own_gain, 0)
 
-    def least_powers(self, target: Tensor) -> Tensor:
-        """Return the least powers that reach SINRs: [..., K], W; infinite where no powers do."""
-        part = signal_part(torch.log1p(target))
+    def least_powers(self, efficiency: Tensor) -> Tensor:
+        """Return the least powers that reach SINRs: [..., K], W; infinite where no powers do.
+
+        Args:
+            efficiency: [..., K], ln(1 + γ); zero for silent users.
+        """
+        part = signal_part(efficiency)
         return self.powers(part, self.received(self.coupling(part)))
 
     def harm(self, coupling: Tensor, slope: Tensor) -> Tensor:

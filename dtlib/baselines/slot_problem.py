@@ -112,6 +112,14 @@ class Slots:
         """Return shares to start from: the optimal ones, if time were worth the same to all."""
         return tuple(resource.divide(sqrt(resource.load_s)) for resource in self.resources)
 
+    def times(
+        self, shares: tuple[Tensor, ...], stretch: Tensor | float
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Return the delays of resources, what they leave to send, and 1 where that is none, s."""
+        delays = tuple(map(Resource.delay, self.resources, shares))
+        uplink = stretch * self.deadline_s - sum(delays)
+        return delays, uplink, torch.where(self.served & (uplink > 0), uplink, 1)
+
     def efficiency(self, uplink_s: Tensor) -> Tensor:
         """Return the spectral efficiency that is in time, ln(1 + Γ): [S, K], nat/s/Hz."""
         return math.log(2) * self.bits / (self.env.bandwidth_hz * uplink_s)
@@ -171,9 +179,7 @@ def evaluate(
         barrier: keeps powers below P_max, which does not count at 0. The cost stays convex.
         stretch: [S, 1], factor on all deadlines.
     """
-    delays = tuple(map(Resource.delay, slots.resources, shares))
-    uplink = stretch * slots.deadline_s - sum(delays)
-    time_s = torch.where(slots.served & (uplink > 0), uplink, 1)
+    delays, uplink, time_s = slots.times(shares, stretch)
     efficiency = slots.efficiency(time_s)
     part = signal_part(efficiency)
     coupling = slots.receivers.coupling(part)
@@ -207,4 +213,6 @@ def evaluate(
 
 def fits(slots: Slots, shares: tuple[Tensor, ...], stretch: Tensor | float = 1.0) -> Tensor:
     """Return whether shares serve everybody below P_max: [S], bool."""
-    return evaluate(slots, shares, barrier=1.0, stretch=stretch).cost_j.isfinite()
+    _, uplink, time_s = slots.times(shares, stretch)
+    level = slots.receivers.least_powers(slots.efficiency(time_s)) / slots.env.max_power_w
+    return ((level < 1) & (~slots.served | (uplink > 0))).all(-1)

@@ -25,7 +25,7 @@ def double(values) -> torch.Tensor:
 def least_powers(target, gain, near, reading):
     """Powers that reach SINRs, W."""
     receivers = Receivers.of(gain, association=near, noise_w=NOISE_W, interference=reading)
-    return receivers.least_powers(target)
+    return receivers.least_powers(target.log1p())
 
 
 @st.composite
