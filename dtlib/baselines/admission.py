@@ -9,7 +9,7 @@ from torch import Tensor
 from dtlib.baselines.genie import alone, genie
 from dtlib.baselines.least_powers import signal_part
 from dtlib.baselines.share_search import least_stretch
-from dtlib.baselines.slot_problem import Slots, evaluate
+from dtlib.baselines.slot_problem import Slots, point_at
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
@@ -32,7 +32,7 @@ def admit(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -
         full = stretch[:, 0] > 1
         slots, index = slots.pick(full), index[full]
         shares = tuple(share[full] for share in shares)
-        point = evaluate(slots, shares, stretch=1.1 * stretch[full])
+        point = point_at(slots, shares, stretch=1.1 * stretch[full])
         burden = torch.where(slots.served, point.burden.nan_to_num(), -math.inf)
         kept[index, burden.argmax(-1)] = False
     return kept.unflatten(0, lead)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dtlib.baselines.share_search import descend, optimal_shares
-from dtlib.baselines.slot_problem import Slots, evaluate, fits
+from dtlib.baselines.slot_problem import Slots, fits, point_at
 from dtlib.model.simulator import Actions, Outcome
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
@@ -72,7 +72,7 @@ def genie(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -
 
 def _spend(slots: Slots, shares: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Powers in W and energies in J, [S, K], infinite where not everybody fits; who fits, [S]."""
-    point, fit = evaluate(slots, shares), fits(slots, shares)
+    point, fit = point_at(slots, shares), fits(slots, shares)
     power = torch.where(slots.served & ~fit[:, None], math.inf, point.power)
     energy_j = torch.where(power.isfinite(), power * point.uplink_s, math.inf)
     return power, energy_j, fit
@@ -109,4 +109,4 @@ def bound_energy(outcome: Outcome, world: World, env: EnvConfig) -> Tensor:
     given = (outcome.cpu_hz, outcome.wired_bps)
     pairs = zip(slots.resources, given, strict=True)
     start = tuple(resource.divide(rate.flatten(0, 1).double()) for resource, rate in pairs)
-    return evaluate(slots, descend(slots, start)).cost_j.unflatten(0, served.shape[:2])
+    return point_at(slots, descend(slots, start)).cost_j.unflatten(0, served.shape[:2])

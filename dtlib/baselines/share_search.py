@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dtlib.baselines.slot_problem import Point, Slots, evaluate, fits
+from dtlib.baselines.slot_problem import Point, Slots, fits, point_at
 from dtlib.kernels.portable import sqrt
 
-GAP = 1e-10
+RELATIVE_GAP = 1e-10
 """Shares are final once what is still to be gained is below this part of the slot's energy."""
 DESCENT_ROUNDS = 100
 CENTRES = 60
@@ -41,15 +41,15 @@ def descend(
     Args:
         slots: S of them.
         shares: of each resource, [S, K], to start from.
-        barrier: see :func:`dtlib.baselines.slot_problem.evaluate`.
+        barrier: see :func:`dtlib.baselines.slot_problem.point_at`.
         stretch: [S, 1], factor on all deadlines; 1 if absent.
         rounds: most steps.
     """
     stretch = torch.ones_like(slots.deadline_s[:, :1]) if stretch is None else stretch
-    point = evaluate(slots, shares, barrier=barrier, stretch=stretch)
+    point = point_at(slots, shares, barrier=barrier, stretch=stretch)
     size = torch.ones_like(stretch)
     for done in range(rounds):
-        more = (point.gap(slots) > GAP * point.cost_j) & point.cost_j.isfinite()
+        more = (point.gap(slots) > RELATIVE_GAP * point.cost_j) & point.cost_j.isfinite()
         if not more.any():
             break
         if 2 * more.sum() < len(more):  # the rest alone, which is faster
@@ -57,7 +57,7 @@ def descend(
             few, left = slots.pick(more), rounds - done
             rest = descend(few, start, barrier=barrier, stretch=stretch[more], rounds=left)
             return _put(point.shares, more, rest)
-        trial = evaluate(slots, _step(slots, point, size), barrier=barrier, stretch=stretch)
+        trial = point_at(slots, _step(slots, point, size), barrier=barrier, stretch=stretch)
         better = (trial.cost_j < point.cost_j)[:, None]
         size = torch.where(better, (2 * size).clamp_max(1), size / 2)
         point = _choose(better, trial, point)
@@ -83,7 +83,7 @@ def least_stretch(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
         start = tuple(share[index] for share in shares)
         found = descend(subset, start, barrier=1.0, stretch=2**now, rounds=4)
         shares = _put(shares, index, found)
-        point = evaluate(subset, found, barrier=1.0, stretch=2**now)
+        point = point_at(subset, found, barrier=1.0, stretch=2**now)
         time_s = (subset.deadline_s * subset.served).sum(-1)
         most = slots.env.max_power_w * time_s / (1 - 2 ** -now[:, 0])
         lower = now * cut[index]

@@ -168,7 +168,7 @@ class Point:
         return total
 
 
-def evaluate(
+def point_at(
     slots: Slots, shares: tuple[Tensor, ...], *, barrier: float = 0.0, stretch: Tensor | float = 1.0
 ) -> Point:
     """Return the least powers that shares need, and the cost with its derivatives.

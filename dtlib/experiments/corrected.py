@@ -65,7 +65,7 @@ def ways(policies: Policies, rule: Acts) -> dict[str, Acts]:
     }
 
 
-def measure(policies: Policies, env: EnvConfig, worlds: int) -> Iterator[dict[str, Any]]:
+def measure_ways(policies: Policies, env: EnvConfig, worlds: int) -> Iterator[dict[str, Any]]:
     """Yield what trained policies achieve on held-out worlds, in each of :func:`ways`.
 
     Args:
@@ -88,7 +88,7 @@ def _rows(planned: PlannedRun) -> pd.DataFrame:
     whose = {"num_users": config.env.num_users, "seed": config.seed}
 
     def compute() -> pd.DataFrame:
-        rows = measure(store.get(config).policies, config.env, planned.worlds)
+        rows = measure_ways(store.get(config).policies, config.env, planned.worlds)
         return pd.DataFrame([whose | row for row in rows])
 
     return sealed.table(NAME, planned.digest, compute)

@@ -44,9 +44,9 @@ READINGS: dict[str, dict[str, Any]] = {
 """Changes to the default network. Where all users interfere, users without a request send as well:
 for those with one, that is the network in which everybody has one."""
 
-USERS = (10, 15, 20, 25, 28, 30, 35, 40, 50, 52, 54, 56, 58, 60)
+NUM_USERS = (10, 15, 20, 25, 28, 30, 35, 40, 50, 52, 54, 56, 58, 60)
 POINTS: dict[str, list[dict[str, Any]]] = {
-    "K": [{"num_users": users} for users in USERS],
+    "K": [{"num_users": users} for users in NUM_USERS],
     "M": [{"num_bs": sites, "num_users": 25} for sites in (3, 4, 5, 6, 7)],
     "λ": [{"request_prob": chance} for chance in (0.3, 0.5, 0.7)],
     "D (Kb)": [{"data_bits": (15e3, top)} for top in (20e3, 25e3, 30e3)],
@@ -57,7 +57,7 @@ POINTS: dict[str, list[dict[str, Any]]] = {
 
 POWER_LEVELS = tuple(10 ** (db / 10) for db in range(2, 27, 4))
 """Received power in multiples of what a request needs without interference, linear."""
-RULES: dict[str, Callable[[EnvConfig], list[Any]]] = {
+FAMILIES: dict[str, Callable[[EnvConfig], list[Any]]] = {
     "always sends": lambda env: [at_level(env, "power-on-demand", x) for x in POWER_LEVELS],
     "gives up": lambda env: [at_level(env, "demand-or-silence", x) for x in POWER_LEVELS],
     "knows the channels": lambda env: [Clairvoyant(env)],
@@ -141,7 +141,7 @@ def measure_point(
 
     Args:
         reading: of ``READINGS``.
-        rule: of ``RULES``.
+        rule: of ``FAMILIES``.
         axis: of ``POINTS``.
         number: which point there.
         sampling: worlds of the streams ``tuning`` and ``held-out``.
@@ -149,7 +149,7 @@ def measure_point(
     point, change = POINTS[axis][number], READINGS[reading]
     env = EnvConfig(**{"frames": sampling.frames} | point | change)
 
-    policies = RULES[rule](env)
+    policies = FAMILIES[rule](env)
     policy = policies[len(policies) // 2]
     if len(policies) > 1 and sampling.tuning:
         levels, tuning = range(len(policies)), sample_stream(env, "tuning", sampling.tuning)
@@ -206,7 +206,7 @@ def best_centre_reward(env: EnvConfig) -> float:
 
 def table_key(preset: str, version: int | None = None) -> str:
     """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    what = [READINGS, POINTS, list(RULES), POWER_LEVELS, env_key(EnvConfig(), version)]
+    what = [READINGS, POINTS, list(FAMILIES), POWER_LEVELS, env_key(EnvConfig(), version)]
     return digest([*what, list(vars(sampling_of(preset)).values())])
 
 
@@ -215,7 +215,7 @@ def _tasks(preset: str) -> list[tuple[Any, ...]]:
     return [
         (reading, rule, axis, number, sampling)
         for reading in READINGS
-        for rule in RULES
+        for rule in FAMILIES
         for axis, points in POINTS.items()
         for number in range(len(points))
     ]

@@ -25,7 +25,7 @@ from dtlib.settings.train import TrainConfig
 from dtlib.training.run_folder import CONFIG
 from dtlib.training.side_by_side import alike
 
-ERROR = "error.txt"
+ERROR_FILE = "error.txt"
 """In a run's folder: why it stopped, if it failed."""
 
 
@@ -95,9 +95,9 @@ def _worked_off(tasks: Sequence[Task], effort: Effort, *, jobs: int, wait: bool)
 def failed(planned: PlannedRun) -> str:
     """Return why a run failed when it was last tried; empty if it did not."""
     try:
-        text = read_text(store.folder(planned.config) / ERROR) or ""
+        text = read_text(store.folder(planned.config) / ERROR_FILE) or ""
     except Damaged:
-        return f"{ERROR} cannot be read"
+        return f"{ERROR_FILE} cannot be read"
     return show(text, str, length=500)
 
 
@@ -165,7 +165,7 @@ def _finish_batch(batch: Sequence[PlannedRun], device: str, wait: bool) -> str:
         store.get_together(configs, episodes=batch[0].episodes, device=device, wait=wait)
         for planned in batch:
             with suppress(OSError):  # there is none, or it lies where nothing can be changed
-                (store.folder(planned.config) / ERROR).unlink()
+                (store.folder(planned.config) / ERROR_FILE).unlink()
             measure(planned)
     except Busy:
         return "busy"
@@ -183,4 +183,4 @@ def _note(planned: PlannedRun, text: str) -> None:
     folder = store.folder(planned.config)
     if not planned.baseline and os.path.isfile(folder / CONFIG):
         with suppress(FileError):
-            write_text(folder / ERROR, text + "\n")
+            write_text(folder / ERROR_FILE, text + "\n")

@@ -29,14 +29,14 @@ TIE = 0.02
 """Share of the requests; failures that differ by less count as equal."""
 
 ON_POLICY = {"learning_rate": (1e-3, 3e-3, 1e-2), "epochs": (5, 10)}
-MADDPG = {"learning_rate": (3e-4, 1e-3, 3e-3), "noise_variance": (0.05, 0.5)}
+OFF_POLICY = {"learning_rate": (3e-4, 1e-3, 3e-3), "noise_variance": (0.05, 0.5)}
 """Values that are tried: three rates and two of what an algorithm needs besides, which is how often
 it passes over an episode, or how much MADDPG explores."""
 
 
 def grid(algorithm: str) -> list[dict[str, Any]]:
     """Return the settings that an algorithm tries: as many as the others."""
-    tried: Mapping[str, Sequence[float]] = MADDPG if algorithm == "maddpg" else ON_POLICY
+    tried: Mapping[str, Sequence[float]] = OFF_POLICY if algorithm == "maddpg" else ON_POLICY
     points = product(*tried.values())
     return [{"algorithm": algorithm, **dict(zip(tried, point, strict=True))} for point in points]
 

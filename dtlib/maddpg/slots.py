@@ -16,6 +16,7 @@ from dtlib.maddpg.replay import Shapes
 from dtlib.maddpg.team import Batch, View
 from dtlib.model.layouts import weight_layout
 from dtlib.model.observations import (
+    TASK,
     global_state,
     observe_centre,
     observe_stations,
@@ -46,7 +47,7 @@ def shapes(config: TrainConfig) -> Shapes:
         "position": ((users, 2), real),
         "association": ((users,), site),
         "request": ((users,), flag),
-        "task": ((users, 3), real),
+        "task": ((users, len(TASK)), real),
         "deployment": ((users,), site),
         "served": ((users,), flag),
         "power": ((users,), real),
@@ -76,7 +77,7 @@ def record(
         "position": world.position,
         "association": world.association,
         "request": world.request,
-        "task": torch.stack([world.data_bits, world.cycles_per_bit, world.deadline_s], dim=-1),
+        "task": torch.stack([getattr(world, name) for name in TASK], dim=-1),
         "deployment": decision.deployment,
         "served": decision.served,
         "power": decision.power_unit,
@@ -141,16 +142,12 @@ def _world(rows: dict[str, Tensor], bs_position: Tensor, env: EnvConfig) -> Worl
     position = rows["position"]
     offset = position.unsqueeze(-2) - bs_position
     distance = torch.linalg.vector_norm(offset, dim=-1).clamp_min(env.min_distance_m)
-    bits, cycles, deadline = rows["task"].unbind(-1)
     seen = {
         "position": position,
         "distance": distance,
         "association": rows["association"].long(),
         "request": rows["request"],
-        "data_bits": bits,
-        "cycles_per_bit": cycles,
-        "deadline_s": deadline,
-    }
+    } | dict(zip(TASK, rows["task"].unbind(-1), strict=True))
     unseen = dict.fromkeys(("speed", "direction", "gain"), position.new_empty(0))
     arrays = {name: array.unsqueeze(0) for name, array in seen.items()}
     return World(**arrays, **unseen, bs_position=bs_position)

@@ -89,7 +89,7 @@ class Team:
             kind: actor.aim(after.obs[kind], after.mask[kind], generator)
             for kind, actor in self.actors.items()
         }
-        inputs, following = merge(now.state, taken), merge(after.state, aims)
+        inputs, following = critic_inputs(now.state, taken), critic_inputs(after.state, aims)
         stats, rows = {}, {}
         for (kind, critic), reward in zip(self.critics.items(), batch.reward, strict=True):
             rows[kind] = critic.rows(inputs, obs=now.obs[kind], action=taken[kind])
@@ -114,7 +114,7 @@ class Team:
         }
 
 
-def merge(state: Tensor, actions: Mapping[str, Tensor]) -> Tensor:
+def critic_inputs(state: Tensor, actions: Mapping[str, Tensor]) -> Tensor:
     """Return critics' inputs [n, I]: the state [n, S], then each agent's action [A, n, W]."""
     return torch.cat(
         [state, *(action.transpose(0, 1).flatten(1) for action in actions.values())], dim=1

@@ -7,6 +7,11 @@ import torch
 from torch import Tensor
 
 
+def mean_gain(distance: Any, *, ref_gain: Any, exponent: Any) -> Any:
+    """Return the mean power gain ρ₀ d^−φ of (5) at distances in m: numbers, arrays, expressions."""
+    return ref_gain * distance**-exponent
+
+
 def rician_gain(
     distance: Any, *, scatter: Any, ref_gain: float, exponent: float, rician_factor: float
 ) -> Any:
@@ -22,10 +27,9 @@ def rician_gain(
     Returns:
         [...], linear; its mean is ρ₀ d^−φ.
     """
-    direct = (rician_factor / (rician_factor + 1)) ** 0.5
-    diffuse = (1 / (rician_factor + 1)) ** 0.5
+    direct, diffuse = ((part / (rician_factor + 1)) ** 0.5 for part in (rician_factor, 1))
     fading = (direct + diffuse * scatter[..., 0]) ** 2 + (diffuse * scatter[..., 1]) ** 2
-    return ref_gain * distance**-exponent * fading
+    return mean_gain(distance, ref_gain=ref_gain, exponent=exponent) * fading
 
 
 def own_gain(gain: Tensor, association: Tensor) -> Tensor:
@@ -87,15 +91,9 @@ def rate(sinr: Tensor, bandwidth_hz: float) -> Tensor:
 
 
 def needed_sinr(bits: Tensor, *, seconds: Tensor, bandwidth_hz: float) -> Tensor:
-    """Return the SINR that sends ``bits`` in ``seconds``, 2^(D/(Bu)) − 1 by (8).
+    """Return the SINR that sends ``bits`` in ``seconds``, 2^(D/(Bu)) − 1 by (8): [...], linear.
 
-    Args:
-        bits: [...], D.
-        seconds: [...], u, s; may be negative.
-        bandwidth_hz: B.
-
-    Returns:
-        [...], linear; infinite where no time is left.
+    It is infinite where no time is left; ``seconds`` may be negative.
     """
     needed = torch.expm1(math.log(2) / bandwidth_hz * bits / seconds)
     return torch.where(seconds > 0, needed, torch.inf)

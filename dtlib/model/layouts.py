@@ -107,8 +107,9 @@ def twin_layout(env: EnvConfig) -> Layout:
 
 def state_layout(env: EnvConfig, queue: bool = False) -> Layout:
     """The critics' global state: all observations merged, nothing twice; the queue if asked for."""
-    association, sites, positions = centre_layout(env)
+    centre = {field.name: field for field in centre_layout(env)}
+    association, positions = centre["association"], centre["positions"]
     deployment = association._replace(name="deployment")
     held = [Field("log_queue", (env.num_users,), changes="seldom")] * queue
     requests = Field("requests", (env.num_users, 3))
-    return Layout([association, sites, deployment, *held, positions, requests])
+    return Layout([association, centre["sites"], deployment, *held, positions, requests])

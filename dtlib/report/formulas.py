@@ -48,11 +48,6 @@ def too_big(
     return (between / (many - few) + big - all_) / (big - small)
 
 
-def gain(metres: Any, ref_gain: float, exponent: float) -> Any:
-    """Return the mean power gain at a distance, ρ₀ d^−φ by (5)."""
-    return ref_gain * metres**-exponent
-
-
 def least_power(bits: Any, seconds: Any, bandwidth_hz: Any, gain: Any, noise_w: Any) -> Any:
     """Return the power that sends so many bits in so many seconds by (8), nobody else sending."""
     return (2 ** (bits / (bandwidth_hz * seconds)) - 1) * noise_w / gain

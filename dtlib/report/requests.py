@@ -131,7 +131,7 @@ def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -
     found = pd.concat(
         {
             name: beside_curve(
-                pd.DataFrame(corrected.measure(policy, env, worlds)).set_index("done"), curve
+                pd.DataFrame(corrected.measure_ways(policy, env, worlds)).set_index("done"), curve
             )
             for name, policy in policies.items()
         }

@@ -4,6 +4,7 @@ from typing import Any
 
 import altair as alt
 
+from dtlib.model.channel import mean_gain
 from dtlib.model.synchronization import compute_delay
 from dtlib.report import formulas
 from dtlib.report.style import ALARM, PALETTE
@@ -105,7 +106,7 @@ def split(env: EnvConfig, metres: float = 200.0) -> Any:
     work = slider("work", "C, cycles/bit", sum(env.cycles_per_bit) / 2, 400, 1000, 5)
     away = slider("away", "distance, m", metres, 20, 500, 5)
     band = slider("band", "B, MHz", env.bandwidth_hz / 1e6, 1, 20, 0.5)
-    loss = formulas.gain(away, env.ref_gain, env.path_loss_exponent)
+    loss = mean_gain(away, ref_gain=env.ref_gain, exponent=env.path_loss_exponent)
 
     def power(seconds: Any) -> Any:
         return formulas.least_power(size * 1e3, seconds, band * 1e6, loss, env.noise_w)

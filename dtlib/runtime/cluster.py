@@ -13,7 +13,7 @@ CONNECT_S = 10
 """How long a scheduler may take to answer."""
 PATIENCE_S = 60.0
 """How long a scheduler may be without any worker."""
-LOOK_S = 0.2
+SCHEDULER_LOOK_S = 0.2
 
 
 def on_cluster(
@@ -54,7 +54,7 @@ def on_cluster(
                 raise _told(address, line)
             if any(future.status == "error" for future in futures):
                 break
-            time.sleep(LOOK_S)
+            time.sleep(SCHEDULER_LOOK_S)
         for future in futures:
             if future.status in ("cancelled", "lost"):
                 raise _told(address, f"the scheduler is lost; {_KEPT}, once there is one")

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 
 from dtlib.runtime.errors import ConfigError
 
-LOOK_S = 0.5
+PARENT_LOOK_S = 0.5
 """How often a worker looks whether its parent is still there."""
 HUSHED = "ignore:resource_tracker"
 REPLACED = "A worker stopped while some jobs"
@@ -66,7 +66,7 @@ def end_with(parent: int) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK_S)
+            time.sleep(PARENT_LOOK_S)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

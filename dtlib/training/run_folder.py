@@ -20,7 +20,7 @@ from dtlib.training.loop import TIMINGS, Run, Trainer
 from dtlib.training.published import is_of, is_published, load_policy, save_policy
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.safetensors", "history.csv"
-COLUMNS = (
+HISTORY_COLUMNS = (
     "episode", "slots", "reward_global", "reward_centre", "energy_per_user_slot_j",
     "energy_per_served_request_j", "failure_ratio_slots", "failure_ratio_slots_worst_user",
     "failure_ratio_requests", "migrations_per_frame", "queue_rate", *TIMINGS,
@@ -140,7 +140,7 @@ def _check_rows(path: Path, rows: Any, config: TrainConfig) -> None:
     if not isinstance(rows, list) or not 1 <= len(rows) <= config.episodes:
         raise Damaged(f"{path}: must have the rows of 1 to {config.episodes} episodes")
     for number, row in enumerate(rows):
-        whole = isinstance(row, dict) and all(column in row for column in COLUMNS)
+        whole = isinstance(row, dict) and all(column in row for column in HISTORY_COLUMNS)
         if not whole or any(type(value) not in (int, float) for value in row.values()):
             raise Damaged(f"{path}: row {number} is not an episode's")
         if row["episode"] != number:

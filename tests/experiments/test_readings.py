@@ -24,7 +24,7 @@ ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
 # --- sentences ----------------------------------------------------------------------------------
 
 SWEPT = {
-    "K": readings.USERS,
+    "K": readings.NUM_USERS,
     "M": (3, 4, 5, 6, 7),
     "λ": (0.3, 0.5, 0.7),
     "D (Kb)": (20e3, 25e3, 30e3),
@@ -130,7 +130,7 @@ def test_the_best_reward_of_the_centre_by_hand():
 
 def test_every_rule_is_measured():
     found = {
-        rule: readings.measure_point("slices", rule, "K", 1, LITTLE) for rule in readings.RULES
+        rule: readings.measure_point("slices", rule, "K", 1, LITTLE) for rule in readings.FAMILIES
     }
     for rule, row in found.items():
         assert (row["reading"], row["rule"], row["axis"], row["x"]) == ("slices", rule, "K", 15)
@@ -197,7 +197,9 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     assert table.write("smoke") == place and (place / "data.csv").stat().st_mtime_ns == before
     found = table.read("smoke")
     pairs = list(zip(found["reading"], found["rule"], strict=True))
-    assert pairs == [(reading, rule) for reading in ("slices", "served") for rule in readings.RULES]
+    assert pairs == [
+        (reading, rule) for reading in ("slices", "served") for rule in readings.FAMILIES
+    ]
     assert set(found["x"]) == {2}
     monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
     with pytest.raises(pytest.fail.Exception):

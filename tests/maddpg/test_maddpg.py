@@ -10,7 +10,7 @@ from dtlib.agents.policies import Policies
 from dtlib.kernels.networks import MLPStack
 from dtlib.maddpg.action_critic import ActionCritic
 from dtlib.maddpg.actors import Actors
-from dtlib.maddpg.team import Batch, Team, View, merge
+from dtlib.maddpg.team import Batch, Team, View, critic_inputs
 
 CONFIG = TrainConfig(
     algorithm="maddpg", hidden_sizes=(16,), learning_rate=0.01, discount=0.0, target_rate=0.1
@@ -154,9 +154,9 @@ def test_targets_follow_slowly():
     torch.testing.assert_close(toy.actors.target.flat, expected)
 
 
-def test_merge_puts_one_agent_after_another():
+def test_critic_inputs_put_one_agent_after_another():
     state, action = torch.zeros(2, 1), torch.arange(8.0).view(2, 2, 2)
-    assert merge(state, {"all": action}).tolist() == [[0, 0, 1, 4, 5], [0, 2, 3, 6, 7]]
+    assert critic_inputs(state, {"all": action}).tolist() == [[0, 0, 1, 4, 5], [0, 2, 3, 6, 7]]
 
 
 @pytest.mark.parametrize("anneal", [True, False])

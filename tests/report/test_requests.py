@@ -74,7 +74,7 @@ def test_single_policies_stand_beside_the_rule(monkeypatch):
         return [{"done": done, FAILED: 0.1, ENERGY: policy} for done in ("as trained", "silenced")]
 
     curve = pd.DataFrame({FAILED: [0.4, 0.1], ENERGY: [1e-3, 4e-3]})
-    monkeypatch.setattr(requests.corrected, "measure", measured)
+    monkeypatch.setattr(requests.corrected, "measure_ways", measured)
     monkeypatch.setattr(requests.demand, "known_curve", lambda env: curve)
     table = requests.of_policies({"one": 8e-3, "two": 2e-3}, EnvConfig(), worlds=2)
     assert table.loc[("one", "silenced")].to_list() == [10.0, 8.0, 100]
