@@ -128,7 +128,7 @@ def execute(
     with marked(target.parent, target), _scratch(target) as folder:
         copy, said = Path(folder) / "copy.ipynb", ""
         try:
-            said = _run(path, copy, values, progress)
+            said = _run(path, copy, values, progress=progress)
         finally:  # an interrupted copy shows how far it came
             if copy.exists() and (text := copy.read_text(encoding="utf-8")):
                 write_text(target, text.replace(json.dumps(str(copy)), json.dumps(str(target))))
@@ -163,7 +163,9 @@ def _target(path: Path, target: Path) -> Path:
     return target
 
 
-def _run(path: Path, copy: Path, values: dict[str, Any], progress: bool, again: bool = True) -> str:
+def _run(
+    path: Path, copy: Path, values: dict[str, Any], *, progress: bool, again: bool = True
+) -> str:
     """Execute a notebook into a copy; return what went wrong in it, in one line, or nothing."""
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
@@ -188,7 +190,7 @@ def _run(path: Path, copy: Path, values: dict[str, Any], progress: bool, again: 
         return f"the kernel died or is missing ({_first_line(error)})"
     except RuntimeError as error:  # it never answered: another kernel's start took a port of its
         if again:
-            return _run(path, copy, values, progress, again=False)
+            return _run(path, copy, values, progress=progress, again=False)
         return f"the kernel does not answer ({_first_line(error)})"
     except OSError as error:
         return f"cannot be executed ({error.strerror or _first_line(error)})"

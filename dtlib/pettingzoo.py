@@ -220,7 +220,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         if self.render_mode is None:
             return None
         self._begun()
-        return draw(self._window, self._deployment, self.config, self._carry.slot)
+        return draw(self._window, self._deployment, self.config, slot=self._carry.slot)
 
     def _begun(self) -> None:
         if not hasattr(self, "_window"):
@@ -284,9 +284,11 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             absent = next(agent for agent in self.agents if agent not in actions)
             raise ValueError(f"{absent}: no action; must be given for each of {self._known()}")
         env = self.config
-        power = self._collect(actions, self._users, (1,), 1, "fiu")
-        weights = self._collect(actions, self._stations, (weight_layout(env).size,), 1, "fiu")
-        servers = self._collect(actions, [CENTRE], (env.num_users,), env.num_bs - 1, "iu")
+        power = self._collect(actions, self._users, shape=(1,), top=1)
+        weights = self._collect(actions, self._stations, shape=(weight_layout(env).size,), top=1)
+        servers = self._collect(
+            actions, [CENTRE], shape=(env.num_users,), top=env.num_bs - 1, kinds="iu"
+        )
         shares = weight_layout(env).split(torch.from_numpy(weights.astype(np.float32))[None, None])
         watts = torch.from_numpy(power.astype(np.float32)).view(1, 1, -1) * env.max_power_w
         choice = torch.from_numpy(servers.astype(np.int64))[None]
@@ -300,8 +302,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
 
     @staticmethod
     def _collect(
-        actions: Mapping[str, Any], agents: Sequence[str], shape: tuple[int, ...], top: int,
-        kinds: str,
+        actions: Mapping[str, Any], agents: Sequence[str], *, shape: tuple[int, ...],
+        top: int, kinds: str = "fiu",
     ) -> np.ndarray:  # fmt: skip
         """Return [agents, *shape], every element in [0, top], or raise a ``ValueError``."""
         single, what = ("an integer", "integers") if kinds == "iu" else ("a number", "numbers")

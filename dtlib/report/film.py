@@ -49,7 +49,7 @@ def film(outcomes: Mapping[str, Outcome], world: World, env: EnvConfig, alt: str
         1, len(outcomes), figsize=(style.WIDTH, 0.7 + style.WIDTH / len(outcomes)), squeeze=False
     )
     shows = [
-        _panel(ax, title, outcome, world, env)
+        _panel(ax, title, outcome, world=world, env=env)
         for ax, (title, outcome) in zip(axes[0], outcomes.items(), strict=True)
     ]
     fig.legend(handles=_legend(), loc="outside lower center", ncols=4)
@@ -90,7 +90,7 @@ def animation_html(animation: Animation, alt: str) -> HTML:
 
 
 def _panel(
-    ax: Axes, title: str, outcome: Outcome, world: World, env: EnvConfig
+    ax: Axes, title: str, outcome: Outcome, *, world: World, env: EnvConfig
 ) -> Callable[[int], None]:
     """Prepare a panel; return what draws a slot into it."""
     users, sites = env.num_users, world.bs_position.numpy()
@@ -136,17 +136,17 @@ def _panel(
 
 
 def _legend() -> list[Line2D]:
-    def dot(marker: str, color: str, size: float, label: str) -> Line2D:
+    def dot(label: str, marker: str, color: str, *, size: float) -> Line2D:
         return Line2D(
             [], [], linestyle="", marker=marker, color=color, markersize=size, label=label
         )
 
     return [
-        dot("o", style.INK, 5, "user"),
-        dot("D", style.PALETTE[0], 4, "twin"),
+        dot("user", "o", style.INK, size=5),
+        dot("twin", "D", style.PALETTE[0], size=4),
         Line2D([], [], color=style.FAINT, label="at the nearest server"),
         Line2D([], [], color=style.PALETTE[1], label="elsewhere"),
         Line2D([], [], color=style.ALARM, linestyle=":", label="migrating"),
-        dot("o", SYNCHRONISED, 10, "synchronised"),
-        dot("o", MISSED, 10, "failed"),
+        dot("synchronised", "o", SYNCHRONISED, size=10),
+        dot("failed", "o", MISSED, size=10),
     ]

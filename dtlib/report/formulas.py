@@ -11,10 +11,10 @@ from typing import Any
 from dtlib.model.synchronization import compute_delay
 
 
-def threshold(cpu_hz: Any, seconds: Any, bits: Any, cycles_per_bit: Any) -> Any:
+def threshold(cpu_hz: Any, seconds: Any, *, bits: Any, cycles_per_bit: Any) -> Any:
     """Return the K at which a request takes so many seconds on a slice f_max/K of a server.
 
-    >>> round(threshold(10e9, 0.05, 25e3, 700), 1)
+    >>> round(threshold(10e9, 0.05, bits=25e3, cycles_per_bit=700), 1)
     28.6
     """
     return seconds / compute_delay(bits, cycles_per_bit=cycles_per_bit, cpu_hz=cpu_hz)
@@ -24,6 +24,7 @@ def too_big(
     cycles: Any,
     bits: tuple[Any, Any],
     cycles_per_bit: tuple[Any, Any],
+    *,
     log: Callable[[Any], Any] = math.log,
     clamp: Callable[[Any, Any, Any], Any] = lambda x, low, high: min(max(x, low), high),
 ) -> Any:
@@ -48,7 +49,7 @@ def too_big(
     return (between / (many - few) + big - all_) / (big - small)
 
 
-def least_power(bits: Any, seconds: Any, bandwidth_hz: Any, gain: Any, noise_w: Any) -> Any:
+def least_power(bits: Any, seconds: Any, *, bandwidth_hz: Any, gain: Any, noise_w: Any) -> Any:
     """Return the power that sends so many bits in so many seconds by (8), nobody else sending."""
     return (2 ** (bits / (bandwidth_hz * seconds)) - 1) * noise_w / gain
 

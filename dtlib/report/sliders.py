@@ -15,7 +15,7 @@ HEIGHT = 240
 """Of a chart, px."""
 
 
-def slider(name: str, says: str, value: float, low: float, high: float, step: float) -> Any:
+def slider(name: str, says: str, value: float, *, low: float, high: float, step: float) -> Any:
     """Return a slider; its range reaches to a first value beyond it."""
     low, high = min(low, value), max(high, value)
     bind = alt.binding_range(min=low, max=high, step=step, name=says)
@@ -57,31 +57,31 @@ def thresholds(env: EnvConfig, uplink_s: float = 0.003) -> Any:
     ranges of D and C, τ and the time of the uplink.
     """
     (small, big), (few, many) = env.data_bits, env.cycles_per_bit
-    cpu = slider("cpu", "f_max, GHz", env.cpu_hz / 1e9, 1, 20, 0.5)
-    tau = slider("tau", "τ, ms", 1e3 * env.deadline_s[1], 20, 50, 1)
-    uplink = slider("uplink", "uplink, ms", 1e3 * uplink_s, 0, 15, 0.5)
+    cpu = slider("cpu", "f_max, GHz", env.cpu_hz / 1e9, low=1, high=20, step=0.5)
+    tau = slider("tau", "τ, ms", 1e3 * env.deadline_s[1], low=20, high=50, step=1)
+    uplink = slider("uplink", "uplink, ms", 1e3 * uplink_s, low=0, high=15, step=0.5)
     sizes = (
-        slider("small", "D_min, Kb", small / 1e3, 5, 24, 0.5),
-        slider("big", "D_max, Kb", big / 1e3, 15, 40, 0.5),
+        slider("small", "D_min, Kb", small / 1e3, low=5, high=24, step=0.5),
+        slider("big", "D_max, Kb", big / 1e3, low=15, high=40, step=0.5),
     )
     work = (
-        slider("few", "C_min, cycles/bit", few, 200, 690, 10),
-        slider("many", "C_max, cycles/bit", many, 500, 1200, 10),
+        slider("few", "C_min, cycles/bit", few, low=200, high=690, step=10),
+        slider("many", "C_max, cycles/bit", many, low=500, high=1200, step=10),
     )
     low = [alt.expr.min(lowest, highest - 1e-3) for lowest, highest in (sizes, work)]  # no 0 / 0
     bits, cycles = (low[0] * 1e3, sizes[1] * 1e3), (low[1], work[1])
     left = (tau - uplink) / 1e3
 
     def at(end: int, seconds: Any) -> Any:
-        return formulas.threshold(cpu * 1e9, seconds, bits[end], cycles[end])
+        return formulas.threshold(cpu * 1e9, seconds, bits=bits[end], cycles_per_bit=cycles[end])
 
     share = formulas.too_big(
-        cpu * 1e9 * left / alt.datum.x, bits, cycles, alt.expr.log, alt.expr.clamp
+        cpu * 1e9 * left / alt.datum.x, bits, cycles, log=alt.expr.log, clamp=alt.expr.clamp
     )
     x = alt.X("x:Q", title="mobile users K", scale=alt.Scale(domain=[1, 100], nice=False))
     y = alt.Y("y:Q", title="requests too big (%)", scale=alt.Scale(domain=[0, 100]))
     line = computed(grid(1, 100, 0.5), y=100 * share)
-    ends = [rule(at(end, tau / 1e3), "currentColor", [3, 4], 1) for end in (1, 0)]
+    ends = [rule(at(end, tau / 1e3), "currentColor", [3, 4], wide=1) for end in (1, 0)]
     ends += [rule(at(1, left), BLUE, []), rule(at(0, left), ALARM, [])]
     first = "blue: the first request fails at K = " + fixed(at(1, left))
     last = "red: the last one succeeds at K = " + fixed(at(0, left))
@@ -101,15 +101,17 @@ def split(env: EnvConfig, metres: float = 200.0) -> Any:
     other, the power would have to be above P_max. Nobody else sends, and the channel is a mean one.
     """
     tau = env.deadline_s[1]
-    users = slider("users", "K, mobile users", env.num_users, 5, 60, 1)
-    size = slider("size", "D, Kb", sum(env.data_bits) / 2e3, 5, 40, 0.5)
-    work = slider("work", "C, cycles/bit", sum(env.cycles_per_bit) / 2, 400, 1000, 5)
-    away = slider("away", "distance, m", metres, 20, 500, 5)
-    band = slider("band", "B, MHz", env.bandwidth_hz / 1e6, 1, 20, 0.5)
+    users = slider("users", "K, mobile users", env.num_users, low=5, high=60, step=1)
+    size = slider("size", "D, Kb", sum(env.data_bits) / 2e3, low=5, high=40, step=0.5)
+    work = slider("work", "C, cycles/bit", sum(env.cycles_per_bit) / 2, low=400, high=1000, step=5)
+    away = slider("away", "distance, m", metres, low=20, high=500, step=5)
+    band = slider("band", "B, MHz", env.bandwidth_hz / 1e6, low=1, high=20, step=0.5)
     loss = mean_gain(away, ref_gain=env.ref_gain, exponent=env.path_loss_exponent)
 
     def power(seconds: Any) -> Any:
-        return formulas.least_power(size * 1e3, seconds, band * 1e6, loss, env.noise_w)
+        return formulas.least_power(
+            size * 1e3, seconds, bandwidth_hz=band * 1e6, gain=loss, noise_w=env.noise_w
+        )
 
     left = tau - compute_delay(size * 1e3, cycles_per_bit=work, cpu_hz=env.cpu_hz / users)
     radio = alt.expr.max(left, 1e-9)
@@ -155,8 +157,8 @@ def beta(first: float = 1.7, second: float = 1.7) -> Any:
 
     What the Gaussian has beyond the range, where its draws are clipped, is filled.
     """
-    one = slider("first", "α", first, 1, 20, 0.1)
-    two = slider("second", "β", second, 1, 20, 0.1)
+    one = slider("first", "α", first, low=1, high=20, step=0.1)
+    two = slider("second", "β", second, low=1, high=20, step=0.1)
     mean, variance = formulas.beta_moments(one, two)
     spread = alt.expr.sqrt(variance)
     x = alt.X("x:Q", title="action", scale=alt.Scale(domain=[-0.5, 1.5], nice=False))

@@ -9,7 +9,7 @@ from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
 
-def draw(world: World, deployment: Tensor, env: EnvConfig, slot: int) -> np.ndarray:
+def draw(world: World, deployment: Tensor, env: EnvConfig, *, slot: int) -> np.ndarray:
     """Return a picture of one slot, [480, 480, 3], uint8.
 
     Args:

@@ -79,7 +79,7 @@ def chart(table: pd.DataFrame) -> Any:
     quantity = alt.param(
         name="quantity", value=names[0], bind=alt.binding_select(options=names, name="against")
     )
-    along = slider("along", "along, %", 50, 0, 100, 5)
+    along = slider("along", "along, %", 50, low=0, high=100, step=5)
     shown = alt.Chart(table).transform_filter("datum.quantity == quantity")
     here = shown.transform_filter(CHOSEN)
     colour = alt.Color("line:N", scale=_colours(table), legend=None)

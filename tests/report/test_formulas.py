@@ -24,7 +24,12 @@ OTHERS = [
 def test_thresholds_are_the_librarys(changes):
     env = EnvConfig(**changes)
     ends = [
-        formulas.threshold(env.cpu_hz, env.deadline_s[1], env.data_bits[i], env.cycles_per_bit[i])
+        formulas.threshold(
+            env.cpu_hz,
+            env.deadline_s[1],
+            bits=env.data_bits[i],
+            cycles_per_bit=env.cycles_per_bit[i],
+        )
         for i in (1, 0)
     ]
     assert ends == pytest.approx(readings.thresholds(env))
@@ -42,7 +47,9 @@ def test_what_is_too_big_is_the_librarys(changes, users):
 def test_the_least_power_is_just_enough():
     env = EnvConfig()
     gain = channel.mean_gain(200.0, ref_gain=env.ref_gain, exponent=env.path_loss_exponent)
-    power = formulas.least_power(20e3, 0.002, env.bandwidth_hz, gain, env.noise_w)
+    power = formulas.least_power(
+        20e3, 0.002, bandwidth_hz=env.bandwidth_hz, gain=gain, noise_w=env.noise_w
+    )
     rate = channel.rate(torch.tensor([power * gain / env.noise_w]), env.bandwidth_hz)
     assert rate.item() * 0.002 == pytest.approx(20e3, rel=1e-4)
 
@@ -64,12 +71,18 @@ def test_moments_of_beta(shape):
 
 
 COMPUTED = {
-    "threshold": (formulas.threshold, (10e9, 0.047, 25e3, 700.0)),
+    "threshold": (
+        lambda f, t, d, c: formulas.threshold(f, t, bits=d, cycles_per_bit=c),
+        (10e9, 0.047, 25e3, 700.0),
+    ),
     "gain": (
         lambda d, g, e: channel.mean_gain(d, ref_gain=g, exponent=e),
         (180.0, 1e-3, 2.2),
     ),
-    "least power": (formulas.least_power, (20e3, 0.002, 10e6, 1e-8, 1e-9)),
+    "least power": (
+        lambda d, t, b, g, n: formulas.least_power(d, t, bandwidth_hz=b, gain=g, noise_w=n),
+        (20e3, 0.002, 10e6, 1e-8, 1e-9),
+    ),
     "mean": (lambda a, b: formulas.beta_moments(a, b)[0], (2.0, 5.0)),
     "variance": (lambda a, b: formulas.beta_moments(a, b)[1], (2.0, 5.0)),
     "too big": (
