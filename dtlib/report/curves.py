@@ -46,7 +46,8 @@ def spread(data: pd.DataFrame, metric: str, window: int = 1) -> pd.DataFrame:
     Args:
         data: tidy, of one algorithm: ``seed``, ``x`` and metrics.
         metric: a column.
-        window: episodes that the mean covers, an odd number; fewer at both ends of a run.
+        window: episodes that the mean covers, an odd number; fewer at both ends of a run. A run of
+            fewer episodes is left as it is.
 
     Returns:
         ``low``, ``median`` and ``high`` by ``x``: quartiles from ``QUARTILES_FROM`` seeds on, the
@@ -54,6 +55,8 @@ def spread(data: pd.DataFrame, metric: str, window: int = 1) -> pd.DataFrame:
     """
     runs = data.pivot_table(index="x", columns="seed", values=metric)
     smooth = runs.rolling(window, center=True, min_periods=1).mean().where(runs.notna())
+    short = runs.columns[runs.count() < window]
+    smooth[short] = runs[short]
     tail = 0.25 if runs.shape[1] >= QUARTILES_FROM else 0.0
     found = smooth.quantile([tail, 0.5, 1 - tail], axis=1).T
     return found.set_axis(["low", "median", "high"], axis=1)

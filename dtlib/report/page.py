@@ -9,7 +9,7 @@ from typing import Any
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from dtlib.experiments import results
+from dtlib.experiments import committed, results
 from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun, setting
 from dtlib.experiments.results import ENERGY
 from dtlib.report.pictures import KINDS
@@ -36,6 +36,11 @@ GENIE = (
     'The genie\'s bound ({doc}`11_genie`) in this network is among the numbers below; "inf" says '
     "that not even the genie could keep (14b)."
 )
+TABLES = {
+    "CSV": results.DATA,
+    "CSV of held-out worlds": committed.EVALUATION,
+    "CSV of their users": committed.USERS,
+}
 EXAMPLE = "{'cpu_hz': 2e10}"
 """Another setting of the network, for the command that makes a figure with other values."""
 
@@ -195,9 +200,10 @@ def _minutes(shown: Shown, runs: float) -> str:
 
 
 def downloads(shown: Shown) -> Markdown:
-    """Return links to the committed data and pictures of this preset."""
+    """Return links to the committed tables and pictures of this preset."""
     name = shown.experiment.name
-    files = {"CSV": results.folder_of(shown.preset, name) / results.DATA}
+    folder = results.folder_of(shown.preset, name)
+    files = {said: folder / file for said, file in TABLES.items()}
     files |= {kind.upper(): paths.pictures() / shown.preset / f"{name}.{kind}" for kind in KINDS}
     links = [
         f"[{kind}]({os.path.relpath(file, paths.notebooks())})"

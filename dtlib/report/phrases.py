@@ -83,14 +83,15 @@ def savings(shown: Shown) -> dict[str, float]:
 def equal_slots(shown: Shown) -> str:
     """Return how Beta-HAPPO and MADDPG compare after as many slots; empty if all have as many.
 
-    By the last tenth before MADDPG's end of training, means over seeds.
+    By the last tenth before MADDPG's end of training, means over the seeds of both.
     """
     slots = trained_for(shown.data)
     other = OFF_POLICY
-    if not {OWN, other} <= set(slots.index) or slots[OWN] == slots[other]:
+    pair = [OWN, other]
+    if not {*pair} <= set(slots.index) or slots[OWN] == slots[other]:
         return ""
     reward, energy, lost = (
-        tenths(at_equal_slots(shown.data), metric)["last"].unstack("algorithm")[[OWN, other]]
+        tenths(at_equal_slots(shown.data), metric)["last"].unstack("algorithm")[pair].dropna()
         for metric in ("reward_global", ENERGY, FAILED)
     )
     saved = as_saving(gap(energy[OWN], energy[other]).mean())

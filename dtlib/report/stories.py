@@ -228,7 +228,8 @@ STORIES = {
              lambda s: f"$r_g$ in {rising(s, 'reward_global')}, "
                        f"$r_c$ in {rising(s, 'reward_centre')}"),
             ("4, 5", "the proposed Beta-HAPPO scheme has the highest reward",
-             lambda s: f"$r_g$ ends at {each(final(s, 'reward_global'))}"),
+             lambda s: f"$r_g$ ends at {each(final(s, 'reward_global'))}; "
+                       f"$r_c$ at {each(final(s, 'reward_centre'))}"),
             ("4, 5", "more stable convergence performance", _unrest),
             ("4, 5", "Beta-HAPPO is better than Beta-MAPPO", lambda s: ahead(s, "beta-mappo")),
             ("4, 5", "Gaussian-HAPPO reaches a lower reward compared to Beta-HAPPO",

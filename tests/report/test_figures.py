@@ -80,6 +80,8 @@ def test_spread_is_of_centred_means(data):
     own = data[data["algorithm"] == "beta-happo"].assign(y=lambda rows: rows["x"] / 1000)
     found = curves.spread(own, "y", 5)
     assert list(found["median"][[1000, 10000, 20000]]) == [2, 10, 19], "fewer at the ends"
+    whole = curves.spread(own[own["x"] < 5000], "y", 5)
+    assert list(whole["median"]) == [1, 2, 3, 4], "a run shorter than the window is left as it is"
     few = curves.spread(own, "energy_per_user_slot_j").iloc[0]
     assert list(few) == [1e-3, 2e-3, 3e-3], "all seeds"
     many = pd.concat([own.assign(seed=seed, y=seed) for seed in range(5)])
