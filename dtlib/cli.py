@@ -11,7 +11,7 @@ import click
 
 from dtlib.runtime import paths
 from dtlib.runtime.errors import ConfigError, FileError
-from dtlib.runtime.kinds import read
+from dtlib.runtime.kinds import read_value
 from dtlib.runtime.messages import check_name, show
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS
@@ -59,7 +59,7 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
         raise ConfigError(f"--set {show(text, str)}: is chosen by --{name}")
     inside, leaf = name.startswith("env."), name.removeprefix("env.")
     field = (EnvConfig.model_fields if inside else fields).get(leaf)
-    return ["env"] * inside + [leaf], read(value, field.annotation if field else None)
+    return ["env"] * inside + [leaf], read_value(value, field.annotation if field else None)
 
 
 def settings(
@@ -198,7 +198,7 @@ def figure(
         results,
     )
     from dtlib.experiments.runner import Effort
-    from dtlib.report.pictures import DRAW, save
+    from dtlib.report.pictures import PICTURES, save
 
     measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE, corrected.TABLE)
     tables = {table.name: table for table in measured}
@@ -213,7 +213,7 @@ def figure(
         experiment, preset, seeds, effort=effort, keep=keep, finished=finished
     )
     click.echo(f"{paths.relative(folder)}: tables and manifest are written")
-    if experiment.name not in DRAW:
+    if experiment.name not in PICTURES:
         return
     data = results.read(folder, results.DATA)
     for file in save(experiment.name, data, paths.pictures() / preset):

@@ -95,6 +95,25 @@ def test_at_most_three_fields_of_a_record_go_without_a_name():
         assert free <= 3, f"{file}: {node.name}"
 
 
+SHARED = {"EXPERIMENT", "FORMATS", "NAME", "TABLE"}
+"""Constants that mean the same in each file that has them: of its experiment, of its columns."""
+
+
+def test_a_constant_is_defined_once():
+    """So that whoever knows it from one file knows it in another."""
+    found = [
+        target.id
+        for path in (ROOT / "dtlib").rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for one in getattr(node, "targets", None) or [node.target]
+        for target in ast.walk(one)
+        if isinstance(target, ast.Name) and target.id.isupper() and target.id[0] != "_"
+    ]
+    assert len(found) > 100
+    assert {name for name in found if found.count(name) > 1} <= SHARED
+
+
 def test_the_picture_shows_every_import(floors):
     tree = ElementTree.fromstring(floors.picture())
     space = "{http://www.w3.org/2000/svg}"

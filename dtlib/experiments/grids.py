@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS, Axis, Experiment
-from dtlib.experiments.search import FINALISTS, episodes_of, grid, label
+from dtlib.experiments.search import FINALISTS, episodes_of, grid, setting_label
 from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import NETWORKS, merge
 from dtlib.training.calibration import MARGIN, PRICED
@@ -130,7 +130,7 @@ FORWARD = (
     "+ derived observations", "+ one network for all MUs",
 )  # fmt: skip
 
-TRIED = {label(setting): setting for name in LEARNERS for setting in grid(name)}
+TRIED = {setting_label(setting): setting for name in LEARNERS for setting in grid(name)}
 """What each learner tries in the search for the companion's settings."""
 ENDS: dict[str, dict[str, Any]] = {
     "lambda 0.3": {"request_prob": 0.3},

@@ -145,7 +145,7 @@ def genie_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterato
         }
 
 
-REFERENCES: dict[str, Callable[[TrainConfig, Budget, float], Iterator[dict[str, Any]]]] = {
+ROWS_OF: dict[str, Callable[[TrainConfig, Budget, float], Iterator[dict[str, Any]]]] = {
     "simple": simple_rows,
     "informed": informed_row,
     "genies": genie_rows,
@@ -168,7 +168,7 @@ def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
     config = _config(preset).replace(env={"frames": EVALUATION_FRAMES})
 
     def compute() -> pd.DataFrame:
-        return pd.DataFrame([*REFERENCES[kind](config, budget(preset), threshold)])
+        return pd.DataFrame([*ROWS_OF[kind](config, budget(preset), threshold)])
 
     key = digest([_circumstances(preset), kind, threshold])
     return sealed.table("references", key, compute)
@@ -180,7 +180,7 @@ def _config(preset: str) -> TrainConfig:
 
 def table_key(preset: str, version: int | None = None) -> str:
     """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    return digest([_circumstances(preset, version), list(REFERENCES)])
+    return digest([_circumstances(preset, version), list(ROWS_OF)])
 
 
 def _circumstances(preset: str, version: int | None = None) -> str:

@@ -28,20 +28,22 @@ FINALISTS = (
 TIE = 0.02
 """Share of the requests; failures that differ by less count as equal."""
 
-ON_POLICY = {"learning_rate": (1e-3, 3e-3, 1e-2), "epochs": (5, 10)}
-OFF_POLICY = {"learning_rate": (3e-4, 1e-3, 3e-3), "noise_variance": (0.05, 0.5)}
+ON_POLICY_GRID = {"learning_rate": (1e-3, 3e-3, 1e-2), "epochs": (5, 10)}
+OFF_POLICY_GRID = {"learning_rate": (3e-4, 1e-3, 3e-3), "noise_variance": (0.05, 0.5)}
 """Values that are tried: three rates and two of what an algorithm needs besides, which is how often
 it passes over an episode, or how much MADDPG explores."""
 
 
 def grid(algorithm: str) -> list[dict[str, Any]]:
     """Return the settings that an algorithm tries: as many as the others."""
-    tried: Mapping[str, Sequence[float]] = OFF_POLICY if algorithm == "maddpg" else ON_POLICY
+    tried: Mapping[str, Sequence[float]] = (
+        OFF_POLICY_GRID if algorithm == "maddpg" else ON_POLICY_GRID
+    )
     points = product(*tried.values())
     return [{"algorithm": algorithm, **dict(zip(tried, point, strict=True))} for point in points]
 
 
-def label(tried: dict[str, Any]) -> str:
+def setting_label(tried: dict[str, Any]) -> str:
     """Return the name of a tried setting, such as ``maddpg, learning_rate 0.001``."""
     changes = [f"{name} {value:g}" for name, value in tried.items() if name != "algorithm"]
     return ", ".join([tried["algorithm"], *changes])

@@ -29,7 +29,7 @@ GROWTH = {"users": "users K, M = 5", "sites": "base stations M, K = 30"}
 """Suites in which one number grows, with its name."""
 PEERS = {"HARL": "harl", "BenchMARL": "peer"}
 """Libraries that this one is compared with, and the benchmark that does so."""
-SAID = {
+QUANTITIES = {
     "reward_global": "r_g", "reward_centre": "r_c", "energy_per_user_slot_j": "energy (J)",
     "failure_ratio_requests": "failed requests", "migrations_per_frame": "migrations per frame",
     "explained_variance_global": "explained variance of r_g",
@@ -157,4 +157,4 @@ def of_critics(critics: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     })  # fmt: skip
     seconds = mean.xs("episode_s", level="quantity")
     found = found.drop(index="episode_s", level="quantity")
-    return found.rename(index=SAID, level="quantity"), seconds
+    return found.rename(index=QUANTITIES, level="quantity"), seconds

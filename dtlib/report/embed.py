@@ -15,7 +15,7 @@ from IPython.display import HTML
 GRAMMAR = alt.SCHEMA_VERSION.lstrip("v").rpartition(".")[0]
 """The version of Vega-Lite that charts are written in."""
 
-DRAW = """window.drawChart = (name, chart) => {
+DRAW_CHART = """window.drawChart = (name, chart) => {
     const place = document.getElementById(name);
     const draw = () => {
         place.drawn = vegaEmbed(place, chart, {mode: "vega", renderer: "svg", actions: false});
@@ -45,7 +45,7 @@ QUIET = {"labelColor": "currentColor", "titleColor": "currentColor", "gridColor"
          "domainColor": "currentColor", "tickColor": "currentColor", "gridOpacity": 0.15,
          "domainOpacity": 0.5, "tickOpacity": 0.5, "labelFontSize": 12, "titleFontSize": 12,
          "titleFontWeight": "normal"}  # fmt: skip
-CONFIG: dict[str, Any] = {
+CHART_CONFIG: dict[str, Any] = {
     "background": "transparent",
     "view": {"stroke": None},
     "axis": QUIET,
@@ -57,7 +57,7 @@ CONFIG: dict[str, Any] = {
 
 def script() -> HTML:
     """Return Vega and the function that draws a chart; once on each page, before any chart."""
-    code = vl_convert.javascript_bundle(DRAW, vl_version=GRAMMAR)
+    code = vl_convert.javascript_bundle(DRAW_CHART, vl_version=GRAMMAR)
     return HTML(f"<script>(() => {{{code}\n}})();</script>")  # its names are its own
 
 
@@ -77,7 +77,7 @@ def show(chart: Any, name: str, says: str) -> HTML:
 def specification(chart: Any, says: str) -> dict[str, Any]:
     """Return what Vega draws."""
     plain = chart.properties(description=says).to_dict()
-    found: dict[str, Any] = vl_convert.vegalite_to_vega(plain | {"config": CONFIG}, GRAMMAR)
+    found: dict[str, Any] = vl_convert.vegalite_to_vega(plain | {"config": CHART_CONFIG}, GRAMMAR)
     for signal in found["signals"]:
         if PANEL.fullmatch(signal["name"]):  # panels above others do not do this themselves
             signal.pop("value")

@@ -20,7 +20,7 @@ def threshold(cpu_hz: Any, seconds: Any, *, bits: Any, cycles_per_bit: Any) -> A
     return seconds / compute_delay(bits, cycles_per_bit=cycles_per_bit, cpu_hz=cpu_hz)
 
 
-def too_big(
+def share_too_big(
     cycles: Any,
     bits: tuple[Any, Any],
     cycles_per_bit: tuple[Any, Any],
@@ -40,7 +40,7 @@ def too_big(
         log: natural logarithm of what the others are.
         clamp: a number, held between two others.
 
-    >>> too_big(17e6, (15e3, 25e3), (550, 700)) < too_big(9e6, (15e3, 25e3), (550, 700))
+    >>> share_too_big(17e6, (15e3, 25e3), (550, 700)) < share_too_big(9e6, (15e3, 25e3), (550, 700))
     True
     """
     (small, big), (few, many) = bits, cycles_per_bit

@@ -15,7 +15,7 @@ from dtlib.report.statistics import range_text
 from dtlib.report.style import COLUMN, PALETTE, label
 from dtlib.settings.env import EnvConfig
 
-TOLD = {ENERGY: ".2f", FAILED: ".1f"}
+FORMATS = {ENERGY: ".2f", FAILED: ".1f"}
 """What is told of runs, with formats."""
 
 
@@ -28,7 +28,7 @@ def by_policy(swept: pd.DataFrame, strict: pd.DataFrame) -> dict[str, pd.DataFra
 def against_users(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return failures and energy of each policy by K: means over seeds, least and greatest."""
     found = {
-        name: table(part.groupby("num_users"), TOLD, range_text) for name, part in parts.items()
+        name: table(part.groupby("num_users"), FORMATS, range_text) for name, part in parts.items()
     }
     by_number = pd.concat(found, axis=1).swaplevel(axis=1)[[COLUMNS[FAILED][0], COLUMNS[ENERGY][0]]]
     return by_number.fillna("").rename_axis("K")
@@ -64,7 +64,7 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
 
 def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
     """Return energy and failures of each variant: means over seeds, least and greatest."""
-    return table(runs.groupby("variant", sort=False), TOLD, range_text)
+    return table(runs.groupby("variant", sort=False), FORMATS, range_text)
 
 
 def rounds(*tuning: pd.DataFrame) -> pd.DataFrame:

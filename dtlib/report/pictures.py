@@ -16,13 +16,13 @@ from dtlib.runtime.files import write_whole
 from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import PRESETS
 
-DRAW: dict[str, Draw] = {name: story.draw for name, story in STORIES.items()} | {
+PICTURES: dict[str, Draw] = {name: story.draw for name, story in STORIES.items()} | {
     "outage": Sweep("mobile users K"),
     "partition": Sweep("mobile users K", "energy, CPU divided", "failures, CPU divided"),
     "published": convergence,
 }
 """How each experiment is drawn: as on its page, or here if it has none of its own."""
-SWEEPS = {name: draw for name, draw in DRAW.items() if isinstance(draw, Sweep)}
+SWEEPS = {name: draw for name, draw in PICTURES.items() if isinstance(draw, Sweep)}
 """Those of one quantity."""
 
 KINDS: dict[str, dict[str, None]] = {
@@ -39,7 +39,7 @@ def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
         FileError: they cannot be written.
     """
     use_style()
-    figure = DRAW[name](data)
+    figure = PICTURES[name](data)
     files = [folder / f"{name}.{kind}" for kind in KINDS]
     for file, metadata in zip(files, KINDS.values(), strict=True):
         draw = partial(figure.savefig, format=file.suffix[1:], metadata=metadata)
@@ -62,7 +62,7 @@ def redraw(preset: str = "") -> list[Path]:
         check_name("preset", preset, PRESETS)
     files = []
     for of in [preset] if preset else PRESETS:
-        for name in DRAW:
+        for name in PICTURES:
             data = results.read(results.folder_of(of, name), results.DATA)
             if data is not None:
                 files += save(name, data, paths.pictures() / of)

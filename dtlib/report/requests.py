@@ -20,7 +20,7 @@ from dtlib.settings.env import EnvConfig
 
 HURRIED = 0.85
 """Part of the deadline from which on computing leaves little time to send."""
-SAID = {FAILED: ".1f", ENERGY: ".2f", "more": ".0f", WORST: ".1f"}
+FORMATS = {FAILED: ".1f", ENERGY: ".2f", "more": ".0f", WORST: ".1f"}
 """What is told of a policy beside *demand or silence*, with formats."""
 
 
@@ -110,7 +110,7 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for users, part in rows.groupby("num_users"):
         beside = beside_curve(part, curves[curves["num_users"] == users])
-        ways = table(beside.groupby("done", sort=False), SAID, range_text)
+        ways = table(beside.groupby("done", sort=False), FORMATS, range_text)
         found[f"K = {users}"] = ways.T.stack()
     return pd.DataFrame(found)
 
@@ -159,5 +159,5 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
     for variant, part in beside_curve(runs, curve).groupby("variant", sort=False):
         less = f"{(part['more'] < 0).sum()} of {len(part)}"
         action, factor = str(variant).split(", eta=")
-        rows[action, factor] = told(part, SAID, range_text) | {"seeds that need less": less}
+        rows[action, factor] = told(part, FORMATS, range_text) | {"seeds that need less": less}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["an action is", "η"])

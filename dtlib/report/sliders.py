@@ -11,7 +11,7 @@ from dtlib.report.style import ALARM, PALETTE
 from dtlib.settings.env import EnvConfig
 
 BLUE, ORANGE = PALETTE[:2]
-HEIGHT = 240
+CHART_HEIGHT = 240
 """Of a chart, px."""
 
 
@@ -75,7 +75,7 @@ def thresholds(env: EnvConfig, uplink_s: float = 0.003) -> Any:
     def at(end: int, seconds: Any) -> Any:
         return formulas.threshold(cpu * 1e9, seconds, bits=bits[end], cycles_per_bit=cycles[end])
 
-    share = formulas.too_big(
+    share = formulas.share_too_big(
         cpu * 1e9 * left / alt.datum.x, bits, cycles, log=alt.expr.log, clamp=alt.expr.clamp
     )
     x = alt.X("x:Q", title="mobile users K", scale=alt.Scale(domain=[1, 100], nice=False))
@@ -90,7 +90,7 @@ def thresholds(env: EnvConfig, uplink_s: float = 0.003) -> Any:
     return (
         alt.layer(curve, *ends, title=readout(first, last, bare))
         .add_params(cpu, tau, uplink, *sizes[::-1], *work[::-1])
-        .properties(width="container", height=HEIGHT)
+        .properties(width="container", height=CHART_HEIGHT)
     )
 
 
@@ -148,7 +148,7 @@ def split(env: EnvConfig, metres: float = 200.0) -> Any:
             title=readout(says, limit),
         )
         .add_params(users, size, work, away, band)
-        .properties(width="container", height=HEIGHT)
+        .properties(width="container", height=CHART_HEIGHT)
     )
 
 
@@ -189,5 +189,5 @@ def beta(first: float = 1.7, second: float = 1.7) -> Any:
             title=readout(says, wasted),
         )
         .add_params(one, two)
-        .properties(width="container", height=HEIGHT)
+        .properties(width="container", height=CHART_HEIGHT)
     )

@@ -16,10 +16,10 @@ from dtlib.report.style import ALGORITHMS, INK, label
 IN_KILOBITS = 1e5
 """Data sizes of Fig. 11 below this are in Kb, those above are as printed, bit."""
 
-WIDTH = "concat_0_width"
+PANEL_WIDTH = "concat_0_width"
 """What Vega-Lite calls the width of the uppermost panel."""
 
-CHOSEN = "datum.nth == 1 + round(along / 100 * (datum.many - 1))"
+AT_POINT = "datum.nth == 1 + round(along / 100 * (datum.many - 1))"
 """Which rows are those of the point that the slider chooses."""
 
 ONE = ("fig07_08", "fig13_14", "fig10", "fig09", "fig12")
@@ -81,7 +81,7 @@ def chart(table: pd.DataFrame) -> Any:
     )
     along = slider("along", "along, %", 50, low=0, high=100, step=5)
     shown = alt.Chart(table).transform_filter("datum.quantity == quantity")
-    here = shown.transform_filter(CHOSEN)
+    here = shown.transform_filter(AT_POINT)
     colour = alt.Color("line:N", scale=_colours(table), legend=None)
     panels = [
         _panel(shown, here, colour, metric, title)
@@ -114,8 +114,8 @@ def _numbers(here: Any, colour: Any) -> Any:
     once = here.transform_aggregate(groupby=["x", "quantity"])
     columns = (
         ("22", "left", "line:N", "", "datum.quantity + ' = ' + format(datum.x, '~g')"),
-        (f"{WIDTH} * 0.72", "right", "energy:Q", ".3~g", "'mJ'"),
-        (f"{WIDTH} - 4", "right", "failed:Q", ".1f", "'failed, %'"),
+        (f"{PANEL_WIDTH} * 0.72", "right", "energy:Q", ".3~g", "'mJ'"),
+        (f"{PANEL_WIDTH} - 4", "right", "failed:Q", ".1f", "'failed, %'"),
     )
     row, top = alt.Y("line:N", axis=None, sort=None), alt.value(-10)
     dot = here.mark_point(filled=True, size=80, opacity=1)

@@ -13,9 +13,9 @@ from dtlib.report.quantities import tenths
 from dtlib.report.statistics import range_text
 from dtlib.settings.train import TrainConfig
 
-SHORTER = "25 epochs"
+EPOCHS = "25 epochs"
 """On the way from ``paper``, what short episodes lead to: the companion but for this."""
-ORDER = (*grids.FORWARD, SHORTER, "companion", *(v for v in grids.TAKEN_BACK if v != SHORTER))
+ORDER = (*grids.FORWARD, EPOCHS, "companion", *(v for v in grids.TAKEN_BACK if v != EPOCHS))
 """The way from ``paper`` to ``companion``, then what is taken back."""
 SHOWN = {FAILED: ".1f", ENERGY: ".2f", "reward_centre": ".2f"}
 """What is shown of them, with formats."""
@@ -66,4 +66,4 @@ def draw(runs: pd.DataFrame) -> Figure:
 
 def _named(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs by names that say where each stands on the way."""
-    return runs.rename(index={SHORTER: f"+ episodes of 1000 slots ({SHORTER})"}, level="variant")
+    return runs.rename(index={EPOCHS: f"+ episodes of 1000 slots ({EPOCHS})"}, level="variant")

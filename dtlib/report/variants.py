@@ -14,7 +14,7 @@ from dtlib.report import columns
 from dtlib.report.figures import by_ratio
 from dtlib.report.style import PALETTE
 
-TOLD = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), ".3g")
+FORMATS = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), ".3g")
 """What is told of a run on held-out worlds, with formats."""
 
 
@@ -24,7 +24,7 @@ def table(runs: pd.DataFrame) -> pd.DataFrame:
     Args:
         runs: by variant and seed, as :func:`.datasets.run_means` has them.
     """
-    return columns.table(runs.groupby("variant", sort=False), TOLD)
+    return columns.table(runs.groupby("variant", sort=False), FORMATS)
 
 
 def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:

@@ -9,7 +9,7 @@ from dtlib.report.statistics import estimate, improvement, interval_text
 
 BETA, WITHOUT_M, GAUSSIAN = "Beta", "Beta, M = 1", "Gaussian"
 """Variants of the experiment ``worth``; those of the bounded Gaussian begin with its name."""
-BOUNDED = "bounded Gaussian"
+BOUNDED_VARIANT = "bounded Gaussian"
 MECHANISMS = dict.fromkeys(
     ("draws_at_bounds", "energy_of_draws_j", "energy_of_means_j", "failed_of_draws",
      "failed_of_means"), ".3g",
@@ -20,7 +20,7 @@ EFFECTS = dict.fromkeys(("effect_of_m", "effect_of_order", "effect_of_data"), ".
 
 def bounded_choice(tuning: pd.DataFrame) -> str:
     """Return which steps of the bounded Gaussian the search's rule chooses on tuning worlds."""
-    tried = search.ranked(tuning[tuning["variant"].str.startswith(BOUNDED)])
+    tried = search.ranked(tuning[tuning["variant"].str.startswith(BOUNDED_VARIANT)])
     (chosen,) = tried.index[tried["chosen"]].get_level_values("variant")
     return str(chosen)
 

@@ -95,7 +95,7 @@ def check_defaults(values: BaseModel, names: Iterable[str], where: str) -> None:
             raise ConfigError(f"{name} = {show(value)}: must be {default!r}, the default, {where}")
 
 
-def read(text: str, kind: Any = None) -> Any:
+def read_value(text: str, kind: Any = None) -> Any:
     """Return the value of a field from its text on the command line: JSON, or else plain text.
 
     Truths may be words, numbers whatever Python reads as one, ranges ``0.04,0.05``.

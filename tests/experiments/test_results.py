@@ -98,7 +98,7 @@ def test_nothing_of_one_machine(path):
     assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "hostname"))
 
 
-DRAWN = [path for path in MANIFESTS if path.parent.name in pictures.DRAW]
+DRAWN = [path for path in MANIFESTS if path.parent.name in pictures.PICTURES]
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: "-".join(path.parts[-3:-1]))

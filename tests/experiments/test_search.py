@@ -20,7 +20,7 @@ def test_every_learner_tries_as_many_settings_and_its_own_is_among_them():
     for name in LEARNERS:
         mine = [run.config for run in runs if run.algorithm == name]
         assert TrainConfig.from_preset("companion", algorithm=name) in mine
-        assert len({search.label(setting) for setting in search.grid(name)}) == len(mine)
+        assert len({search.setting_label(setting) for setting in search.grid(name)}) == len(mine)
 
 
 def test_the_companion_has_what_the_second_round_chose():

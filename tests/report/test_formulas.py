@@ -40,7 +40,7 @@ def test_thresholds_are_the_librarys(changes):
 def test_what_is_too_big_is_the_librarys(changes, users):
     env = EnvConfig(num_users=users, **changes)
     cycles = env.cpu_hz * env.deadline_s[1] / users
-    found = formulas.too_big(cycles, env.data_bits, env.cycles_per_bit)
+    found = formulas.share_too_big(cycles, env.data_bits, env.cycles_per_bit)
     assert found == pytest.approx(scales.too_big(env), abs=0.005)
 
 
@@ -86,7 +86,7 @@ COMPUTED = {
     "mean": (lambda a, b: formulas.beta_moments(a, b)[0], (2.0, 5.0)),
     "variance": (lambda a, b: formulas.beta_moments(a, b)[1], (2.0, 5.0)),
     "too big": (
-        lambda cycles, a, b, c, d, **functions: formulas.too_big(
+        lambda cycles, a, b, c, d, **functions: formulas.share_too_big(
             cycles, (a, b), (c, d), **functions
         ),
         (13e6, 15e3, 25e3, 550.0, 700.0),

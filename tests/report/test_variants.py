@@ -18,7 +18,7 @@ RUNS = RUNS.assign(reward_centre=-1.0, **{WORST: 0.5}).set_index(["variant", "se
 def test_means_with_their_intervals():
     table = variants.table(RUNS)
     assert list(table.index) == ["a", "b"]
-    assert list(table.columns) == [COLUMNS[name][0] for name in variants.TOLD]
+    assert list(table.columns) == [COLUMNS[name][0] for name in variants.FORMATS]
     assert table.loc["a", "energy (mJ)"].startswith("2 [") and table.loc["b", "energy (mJ)"] == "4"
     assert table.loc["a", "failed slots, worst user (%)"].startswith("50 [50,")
     assert told(RUNS.loc["b"], {ALL: ".3g"}) == {"failed slots (%)": "50"}

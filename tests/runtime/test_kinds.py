@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dtlib.runtime.kinds import read
+from dtlib.runtime.kinds import read_value
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
@@ -48,5 +48,5 @@ WIDTHS = TrainConfig.model_fields["hidden_sizes"].annotation
     ids=lambda value: str(value)[:20],
 )
 def test_values_are_read_as_their_fields(text, kind, value):
-    found = read(text, kind)
+    found = read_value(text, kind)
     assert found == value and type(found) is type(value)
