@@ -126,9 +126,7 @@ def run(
         0, or 2 for bad input, which one line on standard error explains.
     """
     given: Mapping[str, Any] = {name: getattr(options, name) for name in OPTIONS}
-    rows = report(
-        parser, options.out, name, packages, lambda: (measure(**given), {**given, **notes})
-    )
+    rows = report(parser, options, name, packages, lambda: (measure(**given), {**given, **notes}))
     if rows is None:
         return 2
     print(", ".join(f"{name} {value}" for name, value in given.items()))

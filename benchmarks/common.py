@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+from dtlib.experiments import provenance
 from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.files import write_text
 
@@ -20,7 +21,7 @@ DATA, MANIFEST = "data.csv", "manifest.json"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line and exit code 2; every benchmark has ``--out``.
+    """A parser whose errors are one line and exit code 2; all have ``--out`` and ``--dirty``.
 
     Args:
         prog: the program's name in messages.
@@ -32,6 +33,9 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, description=about)
         self.add_argument(
             "--out", nargs="?", const=folder, metavar="DIR", help=f"write results here ({folder})"
+        )
+        self.add_argument(
+            "--dirty", action="store_true", help="write although dtlib/ has uncommitted changes"
         )
 
     def error(self, message: str) -> NoReturn:
@@ -70,14 +74,14 @@ def write(
 ) -> None:
     """Write ``data.csv`` and ``manifest.json``, which names neither hosts nor paths."""
     software = {"python": platform.python_version()} | {p: version(p) for p in packages}
-    head = {"benchmark": name, "packages": software, "machine": platform.machine()}
+    head = {"benchmark": name, "packages": software, "made_by": provenance.origin()}
     write_text(folder / MANIFEST, json.dumps(head | notes, indent=2) + "\n")
     write_text(folder / DATA, rows.to_csv(index=False, float_format="%.6g"))
 
 
 def report(
     parser: Parser,
-    out: str | None,
+    options: argparse.Namespace,
     name: str,
     packages: Sequence[str],
     measure: Callable[[], tuple[pd.DataFrame, dict[str, Any]]],
@@ -86,7 +90,8 @@ def report(
 
     Args:
         parser: of the benchmark, whose name errors begin with.
-        out: folder to write to, checked before anything is measured; nothing is written if absent.
+        options: with ``out``, the folder to write to, checked before anything is measured, as is
+            that a commit has what is measured unless ``dirty``; nothing is written if absent.
         name: of the benchmark.
         packages: whose versions the manifest has.
         measure: returns rows, and notes for the manifest.
@@ -95,11 +100,12 @@ def report(
         The rows; None for bad input, which one line on standard error explains.
     """
     try:
-        if out is not None:
-            check_folder(Path(out), name)
+        if options.out is not None:
+            check_folder(Path(options.out), name)
+            provenance.check_clean(name, options.dirty)
         rows, notes = measure()
-        if out is not None:
-            write(Path(out), name, rows, packages, **notes)
+        if options.out is not None:
+            write(Path(options.out), name, rows, packages, **notes)
     except (ConfigError, FileError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return None

@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     given = {"preset": options.preset, "seeds": options.seeds}
     rows = report(
-        parser, options.out, NAME, PACKAGES, lambda: (measure(**given, jobs=options.jobs), given)
+        parser, options, NAME, PACKAGES, lambda: (measure(**given, jobs=options.jobs), given)
     )
     if rows is None:
         return 2

@@ -218,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         given = {"threads": 1, "rounds": options.rounds, "steps": options.steps}
         return measure(config, options.rounds, options.steps), notes | given
 
-    rows = report(parser, options.out, NAME, PACKAGES, work)
+    rows = report(parser, options, NAME, PACKAGES, work)
     if rows is None:
         return 2
     size = rows.iloc[0]

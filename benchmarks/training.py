@@ -313,7 +313,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(work(Case(**json.loads(options.worker)), options.rounds)))
         return 0
     found = report(
-        parser, options.out, NAME, PACKAGES, lambda: _measure_all(options.suite, options.rounds)
+        parser, options, NAME, PACKAGES, lambda: _measure_all(options.suite, options.rounds)
     )
     if found is None:
         return 2

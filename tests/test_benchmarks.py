@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
+from dtlib.experiments import provenance
 from dtlib.happo.algorithm import Agent
 from dtlib.model.layouts import centre_layout, state_layout, station_layout, user_layout
 
@@ -49,7 +50,8 @@ def test_table_names_every_quantity(episode):
 
 def test_writes_tidy_data_and_manifest(episode, request, tmp_path, capsys):
     out = tmp_path / "results"
-    options = ["--preset", "smoke", "--rounds", "1", "--steps", "5", "--out", str(out)]
+    options = ["--preset", "smoke", "--rounds", "1", "--steps", "5", "--dirty", "--out"]
+    options.append(str(out))
     command = [sys.executable, "-m", "benchmarks.episode", *options]
     done = subprocess.run(
         command, cwd=request.config.rootpath, capture_output=True, text=True, timeout=120
@@ -66,6 +68,7 @@ def test_writes_tidy_data_and_manifest(episode, request, tmp_path, capsys):
     assert notes["config_sha256"] == hashlib.sha256(config.canonical_json().encode()).hexdigest()
     assert config == TrainConfig.from_preset("smoke", **episode.SEEN)
     assert notes["threads"] == 1 and "torch" in notes["packages"]
+    assert notes["made_by"] == provenance.origin()
     assert str(tmp_path) not in text and str(request.config.rootpath) not in text
 
 
@@ -99,6 +102,13 @@ def test_refuses_foreign_folders_before_measuring(episode, capsys, tmp_path, mon
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     assert episode.main(["--out", str(tmp_path / "notes.txt")]) == 2
     assert "is a file; the output must be a folder" in capsys.readouterr().err
+
+
+def test_results_of_a_changed_tree_are_refused(episode, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(episode, "measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(provenance, "_commit", lambda: f"0123abc{provenance.CHANGED}")
+    assert episode.main(["--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("bench: dtlib/ has changes that no commit has")
 
 
 def test_refuses_episodes_too_short_to_time(episode):

@@ -103,7 +103,8 @@ def test_writes_tidy_data_and_manifest(harl, tmp_path, capsys):
     from benchmarks import beside
 
     out = tmp_path / "results"
-    options = ["--slots", "4", "--epochs", "1", "--rounds", "1", "--envs", "2", "--out", str(out)]
+    options = ["--slots", "4", "--epochs", "1", "--rounds", "1", "--envs", "2", "--dirty"]
+    options += ["--out", str(out)]
     assert harl.main(["--checkout", CHECKOUT, *options]) == 0
     assert "whole iteration" in capsys.readouterr().out
     rows = pd.read_csv(out / "data.csv")

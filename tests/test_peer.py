@@ -108,7 +108,8 @@ def test_adapter_steps_as_our_environment_does(peer):
 
 def test_writes_tidy_data_and_manifest(peer, beside, tmp_path, capsys):
     out = tmp_path / "results"
-    options = ["--slots", "4", "--epochs", "1", "--rounds", "1", "--envs", "2", "--out", str(out)]
+    options = ["--slots", "4", "--epochs", "1", "--rounds", "1", "--envs", "2", "--dirty"]
+    options += ["--out", str(out)]
     assert peer.main(options) == 0
     assert "whole iteration" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == ["data.csv", "manifest.json"]
