@@ -17,6 +17,7 @@ import dtlib
 from dtlib import EnvConfig, Outcome, TrainConfig
 from dtlib.model.simulator import Actions
 from dtlib.model.world import World
+from dtlib.runtime.bits import PORTABLE
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -65,7 +66,7 @@ def tracked() -> list[Path]:
 
 
 def test_environment_is_pyproject():
-    """The conda environment is Python as required and an editable ``dtlib[all]``, no more."""
+    """The conda environment is Python as required, an editable ``dtlib[all]`` and its arithmetic."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["name"] == PROJECT["name"]
     assert environment["channels"] == ["conda-forge"]
@@ -74,6 +75,7 @@ def test_environment_is_pyproject():
         "pip",
         {"pip": ["-e .[all]"]},
     ]
+    assert environment["variables"] == PORTABLE
 
 
 def test_all_is_every_extra():
