@@ -1,7 +1,7 @@
 """What must have the same bits on every processor, a hash for each.
 
 Small, as emulation takes a hundred times as long: one episode of two frames of each algorithm, its
-evaluation on as many, the genie.
+evaluation on as many, all that a simulation tells, the genie.
 Run as a program with a number of threads it prints them, without it keeps them in `golden.json`.
 """
 
@@ -53,6 +53,12 @@ def hashes_of(network: str) -> Iterator[tuple[str, str]]:
         if algorithm == LEARNERS[0]:
             world = dtlib.sample_world(config.env, 5)
             yield "world", digest(*(x for x in vars(world).values()))
+            drawn = [torch.Generator().manual_seed(5)]
+            actions = trainer.learner.policies[0].act(world, drawn)
+            outcome = dict(vars(dtlib.simulate(world, actions, config.env)))
+            after = vars(outcome.pop("carry"))
+            parts = [*outcome.values(), *after.values()]
+            yield "simulation", digest(*map(torch.as_tensor, parts))
             genie = genie_under_threshold(world, config.env, 0.2)
             yield "genie", digest(*map(np.asarray, vars(genie).values()))
         yield f"{algorithm} initial weights", digest(*trainer.state(0).values())
