@@ -3,9 +3,12 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial, wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +19,9 @@ from dtlib.runtime.messages import check_name, show
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS
 from dtlib.settings.train import TrainConfig
+
+if TYPE_CHECKING:
+    from dtlib.experiments.runner import Effort
 
 STOPPED = "stopped; what is finished is kept, and the same command goes on from there"
 KEEPING = ("train", "figure", "reproduce", "policies", "references")
@@ -79,28 +85,35 @@ def _known_preset(ctx: click.Context, option: click.Parameter, name: str) -> str
     return name
 
 
-_preset = click.option(
-    "--preset", default="quick", show_default=True, callback=_known_preset,
-    help="smoke, quick, companion or paper.",
-)  # fmt: skip
-_network = click.option(
-    "--network", default=NETWORKS[0], show_default=True, help=f"{' or '.join(NETWORKS)}."
+_option = partial(click.option, show_default=True)
+_preset = _option(
+    "--preset", default="quick", callback=_known_preset, help="smoke, quick, companion or paper."
 )
+_network = _option("--network", default=NETWORKS[0], help=f"{' or '.join(NETWORKS)}.")
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
 _dirty = click.option(
     "--dirty", is_flag=True, help="Write results although dtlib/ has changes that no commit has."
 )
-_jobs = click.option(
-    "--jobs", default=2, show_default=True, type=click.IntRange(1), help="Runs side by side."
-)
-_device = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu or cuda; auto prefers a GPU."
-)
+_jobs = _option("--jobs", default=2, type=click.IntRange(1), help="Runs side by side.")
+_device = _option("--device", default="auto", help="auto, cpu or cuda; auto prefers a GPU.")
 _scheduler = click.option(
     "--scheduler", default="", metavar="ADDRESS",
     help="Send runs to an existing Dask cluster, such as tcp://localhost:8786.",
 )  # fmt: skip
 _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's number if absent.")
+
+
+def _with_effort(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand a command what its options say of how runs are worked off as one record, ``effort``."""
+
+    @wraps(command)
+    def collected(quiet: bool, effort: "Effort | None" = None, **given: Any) -> None:
+        from dtlib.experiments.runner import Effort
+
+        said = {name: given.pop(name) for name in ("jobs", "device", "scheduler") if name in given}
+        command(effort=effort or Effort(**said, progress=not quiet), **given)
+
+    return collected
 
 
 @main.command()
@@ -116,12 +129,9 @@ _seeds = click.option("--seeds", type=int, help="Seeds 0 … n−1; the preset's
 @click.option("--threads", type=click.IntRange(1), help="Torch threads [default: all cores].")
 @_device
 @_quiet
-def train(
-    algorithm: str | None, preset: str, network: str, seed: int | None,
-    assignments: tuple[str, ...], out: Path, threads: int | None, device: str, quiet: bool,
-) -> None:  # fmt: skip
+def train(out: Path, threads: int | None, device: str, quiet: bool, **chosen: Any) -> None:
     """Train one run, or take it up where it was stopped."""
-    config = settings(preset, assignments, network, algorithm=algorithm, seed=seed)
+    config = settings(**chosen)
     from dtlib.runtime.devices import cores
     from dtlib.training.train import train as run_training
 
@@ -137,7 +147,7 @@ def train(
 
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--worlds", default=20, show_default=True, type=int, help="Held-out episodes.")
+@_option("--worlds", default=20, type=int, help="Held-out episodes.")
 @click.option(
     "--csv", type=click.Path(dir_okay=False, path_type=Path), help="Write one row per world here."
 )
@@ -175,9 +185,10 @@ def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
 @click.option("--finished", is_flag=True, help="Run nothing; write what is finished so far.")
 @_dirty
 @_quiet
+@_with_effort
 def figure(
-    name: str, preset: str, seeds: int | None, jobs: int, device: str, scheduler: str,
-    keep: bool, finished: bool, dirty: bool, quiet: bool,
+    name: str, preset: str, seeds: int | None, effort: "Effort",
+    keep: bool, finished: bool, dirty: bool,
 ) -> None:  # fmt: skip
     """Run what figure NAME needs and write its data to results/PRESET/.
 
@@ -187,29 +198,20 @@ def figure(
     that learners are held against; or corrected, which puts trained policies right and trains
     nothing.
     """
-    from dtlib.experiments import (
-        corrected,
-        datasets,
-        demand,
-        grids,
-        mechanisms,
-        provenance,
-        readings,
-        results,
-    )
-    from dtlib.experiments.runner import Effort
+    from dtlib.experiments import corrected, demand, grids, mechanisms, readings, results
+    from dtlib.experiments.datasets import write_experiment
+    from dtlib.experiments.provenance import check_clean
     from dtlib.report.pictures import PICTURES, save
 
     measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE, corrected.TABLE)
     tables = {table.name: table for table in measured}
     experiment = None if name in tables else grids.find(name, beside=tables)
-    provenance.check_clean(preset, dirty)
+    check_clean(preset, dirty)
     if experiment is None:  # no grid of runs
-        folder = tables[name].write(preset, jobs, not quiet)
+        folder = tables[name].write(preset, effort.jobs, effort.progress)
         click.echo(f"{paths.relative(folder)}: table and manifest are written")
         return
-    effort = Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
-    folder = datasets.write_experiment(
+    folder = write_experiment(
         experiment, preset, seeds, effort=effort, keep=keep, finished=finished
     )
     click.echo(f"{paths.relative(folder)}: tables and manifest are written")
@@ -239,16 +241,15 @@ def pictures(preset: str) -> None:
 @_device
 @_dirty
 @_quiet
-def policies(preset: str, jobs: int, device: str, dirty: bool, quiet: bool) -> None:
+@_with_effort
+def policies(preset: str, effort: "Effort", dirty: bool) -> None:
     """Write a trained policy of each algorithm, with a card, to results/policies/.
 
     It is the first run of Figs. 4 to 6. `dtlib evaluate results/policies/NAME` uses it.
     """
     from dtlib.experiments import cards, provenance
-    from dtlib.experiments.runner import Effort
 
     provenance.check_clean(preset, dirty)
-    effort = Effort(jobs=jobs, device=device, progress=not quiet)
     for folder in cards.write_policies(preset, effort):
         click.echo(f"{paths.relative(folder)}: policy, card and results are written")
 
@@ -256,13 +257,14 @@ def policies(preset: str, jobs: int, device: str, dirty: bool, quiet: bool) -> N
 @main.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_preset
-@click.option(
-    "--runs", default=1, show_default=True, type=click.IntRange(min=0),
+@_option(
+    "--runs", default=1, type=click.IntRange(min=0),
     help="Runs of each figure that are made again, the cheapest of each learner first; 0 for all.",
 )  # fmt: skip
 @_jobs
 @_quiet
-def verify(names: tuple[str, ...], preset: str, runs: int, jobs: int, quiet: bool) -> None:
+@_with_effort
+def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> None:
     """Make committed runs of figures NAME again, from nothing, and compare every byte.
 
     All of the paper's figures are verified if none is named. Exit code 1 if any byte differs.
@@ -270,13 +272,12 @@ def verify(names: tuple[str, ...], preset: str, runs: int, jobs: int, quiet: boo
     import pandas as pd
 
     from dtlib.experiments import grids
-    from dtlib.experiments.runner import Effort
     from dtlib.experiments.verify import verify as run_verification
 
     wanted = [grids.find(name) for name in names] or [
         experiment for experiment in grids.of_preset(preset) if experiment.of_the_paper
     ]
-    effort = Effort(jobs=jobs, device="cpu", progress=not quiet)
+    effort = replace(effort, device="cpu")
     found = pd.concat(
         [run_verification(experiment, preset, count=runs, effort=effort) for experiment in wanted]
     )
@@ -305,13 +306,14 @@ def status(preset: str, seeds: int | None) -> None:
 @_jobs
 @_dirty
 @_quiet
-def references(preset: str, jobs: int, dirty: bool, quiet: bool) -> None:
+@_with_effort
+def references(preset: str, effort: "Effort", dirty: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
     from dtlib.experiments import provenance
     from dtlib.experiments.references import TABLE
 
     provenance.check_clean(preset, dirty)
-    folder = TABLE.write(preset, jobs, not quiet)
+    folder = TABLE.write(preset, effort.jobs, effort.progress)
     click.echo(f"{paths.relative(folder)}: table and manifest are written")
 
 
@@ -340,11 +342,8 @@ def claims(check: bool) -> None:
 @click.option("--beyond", is_flag=True, help="Also what the paper does not have.")
 @_dirty
 @_quiet
-@click.pass_context
-def reproduce(
-    ctx: click.Context, preset: str, jobs: int, device: str, scheduler: str,
-    beyond: bool, dirty: bool, quiet: bool,
-) -> None:  # fmt: skip
+@_with_effort
+def reproduce(preset: str, effort: "Effort", beyond: bool, dirty: bool) -> None:
     """Run the paper's figures of a preset, resuming what was begun, and judge its claims.
 
     Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
@@ -354,16 +353,13 @@ def reproduce(
     provenance.check_clean(preset, dirty)
     wanted = [each for each in grids.of_preset(preset) if beyond or each.of_the_paper]
     runs = [planned for experiment in wanted for planned in experiment.runs(preset)]
-    effort = runner.Effort(jobs=jobs, device=device, scheduler=scheduler, progress=not quiet)
     runner.finish(runs, effort)
+    call = click.get_current_context().invoke
     for experiment in wanted:
-        ctx.invoke(
-            figure, name=experiment.name, preset=preset, seeds=None, jobs=jobs, device=device,
-            scheduler=scheduler, keep=False, finished=False, dirty=True, quiet=quiet,
-        )  # fmt: skip
+        call(figure, name=experiment.name, preset=preset, effort=effort, dirty=True)
     if beyond and preset != "paper":
-        ctx.invoke(references, preset=preset, jobs=jobs, dirty=True, quiet=quiet)
-    ctx.invoke(claims, check=False)
+        call(references, preset=preset, effort=effort, dirty=True)
+    call(claims, check=False)
 
 
 @main.command()
