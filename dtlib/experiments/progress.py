@@ -47,10 +47,10 @@ class Progress:
     def percent(self) -> float:
         """Return how much is done; what is finished is not looked at again."""
         self._open = [planned for planned in self._open if not done(planned)]
-        return 100 * (1 - sum(map(_left, self._open)) / (self._cost or 1))
+        return 100 * (1 - sum(map(left, self._open)) / (self._cost or 1))
 
 
-def _left(planned: PlannedRun) -> float:
+def left(planned: PlannedRun) -> float:
     """Return how much of an unfinished run's cost is still to be paid."""
     if planned.baseline:
         return measuring_cost(planned)

@@ -1,41 +1,60 @@
 """What of the experiments is done, missing or failed, read off the store and the results."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
-from dtlib.experiments import committed, runner, store
+from dtlib.experiments import committed, progress, results, runner, store
 from dtlib.experiments.experiment import Experiment, PlannedRun
 from dtlib.experiments.measurements import done
 
 
 def status(
-    experiments: Iterable[Experiment], preset: str, seeds: int | None = None
+    experiments: Sequence[Experiment], preset: str, seeds: int | None = None
 ) -> pd.DataFrame:
     """Return one row per experiment: runs planned, done, begun, missing, failed and committed.
 
     Committed runs of an older version of the results, which are to be made anew, are ``older``.
+    ``minutes left`` are a core's, roughly, for what neither the store nor the results have.
 
     Args:
         experiments: which, all of them with this preset.
         preset: budget and size.
         seeds: how many; the preset's number if absent.
     """
-    rows = []
+    rows, pace = [], _minutes_per_cost(experiments, preset)
     for experiment in experiments:
         runs = experiment.runs(preset, seeds)
         counts = dict.fromkeys(("done", "begun", "missing", "failed"), 0)
         for planned in runs:
             counts[_state(planned)] += 1
         known = committed.rows_of(experiment, runs, preset)
+        kept = set() if known is None else set(known["run"])
+        ahead = [run for run in runs if run.key not in kept and not done(run)]
+        minutes = sum(progress.left(run) * pace.get(run.algorithm, pace[""]) for run in ahead)
         older = [run for run in committed.runs_of(experiment, preset) if run.version]
         rows.append(
             {"figure": experiment.name, "runs": len(runs)}
             | counts
-            | {"in results": 0 if known is None else known["run"].nunique()}
-            | {"older": len(older)}
+            | {"in results": len(kept), "older": len(older), "minutes left": round(minutes, 1)}
         )
     return pd.DataFrame(rows)
+
+
+def _minutes_per_cost(experiments: Iterable[Experiment], preset: str) -> dict[str, float]:
+    """Return what a unit of cost took in committed runs, min, by algorithm; ``""`` has all."""
+    spent: dict[str, float] = defaultdict(float)
+    worth: dict[str, float] = defaultdict(float)
+    for experiment in experiments:
+        manifest = results.manifest(results.folder_of(preset, experiment.name))
+        took = {run["run"]: run.get("seconds_of_training") for run in manifest.get("runs", ())}
+        for planned in committed.learnt(committed.runs_of(experiment, preset)):
+            for name in (planned.algorithm, ""):
+                spent[name] += (took[planned.key] or 0) / 60
+                worth[name] += progress.training_cost(planned)
+    return {"": math.nan} | {name: spent[name] / worth[name] for name in spent}
 
 
 def failures(

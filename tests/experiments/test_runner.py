@@ -1,5 +1,6 @@
 """Runners: several processes, killed and restarted, damaged files, the bar, the status."""
 
+import math
 import os
 
 import pandas as pd
@@ -8,7 +9,16 @@ from processes import kill_when, start
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError
-from dtlib.experiments import datasets, grids, measurements, progress, runner, status, store
+from dtlib.experiments import (
+    datasets,
+    grids,
+    measurements,
+    progress,
+    results,
+    runner,
+    status,
+    store,
+)
 from dtlib.experiments.places import locked
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths
@@ -172,3 +182,20 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
     assert lines[1] == "one: beta at request_prob = 0.3, seed 1: FileError: no room for seed 1"
     datasets.write_experiment(ONE, "smoke", 2)
     assert counts() == [4, 4, 0, 0, 0, 4]
+
+
+def test_status_tells_minutes_left_by_what_committed_runs_took(monkeypatch):
+    def left():
+        return status.status([ONE], "smoke", 2).iloc[0]["minutes left"]
+
+    assert math.isnan(left()), "there is nothing to go by"
+    datasets.write_experiment(ONE, "smoke", 1)
+    known = results.manifest(results.folder_of("smoke", ONE.name))
+    known["runs"] = [run | {"seconds_of_training": 600.0} for run in known["runs"]]
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "manifest", lambda folder: known)
+        run = ONE.runs("smoke")[0]
+        whole = 10 * progress.cost(run) / progress.training_cost(run)
+        assert left() == pytest.approx(2 * whole, abs=0.05)
+    datasets.write_experiment(ONE, "smoke", 2)
+    assert left() == 0
