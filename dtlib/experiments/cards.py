@@ -12,6 +12,7 @@ from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key
 from dtlib.experiments.runner import LOCALLY, Effort
 from dtlib.runtime.files import write_text
+from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.train import TrainConfig
 from dtlib.training.published import POLICY
 from dtlib.training.run_folder import publish
@@ -115,7 +116,8 @@ def _card(planned: PlannedRun, found: pd.Series, digest: str) -> str:
         "- It knows this network only: as many users and base stations, and positions in this "
         "area.",
         "- It holds weights of actors, no critics and no optimiser: it cannot be trained further.",
-        f"- `{BY_WORLD}` has its results, byte for byte, for whoever evaluates it on x86-64.",
+        f"- Run and results are of results version {RESULTS_VERSION}: `{BY_WORLD}` has them,",
+        "  byte for byte, for whoever evaluates it with that version's code on x86-64 with AVX2.",
         "",
         f"sha256 of `{POLICY}`: `{digest}`. Licence: MIT, as the code.",
     ]

@@ -32,7 +32,10 @@ def test_cards_are_of_what_lies_beside_them(algorithm):
     folder = cards.folder_of(algorithm)
     digest = hashlib.sha256((folder / POLICY).read_bytes()).hexdigest()
     assert results.manifest(folder)["policy_sha256"] == digest
-    assert digest in (folder / cards.CARD).read_text()
+    card = (folder / cards.CARD).read_text(encoding="utf-8")
+    assert digest in card
+    version = results.manifest(folder)["results_version"]
+    assert f"of results version {version}: " in card
 
 
 def test_settings_of_a_card_are_all_that_differ():
