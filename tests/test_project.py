@@ -15,6 +15,7 @@ from packaging.version import Version
 
 import dtlib
 from dtlib import EnvConfig, Outcome, TrainConfig
+from dtlib.experiments import grids
 from dtlib.model.simulator import Actions
 from dtlib.model.world import World
 from dtlib.runtime.bits import PORTABLE
@@ -66,7 +67,7 @@ def tracked() -> list[Path]:
 
 
 def test_environment_is_pyproject():
-    """The conda environment is Python as required, an editable ``dtlib[all]`` and its arithmetic."""
+    """The conda environment is Python as required, an editable ``dtlib[all]``, its arithmetic."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["name"] == PROJECT["name"]
     assert environment["channels"] == ["conda-forge"]
@@ -167,6 +168,15 @@ def test_contents_are_the_notebooks():
     entries = re.findall(r"(?:file|glob): notebooks/(\S+)", contents)
     named = [file.stem for name in entries for file in (ROOT / "notebooks").glob(f"{name}.ipynb")]
     assert sorted(named) == sorted(file.stem for file in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_map_has_every_figure():
+    """Each figure of the paper has its page and its command in a row of the map."""
+    rows = (ROOT / "book" / "map.md").read_text(encoding="utf-8").splitlines()
+    for page in (ROOT / "notebooks").glob("fig*.ipynb"):
+        (row,) = [row for row in rows if f"../notebooks/{page.stem}`" in row]
+        command = re.search(r"`dtlib figure (\w+)`", row)
+        assert page.stem.startswith(f"{grids.find(command[1]).name}_")
 
 
 def test_reference_covers_every_module():
