@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dtlib.experiments.experiment import BASELINES, LEARNERS, Axis, Experiment
+from dtlib.experiments.experiment import BASELINES, LEARNERS, OWN, Axis, Experiment
 from dtlib.experiments.search import FINALISTS, episodes_of, grid, setting_label
 from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import NETWORKS, merge
@@ -98,7 +98,9 @@ SO_FAR = dict.fromkeys(LEARNERS, 75) | {"maddpg": 2}
 """Episodes of the preset ``paper`` that are run, where they are not all: one of MADDPG's takes as
 long as 24 of the others'."""
 SEEDS_SO_FAR = dict.fromkeys(LEARNERS, 3) | {"maddpg": 1}
-"""Seeds of it."""
+"""Seeds of it so far."""
+PLANNED = {"paper": 5}
+"""Seeds that a preset is to have in the end, where it has fewer so far."""
 HERE, THERE = (*BASELINES[:2], BASELINES[3]), BASELINES[2:]
 """What is measured beside learners in Section V's network, and in the work-conserving one."""
 
@@ -370,6 +372,11 @@ EXPERIMENTS = {
 def of_preset(preset: str) -> list[Experiment]:
     """Return the experiments that a preset runs."""
     return [experiment for experiment in EXPERIMENTS.values() if preset in experiment.seeds]
+
+
+def planned_seeds(name: str, preset: str) -> int:
+    """Return how many seeds an experiment's runs of Beta-HAPPO are to have in the end."""
+    return PLANNED.get(preset) or find(name).seeds_of(preset)[OWN]
 
 
 def find(name: str, beside: Iterable[str] = ()) -> Experiment:

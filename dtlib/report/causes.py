@@ -1,7 +1,8 @@
 """What is known of a sentence that does not hold: a line, with numbers from the committed data.
 
-*Beside it* is what was measured there and need not be the cause. *Not told
-apart* says which difference the seeds would show.
+*Because* is said of what was shown by changing one thing
+(:mod:`dtlib.report.interventions`). *Beside it* is what was measured there and need not be the
+cause. *Not told apart* says which difference the seeds would show.
 """
 
 from collections.abc import Callable
@@ -10,12 +11,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from dtlib.experiments import mechanisms, results
+from dtlib.experiments import results
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import FAILED
-from dtlib.report import cost, partition, worth
+from dtlib.report import cost, partition
 from dtlib.report.checks import Source
+from dtlib.report.interventions import because
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
 from dtlib.report.quantities import best_rule, by_point, tenths, trained_for, unrest
 from dtlib.report.statistics import estimate
@@ -37,7 +39,9 @@ def remark(known: Remark | None, found: Source, finding: Finding) -> str:
     first = {
         "reproduced in part": in_part, "not reproduced": not_told_apart, "contradicted": against,
     }[finding.verdict]  # fmt: skip
-    return "; ".join(filter(None, [first(finding), known(found, finding) if known else ""]))
+    cause, beside = because(found, finding), known(found, finding) if known else ""
+    cause = f"because {cause}" if cause else "cause not shown"
+    return "; ".join(filter(None, [first(finding), cause, beside]))
 
 
 def not_told_apart(finding: Finding) -> str:
@@ -84,36 +88,10 @@ def unequal_failures(found: Source, finding: Finding) -> str:
     fails = 100 * _failures(found, finding.part)
     text = f"beside it: Beta-HAPPO fails {fails[OWN]:.1f} % of requests there, "
     text += f"{label(other)} {fails[other]:.1f} %"
-    if at_a_point:
-        return text
     slots = trained_for(found.data)
-    if slots[other] != slots[OWN]:
+    if not at_a_point and slots[other] != slots[OWN]:
         text += f", trained for {slots[OWN]:,} and for {slots[other]:,} slots"
-    if finding.verdict == "reproduced in part":
-        return text
-    return _with_mechanism(text, found.preset, other)
-
-
-def _with_mechanism(text: str, preset: str, other: str) -> str:
-    return "; ".join(filter(None, [text, mechanism(preset, other)]))
-
-
-def mechanism(preset: str, other: str) -> str:
-    """Say what sets a learner apart from Beta-HAPPO, as far as a preset has measured it."""
-    table = results.read(results.folder_of(preset, mechanisms.NAME), results.DATA)
-    if table is None:
-        return ""
-    end = table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
-    own, gaussian = 100 * end.loc[worth.BETA], 100 * end.loc[worth.GAUSSIAN]
-    return {
-        "beta-mappo": f"with M taken as 1 an update of Beta-HAPPO differs by "
-        f"{own['effect_of_m']:.0f} % of its length, from another episode by "
-        f"{own['effect_of_data']:.0f} %",
-        "gaussian-happo": f"of Gaussian-HAPPO's draws {gaussian['draws_at_bounds']:.0f} % are at "
-        "a bound, and "
-        f"{gaussian['failed_of_draws']:.0f} % of requests fail with draws, "
-        f"{gaussian['failed_of_means']:.0f} % with mean actions",
-    }.get(other, "")
+    return text
 
 
 def _failures(found: Source, part: Part) -> pd.Series:
@@ -141,24 +119,21 @@ def still_failing(found: Source, finding: Finding) -> str:
 
 
 def unequal_unrest(found: Source, finding: Finding) -> str:
-    """Say how much each learner's r_g changes from episode to episode, and what sets them apart."""
-    assert finding.part is not None
+    """Say how much each learner's r_g changes from episode to episode."""
     steps = unrest(found.data, "reward_global").groupby("algorithm", sort=False).mean()
     each = ", ".join(f"{label(name)} {number(value)}" for name, value in steps.items())
-    text = f"beside it: the steps of r_g from episode to episode have an SD of: {each}"
-    return _with_mechanism(text, found.preset, finding.part.learners[1])
+    return f"beside it: the steps of r_g from episode to episode have an SD of: {each}"
 
 
 def rises_compared(found: Source, finding: Finding) -> str:
-    """Say from where to where r_g rises for the two that are compared, and what holds one back."""
+    """Say from where to where r_g rises for the two that are compared."""
     assert finding.part is not None
     ends = tenths(found.data, "reward_global").groupby("algorithm").mean()
     each = ", ".join(
         f"{label(name)}'s from {number(ends['first'][name])} to {number(ends['last'][name])}"
         for name in finding.part.learners
     )
-    text = f"beside it: r_g rises in training, {each}"
-    return _with_mechanism(text, found.preset, finding.part.learners[0])
+    return f"beside it: r_g rises in training, {each}"
 
 
 def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "") -> str:

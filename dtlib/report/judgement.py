@@ -78,6 +78,8 @@ class Evidence:
     """The paper's number, on the scale of the values."""
     show: Callable[[float], float] = float
     """From the scale of the values, on which they are judged, to that which a reader sees."""
+    basis: str = "the paper's least saving, for want of a number"
+    """Where the effect comes from that its parts would have if the paper's were true."""
     steps: tuple[Part, ...] = ()
     """From point to point, where a trend is said to be gradual: none may go the other way."""
 

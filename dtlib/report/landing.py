@@ -15,7 +15,7 @@ from dtlib.report import partition
 from dtlib.report.claims import PRESETS
 from dtlib.report.quantities import by_point, tenths
 from dtlib.report.rates import POWER
-from dtlib.report.scoreboard import kept
+from dtlib.report.scoreboard import kept, so_far
 from dtlib.report.stories import STORIES
 from dtlib.report.tables import chips
 from dtlib.report.words import GAP, listed, number
@@ -56,8 +56,9 @@ def _sentences() -> str:
     return (
         f"Of the {shown.sum()} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
         f"{shown['reproduced']}, and {shown['reproduced in part']} in part. It does not reproduce "
-        f"{shown['not reproduced']}, {_weak()} of them by tests that would find the paper's effect "
-        f"in less than four of five cases. It contradicts {listed(_contradicted())}. "
+        f"{shown['not reproduced']}, {_weak()} of them by tests that would find the effect which "
+        "the scoreboard names in less than four of five cases. "
+        f"It contradicts {listed(_contradicted())}. "
         f"{shown['not testable']} need more runs."
     )
 
@@ -69,9 +70,13 @@ def _found() -> pd.DataFrame:
 
 def _contradicted() -> list[str]:
     """Return the sentences that are contradicted, as words in a sentence."""
-    verdict = _found()
-    known = verdict.index[verdict == "contradicted"]
-    return [f"{figure}'s “{said.rstrip('.')}”" for figure, said in known]
+    known = kept("claims.csv").drop_duplicates(NAMED)
+    known = known[known[PRESETS[0]] == "contradicted"]
+    return [
+        f"{row['figure']}'s *{row['the paper says'].rstrip('.')}*"
+        + f" ({row['not its words'].partition(':')[0]})" * bool(row["not its words"])
+        for row in known.to_dict("records")
+    ]
 
 
 def _weak() -> int:
@@ -140,7 +145,10 @@ def verdicts() -> Markdown:
     """Return how many sentences have which verdict, a line of coloured chips for each preset."""
     counts = kept("claims_counts.csv").set_index("verdict").astype(int)
     what = {"companion": "with which learners learn", "paper": "Table I as printed"}
-    lines = [f"`{preset}`, {text}: {chips(counts[preset])}" for preset, text in what.items()]
+    lines = [
+        f"`{preset}`, {', '.join(filter(None, [text, so_far(preset)]))}: {chips(counts[preset])}"
+        for preset, text in what.items()
+    ]
     return Markdown("\n\n".join(lines))
 
 

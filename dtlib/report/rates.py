@@ -23,15 +23,13 @@ from scipy import stats
 
 from dtlib.experiments import committed
 from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun
-from dtlib.experiments.grids import find
+from dtlib.experiments.grids import find, planned_seeds
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report.checks import Source, source
 from dtlib.report.claims import PRESETS, Claim, evidence_of, families
 from dtlib.report.judgement import ERROR, Evidence, corrected, starts_of
 from dtlib.report.statistics import FEWEST, sign_test, t_test
 
-PAPER_SEEDS = 5
-"""Seeds that the preset ``paper`` is to have; other presets have theirs in the experiments."""
 POWER = 0.8
 """How often a true effect of the paper's size is to be found."""
 MORE_SEEDS = (6, 7, 8, 10, 12, 15, 20, 25, 30, 40)
@@ -180,9 +178,19 @@ def with_physics(family: list[Claim], evidence: list[Evidence]) -> list[Evidence
         if claim.physical and claim.check:
             shown = claim.check(Source("quick", {DATA: rule})).parts
             size = of.sign * float(np.mean([part.values[0] for part in shown]))
-            of = replace(of, parts=tuple(replace(part, effect=size) for part in of.parts))
+            parts = tuple(replace(part, effect=size) for part in of.parts)
+            of = replace(of, parts=parts, basis="as power on demand's in `quick`")
         found.append(of)
     return found
+
+
+def assumed(of: Evidence) -> str:
+    """Say which effect is taken as true where powers are simulated: its size, and its source."""
+    if of.exact:
+        return f"in {percent(RIGHT)} % of seeds, {of.basis}"
+    sizes = sorted({round(of.show(of.level + of.sign * part.effect), 2) for part in of.parts})
+    ends = " to ".join(f"{size:.4g}" for size in dict.fromkeys([sizes[0], sizes[-1]]))
+    return f"{ends} {of.unit}, {of.basis}"
 
 
 def rates() -> pd.DataFrame:
@@ -199,14 +207,15 @@ def rates() -> pd.DataFrame:
                 continue
             own = with_physics(family, own)
             elsewhere = [of for name, of in known.items() if name != preset]
-            plan = PAPER_SEEDS if preset == "paper" else find(experiment).seeds_of(preset)[OWN]
+            plan = planned_seeds(experiment, preset)
             whole = design(own, elsewhere, learners)
             key = whole.effect.tobytes() + bytes([plan])
             done[key] = done.get(key) or _planned(whole, plan)
             table = _now(own, elsewhere, learners) | done[key]
             what = {"figure": [claim.shown for claim in family],
                     "the paper says": [claim.sentence for claim in family],
-                    "measured on": way, "preset": preset}  # fmt: skip
+                    "measured on": way, "preset": preset,
+                    "true effect": [assumed(of) for of in own]}  # fmt: skip
             tables.append(pd.DataFrame(what | table))
     return pd.concat(tables, ignore_index=True)
 

@@ -6,11 +6,17 @@ from typing import get_args
 
 import pandas as pd
 
+from dtlib.experiments import committed
+from dtlib.experiments.experiment import OFF_POLICY, OWN
+from dtlib.experiments.grids import find, planned_seeds
 from dtlib.report.causes import elsewhere, remark
-from dtlib.report.checks import HELD_OUT
+from dtlib.report.checks import HELD_OUT, SAVINGS, TRAINING, saves, source
 from dtlib.report.claims import CLAIMS, PRESETS, Claim, Judged, judged
 from dtlib.report.judgement import Verdict
 from dtlib.report.rates import rates
+from dtlib.report.statistics import estimate
+from dtlib.report.style import label
+from dtlib.report.words import minus
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_text
 
@@ -26,7 +32,7 @@ def verdicts() -> pd.DataFrame:
             of = {preset: known[claim.sentence, way, preset] for preset in PRESETS}
             row = {
                 "figure": claim.shown, "the paper says": claim.sentence,
-                "its number": claim.reported, "measured on": way,
+                "its number": claim.reported, "not its words": claim.reading, "measured on": way,
             }  # fmt: skip
             for preset, one in of.items():
                 row[preset] = "not counted" if claim.uncounted else one.finding.verdict
@@ -63,6 +69,54 @@ def counts() -> pd.DataFrame:
     table = pd.DataFrame(columns)
     table = table.reindex(get_args(Verdict), fill_value=0).fillna(0).astype(int)
     return table.rename_axis("verdict").reset_index()
+
+
+TRAININGS = "fig04_06"
+
+
+def savings() -> pd.DataFrame:
+    """Return what energy Beta-HAPPO saves of each other's at the end of training, in %.
+
+    The paper's number, and this companion's with its 95 % interval, a column for each preset.
+    """
+    return pd.DataFrame(
+        {f"of {label(other)}'s": {"the paper": f"{reported}"} | {
+            f"here, {preset}": _saved(other, preset) for preset in PRESETS}
+         for other, reported in SAVINGS.items()}
+    ).T  # fmt: skip
+
+
+def _saved(other: str, preset: str) -> str:
+    found = source(TRAININGS, preset, TRAINING)
+    evidence = saves(other)(found) if found else None
+    if evidence is None or evidence.seeds < evidence.needed:
+        return "not measured"
+    (part,) = evidence.parts
+    mean, low, high = map(evidence.show, estimate(part.values))
+    return minus(f"{mean:.1f} [{low:.1f}, {high:.1f}], {evidence.seeds} seeds")
+
+
+def so_far(preset: str) -> str:
+    """Say how much of what is planned Figs. 4–6 of a preset are measured with; empty if all."""
+    runs = committed.runs_of(find(TRAININGS), preset)
+    (own, run), (seeds, other) = (
+        (len(of), of[0]) for of in ([run for run in runs if run.algorithm == who]
+                                    for who in (OWN, OFF_POLICY))
+    )  # fmt: skip
+    planned, whole = planned_seeds(TRAININGS, preset), run.config.episodes
+    if own >= planned and run.episodes >= whole:
+        return ""
+    return (
+        f"so far with {own} of {planned} planned seeds and {run.episodes} of {whole} episodes in "
+        f"Figs. 4–6, MADDPG with {seeds} seed{'s' * (seeds != 1)} and {other.episodes} episodes"
+    )
+
+
+def readings() -> str:
+    """Name the sentences that are not the paper's own, as Markdown."""
+    read = [f"{claim.shown}, *{claim.sentence}* ({claim.reading})" for claim in CLAIMS
+            if claim.reading]  # fmt: skip
+    return f"{len(read)} sentences are not the paper's own: {'; '.join(read)}."
 
 
 KEPT: dict[str, Callable[[], pd.DataFrame]] = {

@@ -11,6 +11,7 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.claims import PRESETS
 from dtlib.report.figures import FAILED_LABEL
 from dtlib.report.pictures import SWEEPS
+from dtlib.report.rates import POWER
 from dtlib.report.scoreboard import kept
 from dtlib.report.style import ALARM, label
 from dtlib.report.words import minus
@@ -95,8 +96,9 @@ def _counted(rows: pd.DataFrame) -> str:
 def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
     """Return a sentence and its number, and a verdict for each preset and way of measuring."""
     first, *_ = found = rows.to_dict("records")
-    number = f" <i>{html.escape(first['its number'])}</i>" if first["its number"] else ""
-    lines = [f"<p><b>“{html.escape(first['the paper says'])}”</b>{number}</p>", "<ul>"]
+    beside = filter(None, [first["its number"], first["not its words"]])
+    notes = "".join(f" <i>{html.escape(note)}</i>" for note in beside)
+    lines = [f"<p><b>{html.escape(first['the paper says'])}</b>{notes}</p>", "<ul>"]
     for row in found:
         for preset in PRESETS:
             measured, *rest = map(
@@ -119,7 +121,8 @@ def _rates(row: dict[str, Any], preset: str, known: pd.DataFrame) -> list[str]:
     same = known["the paper says"].eq(row["the paper says"]) & known["preset"].eq(preset)
     same &= known["measured on"].eq(row["measured on"]) & known["finds, %"].ne("")
     return [
-        f"errs in {found['errs, %']} % of families, finds {found['finds, %']} % of true effects"
+        f"errs in {found['errs, %']} % of families, finds true effects in {found['finds, %']} % "
+        f"of cases: {found['true effect']}"
         for found in known[same].to_dict("records")
     ]
 
@@ -136,3 +139,10 @@ def rates() -> pd.DataFrame:
     """Return error rates and powers of all verdicts, as they are kept, without row numbers."""
     table = kept("claims_rates.csv")
     return table.set_index(["figure", "the paper says", "measured on", "preset"])
+
+
+def weak() -> pd.DataFrame:
+    """Return the verdicts of :func:`rates` that find too little even with the planned seeds."""
+    table = rates()
+    columns = ["true effect", "seeds planned", "finds then, %", "seeds for 80 %"]
+    return table.loc[pd.to_numeric(table["finds then, %"]) < 100 * POWER, columns]

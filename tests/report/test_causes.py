@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from dtlib.experiments import grids, mechanisms
+from dtlib.experiments import grids
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import causes, checks, quantities, scoreboard
 from dtlib.report.judgement import Evidence, Finding, Part, judge
@@ -19,6 +19,9 @@ def test_what_does_not_hold_has_a_reason():
         for row in doubted.to_dict("records"):
             line = re.search(rf"{preset}: (.*)", row["remark"])
             assert line and re.search(r"\d", line[1]), row["the paper says"]
+        for part in (text.partition("paper: ") for text in doubted["remark"]):
+            own = part[0] if preset == "companion" else part[2]
+            assert len(re.findall("; (?:because|cause not shown)", own)) == 1, part
     holds = table["companion"].eq("reproduced") & ~table["paper"].isin(causes.DOUBTED)
     assert (table["remark"][holds] == "").all()
 
@@ -42,7 +45,7 @@ def test_of_a_trend_that_does_not_hold():
     assert finding.verdict == "contradicted"
     line = causes.remark(causes.silence, source, finding)
     assert line == (
-        "the other way in 3 of 3 seeds; "
+        "the other way in 3 of 3 seeds; cause not shown; "
         "beside it: Beta-HAPPO serves 55 % of requests at 1 and 9.9 % at 2"
     )
     assert causes.remark(None, source, found(checks.trend(ENERGY, -1), source)) == ""
@@ -88,7 +91,7 @@ def test_of_a_point_where_another_needs_less():
     line = causes.remark(causes.unequal_failures, source, finding)
     assert finding.verdict == "contradicted"
     assert line == (
-        "the other way in 3 of 3 seeds; "
+        "the other way in 3 of 3 seeds; cause not shown; "
         "beside it: Beta-HAPPO fails 10.1 % of requests there, MADDPG 20.1 %"
     )
 
@@ -183,14 +186,3 @@ def test_of_savings(verdict):
     )
     assert line.startswith("larger than the paper's") == ("part" in verdict)
     assert line.startswith("not told apart") == ("part" not in verdict)
-
-
-def test_of_what_sets_learners_apart():
-    """Numbers are those of the committed measurements; where there are none, nothing is said."""
-    ends = mechanisms.TABLE.read("companion").query("moment == 'end'").groupby("variant")
-    moved = 100 * ends["effect_of_m"].mean()["Beta"]
-    bounds = 100 * ends["draws_at_bounds"].mean()["Gaussian"]
-    assert f"differs by {moved:.0f} % of its length" in causes.mechanism("companion", "beta-mappo")
-    assert f"{bounds:.0f} % are at a bound" in causes.mechanism("companion", "gaussian-happo")
-    assert causes.mechanism("companion", "maddpg") == ""
-    assert causes.mechanism("paper", "beta-mappo") == ""

@@ -23,7 +23,8 @@ def test_the_first_line_counts_each_sentence_that_counts():
     assert whole and int(whole[1]) == sum(not claim.uncounted for claim in claims.CLAIMS)
     told = [counts[name] for name in ("reproduced", "reproduced in part", "not reproduced")]
     assert list(map(int, whole.groups()[1:])) == told
-    assert first.count("“") == counts["contradicted"]
+    assert len(re.findall(r"Fig\. \d+'s \*", first)) == counts["contradicted"]
+    assert "some are in time* (implied, not said)" in first and "“" not in first
     assert first.endswith(f". {counts['not testable']} need more runs.")
 
 
@@ -55,6 +56,7 @@ def test_verdicts_are_the_counts():
     for preset, line in zip(claims.PRESETS, lines, strict=True):
         shown = {name: int(n) for n, name in re.findall(r">(\d+) ([a-z ]+)<", line)}
         assert shown == {name: n for name, n in counts[preset].items() if n}
+        assert scoreboard.so_far(preset) in line
 
 
 def test_gallery_has_a_card_for_each_page_of_figures():

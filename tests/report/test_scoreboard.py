@@ -1,0 +1,38 @@
+"""Beside the counts: what is saved, what is there so far, and which sentences are not the paper's."""
+
+from dtlib.report import checks, claims, scoreboard, tables
+from dtlib.report.statistics import estimate
+from dtlib.report.words import minus
+from dtlib.runtime import paths
+
+
+def test_savings_are_the_papers_and_ours():
+    table = scoreboard.savings()
+    assert table["the paper"].tolist() == ["20.28", "29.52", "41.08"]
+    for preset in claims.PRESETS:
+        energy = checks.source("fig04_06", preset, checks.TRAINING).final(checks.ENERGY)
+        for other, text in zip(checks.SAVINGS, table[f"here, {preset}"], strict=True):
+            own, its = (energy[name] for name in ("beta-happo", other))
+            ends = map(checks.as_saving, estimate((200 * (its - own) / (its + own)).dropna()))
+            whole = "{:.1f} [{:.1f}, {:.1f}]".format(*ends)
+            assert text.startswith(minus(whole)) or (preset, other) == ("paper", "maddpg")
+    assert table.loc["of MADDPG's", "here, paper"] == "not measured"
+
+
+def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
+    text = scoreboard.so_far("paper")
+    assert text == ("so far with 3 of 5 planned seeds and 75 of 150 episodes in Figs. 4–6, "
+                    "MADDPG with 1 seed and 2 episodes")  # fmt: skip
+    assert scoreboard.so_far("companion") == ""
+    assert text in " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
+    monkeypatch.setattr(scoreboard, "planned_seeds", lambda *of: 11)
+    assert scoreboard.so_far("companion").startswith("so far with 10 of 11 planned seeds and 300 ")
+
+
+def test_what_the_paper_does_not_say_is_marked():
+    marked = [claim for claim in claims.CLAIMS if claim.reading]
+    assert [claim.shown for claim in marked] == ["Fig. 11", "Fig. 14"]
+    shown, text = tables.scoreboard("Fig. 11", "Fig. 14").data, scoreboard.readings()
+    for claim in marked:
+        assert claim.reading in text and f"</b> <i>{claim.reading}</i></p>" in shown
+    assert "“" not in tables.scoreboard().data, "sentences are shortened: none is a quotation"
