@@ -55,7 +55,7 @@ def test_true_effects_are_found_or_it_is_said_how_many_seeds_they_need(table):
     weak = table[~found].set_index(["figure", "the paper says", "measured on", "preset"])
     assert tables.weak().index.tolist() == weak.index.tolist(), "the page names these and no others"
     for preset, known in WEAK.items():
-        assert set(weak.query("preset == @preset").index.get_level_values(1)) == known
+        assert set(weak.xs(preset, level="preset").index.get_level_values(1)) == known
 
 
 def test_each_effect_that_is_assumed_has_a_size_and_a_source(table):

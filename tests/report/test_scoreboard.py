@@ -1,4 +1,4 @@
-"""Beside the counts: what is saved, what is there so far, and which sentences are not the paper's."""
+"""Beside the counts: savings, what is there so far, and sentences that are not the paper's."""
 
 from dtlib.report import checks, claims, scoreboard, tables
 from dtlib.report.statistics import estimate
