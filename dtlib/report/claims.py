@@ -40,7 +40,7 @@ from dtlib.report.checks import (
 from dtlib.report.judgement import Evidence, Finding, judge
 from dtlib.report.style import label
 
-PRESETS = ("companion", "paper")
+JUDGED_PRESETS = ("companion", "paper")
 """The two columns: settings with which learners learn, and Table I as printed."""
 BOTH = (TRAINING, HELD_OUT)
 """Sentences on trained learners: the paper's way comes first, and it is the one that counts."""

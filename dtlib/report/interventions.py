@@ -16,7 +16,7 @@ from dtlib.report.checks import HELD_OUT, RELEVANT_POINTS, Source, as_saving
 from dtlib.report.judgement import Finding
 from dtlib.report.quantities import gap
 from dtlib.report.statistics import estimate
-from dtlib.report.worth import BETA, BOUNDED, GAUSSIAN
+from dtlib.report.worth import BETA, BOUNDED_VARIANT, GAUSSIAN
 
 Cause = Callable[[Source, Finding], str]
 """Says what was changed, and what came of it; empty if its rule is not met."""
@@ -28,8 +28,8 @@ def because(found: Source, finding: Finding) -> str:
     Nothing was changed at a single point of a sweep.
     """
     assert finding.part is not None and finding.evidence is not None
-    own, *others = finding.part.learners
-    cause = CAUSES.get((*others, finding.evidence.metric)) if own == OWN else None
+    own, other = finding.part.learners[0], finding.part.learners[-1]
+    cause = CAUSES.get((other, finding.evidence.metric)) if own == OWN else None
     return cause(found, finding) if cause and "=" not in finding.part.name else ""
 
 
@@ -78,7 +78,7 @@ def _bounded(found: Source, finding: Finding) -> str:
     if len(known) < len(tables):
         return ""
     energy = Source(found.preset, known, found.way).final(ENERGY)
-    pairs = (BOUNDED, GAUSSIAN), (BETA, BOUNDED), (BETA, GAUSSIAN)
+    pairs = (BOUNDED_VARIANT, GAUSSIAN), (BETA, BOUNDED_VARIANT), (BETA, GAUSSIAN)
     less, saved, original = (estimate(gap(energy[own], energy[other])) for own, other in pairs)
     holds = [low <= finding.evidence.reported <= high for _, low, high in (saved, original)]
     if less[1] <= 0 or holds != [True, False]:

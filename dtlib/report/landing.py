@@ -12,7 +12,7 @@ from dtlib.experiments.experiment import BASELINES, LEARNERS, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import partition
-from dtlib.report.claims import PRESETS
+from dtlib.report.claims import JUDGED_PRESETS
 from dtlib.report.quantities import by_point, tenths
 from dtlib.report.rates import POWER
 from dtlib.report.scoreboard import kept, so_far
@@ -52,9 +52,9 @@ def _users(count: float) -> str:
 
 def _sentences() -> str:
     counts = kept("claims_counts.csv").set_index("verdict").astype(int)
-    shown = counts[PRESETS[0]].drop("not counted")
+    shown = counts[JUDGED_PRESETS[0]].drop("not counted")
     return (
-        f"Of the {shown.sum()} sentences that can be checked, the preset `{PRESETS[0]}` reproduces "
+        f"Of the {shown.sum()} sentences that can be checked, the preset `{JUDGED_PRESETS[0]}` reproduces "
         f"{shown['reproduced']}, and {shown['reproduced in part']} in part. It does not reproduce "
         f"{shown['not reproduced']}, {_weak()} of them by tests that would find the effect which "
         "the scoreboard names in less than four of five cases. "
@@ -65,13 +65,13 @@ def _sentences() -> str:
 
 def _found() -> pd.DataFrame:
     """Return each sentence's verdict in the first preset, measured in the way that counts."""
-    return kept("claims.csv").drop_duplicates(NAMED).set_index(NAMED)[PRESETS[0]]
+    return kept("claims.csv").drop_duplicates(NAMED).set_index(NAMED)[JUDGED_PRESETS[0]]
 
 
 def _contradicted() -> list[str]:
     """Return the sentences that are contradicted, as words in a sentence."""
     known = kept("claims.csv").drop_duplicates(NAMED)
-    known = known[known[PRESETS[0]] == "contradicted"]
+    known = known[known[JUDGED_PRESETS[0]] == "contradicted"]
     return [
         f"{row['figure']}'s *{row['the paper says'].rstrip('.')}*"
         + f" ({row['not its words'].partition(':')[0]})" * bool(row["not its words"])
@@ -81,7 +81,7 @@ def _contradicted() -> list[str]:
 
 def _weak() -> int:
     """Return how many sentences are not reproduced by tests of less power than is asked for."""
-    rates = kept("claims_rates.csv").query("preset == @PRESETS[0]").drop_duplicates(NAMED)
+    rates = kept("claims_rates.csv").query("preset == @JUDGED_PRESETS[0]").drop_duplicates(NAMED)
     power = pd.to_numeric(rates.set_index(NAMED)["finds, %"], errors="coerce")
     verdict = _found().reindex(power.index)
     return int((power[verdict == "not reproduced"] < 100 * POWER).sum())
@@ -109,7 +109,7 @@ def _printed() -> str:
 
 
 def _partition() -> str:
-    failed = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)[partition.GIVES_UP]
+    failed = partition.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)[partition.GIVES_UP]
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
         f"The outage at {_users(58)}. With slices, a rule without learning fails "
@@ -123,9 +123,9 @@ def _partition() -> str:
 def _learning() -> str:
     data, users = committed.fullest("outage"), 30
     own, rule = (by_point(data, who)[[FAILED, ENERGY, WORST]].mean() for who in (OWN, BASELINES[1]))
-    known = partition.of_rules(readings.TABLE.read(PRESETS[0]), FAILED)
+    known = partition.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)
     best = known.loc[users, (partition.KNOWS, partition.SLICES)]
-    right = corrected.TABLE.read(PRESETS[0]).query("num_users == @users")
+    right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == @users")
     right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
     return (
         f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "

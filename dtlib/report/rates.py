@@ -26,7 +26,7 @@ from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun
 from dtlib.experiments.grids import find, planned_seeds
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report.checks import Source, source
-from dtlib.report.claims import PRESETS, Claim, evidence_of, families
+from dtlib.report.claims import JUDGED_PRESETS, Claim, evidence_of, families
 from dtlib.report.judgement import ERROR, Evidence, corrected, starts_of
 from dtlib.report.statistics import FEWEST, sign_test, t_test
 
@@ -201,7 +201,7 @@ def rates() -> pd.DataFrame:
         if family[0].uncounted:
             continue
         known = _known(experiment, way, family)
-        for preset in PRESETS:
+        for preset in JUDGED_PRESETS:
             own = known.get(preset) or as_planned(family, preset)
             if own is None:
                 continue
@@ -222,7 +222,7 @@ def rates() -> pd.DataFrame:
 
 def _known(experiment: str, way: str, family: list[Claim]) -> dict[str, list[Evidence]]:
     """Return the evidence that is committed on a family, by where it is, the nearest first."""
-    found = {preset: source(experiment, preset, way) for preset in (*PRESETS, "quick")}
+    found = {preset: source(experiment, preset, way) for preset in (*JUDGED_PRESETS, "quick")}
     if experiment == "fig07_08":
         found["outage"] = source("outage", "companion", way)
     return {name: evidence_of(family, of) for name, of in found.items() if of is not None}

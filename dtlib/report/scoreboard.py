@@ -11,7 +11,7 @@ from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find, planned_seeds
 from dtlib.report.causes import elsewhere, remark
 from dtlib.report.checks import HELD_OUT, SAVINGS, TRAINING, saves, source
-from dtlib.report.claims import CLAIMS, PRESETS, Claim, Judged, judged
+from dtlib.report.claims import CLAIMS, JUDGED_PRESETS, Claim, Judged, judged
 from dtlib.report.judgement import Verdict
 from dtlib.report.rates import rates
 from dtlib.report.statistics import estimate
@@ -24,12 +24,14 @@ from dtlib.runtime.files import write_text
 def verdicts() -> pd.DataFrame:
     """Return one row per sentence and way of measuring, with a verdict in either preset."""
     known = {
-        (row.claim.sentence, row.way, preset): row for preset in PRESETS for row in judged(preset)
+        (row.claim.sentence, row.way, preset): row
+        for preset in JUDGED_PRESETS
+        for row in judged(preset)
     }
     rows = []
     for claim in CLAIMS:
         for way in claim.ways:
-            of = {preset: known[claim.sentence, way, preset] for preset in PRESETS}
+            of = {preset: known[claim.sentence, way, preset] for preset in JUDGED_PRESETS}
             row = {
                 "figure": claim.shown, "the paper says": claim.sentence,
                 "its number": claim.reported, "not its words": claim.reading, "measured on": way,
@@ -65,7 +67,7 @@ def counts() -> pd.DataFrame:
     columns: dict[str, pd.Series] = {}
     for keep, more in (("first", ""), ("last", f", {HELD_OUT}")):
         once = table.drop_duplicates("the paper says", keep=keep)
-        columns |= {preset + more: once[preset].value_counts() for preset in PRESETS}
+        columns |= {preset + more: once[preset].value_counts() for preset in JUDGED_PRESETS}
     table = pd.DataFrame(columns)
     table = table.reindex(get_args(Verdict), fill_value=0).fillna(0).astype(int)
     return table.rename_axis("verdict").reset_index()
@@ -81,7 +83,7 @@ def savings() -> pd.DataFrame:
     """
     return pd.DataFrame(
         {f"of {label(other)}'s": {"the paper": f"{reported}"} | {
-            f"here, {preset}": _saved(other, preset) for preset in PRESETS}
+            f"here, {preset}": _saved(other, preset) for preset in JUDGED_PRESETS}
          for other, reported in SAVINGS.items()}
     ).T  # fmt: skip
 

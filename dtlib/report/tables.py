@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.claims import PRESETS
+from dtlib.report.claims import JUDGED_PRESETS
 from dtlib.report.figures import FAILED_LABEL
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.rates import POWER
@@ -74,7 +74,7 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
         check_name("only", only, VERDICTS)
     table = kept("claims.csv")
     shown = table["figure"].isin(figures) if figures else table["figure"] != ""
-    shown &= table[list(PRESETS)].eq(only).any(axis=1) | (not only)
+    shown &= table[list(JUDGED_PRESETS)].eq(only).any(axis=1) | (not only)
     known = kept("claims_rates.csv")
     blocks = []
     for figure, rows in table[shown].groupby("figure", sort=False):
@@ -90,7 +90,7 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
 
 def _counted(rows: pd.DataFrame) -> str:
     """Return how many sentences have which verdict, for the first preset."""
-    return chips(rows.drop_duplicates("the paper says")[PRESETS[0]].value_counts())
+    return chips(rows.drop_duplicates("the paper says")[JUDGED_PRESETS[0]].value_counts())
 
 
 def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
@@ -100,7 +100,7 @@ def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
     notes = "".join(f" <i>{html.escape(note)}</i>" for note in beside)
     lines = [f"<p><b>{html.escape(first['the paper says'])}</b>{notes}</p>", "<ul>"]
     for row in found:
-        for preset in PRESETS:
+        for preset in JUDGED_PRESETS:
             measured, *rest = map(
                 html.escape, [row[f"measured, {preset}"], *_rates(row, preset, known)]
             )

@@ -27,7 +27,7 @@ def test_no_sentence_twice_and_every_one_judged():
 def test_no_two_measure_the_same():
     """Else a number counted twice; what is not testable has none."""
     table = scoreboard.verdicts()
-    for preset in claims.PRESETS:
+    for preset in claims.JUDGED_PRESETS:
         texts = table[f"measured, {preset}"]
         numbers = [text for text in texts if "seeds, p" in text]
         assert len(set(numbers)) == len(numbers)
@@ -52,7 +52,7 @@ def test_the_kept_tables_are_what_the_results_say(name):
 
 def test_presets_are_never_mixed():
     """A column says nothing of another preset's runs."""
-    for preset in claims.PRESETS:
+    for preset in claims.JUDGED_PRESETS:
         for row in claims.judged(preset):
             assert row.found is None or row.found.preset == preset
 

@@ -18,7 +18,7 @@ def test_findings_are_five_lines_with_numbers():
 
 def test_the_first_line_counts_each_sentence_that_counts():
     first = landing.findings().data.splitlines()[0]
-    counts = scoreboard.counts().set_index("verdict")[claims.PRESETS[0]]
+    counts = scoreboard.counts().set_index("verdict")[claims.JUDGED_PRESETS[0]]
     whole = re.search(r"Of the (\d+) .* reproduces (\d+), and (\d+) in .* reproduce (\d+), ", first)
     assert whole and int(whole[1]) == sum(not claim.uncounted for claim in claims.CLAIMS)
     told = [counts[name] for name in ("reproduced", "reproduced in part", "not reproduced")]
@@ -53,7 +53,7 @@ def test_findings_follow_the_data(monkeypatch):
 def test_verdicts_are_the_counts():
     counts = scoreboard.counts().set_index("verdict")
     lines = landing.verdicts().data.split("\n\n")
-    for preset, line in zip(claims.PRESETS, lines, strict=True):
+    for preset, line in zip(claims.JUDGED_PRESETS, lines, strict=True):
         shown = {name: int(n) for n, name in re.findall(r">(\d+) ([a-z ]+)<", line)}
         assert shown == {name: n for name, n in counts[preset].items() if n}
         assert scoreboard.so_far(preset) in line
