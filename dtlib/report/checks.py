@@ -26,7 +26,7 @@ SIZE = min(SAVINGS.values())
 """An effect "of the paper's size" where it gives no number: the least that it reports, %."""
 SIZE_POINTS = 5.0
 """The same for failed requests, whose order and trends it gives no number for, in points."""
-REPORTED, CHOSEN = "the paper's number", "chosen, for want of a number"
+BY_PAPER, BY_CHOICE = "the paper's number", "chosen, for want of a number"
 """Where a true effect's size is from."""
 RELEVANT, RELEVANT_POINTS = 2.0, 1.0
 """Margins of relevance: % of energy, of unrest, of a figure's height, of a training's length; and
@@ -105,7 +105,9 @@ def versus(
         ahead = tuple(lead(table[OWN], table[other]).dropna())
         wins = improvement(sign * table[OWN].dropna(), sign * table[other].dropna())
         name = f"against {label(other)}{where}"
-        parts.append(Part(name, ahead, (OWN, other), effect(other), wins if ahead else None))
+        parts.append(
+            Part(name, ahead, (OWN, other), effect=effect(other), wins=wins if ahead else None)
+        )
     return tuple(parts)
 
 
@@ -115,7 +117,7 @@ def learns(metric: str) -> Check:
     def check(found: Source) -> Evidence:
         ends, scale = tenths(found.data, metric), height(found.data, metric)
         parts = _each(100 * (ends["last"] - ends["first"]) / scale)
-        return Evidence("rise of the reward,", HEIGHT, parts, metric, margin=RELEVANT)
+        return Evidence("rise of the reward,", HEIGHT, parts, metric=metric, margin=RELEVANT)
 
     return check
 
@@ -124,13 +126,13 @@ def energy_falls(found: Source) -> Evidence:
     """Check that every learner's energy falls during training."""
     ends = tenths(found.data, ENERGY)
     parts = _each(100 * (ends["last"] / ends["first"] - 1))
-    return Evidence("change of energy,", "%", parts, ENERGY, sign=-1, margin=RELEVANT)
+    return Evidence("change of energy,", "%", parts, metric=ENERGY, sign=-1, margin=RELEVANT)
 
 
 def _each(values: pd.Series) -> tuple[Part, ...]:
     """Return one part for each learner, of values by algorithm and seed."""
     return tuple(
-        Part(label(name), tuple(of.dropna()), (name, name), SIZE)
+        Part(label(name), tuple(of.dropna()), (name, name), effect=SIZE)
         for name, of in values.groupby("algorithm", sort=False)
     )
 
@@ -142,9 +144,9 @@ def leads(metric: str, *others: str) -> Check:
         scale = height(found.data, metric)
         parts = versus(
             found.final(metric), others, lambda own, other: 100 * (own - other) / scale,
-            lambda other: SIZE,
+            effect=lambda other: SIZE,
         )  # fmt: skip
-        return Evidence("lead", HEIGHT, parts, metric, margin=RELEVANT)
+        return Evidence("lead", HEIGHT, parts, metric=metric, margin=RELEVANT)
 
     return check
 
@@ -152,8 +154,8 @@ def leads(metric: str, *others: str) -> Check:
 def steadier(found: Source) -> Evidence:
     """Check that Beta-HAPPO's reward is steadier than all others'."""
     steps = unrest(found.data, "reward_global").unstack("algorithm")
-    parts = versus(steps, OTHERS, gap, lambda other: SIZE, sign=-1)
-    return Evidence("less unrest", "%", parts, "reward_global", margin=RELEVANT)
+    parts = versus(steps, OTHERS, gap, effect=lambda other: SIZE, sign=-1)
+    return Evidence("less unrest", "%", parts, metric="reward_global", margin=RELEVANT)
 
 
 def faster(found: Source) -> Evidence:
@@ -161,14 +163,15 @@ def faster(found: Source) -> Evidence:
     parts = tuple(
         Part(
             f"{label(learner)}'s {name}",
-            tuple(sooner(found.data, metric, learner, "maddpg")), (learner, "maddpg"), 100.0,
+            tuple(sooner(found.data, metric, learner, other="maddpg")), (learner, "maddpg"),
+            effect=100.0,
         )
         for name, metric in (("r_g", "reward_global"), ("r_c", "reward_centre"))
         for learner in (OWN, "gaussian-happo")
     )  # fmt: skip
     return Evidence(
-        "sooner where MADDPG ends,", "% of its training", parts, "x", margin=RELEVANT, exact=True,
-        basis=CHOSEN,
+        "sooner where MADDPG ends,", "% of its training", parts, metric="x", margin=RELEVANT,
+        exact=True, basis=BY_CHOICE,
     )  # fmt: skip
 
 
@@ -176,10 +179,10 @@ def saves(other: str) -> Check:
     """Check how much energy Beta-HAPPO saves of another learner's."""
 
     def check(found: Source) -> Evidence:
-        parts = versus(found.final(ENERGY), [other], gap, paper_gap, sign=-1)
+        parts = versus(found.final(ENERGY), [other], gap, effect=paper_gap, sign=-1)
         return Evidence(
-            "energy saved", "%", parts, ENERGY, margin=RELEVANT, reported=paper_gap(other),
-            show=as_saving, basis=REPORTED,
+            "energy saved", "%", parts, metric=ENERGY, margin=RELEVANT, reported=paper_gap(other),
+            show=as_saving, basis=BY_PAPER,
         )  # fmt: skip
 
     return check
@@ -220,11 +223,13 @@ def lowest(metric: str, symbol: str, some: str = "") -> Check:
         for x, rows in (found.data.query(some) if some else found.data).groupby("x"):
             table, where = rows.pivot_table(metric, "seed", "algorithm"), f" at {symbol} = {x:g}"
             effect = paper_gap if energy else lambda other: SIZE_POINTS
-            parts += versus(table, OTHERS, lead, effect, sign=-1, where=where)
+            parts += versus(table, OTHERS, lead, effect=effect, sign=-1, where=where)
         _, unit, margin = TEXTS[metric]
         what = "energy saved" if energy else "fewer failed requests"
-        basis = "the paper's savings in Fig. 6" if energy else CHOSEN
-        return Evidence(what, unit, tuple(parts), metric, margin=margin, show=show, basis=basis)
+        basis = "the paper's savings in Fig. 6" if energy else BY_CHOICE
+        return Evidence(
+            what, unit, tuple(parts), metric=metric, margin=margin, show=show, basis=basis
+        )
 
     return check
 
@@ -247,15 +252,15 @@ def trend(
     text, unit, margin = TEXTS[metric]
     unit = f"{unit} of the mean" if metric == ENERGY else unit  # over all points: change()
     size = effect or (SIZE if metric == ENERGY else SIZE_POINTS)
-    basis = basis or (Evidence.basis if metric == ENERGY else CHOSEN)
+    basis = basis or (Evidence.basis if metric == ENERGY else BY_CHOICE)
 
     def check(found: Source) -> Evidence:
-        table = points(found.data.query(some) if some else found.data, metric, axis, other)
+        table = points(found.data.query(some) if some else found.data, metric, axis, other=other)
         at = list(table.columns)
-        whole = _changes(table, [(at[0], at[-1])] if len(at) > 1 else [], metric, size)
-        steps = _changes(table, zip(at, at[1:], strict=False), metric, size)
+        whole = _changes(table, [(at[0], at[-1])] if len(at) > 1 else [], metric, effect=size)
+        steps = _changes(table, zip(at, at[1:], strict=False), metric, effect=size)
         return Evidence(
-            f"change of {text},", unit, whole, metric, sign=sign, margin=margin, basis=basis,
+            f"change of {text},", unit, whole, metric=metric, sign=sign, margin=margin, basis=basis,
             steps=steps if len(at) > 2 else (),
         )  # fmt: skip
 
@@ -276,8 +281,8 @@ def _changes(
     return tuple(
         Part(
             named(name, value, (first, last)),
-            tuple(change(rows, first, last, metric == ENERGY)),
-            (name, name), effect,
+            tuple(change(rows, first, last, relative=metric == ENERGY)),
+            (name, name), effect=effect,
             ratios=tuple((rows[last] / rows[first]).dropna()) if metric == ENERGY else (),
         )
         for first, last in pairs
@@ -287,7 +292,7 @@ def _changes(
 
 def failing(
     level: float, some: str, *, short: bool = False, effect: float = RELEVANT_POINTS,
-    basis: str = REPORTED,
+    basis: str = BY_PAPER,
 ) -> Check:  # fmt: skip
     """Check that none, or all, of Beta-HAPPO's requests fail at every one of some points.
 
@@ -302,11 +307,13 @@ def failing(
     def check(found: Source) -> Evidence:
         rows = found.data[found.data["algorithm"] == OWN].query(some)
         parts = tuple(
-            Part(f"K = {x:g}", tuple(100 * of[FAILED]), (OWN,), effect)
+            Part(f"K = {x:g}", tuple(100 * of[FAILED]), (OWN,), effect=effect)
             for x, of in rows.groupby("x")
         )
         bound = level - RELEVANT_POINTS if level else RELEVANT_POINTS
         sign = 1 if level and not short else -1
-        return Evidence("failed requests,", "%", parts, FAILED, sign=sign, level=bound, basis=basis)
+        return Evidence(
+            "failed requests,", "%", parts, metric=FAILED, sign=sign, level=bound, basis=basis
+        )
 
     return check

@@ -1,6 +1,6 @@
 """Every sentence of Section V-B that can be checked, once each, and who is judged with whom."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
 from dtlib.experiments.experiment import OTHERS
@@ -56,6 +56,7 @@ class Claim:
     sentence: str
     check: Check | None
     """None where no program can tell."""
+    _: KW_ONLY
     ways: tuple[str, ...] = (HELD_OUT,)
     """Ways of measuring. The first one counts."""
     reported: str = ""
@@ -84,22 +85,22 @@ class Claim:
 
 CLAIMS = (
     Claim("fig04", "The reward of MUs and BSs rises during training, for all schemes.",
-          learns("reward_global"), (TRAINING,)),
+          learns("reward_global"), ways=(TRAINING,)),
     Claim("fig05", "The centre's reward rises during training, for all schemes.",
-          learns("reward_centre"), (TRAINING,)),
+          learns("reward_centre"), ways=(TRAINING,)),
     *(Claim("fig04", f"Beta-HAPPO has a higher reward than {label(other)}.",
-            leads("reward_global", other), BOTH, known=unequal_failures) for other in SAVINGS),
+            leads("reward_global", other), ways=BOTH, known=unequal_failures) for other in SAVINGS),
     Claim("fig05", "Beta-HAPPO has the highest reward of the centre, too.",
-          leads("reward_centre", *OTHERS), BOTH, known=unequal_failures),
-    Claim("fig04", "Beta-HAPPO converges more stably than all others.", steadier, (TRAINING,),
+          leads("reward_centre", *OTHERS), ways=BOTH, known=unequal_failures),
+    Claim("fig04", "Beta-HAPPO converges more stably than all others.", steadier, ways=(TRAINING,),
           known=unequal_unrest),
-    Claim("fig04", "HAPPO-based schemes converge faster than MADDPG.", faster, (TRAINING,),
+    Claim("fig04", "HAPPO-based schemes converge faster than MADDPG.", faster, ways=(TRAINING,),
           known=rises_compared),
-    Claim("fig06", "Energy falls during training, for all schemes.", energy_falls, (TRAINING,),
+    Claim("fig06", "Energy falls during training, for all schemes.", energy_falls, ways=(TRAINING,),
           known=still_failing),
-    *(Claim("fig06", f"Beta-HAPPO needs less energy than {label(other)}.", saves(other), BOTH,
-            f"{saved} %", known=unequal_failures) for other, saved in SAVINGS.items()),
-    Claim("fig06", "Training takes 87 minutes.", None, (BENCHMARKS,), "87 min",
+    *(Claim("fig06", f"Beta-HAPPO needs less energy than {label(other)}.", saves(other), ways=BOTH,
+            reported=f"{saved} %", known=unequal_failures) for other, saved in SAVINGS.items()),
+    Claim("fig06", "Training takes 87 minutes.", None, ways=(BENCHMARKS,), reported="87 min",
           uncounted="another machine; measured is a ratio of work"),
     Claim("fig07", "Energy rises with the number of users.", trend(ENERGY), known=silence,
           physical=True),
@@ -151,6 +152,7 @@ class Judged:
     claim: Claim
     way: str
     finding: Finding
+    _: KW_ONLY
     found: Source | None = None
 
 
@@ -183,5 +185,5 @@ def judged(preset: str) -> list[Judged]:
             findings = [Finding("not testable", note=note)] * len(family)
         else:
             findings = judge(evidence_of(family, found))
-        rows += [Judged(c, way, f, found) for c, f in zip(family, findings, strict=True)]
+        rows += [Judged(c, way, f, found=found) for c, f in zip(family, findings, strict=True)]
     return rows

@@ -133,7 +133,7 @@ def enlarge_the_end(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> N
     if not 0 < max(ends[1]) - min(ends[0]) < FLAT * (high - low):
         return
     inset = ax.inset_axes((0.42, 0.14, 0.56, 0.52))
-    learning_curve(inset, last, metric, window)
+    learning_curve(inset, last, metric, window=window)
     inset.set_title("the last half, enlarged", fontsize=8, loc="right", pad=3)
     inset.tick_params(labelsize=8)
     inset.set_zorder(20)
@@ -153,11 +153,11 @@ def convergence(data: pd.DataFrame) -> Figure:
         width_ratios=[3, 1] if apart else [1],
     )  # fmt: skip
     for row, (metric, (name, label)) in zip(grid, CONVERGENCE.items(), strict=True):
-        learning_curve(row[0], rest, metric, window)
-        enlarge_the_end(row[0], rest, metric, window)
+        learning_curve(row[0], rest, metric, window=window)
+        enlarge_the_end(row[0], rest, metric, window=window)
         row[0].set(title=name, ylabel=label)
         for ax in row[1:]:
-            learning_curve(ax, data[data["algorithm"] == OFF_POLICY], metric, window)
+            learning_curve(ax, data[data["algorithm"] == OFF_POLICY], metric, window=window)
             ax.set_title("MADDPG,\nown scale" if metric in apart else "MADDPG")
             if metric not in apart:
                 bounds = [*row[0].get_ylim(), *ax.get_ylim()]

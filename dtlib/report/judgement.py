@@ -8,7 +8,7 @@ look at no verdict: who has too few seeds cannot be judged, whatever they show.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ class Part:
     """One per seed, in the unit of the evidence."""
     learners: tuple[str, ...]
     """Whose seeds scatter in it, as often as they do; see :mod:`dtlib.report.rates`."""
+    _: KW_ONLY
     effect: float
     """What it would be if the paper's were true, in the unit of the evidence."""
     wins: float | None = None
@@ -63,6 +64,7 @@ class Evidence:
     """Of values, level and margin."""
     parts: tuple[Part, ...]
     """The sentence speaks of all of them."""
+    _: KW_ONLY
     metric: str
     """The column that they are made of."""
     sign: int = 1
@@ -113,6 +115,7 @@ class Finding:
     evidence: Evidence | None = None
     p: float = 1.0
     """Of the verdict, or of "reproduced" where there is none; two-sided, corrected."""
+    _: KW_ONLY
     part: Part | None = None
     """The part that decides: the weakest one, or the one that contradicts."""
     note: str = ""
@@ -201,12 +204,12 @@ def _finding(evidence: Evidence, rows: NDArray[Any], p: tuple[float, float]) -> 
     against, agree = (min(1.0, 2 * float(side)) for side in p)
     if against <= ERROR:
         part = evidence.parts[int(rows[:, 0].argmin())]
-        return Finding("contradicted", evidence, against, part)
+        return Finding("contradicted", evidence, against, part=part)
     part = evidence.parts[int(rows[:, 1].argmax())]
     if agree > ERROR:
-        return Finding("not reproduced", evidence, agree, part)
+        return Finding("not reproduced", evidence, agree, part=part)
     whole = holds_number(evidence, part) and not reversed_steps(evidence)
-    return Finding("reproduced" if whole else "reproduced in part", evidence, agree, part)
+    return Finding("reproduced" if whole else "reproduced in part", evidence, agree, part=part)
 
 
 def holds_number(evidence: Evidence, part: Part) -> bool:

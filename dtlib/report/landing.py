@@ -54,10 +54,10 @@ def _sentences() -> str:
     counts = kept("claims_counts.csv").set_index("verdict").astype(int)
     shown = counts[JUDGED_PRESETS[0]].drop("not counted")
     return (
-        f"Of the {shown.sum()} sentences that can be checked, the preset `{JUDGED_PRESETS[0]}` reproduces "
-        f"{shown['reproduced']}, and {shown['reproduced in part']} in part. It does not reproduce "
-        f"{shown['not reproduced']}, {_weak()} of them by tests that would find the effect which "
-        "the scoreboard names in less than four of five cases. "
+        f"Of the {shown.sum()} sentences that can be checked, the preset `{JUDGED_PRESETS[0]}` "
+        f"reproduces {shown['reproduced']}, and {shown['reproduced in part']} in part. It does not "
+        f"reproduce {shown['not reproduced']}, {_weak()} of them by tests that would find the "
+        "effect which the scoreboard names in less than four of five cases. "
         f"It contradicts {listed(_contradicted())}. "
         f"{shown['not testable']} need more runs."
     )

@@ -13,7 +13,7 @@ common worlds as well.)
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ class Design:
     """[P], on the sentence's side."""
     margin: NDArray[Any]
     """[P]."""
+    _: KW_ONLY
     exact: NDArray[Any]
     """[P], whether seeds are only counted."""
 
@@ -146,7 +147,7 @@ def design(
         for part in evidence.parts
     ]
     spread, effect, margin, exact = (np.array(column) for column in zip(*rows, strict=True))
-    return Design(starts_of(family), effect / spread, margin / spread, exact)
+    return Design(starts_of(family), effect / spread, margin / spread, exact=exact)
 
 
 def as_planned(family: list[Claim], preset: str) -> list[Evidence] | None:

@@ -1,7 +1,7 @@
 """What a figure's page shows: the runs asked for, and their rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ class Shown:
     experiment: Experiment
     preset: str
     runs: Sequence[PlannedRun]
+    _: KW_ONLY
     data: pd.DataFrame
     """What is drawn: learning curves, or a row per run of a sweep."""
     measured: pd.DataFrame
@@ -105,4 +106,4 @@ def load(
     if not experiment.axes:
         who = ["algorithm", "seed"]
         measured = datasets.per_run(tables[EVALUATION], tables[USERS], who).reset_index()
-    return Shown(experiment, preset, runs, data, measured, jobs)
+    return Shown(experiment, preset, runs, data=data, measured=measured, jobs=jobs)

@@ -45,7 +45,7 @@ Draw = Callable[[pd.DataFrame], Figure]
 """Draws tidy data."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Story:
     """One page's picture and words."""
 
@@ -188,7 +188,7 @@ def _minutes(shown: Shown) -> str:
 
 
 def _settling(shown: Shown) -> str:
-    lead = sooner(shown.data, "reward_global", OWN, OFF_POLICY)
+    lead = sooner(shown.data, "reward_global", OWN, other=OFF_POLICY)
     if lead.empty:
         return "not measured"
     return f"$r_g$ is where MADDPG's ends by {number(lead.median())}{GAP}% of its training sooner"
@@ -300,7 +300,7 @@ STORIES = {
              "Mb, the average energy consumption of MUs constantly increases",
              lambda s: f"{_crossed(s, KB, MB)}; {_crossed(s, 0, KB)}"),
             ("11", "the increase of bandwidth reduces the energy consumption",
-             lambda s: _crossed(s, 0, MB, "data_bits_max", "bandwidth_hz")),
+             lambda s: _crossed(s, 0, MB, line="data_bits_max", step="bandwidth_hz")),
         ),
     ),
     "fig12": Story(

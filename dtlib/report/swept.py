@@ -84,7 +84,7 @@ def chart(table: pd.DataFrame) -> Any:
     here = shown.transform_filter(AT_POINT)
     colour = alt.Color("line:N", scale=_colours(table), legend=None)
     panels = [
-        _panel(shown, here, colour, metric, title)
+        _panel(shown, here, colour, metric=metric, title=title)
         for metric, title in (
             ("energy", "'energy per user and slot, mJ (by ratio)'"),
             ("failed", "'failed requests, %, against ' + quantity"),
