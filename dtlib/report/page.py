@@ -40,7 +40,15 @@ TABLES = {
     "CSV": results.DATA,
     "CSV of held-out worlds": committed.EVALUATION,
     "CSV of their users": committed.USERS,
+    "settings and times": results.MANIFEST,
 }
+"""What a page's numbers come from: files of an experiment, by what a reader calls them."""
+BOX = '<div class="admonition">\n<p class="admonition-title">{title}</p>\n\n{text}\n\n</div>'
+"""A box of the book's theme; Jupyter shows its title and its Markdown."""
+KEPT = (
+    "Runs that are missing are trained and kept, so that a second call costs nothing. "
+    "{doc}`../book/run_it_yourself` has more."
+)
 EXAMPLE = "{'cpu_hz': 2e10}"
 """Another setting of the network, for the command that makes a figure with other values."""
 
@@ -101,7 +109,7 @@ def _trained(shown: Shown) -> str:
 
 
 def differences(shown: Shown) -> Markdown:
-    """Return the settings that are not those of the preset ``paper``, points, episodes and seeds.
+    """Return a box: settings that are not those of the preset ``paper``, points, episodes, seeds.
 
     A learner that has another value than Beta-HAPPO is named with it.
     """
@@ -118,7 +126,8 @@ def differences(shown: Shown) -> Markdown:
                 meaning = str(field.description).split("; ")[0]
                 rows.append((f"`{name}`: {meaning}", *pair))
     rows += _budget(shown, paper)
-    return table(("what", "paper, preset `paper`", f"here, preset `{shown.preset}`"), rows)
+    head = ("what", "paper, preset `paper`", f"here, preset `{shown.preset}`")
+    return Markdown(BOX.format(title="Paper and here: what differs", text=table(head, rows).data))
 
 
 def _first(runs: Sequence[PlannedRun]) -> dict[str, PlannedRun]:
@@ -179,7 +188,7 @@ def again(shown: Shown) -> Markdown:
             f'{command} -p values "[{value:g}]"',
         ]
     code = "\n".join(lines)
-    return Markdown(f"```sh\n{code}\n```")
+    return Markdown(f"```sh\n{code}\n```\n\n{KEPT}")
 
 
 def _between(shown: Shown) -> tuple[str, float]:

@@ -103,6 +103,6 @@ def equal_slots(shown: Shown) -> str:
     )
 
 
-def failed(shown: Shown) -> pd.Series:
-    """Return the mean share of failed requests on held-out worlds, by learner."""
-    return shown.measured.groupby("algorithm")[FAILED].mean()[shown.learners]
+def held_out(shown: Shown, metric: str) -> pd.Series:
+    """Return a metric's mean over seeds on held-out worlds, by learner."""
+    return shown.measured.groupby("algorithm")[metric].mean()[shown.learners]

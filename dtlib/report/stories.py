@@ -24,8 +24,8 @@ from dtlib.report.phrases import (
     each,
     ends,
     equal_slots,
-    failed,
     final,
+    held_out,
     lowest,
     path,
     rising,
@@ -176,6 +176,15 @@ def _near_the_rule(shown: Shown) -> str:
     )
 
 
+def _rewards(shown: Shown) -> str:
+    names = {"$r_g$": "reward_global", "$r_c$": "reward_centre"}
+    ended, new = (
+        "; ".join(f"{name} {each(of(shown, metric))}" for name, metric in names.items())
+        for of in (final, held_out)
+    )
+    return f"training ends at {ended}. On held-out worlds: {new} (means over seeds)"
+
+
 def _minutes(shown: Shown) -> str:
     spent = [fact["seconds_of_training"] / 60 for fact in shown.facts.values()
              if fact["variant"] == OWN]  # fmt: skip
@@ -205,7 +214,8 @@ def _unrest(shown: Shown) -> str:
 def _savings(shown: Shown) -> str:
     return (
         f"compared with {each(savings(shown), f'{GAP}%')}, on held-out worlds; failed requests "
-        f"there: {each(failed(shown), f'{GAP}%', 100)} (means over seeds). {equal_slots(shown)}"
+        f"there: {each(held_out(shown, FAILED), f'{GAP}%', 100)} (means over seeds). "
+        f"{equal_slots(shown)}"
     )
 
 
@@ -228,8 +238,7 @@ STORIES = {
              lambda s: f"$r_g$ in {rising(s, 'reward_global')}, "
                        f"$r_c$ in {rising(s, 'reward_centre')}"),
             ("4, 5", "the proposed Beta-HAPPO scheme has the highest reward",
-             lambda s: f"$r_g$ ends at {each(final(s, 'reward_global'))}; "
-                       f"$r_c$ at {each(final(s, 'reward_centre'))}"),
+             _rewards),
             ("4, 5", "more stable convergence performance", _unrest),
             ("4, 5", "Beta-HAPPO is better than Beta-MAPPO", lambda s: ahead(s, "beta-mappo")),
             ("4, 5", "Gaussian-HAPPO reaches a lower reward compared to Beta-HAPPO",

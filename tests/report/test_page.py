@@ -45,6 +45,15 @@ def test_the_papers_sentences_stand_beside_ours(shown):
     assert {line.count("|") for line in lines} == {4}
 
 
+def test_both_rewards_stand_beside_the_highest():
+    """At the end of training and on held-out worlds, where the verdict on r_c is another one."""
+    (row,) = [line for line in page.beside(load("fig04_06", "companion")).data.splitlines()
+              if "has the highest reward" in line]  # fmt: skip
+    ended, new = row.split("held-out worlds")
+    assert "$r_c$ Beta-HAPPO\xa0−1.94" in ended and "$r_g$" in ended and "$r_g$" in new
+    assert "$r_c$ Beta-HAPPO\xa0−1.93, Gaussian-HAPPO\xa0−1.89" in new
+
+
 def test_numbers_follow_the_rows(shown):
     changed = shown.data.assign(**{ENERGY: 7 * shown.data[ENERGY]})
     measured = shown.measured.assign(**{ENERGY: 7 * shown.measured[ENERGY]})
@@ -127,7 +136,7 @@ def test_downloads_exist(shown):
     links = dict(re.findall(r"\[([^]]+)\]\(([^)]+)\)", text))
     tables = committed.tables_of(shown.experiment)
     csv = [said for said, name in page.TABLES.items() if name in tables]
-    assert list(links) == [*csv, "PNG", "SVG", "PDF"]
+    assert list(links) == [*csv, "settings and times", "PNG", "SVG", "PDF"]
     assert all((paths.notebooks() / link).is_file() for link in links.values())
 
 
