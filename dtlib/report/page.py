@@ -45,7 +45,7 @@ TABLES = {
 """What a page's numbers come from: files of an experiment, by what a reader calls them."""
 BOX = '<div class="admonition">\n<p class="admonition-title">{title}</p>\n\n{text}\n\n</div>'
 """A box of the book's theme; Jupyter shows its title and its Markdown."""
-KEPT = (
+SECOND_CALL = (
     "Runs that are missing are trained and kept, so that a second call costs nothing. "
     "{doc}`../book/run_it_yourself` has more."
 )
@@ -188,7 +188,7 @@ def again(shown: Shown) -> Markdown:
             f'{command} -p values "[{value:g}]"',
         ]
     code = "\n".join(lines)
-    return Markdown(f"```sh\n{code}\n```\n\n{KEPT}")
+    return Markdown(f"```sh\n{code}\n```\n\n{SECOND_CALL}")
 
 
 def _between(shown: Shown) -> tuple[str, float]:

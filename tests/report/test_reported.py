@@ -1,0 +1,43 @@
+"""The paper's numbers beside ours: what is drawn is what is judged."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from dtlib.report import reported
+from dtlib.report.claims import JUDGED_PRESETS
+from dtlib.report.scoreboard import kept
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return reported.beside()
+
+
+def test_every_share_of_the_paper_has_a_row_for_each_preset(rows):
+    assert list(rows["preset"]) == [*JUDGED_PRESETS] * (len(rows) // 2)
+    assert list(rows["paper"][::2]) == [20.28, 29.52, 41.08, 0, 100]
+
+
+def test_numbers_are_those_of_the_scoreboard(rows):
+    """And where nothing is judged, there is none."""
+    table = kept("claims.csv").drop_duplicates("the paper says").set_index("the paper says")
+    for row in rows.itertuples():
+        known = table.loc[row.sentence]
+        assert row.verdict == known[row.preset]
+        said = f"{row.mean:.3g} % [{row.low:.3g}, {row.high:.3g}]"
+        assert np.isnan(row.mean) == (said not in known[f"measured, {row.preset}"])
+
+
+def test_all_that_is_known_is_within_the_picture(rows):
+    far = rows.assign(low=rows["low"].where(rows["verdict"] != "contradicted", -29_000))
+    for known in (rows, far):
+        figure = reported.draw(known)
+        (ax,) = figure.axes
+        ours = [line for line in ax.lines if line.get_label().startswith("here")]
+        hollow = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+        assert [line.get_xdata()[0] for line in hollow] == list(known["paper"][::2])
+        np.testing.assert_array_equal([line.get_xdata()[0] for line in ours], known["mean"])
+        left, right = ax.get_xlim()
+        assert left <= known["low"].min() and known["high"].max() < right
+        plt.close(figure)
