@@ -67,7 +67,7 @@ def test_figures_run_in_small(command, tmp_path, monkeypatch):
     figure = next(one for one in grids.EXPERIMENTS if name.startswith(f"{one}_"))
     point = min(next(iter(run.at.values())) for run in grids.find(figure).runs("smoke", 1))
     settings = values.get("settings", {})
-    shown = load(figure, "smoke", 1, [point], settings, jobs=1)
+    shown = load(figure, "smoke", seeds=1, values=[point], settings=settings, jobs=1)
     assert all(
         getattr(run.config.env, key) == settings[key] for run in shown.runs for key in settings
     )

@@ -77,6 +77,7 @@ def training_hours(name: str, preset: str) -> dict[str, list[float]]:
 def load(
     name: str,
     preset: str,
+    *,
     seeds: int = 0,
     values: Sequence[float] = (),
     settings: Mapping[str, Any] | None = None,

@@ -97,8 +97,8 @@ def test_of_a_point_where_another_needs_less():
 
 
 def evidence(*values, **more):
-    part = Part("a", values, ("beta-happo", "maddpg"), 1.0)
-    return judge([Evidence("x", "%", (part,), ENERGY, **more)])[0]
+    part = Part("a", values, ("beta-happo", "maddpg"), effect=1.0)
+    return judge([Evidence("x", "%", (part,), metric=ENERGY, **more)])[0]
 
 
 def test_of_what_seeds_do_not_tell():
@@ -111,7 +111,7 @@ def test_of_what_seeds_do_not_tell():
 
 
 def test_of_a_trend_that_turns():
-    step = Part("from 1 to 2", (-9.0, -9.1, -8.9), (), 1.0)
+    step = Part("from 1 to 2", (-9.0, -9.1, -8.9), (), effect=1.0)
     assert causes.in_part(evidence(9.0, 9.1, 8.9, steps=(step,))).startswith(
         "the other way from 1 to 2: -9 % ["
     )

@@ -10,8 +10,8 @@ UP, DOWN, BOTH = (1.0, 1.2, 0.9, 1.1), (-1.0, -1.2, -0.9), (-1.0, 1.1, 0.1, -0.2
 
 def evidence(*values, **more):
     """A sentence with a part for each of these."""
-    parts = [Part(f"part {i}", of, ("beta-happo",), 1.0) for i, of in enumerate(values)]
-    return Evidence("x", "%", tuple(parts), "m", **more)
+    parts = [Part(f"part {i}", of, ("beta-happo",), effect=1.0) for i, of in enumerate(values)]
+    return Evidence("x", "%", tuple(parts), metric="m", **more)
 
 
 def verdict(*values, **more):
@@ -37,9 +37,9 @@ def verdict(*values, **more):
         ([UP], {"reported": 3.0}, "reproduced in part"),
         ([BOTH], {"reported": 0.0}, "not reproduced"),
         ([DOWN], {"reported": 1.0}, "contradicted"),
-        ([UP], {"steps": (Part("a", UP, (), 1.0),)}, "reproduced"),
-        ([UP], {"steps": (Part("a", DOWN, (), 1.0),)}, "reproduced in part"),
-        ([UP], {"steps": (Part("a", BOTH, (), 1.0),)}, "reproduced"),
+        ([UP], {"steps": (Part("a", UP, (), effect=1.0),)}, "reproduced"),
+        ([UP], {"steps": (Part("a", DOWN, (), effect=1.0),)}, "reproduced in part"),
+        ([UP], {"steps": (Part("a", BOTH, (), effect=1.0),)}, "reproduced"),
         ([UP * 2], {"exact": True}, "reproduced"),
         ([DOWN * 2], {"exact": True}, "contradicted"),
         ([UP * 2], {"exact": True, "margin": 2.0}, "not reproduced"),

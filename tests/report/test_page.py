@@ -57,9 +57,7 @@ def test_both_rewards_stand_beside_the_highest():
 def test_numbers_follow_the_rows(shown):
     changed = shown.data.assign(**{ENERGY: 7 * shown.data[ENERGY]})
     measured = shown.measured.assign(**{ENERGY: 7 * shown.measured[ENERGY]})
-    other = type(shown)(
-        shown.experiment, shown.preset, shown.runs, changed, measured, shown.jobs
-    )  # fmt: skip
+    other = replace(shown, data=changed, measured=measured)
     assert page.beside(other).data != page.beside(shown).data
 
 
@@ -71,9 +69,7 @@ def test_what_differs_is_read_from_the_settings(shown):
     assert ("Gaussian-HAPPO: 0.001" in text) == ("gaussian-happo" in learners)
     asked = load(shown.experiment.name, "quick", jobs=3)
     assert asked.jobs == 3
-    paper = type(shown)(
-        shown.experiment, "paper", shown.experiment.runs("paper", 1), shown.data, shown.measured, 1
-    )
+    paper = replace(shown, preset="paper", runs=shown.experiment.runs("paper", 1), jobs=1)
     assert "`" not in page.differences(paper).data.split("---")[-1].replace("`paper`", "")
 
 
@@ -144,9 +140,7 @@ def test_without_committed_data(tmp_path, monkeypatch):
     known = load("fig10", "quick")
     monkeypatch.setattr(paths, "results", lambda: tmp_path)
     monkeypatch.setattr(paths, "pictures", lambda: tmp_path)
-    bare = type(known)(
-        known.experiment, "smoke", known.runs, known.data, known.measured, known.jobs
-    )  # fmt: skip
+    bare = replace(known, preset="smoke")
     assert page.downloads(bare).data == "No data are committed for the preset `smoke`."
     assert "not measured yet" in page.again(bare).data
 
@@ -171,10 +165,7 @@ def test_phrases():
     users = load("fig07_08", "quick")
     medians = users.points(FAILED)
     assert phrases.path(users, FAILED).startswith(words.number(100 * medians.iloc[0]))
-    alone = type(users)(
-        users.experiment, "quick", users.runs, users.data.query("algorithm == 'beta-happo'"),
-        users.measured, 1,
-    )  # fmt: skip
+    alone = replace(users, data=users.data.query("algorithm == 'beta-happo'"))
     assert phrases.lowest(alone, ENERGY) == "no other learner was run"
 
 

@@ -110,7 +110,7 @@ def test_nor_are_they_where_seeds_are_not_normal(design, name):
 def small(effect, margin=0.0, count=1, exact=False):
     """So many sentences of one part each."""
     one = np.ones(count)
-    return rates.Design(range(count), effect * one, margin * one, np.full(count, exact))
+    return rates.Design(range(count), effect * one, margin * one, exact=np.full(count, exact))
 
 
 def test_savings_of_the_paper_s_size_are_found():
@@ -136,8 +136,8 @@ def test_spreads_are_the_nearest_that_are_known():
     from dtlib.report.judgement import Evidence, Part
 
     def evidence(*values):
-        part = Part("a", values, ("beta-happo", "maddpg"), 1.0)
-        return Evidence("x", "%", (part,), ENERGY)
+        part = Part("a", values, ("beta-happo", "maddpg"), effect=1.0)
+        return Evidence("x", "%", (part,), metric=ENERGY)
 
     learners = {ENERGY: {"beta-happo": 3.0, "maddpg": 4.0}}
     assert rates.spread_of("a", [evidence(1.0, 2.0, 3.0), evidence(0.0, 9.0, 0.0)], learners) == 1

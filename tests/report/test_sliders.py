@@ -58,7 +58,7 @@ def test_beta_loses_nothing_where_a_gaussian_does():
 
 def test_sweeps_are_those_of_the_figures_pages():
     table = swept.rows()
-    shown = load("fig10", "quick")
+    shown = load("fig10", "companion")
     mine = table[(table["quantity"] == "request probability λ") & (table["line"] == "Beta-HAPPO")]
     mine = mine.set_index("x")
     for column, metric, unit in (("energy", ENERGY, 1e3), ("failed", FAILED, 100)):
