@@ -70,7 +70,8 @@ def ahead(shown: Shown, other: str) -> str:
     if not {OWN, other} <= set(last):
         return "not run"
     pair = last[[OWN, other]].dropna()
-    return f"higher in {(pair[OWN] > pair[other]).sum()} of {len(pair)} seeds"
+    higher = (pair[OWN] > pair[other]).sum()
+    return f"{label(OWN)}'s $r_g$ is higher in {higher} of {len(pair)} seeds"
 
 
 def savings(shown: Shown) -> dict[str, float]:
