@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from dtlib.report.claims import CLAIMS, JUDGED_PRESETS, Judged, judged
 from dtlib.report.statistics import estimate
 from dtlib.report.style import COLUMN, INK, PALETTE
+from dtlib.report.words import minus
 
 LINEAR = 100
 """Beyond ± so many % the axis is logarithmic: energy can fall by all at most, but rise by any."""
@@ -24,7 +25,7 @@ def beside() -> pd.DataFrame:
 
     Returns:
         A row per sentence and preset: ``figure``, ``sentence``, ``preset``, ``verdict``; ``paper``,
-        ``mean``, ``low`` and ``high`` in %, the last three nan where nothing is judged.
+        ``mean``, ``low`` and ``high`` in %, the last three nan where nothing is judged; ``seeds``.
     """
     known = {(row.claim.sentence, row.way, of): row for of in JUDGED_PRESETS for row in judged(of)}
     return pd.DataFrame(
@@ -44,7 +45,22 @@ def _row(row: Judged, preset: str) -> dict[str, str | float]:
         "figure": row.claim.shown, "sentence": row.claim.sentence, "preset": preset,
         "verdict": row.finding.verdict, "paper": float(row.claim.reported.removesuffix("%")),
         **dict(zip(("mean", "low", "high"), ours, strict=True)),
+        "seeds": evidence.seeds if evidence else 0,
     }  # fmt: skip
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`beside` as a table to read, a column for each preset."""
+    said = "{0.mean:.1f} [{0.low:.1f}, {0.high:.1f}], {0.seeds} seeds"
+    texts = [
+        minus(said.format(row)) if math.isfinite(row.mean) else "–" for row in rows.itertuples()
+    ]
+    named = {
+        "figure": rows["figure"], "the paper says": rows["sentence"],
+        "the paper": rows["paper"].map("{:g}".format), "preset": "here, " + rows["preset"],
+    }  # fmt: skip
+    ours = pd.Series(texts, pd.MultiIndex.from_frame(pd.DataFrame(named)))
+    return ours.unstack(sort=False).reset_index().rename_axis(columns=None)
 
 
 def draw(rows: pd.DataFrame) -> Figure:
@@ -77,5 +93,5 @@ def draw(rows: pd.DataFrame) -> Figure:
     )  # fmt: skip
     ax.spines["left"].set_visible(False)
     drawn = {line.get_label(): line for line in ax.lines}
-    figure.legend(drawn.values(), drawn.keys(), ncols=3, loc="outside lower center")
+    figure.legend(handles=list(drawn.values()), ncols=3, loc="outside lower center")
     return figure

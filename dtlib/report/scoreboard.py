@@ -10,13 +10,10 @@ from dtlib.experiments import committed
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find, planned_seeds
 from dtlib.report.causes import elsewhere, remark
-from dtlib.report.checks import HELD_OUT, SAVINGS, TRAINING, saves, source
+from dtlib.report.checks import HELD_OUT
 from dtlib.report.claims import CLAIMS, JUDGED_PRESETS, Claim, Judged, judged
 from dtlib.report.judgement import Verdict
 from dtlib.report.rates import rates
-from dtlib.report.statistics import estimate
-from dtlib.report.style import label
-from dtlib.report.words import minus
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_text
 
@@ -74,28 +71,6 @@ def counts() -> pd.DataFrame:
 
 
 TRAININGS = "fig04_06"
-
-
-def savings() -> pd.DataFrame:
-    """Return what energy Beta-HAPPO saves of each other's at the end of training, in %.
-
-    The paper's number, and this companion's with its 95 % interval, a column for each preset.
-    """
-    return pd.DataFrame(
-        {f"of {label(other)}'s": {"the paper": f"{reported}"} | {
-            f"here, {preset}": _saved(other, preset) for preset in JUDGED_PRESETS}
-         for other, reported in SAVINGS.items()}
-    ).T  # fmt: skip
-
-
-def _saved(other: str, preset: str) -> str:
-    found = source(TRAININGS, preset, TRAINING)
-    evidence = saves(other)(found) if found else None
-    if evidence is None or evidence.seeds < evidence.needed:
-        return "not measured"
-    (part,) = evidence.parts
-    mean, low, high = map(evidence.show, estimate(part.values))
-    return minus(f"{mean:.1f} [{low:.1f}, {high:.1f}], {evidence.seeds} seeds")
 
 
 def so_far(preset: str) -> str:

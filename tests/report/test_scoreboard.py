@@ -1,22 +1,7 @@
-"""Beside the counts: savings, what is there so far, and sentences that are not the paper's."""
+"""Beside the counts: what is there so far, and sentences that are not the paper's."""
 
-from dtlib.report import checks, claims, scoreboard, tables
-from dtlib.report.statistics import estimate
-from dtlib.report.words import minus
+from dtlib.report import claims, scoreboard, tables
 from dtlib.runtime import paths
-
-
-def test_savings_are_the_papers_and_ours():
-    table = scoreboard.savings()
-    assert table["the paper"].tolist() == ["20.28", "29.52", "41.08"]
-    for preset in claims.JUDGED_PRESETS:
-        energy = checks.source("fig04_06", preset, checks.TRAINING).final(checks.ENERGY)
-        for other, text in zip(checks.SAVINGS, table[f"here, {preset}"], strict=True):
-            own, its = (energy[name] for name in ("beta-happo", other))
-            ends = map(checks.as_saving, estimate((200 * (its - own) / (its + own)).dropna()))
-            whole = "{:.1f} [{:.1f}, {:.1f}]".format(*ends)
-            assert text.startswith(minus(whole)) or (preset, other) == ("paper", "maddpg")
-    assert table.loc["of MADDPG's", "here, paper"] == "not measured"
 
 
 def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
