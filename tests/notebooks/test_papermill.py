@@ -228,7 +228,7 @@ def test_nothing_is_left_where_nothing_can_be_written(tmp_path):
 def test_an_earlier_copy_stays_until_there_is_another(tmp_path, monkeypatch):
     path = written(tmp_path / "my.ipynb", SIMPLE)
     (tmp_path / "o.ipynb").write_text("earlier")
-    monkeypatch.setattr(notebook, "_run", lambda *_: "the kernel died")
+    monkeypatch.setattr(notebook, "_run", lambda *_, **__: "the kernel died")
     with pytest.raises(FileError, match="the kernel died"):
         notebook.execute(str(path), {}, tmp_path / "o.ipynb", progress=False)
     assert (tmp_path / "o.ipynb").read_text() == "earlier"
@@ -238,7 +238,7 @@ def test_nothing_lies_beside_a_copy_that_the_next_call_would_not_remove(tmp_path
     """A kill meanwhile leaves what lies there then."""
     path, seen = written(tmp_path / "my.ipynb", SIMPLE), []
 
-    def run(path, copy, *_):
+    def run(path, copy, *_, **__):
         seen.extend((tmp_path / "out").iterdir())
         assert tmp_path / "out" not in copy.parents
         return "stopped"
