@@ -72,6 +72,8 @@ def how_drawn(data: pd.DataFrame, window: int = 1) -> str:
     learnt = data[data["algorithm"].isin(LEARNERS)]
     counts = sorted(learnt.groupby("algorithm")["seed"].nunique().unique())
     mean = f", moving mean of {window} episodes" if window > 1 else ""
+    if learnt.groupby("algorithm")["x"].nunique().min() < window:
+        mean += " (none of fewer)"
     alone = " Faint: single episodes." if window > 1 else ""
     if max(counts, default=1) < 2:
         return f"Line: one seed{mean}.{alone}"

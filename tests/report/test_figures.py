@@ -82,6 +82,9 @@ def test_spread_is_of_centred_means(data):
     assert list(found["median"][[1000, 10000, 20000]]) == [2, 10, 19], "fewer at the ends"
     whole = curves.spread(own[own["x"] < 5000], "y", 5)
     assert list(whole["median"]) == [1, 2, 3, 4], "a run shorter than the window is left as it is"
+    short = data[(data["algorithm"] == "beta-happo") | (data["x"] < 5000)]
+    assert "of 5 episodes (none of fewer)" in curves.how_drawn(short, 5)
+    assert "(none" not in curves.how_drawn(data, 5)
     few = curves.spread(own, "energy_per_user_slot_j").iloc[0]
     assert list(few) == [1e-3, 2e-3, 3e-3], "all seeds"
     many = pd.concat([own.assign(seed=seed, y=seed) for seed in range(5)])
