@@ -194,7 +194,7 @@ def paper_gap(other: str) -> float:
 
 
 def as_saving(found: float) -> float:
-    """Return a gap, in % of the mean of two energies, as a saving, in % of the greater one.
+    """Return a gap, in % of the mean of two energies, as a saving, in % of the other one.
 
     >>> round(as_saving(paper_gap("beta-mappo")), 2)
     20.28

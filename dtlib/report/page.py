@@ -43,8 +43,10 @@ TABLES = {
     "settings and times": results.MANIFEST,
 }
 """What a page's numbers come from: files of an experiment, by what a reader calls them."""
-BOX = '<div class="admonition">\n<p class="admonition-title">{title}</p>\n\n{text}\n\n</div>'
-"""A box of the book's theme; Jupyter shows its title and its Markdown."""
+BOX = (
+    '<div class="admonition dropdown">\n<p class="admonition-title">{title}</p>\n\n{text}\n\n</div>'
+)
+"""A folded box of the book's theme; Jupyter shows its title and its Markdown."""
 SECOND_CALL = (
     "Runs that are missing are trained and kept, so that a second call costs nothing. "
     "{doc}`../book/run_it_yourself` has more."
