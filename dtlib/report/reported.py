@@ -60,7 +60,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         "the paper": rows["paper"].map("{:g}".format), "preset": "here, " + rows["preset"],
     }  # fmt: skip
     ours = pd.Series(texts, pd.MultiIndex.from_frame(pd.DataFrame(named)))
-    return ours.unstack(sort=False).reset_index().rename_axis(columns=None)
+    return ours.unstack(sort=False).reset_index(level=[1, 2]).rename_axis(columns=None)
 
 
 def draw(rows: pd.DataFrame) -> Figure:
