@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dtlib.baselines.share_search import descend, optimal_shares
-from dtlib.baselines.slot_problem import Slots, fits, point_at
+from dtlib.baselines.slot_problem import Slots, point_at
 from dtlib.model.simulator import Actions, Outcome
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
@@ -72,7 +72,8 @@ def genie(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -
 
 def _spend(slots: Slots, shares: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Powers in W and energies in J, [S, K], infinite where not everybody fits; who fits, [S]."""
-    point, fit = point_at(slots, shares), fits(slots, shares)
+    point = point_at(slots, shares)
+    fit = point.cost_j.isfinite() & (point.power < slots.env.max_power_w).all(-1)
     power = torch.where(slots.served & ~fit[:, None], math.inf, point.power)
     energy_j = torch.where(power.isfinite(), power * point.uplink_s, math.inf)
     return power, energy_j, fit

@@ -80,7 +80,7 @@ def rows_of(
     Raises:
         FileError: the table does not have the checksum that its manifest states.
     """
-    table = results.read(results.folder_of(preset, experiment.name), name)
+    table = results.table(preset, experiment.name, name)
     if table is None or "run" not in table:
         return None
     names = {planned.key: planned.variant for planned in runs}
@@ -99,7 +99,6 @@ def fullest(name: str, *presets: str) -> pd.DataFrame:
         FileError: the table does not have the checksum that its manifest states.
     """
     for preset in (presets := presets or FULLEST):
-        folder = results.folder_of(preset, find(name).name)
-        if (table := results.read(folder, DATA)) is not None:
+        if (table := results.table(preset, find(name).name)) is not None:
             return table
     raise ConfigError(f"{name}: no rows are committed for {' or '.join(presets)}")

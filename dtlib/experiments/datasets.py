@@ -101,9 +101,8 @@ def write_experiment(
         finished: run nothing, and write what the store has.
     """
     runs, folder = experiment.runs(preset, seeds), results.folder_of(preset, experiment.name)
-    known = {}
+    known = results.runs(preset, experiment.name) if keep else {}
     if keep:
-        known = {run["run"]: run for run in results.manifest(folder).get("runs", ())}
         runs = [*runs, *committed.runs_of(experiment, preset)]
         wanted = {planned.key for planned in runs}
         most = 1 + max(planned.config.seed for planned in runs)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from dtlib.experiments import store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.measurements import done
+from dtlib.training.algorithms import learning_of
 from dtlib.training.calibration import BISECTIONS
 from dtlib.training.evaluation import EVALUATION_FRAMES
 
@@ -19,11 +20,10 @@ def cost(planned: PlannedRun) -> float:
 
 
 def training_cost(planned: PlannedRun) -> float:
-    """Return the part of :func:`cost` that is training; MADDPG trains as long as 30 epochs."""
+    """Return the part of :func:`cost` that is training."""
     env, config = planned.config.env, planned.config
-    passes = 30 if config.algorithm == "maddpg" else config.epochs
     frames = planned.episodes * config.worlds * env.frames  # none of a baseline
-    return passes * frames * env.frame_slots * env.num_users
+    return learning_of(config).passes(config) * frames * env.frame_slots * env.num_users
 
 
 def measuring_cost(planned: PlannedRun) -> float:

@@ -76,6 +76,21 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     raise Damaged(f"{folder / name}: differs from its manifest; run `{command}` again")
 
 
+def table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:
+    """Return a committed table of an experiment, whatever its key; None without any.
+
+    Raises:
+        Damaged: see :func:`read`.
+        FileError: see :func:`read`.
+    """
+    return read(folder_of(preset, name), file)
+
+
+def runs(preset: str, name: str) -> dict[str, dict[str, Any]]:
+    """Return what an experiment's manifest says of its runs, by their keys; empty without one."""
+    return {run["run"]: run for run in manifest(folder_of(preset, name)).get("runs", ())}
+
+
 def manifest(folder: Path) -> dict[str, Any]:
     """Return a folder's manifest; empty if there is none that is sound and of this folder.
 

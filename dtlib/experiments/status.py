@@ -48,11 +48,10 @@ def _minutes_per_cost(experiments: Iterable[Experiment], preset: str) -> dict[st
     spent: dict[str, float] = defaultdict(float)
     worth: dict[str, float] = defaultdict(float)
     for experiment in experiments:
-        manifest = results.manifest(results.folder_of(preset, experiment.name))
-        took = {run["run"]: run.get("seconds_of_training") for run in manifest.get("runs", ())}
+        known = results.runs(preset, experiment.name)
         for planned in committed.learnt(committed.runs_of(experiment, preset)):
             for name in (planned.algorithm, ""):
-                spent[name] += (took[planned.key] or 0) / 60
+                spent[name] += known[planned.key].get("seconds_of_training", 0) / 60
                 worth[name] += progress.training_cost(planned)
     return {"": math.nan} | {name: spent[name] / worth[name] for name in spent}
 

@@ -36,7 +36,7 @@ def verify(
     """
     runs = chosen(committed.runs_of(experiment, preset), count)
     if not runs:
-        results.read(results.folder_of(preset, experiment.name), results.DATA)  # told if damaged
+        results.table(preset, experiment.name)  # told if damaged
         raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is committed")
     if runs[0].version:
         raise ConfigError(

@@ -171,7 +171,7 @@ def elsewhere(experiment: str, some: str, preset: str) -> str:
         some: a query for points.
         preset: whose runs.
     """
-    table = results.read(results.folder_of(preset, experiment), results.DATA)
+    table = results.table(preset, experiment)
     if table is None:
         return ""
     own = by_point(table.query(some))

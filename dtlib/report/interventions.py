@@ -35,7 +35,7 @@ def because(found: Source, finding: Finding) -> str:
 
 def _mechanisms(preset: str) -> pd.DataFrame | None:
     """Return what was measured at the end of training, means by variant in %; None if nothing."""
-    table = _table(preset, mechanisms.NAME)
+    table = results.table(preset, mechanisms.NAME)
     if table is None:
         return None
     return 100 * table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
@@ -72,7 +72,7 @@ def _mean_actions(found: Source, finding: Finding) -> str:
 def _bounded(found: Source, finding: Finding) -> str:
     """The rule: a bounded Gaussian needs less, and what is saved of it is the paper's number."""
     assert finding.evidence is not None and finding.evidence.reported is not None
-    tables = {name: _table(found.preset, EXPERIMENT, name) for name in (DATA, EVALUATION)}
+    tables = {name: results.table(found.preset, EXPERIMENT, name) for name in (DATA, EVALUATION)}
     known = {name: rows.assign(algorithm=rows["variant"])
              for name, rows in tables.items() if rows is not None}  # fmt: skip
     if len(known) < len(tables):
@@ -94,7 +94,7 @@ def _bounded(found: Source, finding: Finding) -> str:
 
 def _idle_cpu(found: Source, finding: Finding) -> str:
     """The rule: with whole slices of the CPU, Beta-HAPPO's r_c is above the other's."""
-    table = _table(found.preset, corrected.NAME)
+    table = results.table(found.preset, corrected.NAME)
     if table is None or found.way != HELD_OUT:
         return ""
     done = table.query("num_users == 30").groupby("done")["reward_centre"].mean()
@@ -106,10 +106,6 @@ def _idle_cpu(found: Source, finding: Finding) -> str:
         "a part of each slice of the CPU stays unused: Beta-HAPPO's r_c is "
         f"{own:.3f}, and {whole:.3f} with whole slices; Gaussian-HAPPO's is {other:.3f}"
     )
-
-
-def _table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:
-    return results.read(results.folder_of(preset, name), file)
 
 
 BETA_MAPPO, GAUSSIAN_HAPPO = "beta-mappo", "gaussian-happo"

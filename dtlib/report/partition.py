@@ -52,7 +52,7 @@ def beside_rules(preset: str, failed: pd.Series) -> str:
     Returns:
         Empty where that table lacks one of these K.
     """
-    rows = results.read(results.folder_of(preset, readings.TABLE.name), results.DATA)
+    rows = results.table(preset, readings.TABLE.name)
     rules = pd.DataFrame() if rows is None else of_rules(rows, FAILED)
     if not failed.index.isin(rules.index).all():
         return ""
@@ -69,7 +69,7 @@ def beside_rules(preset: str, failed: pd.Series) -> str:
 
 def of_learner() -> pd.DataFrame:
     """Return Beta-HAPPO's medians over seeds in Section V's network, by K, from committed runs."""
-    found = (results.read(results.folder_of(LEARNT, name), results.DATA) for name in OVER_USERS)
+    found = (results.table(LEARNT, name) for name in OVER_USERS)
     tables = [table for table in found if table is not None]
     whole = pd.concat([by_point(table)[[FAILED, ENERGY]].median() for table in tables])
     return whole[~whole.index.duplicated()].sort_index()

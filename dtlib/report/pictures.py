@@ -63,7 +63,7 @@ def redraw(preset: str = "") -> list[Path]:
     files = []
     for of in [preset] if preset else PRESETS:
         for name in PICTURES:
-            data = results.read(results.folder_of(of, name), results.DATA)
+            data = results.table(of, name)
             if data is not None:
                 files += save(name, data, paths.pictures() / of)
     return files

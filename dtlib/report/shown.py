@@ -32,8 +32,7 @@ class Shown:
     @cached_property
     def facts(self) -> dict[str, dict[str, Any]]:
         """What the manifest says of those of these runs that are committed, by their keys."""
-        folder = results.folder_of(self.preset, self.experiment.name)
-        known = {run["run"]: run for run in results.manifest(folder).get("runs", ())}
+        known = results.runs(self.preset, self.experiment.name)
         return {run.key: known[run.key] for run in self.runs if run.key in known}
 
     @property
@@ -65,11 +64,10 @@ def training_hours(name: str, preset: str) -> dict[str, list[float]]:
         preset: whose runs.
     """
     experiment = grids.find(name)
-    facts = results.manifest(results.folder_of(preset, experiment.name)).get("runs", ())
-    spent = {fact["run"]: fact["seconds_of_training"] for fact in facts}
+    facts = results.runs(preset, experiment.name)
     found: dict[str, list[float]] = {}
     for run in committed.learnt(committed.runs_of(experiment, preset)):
-        hours = spent[run.key] / 3600 * run.config.episodes / run.episodes
+        hours = facts[run.key]["seconds_of_training"] / 3600 * run.config.episodes / run.episodes
         found.setdefault(run.algorithm, []).append(hours)
     return found
 

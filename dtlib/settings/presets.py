@@ -95,18 +95,18 @@ FOUND: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 """What an algorithm has otherwise than the rest, by network, but for the preset ``paper``. In
 Section V's, the search chose it from as many tries for each (page "What the companion learns")."""
-PRINTED: dict[str, dict[str, Any]] = {
-    "section-v": {"replay_slots": 30_000, "updates_per_frame": 25},
-    "work-conserving": {"learning_rate": 1e-3, "replay_slots": 30_000, "silent_below": 0.0},
+PRINTED: dict[str, dict[str, dict[str, Any]]] = {
+    "section-v": {"maddpg": {"replay_slots": 30_000, "updates_per_frame": 25}},
+    "work-conserving": {
+        "maddpg": {"learning_rate": 1e-3, "replay_slots": 30_000, "silent_below": 0.0},
+    },
 }
-"""What MADDPG has in the preset ``paper``, beside Table I's noise: Table I's rate and Rp updates
-in a frame; in the work-conserving network a rate of its own and ten updates."""
+"""The same for ``paper``. MADDPG has Table I's noise, rate and Rp updates in a frame; in the
+work-conserving network a rate of its own and ten updates."""
 
 
 def preset_of(name: str, *, algorithm: str = "", network: str = NETWORKS[0]) -> dict[str, Any]:
     """Return what a preset has otherwise than the paper's defaults, for an algorithm."""
     values = (PRESETS if network == NETWORKS[0] else _THERE)[name]
-    if name == "paper":
-        return merge(values, PRINTED[network] if algorithm == "maddpg" else {})
-    own = FOUND[network].get(algorithm, {})
+    own = (PRINTED if name == "paper" else FOUND)[network].get(algorithm, {})
     return merge(values, own, SMOKE if name == "smoke" else {})

@@ -9,14 +9,13 @@ from torch import Tensor
 
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
-from dtlib.happo.learner import Learner
-from dtlib.maddpg.maddpg import MADDPG
 from dtlib.model.simulator import Outcome, initial_carry, join
 from dtlib.model.world import sample_world
 from dtlib.runtime.checkpoint import check_arrays, overwrite
 from dtlib.runtime.devices import timed
 from dtlib.runtime.seeds import seeded, stream_seed
 from dtlib.settings.train import TrainConfig
+from dtlib.training.algorithms import learning_of
 from dtlib.training.averaging import Average
 from dtlib.training.finite import check_finite, simulate_finite
 from dtlib.training.metrics import outcome_metrics
@@ -25,8 +24,6 @@ from dtlib.training.size import check_size
 
 TIMINGS = ("world_s", "act_s", "simulate_s", "update_s")
 """Columns of a history that differ between equal runs."""
-LEARNS: dict[str, type[Learner | MADDPG]] = {"maddpg": MADDPG}
-"""What an algorithm's name means, where it is not HAPPO's learner."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ class Trainer:
         self.configs, self.device = list(configs), torch.device(device)
         check_size(configs, self.device)
         weights = [seeded("weights", config.seed) for config in configs]
-        self.learner = LEARNS.get(configs[0].algorithm, Learner)(configs[0], weights, device)
+        self.learner = learning_of(configs[0]).learner(configs[0], weights, device)
         self.queues = [
             torch.zeros(config.worlds, config.env.num_users, dtype=torch.float64, device=device)
             for config in configs

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import prod
 from operator import attrgetter
 
 import torch
 
 from dtlib.agents.credit import reward_parts
 from dtlib.agents.spaces import layouts, outputs
-from dtlib.maddpg.slots import shapes
 from dtlib.model.layouts import state_layout
 from dtlib.runtime.memory import WORLD, bytes_of_world, check_fits
 from dtlib.settings.train import TrainConfig
+from dtlib.training.algorithms import learning_of
 
 REAL = 4
 """Bytes of a number."""
@@ -37,25 +36,11 @@ def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
             _weights(config) * HELD * REAL,
             ("hidden_sizes", "env.num_users", "env.num_bs"),
         ),
-    }
-    if config.algorithm == "maddpg":
-        sizes["the replay buffer"] = (
-            config.replay_slots * _bytes_of_slot(config),
-            ("replay_slots", "env.num_users"),
-        )
-        sizes["a mini-batch"] = (
-            2 * config.batch_size * _bytes_of_slot(config),
-            ("batch_size", "env.num_users"),
-        )
+    } | learning_of(config).held(config)
     for what, (size, fields) in sizes.items():
         whole = f"{what} of {runs} runs" if runs > 1 else what
         grown = {name: tuple(map(attrgetter(name), (config, TrainConfig()))) for name in fields}
         check_fits(whole, runs * size, grown, device=device)
-
-
-def _bytes_of_slot(config: TrainConfig) -> int:
-    """Return the size of what MADDPG keeps of a slot."""
-    return sum(prod(shape) * kind.itemsize for shape, kind in shapes(config).values())
 
 
 def _weights(config: TrainConfig) -> int:

@@ -88,7 +88,7 @@ def test_what_learners_have_in_each_network():
     assert preset_of("paper", network=OLD) == WORK_CONSERVING and not preset_of("paper")
     for network in NETWORKS:
         for preset in PRESETS:
-            own = {"maddpg": PRINTED[network]} if preset == "paper" else FOUND[network]
+            own = (PRINTED if preset == "paper" else FOUND)[network]
             for algorithm, settings in own.items():
                 run = TrainConfig.from_preset(preset, network, algorithm=algorithm)
                 for name, value in settings.items():
