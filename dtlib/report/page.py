@@ -170,8 +170,18 @@ def _budget(shown: Shown, paper: dict[str, PlannedRun]) -> list[tuple[str, str, 
     if cut:
         done = ", ".join(f"{name} {text}" for name, text in cut.items())
         rows.append(("episodes that are run", "all", done))
-    seeds = sorted({run.config.seed for run in shown.runs})
-    return [*rows, ("seeds of each learner", "not stated", str(len(seeds)))]
+    return [*rows, ("seeds of each learner", "not stated", _seeds(shown))]
+
+
+def _seeds(shown: Shown) -> str:
+    """Return how many seeds learners have, and which of them have fewer than others."""
+    found = {
+        label(name): shown.data.query("algorithm == @name")["seed"].nunique()
+        for name in shown.learners
+    }
+    most = max(found.values())
+    fewer = ", ".join(f"{name}: {count}" for name, count in found.items() if count < most)
+    return f"{most} ({fewer})" if fewer else f"{most}"
 
 
 def again(shown: Shown) -> Markdown:

@@ -73,6 +73,14 @@ def test_what_differs_is_read_from_the_settings(shown):
     assert "`" not in page.differences(paper).data.split("---")[-1].replace("`paper`", "")
 
 
+def test_a_learner_with_fewer_seeds_is_named():
+    shown = load("fig04_06", "companion")
+    most = shown.data["seed"].nunique()
+    assert f"| seeds of each learner | not stated | {most} |" in page.differences(shown).data
+    fewer = replace(shown, data=shown.data.query("algorithm != 'maddpg' or seed == 0"))
+    assert f"| {most} (MADDPG: 1) |" in page.differences(fewer).data
+
+
 def test_the_command_runs_and_says_how_long(shown):
     text = page.again(shown).data
     names = {path.stem: notebook.defaults(path) for path in NOTEBOOKS}
