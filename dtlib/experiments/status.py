@@ -51,7 +51,7 @@ def _minutes_per_cost(experiments: Iterable[Experiment], preset: str) -> dict[st
         known = results.runs(preset, experiment.name)
         for planned in committed.learnt(committed.runs_of(experiment, preset)):
             for name in (planned.algorithm, ""):
-                spent[name] += known[planned.key].get("seconds_of_training", 0) / 60
+                spent[name] += (known[planned.key].get("seconds_of_training") or 0) / 60
                 worth[name] += progress.training_cost(planned)
     return {"": math.nan} | {name: spent[name] / worth[name] for name in spent}
 

@@ -175,13 +175,10 @@ def _budget(shown: Shown, paper: dict[str, PlannedRun]) -> list[tuple[str, str, 
 
 def _seeds(shown: Shown) -> str:
     """Return how many seeds learners have, and which of them have fewer than others."""
-    found = {
-        label(name): shown.data.query("algorithm == @name")["seed"].nunique()
-        for name in shown.learners
-    }
-    most = max(found.values())
-    fewer = ", ".join(f"{name}: {count}" for name, count in found.items() if count < most)
-    return f"{most} ({fewer})" if fewer else f"{most}"
+    counts = shown.data.groupby("algorithm")["seed"].nunique()[shown.learners]
+    most = counts.max()
+    fewer = [f"{label(name)}: {count}" for name, count in counts.items() if count < most]
+    return f"{most} ({', '.join(fewer)})" if fewer else f"{most}"
 
 
 def again(shown: Shown) -> Markdown:
