@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from dtlib.experiments.alternatives import CONTROL_FACTORS
 from dtlib.experiments.experiment import OWN
-from dtlib.experiments.grids import CONTROL_FACTORS
 from dtlib.experiments.references import BEST
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.training.calibration import MARGIN, PRICED

@@ -145,7 +145,7 @@ def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -
 
 
 def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
-    """Return whether a learner has learnt silence; see :data:`.grids.SILENCE` for the rule.
+    """Return whether a learner has learnt silence; see :data:`.alternatives.SILENCE` for the rule.
 
     Args:
         runs: of the experiment ``silence`` on held-out worlds, by variant and seed.

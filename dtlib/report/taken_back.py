@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.experiments import grids
+from dtlib.experiments.alternatives import FORWARD, TAKEN_BACK
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import variants
 from dtlib.report.columns import table
@@ -15,7 +15,12 @@ from dtlib.settings.train import TrainConfig
 
 EPOCHS = "25 epochs"
 """On the way from ``paper``, what short episodes lead to: the companion but for this."""
-ORDER = (*grids.FORWARD, EPOCHS, "companion", *(v for v in grids.TAKEN_BACK if v != EPOCHS))
+ORDER = (
+    *FORWARD,
+    EPOCHS,
+    "companion",
+    *(v for v in TAKEN_BACK if v != EPOCHS),
+)
 """The way from ``paper`` to ``companion``, then what is taken back."""
 SHOWN = {FAILED: ".1f", ENERGY: ".2f", "reward_centre": ".2f"}
 """What is shown of them, with formats."""
@@ -60,7 +65,7 @@ def draw(runs: pd.DataFrame) -> Figure:
     """Draw each run's failures and energy, the way to ``companion`` above a line."""
     figure = variants.draw(_named(runs), (FAILED, ENERGY))
     for ax in figure.axes:
-        ax.axhline(len(grids.FORWARD) + 1.5, color="0.7", linewidth=0.8)
+        ax.axhline(len(FORWARD) + 1.5, color="0.7", linewidth=0.8)
     return figure
 
 

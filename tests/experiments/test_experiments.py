@@ -9,7 +9,7 @@ from said import one_line
 from tiny import CURVES, ONE, SMALL, SWEEP, own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError, TrainConfig
-from dtlib.experiments import committed, datasets, grids, keys, results, runner, store
+from dtlib.experiments import alternatives, committed, datasets, grids, keys, results, runner, store
 from dtlib.experiments.committed import EVALUATION, TUNING, USERS
 from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.experiments.keys import config_key
@@ -103,7 +103,7 @@ def test_swept_values_reach_the_network():
 def test_changes_of_variant_and_caller_are_both_kept():
     runs = grids.find("tradeoff").runs("smoke", 1, changes={"env": {"num_users": 7}})
     factors = {planned.config.env.control_factor for planned in runs}
-    assert factors == set(grids.CONTROL_FACTORS)
+    assert factors == set(alternatives.CONTROL_FACTORS)
     assert {planned.config.env.num_users for planned in runs} == {7}
     assert {planned.config.env.frame_slots for planned in runs} == {20}
 
@@ -132,7 +132,7 @@ def flat(settings):
 
 def test_each_setting_learnt_there_is_taken_back_by_an_ablation():
     companion = flat(LEARNT_THERE)
-    ablations = grids.ABLATIONS.values()
+    ablations = alternatives.ABLATIONS.values()
     changed = {
         name
         for changes in ablations
@@ -147,7 +147,7 @@ def test_each_setting_learnt_there_is_taken_back_by_an_ablation():
 def test_each_setting_of_the_companion_is_taken_back_and_won_again():
     """By itself, to what the paper has; and from what is printed, one more at a time."""
     companion, printed = flat(PRESETS["companion"]), TrainConfig()
-    taken_back = [flat(changes) for changes in grids.TAKEN_BACK.values()]
+    taken_back = [flat(changes) for changes in alternatives.TAKEN_BACK.values()]
     names = [name for changes in taken_back for name in changes]
     assert {*names} == companion.keys() and len(names) == len({*names})
     values = {name: value for changes in taken_back for name, value in changes.items()}
@@ -155,7 +155,7 @@ def test_each_setting_of_the_companion_is_taken_back_and_won_again():
     for name, value in values.items():
         default = printed.env if name.startswith("env.") else printed
         assert value == getattr(default, name.removeprefix("env.")) != companion[name], name
-    steps = [flat(changes) for changes in grids.forward().values()]
+    steps = [flat(changes) for changes in alternatives.forward().values()]
     assert {*steps[0]} == {*names} and len(steps) == len(taken_back) - 1
     for kept, step in enumerate(steps):
         assert step == {k: v for changes in taken_back[kept:] for k, v in changes.items()}
@@ -167,7 +167,10 @@ def test_each_step_of_the_companion_plays_as_many_slots(preset):
     assert len({run.episodes * run.config.env.slots for run in runs}) == 1
 
 
-OURS = ("worth", "silence", "outage", "steps", "search", "finalists", "strict", "trends")
+OURS = (
+    "worth", "silence", "outage", "steps", "search", "finalists", "strict", "trends",
+    "equal_slots", "crowd",
+)  # fmt: skip
 
 
 def test_networks_of_experiments():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dtlib import TrainConfig
-from dtlib.experiments import committed, grids, search
+from dtlib.experiments import alternatives, committed, grids, search
 from dtlib.experiments.experiment import LEARNERS
 
 SEARCH, FINAL = grids.find("search"), grids.find("finalists")
@@ -34,7 +34,7 @@ def test_the_companion_has_what_the_second_round_chose():
         chosen = [variant for _, variant in ranked.index[ranked["chosen"]]]
         assert len(chosen) == len(LEARNERS) and {*chosen} <= {*names}
     for variant in chosen:
-        tried = grids.TRIED[variant]
+        tried = alternatives.TRIED[variant]
         assert TrainConfig.from_preset("companion", **tried) == TrainConfig.from_preset(
             "companion", algorithm=tried["algorithm"]
         )

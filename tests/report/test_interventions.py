@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dtlib.experiments import mechanisms, results
-from dtlib.experiments.grids import WORTH
+from dtlib.experiments.alternatives import WORTH
 from dtlib.experiments.results import ENERGY
 from dtlib.report import checks, interventions
 from dtlib.report.judgement import Finding

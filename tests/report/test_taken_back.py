@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dtlib import TrainConfig
-from dtlib.experiments import grids
+from dtlib.experiments import alternatives
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import taken_back
 
@@ -43,9 +43,9 @@ def test_runs_by_hand():
 
 def test_means_are_on_the_way_and_back():
     table = taken_back.means(results())
-    place = len(grids.FORWARD)
+    place = len(alternatives.FORWARD)
     assert len(table) == len(set(table.index)) == len(taken_back.ORDER)
-    assert list(table.index[:place]) == list(grids.FORWARD)
+    assert list(table.index[:place]) == list(alternatives.FORWARD)
     assert table.index[place].startswith("+ episodes") and table.index[place + 1] == "companion"
     assert table.iloc[3]["failed requests (%)"].replace("\xa0", " ") == "5.4 [0.4, 10.4]"
 
