@@ -288,14 +288,15 @@ def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> 
 
 
 @main.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @_preset
 @_seeds
-def status(preset: str, seeds: int | None) -> None:
-    """Show which runs of each figure are done, missing or failed."""
+def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
+    """Show which runs of figures NAME, of all if none is named, are done, missing or failed."""
     from dtlib.experiments import grids
     from dtlib.experiments import status as progress
 
-    experiments = grids.of_preset(preset)
+    experiments = [grids.find(name) for name in names] or grids.of_preset(preset)
     click.echo(progress.status(experiments, preset, seeds).to_string(index=False))
     for line in progress.failures(experiments, preset, seeds):
         click.echo(line)

@@ -19,6 +19,7 @@ from dtlib.settings.base import RESULTS_VERSION
 DATA = "data.csv"
 """Learning curves, a row per run and episode; of a sweep, a row per run."""
 ENERGY, FAILED = "energy_per_user_slot_j", "failure_ratio_requests"
+PER_SERVED = "energy_per_served_request_j"
 """Columns that every such table has."""
 MANIFEST = "manifest.json"
 CHECKSUM = "sha256"

@@ -1,11 +1,10 @@
 """What is known of a sentence that does not hold: a line, with numbers from the committed data.
 
 *Because* is said of what was shown by changing one thing
-(:mod:`dtlib.report.interventions`). *Beside it* is what was measured there and need not be the
+(:mod:`dtlib.report.interventions`) or by taking the energy apart
+(:mod:`dtlib.report.breakdown`). *Beside it* is what was measured there and need not be the
 cause. *Not told apart* says which difference the seeds would show.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -16,30 +15,36 @@ from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import FAILED
 from dtlib.report import cost, partition
-from dtlib.report.checks import Source
-from dtlib.report.interventions import because
+from dtlib.report.checks import Remark, Source
 from dtlib.report.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
 from dtlib.report.quantities import best_rule, by_point, tenths, trained_for, unrest
-from dtlib.report.statistics import estimate
+from dtlib.report.statistics import detectable, estimate
 from dtlib.report.style import label
 from dtlib.report.words import amount, number
 
-Remark = Callable[[Source, Finding], str]
-"""Says what is known; empty if nothing is."""
 DOUBTED = ("not reproduced", "contradicted", "reproduced in part")
 """Verdicts that need a remark."""
 PAPERS_MINUTES = 87
 """The time of a training according to Section V-B."""
 
 
-def remark(known: Remark | None, found: Source, finding: Finding) -> str:
-    """Return what is known of a sentence that does not hold, or not wholly; empty if it does."""
+def remark(
+    found: Source, finding: Finding, *, why: Remark | None = None, known: Remark | None = None
+) -> str:
+    """Return what is known of a sentence that does not hold, or not wholly; empty if it does.
+
+    Args:
+        found: what it was judged from.
+        finding: on it.
+        why: says what was shown to be the cause.
+        known: says what stands beside it.
+    """
     if finding.verdict not in DOUBTED or finding.evidence is None:
         return ""
     first = {
         "reproduced in part": in_part, "not reproduced": not_told_apart, "contradicted": against,
     }[finding.verdict]  # fmt: skip
-    cause, beside = because(found, finding), known(found, finding) if known else ""
+    cause, beside = (say(found, finding) if say else "" for say in (why, known))
     cause = f"because {cause}" if cause else "cause not shown"
     return "; ".join(filter(None, [first(finding), cause, beside]))
 
@@ -52,10 +57,8 @@ def not_told_apart(finding: Finding) -> str:
         hits = int((values > finding.evidence.margin).sum())
         least = int(stats.binom.isf(ERROR / 2, n, 0.5)) + 1
         return f"not told apart: it holds in {hits} of {n} seeds, and {least} would show it"
-    spread = values.std(ddof=1)
-    least = spread / np.sqrt(n) * (stats.t.isf(ERROR / 2, n - 1) + stats.t.isf(0.2, n - 1))
     show, unit = finding.evidence.show, finding.evidence.unit
-    wide, small = f"{show(spread):.3g}", f"{show(least):.3g} {unit}"
+    wide, small = f"{show(values.std(ddof=1)):.3g}", f"{show(detectable(values, ERROR)):.3g} {unit}"
     return f"not told apart: {n} seeds with an SD of {wide} show {small} four times in five"
 
 

@@ -11,7 +11,7 @@ from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.experiment import OTHERS, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import DATA, ENERGY, FAILED
-from dtlib.report.judgement import Evidence, Part
+from dtlib.report.judgement import Evidence, Finding, Part
 from dtlib.report.quantities import change, gap, height, points, sooner, tenths, unrest
 from dtlib.report.statistics import improvement
 from dtlib.report.style import label
@@ -84,6 +84,8 @@ def source(figure: str, preset: str, way: str = HELD_OUT) -> Source | None:
 
 
 Check = Callable[[Source], Evidence]
+Remark = Callable[[Source, Finding], str]
+"""Says what is known of a sentence that does not hold; empty if nothing is."""
 
 
 def versus(
@@ -199,7 +201,7 @@ def as_saving(found: float) -> float:
     >>> round(as_saving(paper_gap("beta-mappo")), 2)
     20.28
     """
-    return 200 * found / (200 + found)
+    return 200 * min(found, 200) / (200 + min(found, 200))  # no energy is below 0
 
 
 def less_failures(own: pd.Series, other: pd.Series) -> pd.Series:

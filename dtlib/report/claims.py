@@ -6,8 +6,8 @@ from functools import partial
 from dtlib.experiments.experiment import OTHERS
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.breakdown import per_served
 from dtlib.report.causes import (
-    Remark,
     beside_rules,
     near_the_rule,
     rises_compared,
@@ -24,6 +24,7 @@ from dtlib.report.checks import (
     SAVINGS,
     TRAINING,
     Check,
+    Remark,
     Source,
     energy_falls,
     failing,
@@ -36,6 +37,14 @@ from dtlib.report.checks import (
     source,
     steadier,
     trend,
+)
+from dtlib.report.interventions import (
+    another_action,
+    bounded_is_sooner,
+    learning_saves,
+    of_comparison,
+    powers_of_ten,
+    trained_longer,
 )
 from dtlib.report.judgement import Evidence, Finding, judge
 from dtlib.report.style import label
@@ -63,8 +72,10 @@ class Claim:
     """The paper's number, if it gives one."""
     reading: str = ""
     """How it departs from what the paper says; empty if it only shortens it."""
+    why: Remark | None = None
+    """Says what was shown to be the cause where it does not hold."""
     known: Remark | None = None
-    """Says what is known where it does not hold, beyond what its seeds show."""
+    """Says what stands beside it there."""
     elsewhere: tuple[str, str] | None = None
     """Another experiment with some runs of this figure, and a query for those that it speaks of."""
     uncounted: str = ""
@@ -83,27 +94,46 @@ class Claim:
         return find(self.figure).name
 
 
+def _physical(
+    figure: str, sentence: str, sign: int = 1, *, axis: str = "x", other: str = "", some: str = "",
+    why: Remark | None = None, reading: str = "",
+) -> Claim:  # fmt: skip
+    """Return a sentence on the trend of the energy, which a rule that learns nothing shows as well.
+
+    Args:
+        figure: whose.
+        sentence: the paper's.
+        sign: as of :func:`.checks.trend`, like axis, other and some.
+        why: what was shown to be the cause; by default, the energy is taken apart.
+        reading: how it departs from what the paper says.
+    """
+    check = trend(ENERGY, sign, axis=axis, other=other, some=some)
+    known, why = partial(silence, axis=axis, some=some), why or per_served(check)
+    return Claim(figure, sentence, check, reading=reading, why=why, known=known, physical=True)
+
+
 CLAIMS = (
     Claim("fig04", "The reward of MUs and BSs rises during training, for all schemes.",
           learns("reward_global"), ways=(TRAINING,)),
     Claim("fig05", "The centre's reward rises during training, for all schemes.",
           learns("reward_centre"), ways=(TRAINING,)),
     *(Claim("fig04", f"Beta-HAPPO has a higher reward than {label(other)}.",
-            leads("reward_global", other), ways=BOTH, known=unequal_failures) for other in SAVINGS),
+            leads("reward_global", other), ways=BOTH, why=of_comparison, known=unequal_failures)
+      for other in SAVINGS),
     Claim("fig05", "Beta-HAPPO has the highest reward of the centre, too.",
-          leads("reward_centre", *OTHERS), ways=BOTH, known=unequal_failures),
+          leads("reward_centre", *OTHERS), ways=BOTH, why=of_comparison, known=unequal_failures),
     Claim("fig04", "Beta-HAPPO converges more stably than all others.", steadier, ways=(TRAINING,),
-          known=unequal_unrest),
+          why=of_comparison, known=unequal_unrest),
     Claim("fig04", "HAPPO-based schemes converge faster than MADDPG.", faster, ways=(TRAINING,),
-          known=rises_compared),
+          why=bounded_is_sooner, known=rises_compared),
     Claim("fig06", "Energy falls during training, for all schemes.", energy_falls, ways=(TRAINING,),
-          known=still_failing),
+          why=trained_longer, known=still_failing),
     *(Claim("fig06", f"Beta-HAPPO needs less energy than {label(other)}.", saves(other), ways=BOTH,
-            reported=f"{saved} %", known=unequal_failures) for other, saved in SAVINGS.items()),
+            reported=f"{saved} %", why=of_comparison, known=unequal_failures)
+      for other, saved in SAVINGS.items()),
     Claim("fig06", "Training takes 87 minutes.", None, ways=(BENCHMARKS,), reported="87 min",
           uncounted="another machine; measured is a ratio of work"),
-    Claim("fig07", "Energy rises with the number of users.", trend(ENERGY), known=silence,
-          physical=True),
+    _physical("fig07", "Energy rises with the number of users."),
     Claim("fig07", "Beta-HAPPO needs the least energy at every K.", lowest(ENERGY, "K"),
           known=unequal_failures),
     Claim("fig08", "No request fails up to K = 25.", failing(0, "x <= 25"), reported="0 %",
@@ -112,35 +142,29 @@ CLAIMS = (
           trend(FAILED, some="x >= 30", effect=10 * RISE, basis=STRAIGHT)),
     Claim("fig08", "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
           lowest(FAILED, "K", "x > 25")),
-    Claim("fig09", "Energy falls with the number of base stations.", trend(ENERGY, -1),
-          known=silence, physical=True),
+    _physical("fig09", "Energy falls with the number of base stations.", -1),
     Claim("fig09", "Beta-HAPPO needs the least energy at every M.", lowest(ENERGY, "M"),
           known=unequal_failures),
-    Claim("fig10", "Energy rises with the request probability.", trend(ENERGY), known=silence,
-          physical=True),
-    Claim("fig11", "Energy rises with the data size (20–30 Kb).",
-          trend(ENERGY, axis="data_bits_max", other="bandwidth_hz", some="x < 1e5"),
-          known=partial(silence, axis="data_bits_max", some="x < 1e5"),
-          reading="our reading: it has 0.2 to 0.3 Mb here, and Kb in Section V-A",
-          physical=True),
+    _physical("fig10", "Energy rises with the request probability."),
+    _physical("fig11", "Energy rises with the data size (20–30 Kb).",
+              axis="data_bits_max", other="bandwidth_hz", some="x < 1e5",
+              reading="our reading: it has 0.2 to 0.3 Mb here, and Kb in Section V-A"),
     Claim("fig11", "Energy rises with the data size (0.2–0.3 Mb, as printed).",
           trend(ENERGY, axis="data_bits_max", other="bandwidth_hz", some="x >= 1e5"),
           uncounted="a misprint: Section V-A has 15 to 25 Kb"),
-    Claim("fig11", "Energy falls with the bandwidth.",
-          trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"),
-          known=partial(silence, axis="bandwidth_hz", some="x < 1e5"),
-          physical=True),
+    _physical("fig11", "Energy falls with the bandwidth.", -1,
+              axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"),
     Claim("fig12", "Energy rises with the control factor.", trend(ENERGY),
-          known=near_the_rule),
+          why=powers_of_ten, known=near_the_rule),
     Claim("fig12", "Failures fall with the control factor.", trend(FAILED, -1),
-          known=near_the_rule),
-    Claim("fig13", "Energy rises from K = 50 to 60.", trend(ENERGY), known=silence,
-          physical=True),
+          why=powers_of_ten, known=near_the_rule),
+    _physical("fig13", "Energy rises from K = 50 to 60.", why=learning_saves),
     Claim("fig14", "At K = 58 every request fails.", failing(100, "x == 58"), reported="100 %",
           known=beside_rules),
     Claim("fig14", "With fewer than 58 users, some are in time.",
           failing(100, "x < 58", short=True, effect=2 * RISE - RELEVANT_POINTS, basis=STRAIGHT),
-          known=beside_rules, reading="implied, not said: it has all fail when K reaches 58"),
+          why=another_action, known=beside_rules,
+          reading="implied, not said: it has all fail when K reaches 58"),
 )  # fmt: skip
 """In the order of Section V-B. "The highest reward" of Fig. 4 is judged other by other."""
 

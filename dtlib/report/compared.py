@@ -9,7 +9,7 @@ from dtlib.experiments import committed, comparison, datasets, grids, measuremen
 from dtlib.experiments.comparison import ALL, WORST
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.references import BEST
-from dtlib.experiments.results import DATA, ENERGY
+from dtlib.experiments.results import DATA, ENERGY, PER_SERVED
 from dtlib.report.checks import SAVINGS
 from dtlib.report.columns import told
 from dtlib.report.shown import training_hours
@@ -30,7 +30,7 @@ def _row(part: pd.DataFrame, ends: pd.Series, parameter: str = "") -> dict[str, 
     return {
         "parameter": parameter,
         "energy (mJ)": interval_text(1e3 * energy, ".4f"),
-        "per served request (mJ)": f"{1e3 * part['energy_per_served_request_j'].mean():.3f}",
+        "per served request (mJ)": f"{1e3 * part[PER_SERVED].mean():.3f}",
         "failed slots (%)": f"{100 * part[ALL].mean():.1f}",
         "worst user (%)": f"{100 * part[WORST].max():.1f}",
         "closed (%)": interval_text(shares, ".0f"),

@@ -45,7 +45,7 @@ def remarks(claim: Claim, of: dict[str, Judged]) -> str:
     if claim.uncounted:
         return claim.uncounted
     lines = {
-        preset: remark(claim.known, row.found, row.finding)
+        preset: remark(row.found, row.finding, why=claim.why, known=claim.known)
         if row.found is not None
         else elsewhere(*claim.elsewhere, preset)
         if claim.elsewhere

@@ -43,17 +43,17 @@ def test_of_a_trend_that_does_not_hold():
     source = sweep(beta_happo=0.45)
     finding = found(checks.trend(ENERGY), source)
     assert finding.verdict == "contradicted"
-    line = causes.remark(causes.silence, source, finding)
+    line = causes.remark(source, finding, known=causes.silence)
     assert line == (
         "the other way in 3 of 3 seeds; cause not shown; "
         "beside it: Beta-HAPPO serves 55 % of requests at 1 and 9.9 % at 2"
     )
-    assert causes.remark(None, source, found(checks.trend(ENERGY, -1), source)) == ""
+    assert causes.remark(source, found(checks.trend(ENERGY, -1), source)) == ""
 
 
 def test_of_failures_near_those_of_a_rule():
     source = sweep(beta_happo=0.3, power_on_demand=0.25, demand_or_silence=0.2)
-    line = causes.remark(causes.near_the_rule, source, found(checks.trend(ENERGY), source))
+    line = causes.remark(source, found(checks.trend(ENERGY), source), known=causes.near_the_rule)
     assert not line.startswith("not told apart"), "all seeds are the other way"
     assert "beside it: Beta-HAPPO at 1 fails 30.1 % of requests already" in line
     assert line.endswith("demand or silence, a rule that does not know the channels, 20.1 %")
@@ -63,7 +63,7 @@ def test_of_requests_that_fail():
     source = checks.source("fig13_14", "companion")
     finding = found(checks.failing(100, "x < 58", short=True), source)
     assert finding.verdict == "contradicted"
-    line = causes.remark(causes.beside_rules, source, finding)
+    line = causes.remark(source, finding, known=causes.beside_rules)
     assert "beside it: at K = 50, 52, 54, 56 Beta-HAPPO fails" in line
     assert "93.09, 95.73, 97.99, 99.12 %, and one that knows the channels 91.77, " in line
     elsewhere = sweep(beta_happo=0.1)
@@ -88,7 +88,7 @@ def test_of_a_point_where_another_needs_less():
     source = sweep(beta_happo=0.1, maddpg=0.2)
     source.data.loc[source.data["algorithm"] == "maddpg", ENERGY] /= 2
     finding = found(checks.lowest(ENERGY, "K"), source)
-    line = causes.remark(causes.unequal_failures, source, finding)
+    line = causes.remark(source, finding, known=causes.unequal_failures)
     assert finding.verdict == "contradicted"
     assert line == (
         "the other way in 3 of 3 seeds; cause not shown; "
@@ -149,7 +149,7 @@ def training(**steps):
 def test_of_what_is_no_steadier():
     source = training(beta_happo=2.0, maddpg=1.0)
     finding = found(checks.steadier, source)
-    line = causes.remark(causes.unequal_unrest, source, finding)
+    line = causes.remark(source, finding, known=causes.unequal_unrest)
     steps = quantities.unrest(source.data, "reward_global").groupby("algorithm").mean()
     assert steps["beta-happo"] > 1.9 * steps["maddpg"]
     assert line.endswith(f"Beta-HAPPO {steps['beta-happo']:.3g}, MADDPG {steps['maddpg']:.3g}")
@@ -179,7 +179,7 @@ def test_of_savings(verdict):
     source = checks.Source("quick", {"evaluation.csv": pd.DataFrame(rows), "data.csv": curves})
     finding = found(checks.saves("maddpg"), source)
     assert finding.verdict == verdict
-    line = causes.remark(causes.unequal_failures, source, finding)
+    line = causes.remark(source, finding, known=causes.unequal_failures)
     assert line.endswith(
         "; beside it: Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %, "
         "trained for 6,000 and for 1,000 slots"

@@ -1,25 +1,27 @@
 """Causes: said where one thing was changed and the committed rows pass the cause's rule."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dtlib.experiments import mechanisms, results
 from dtlib.experiments.alternatives import WORTH
-from dtlib.experiments.results import ENERGY
+from dtlib.experiments.committed import EVALUATION
+from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import checks, interventions
-from dtlib.report.judgement import Finding
+from dtlib.report.judgement import Finding, judge
+from dtlib.report.quantities import tenths
 from dtlib.settings.train import TrainConfig
 
 TRAINING, HELD_OUT = checks.TRAINING, checks.HELD_OUT
 
 
-def because(check, way, preset="companion"):
+def because(check, way, preset="companion", verdict="not reproduced"):
     source = checks.source("fig04_06", preset, way)
     evidence = check(source)
-    return interventions.because(
-        source, Finding("not reproduced", evidence, part=evidence.parts[0])
-    )
+    return interventions.of_comparison(source, Finding(verdict, evidence, part=evidence.parts[0]))
 
 
 def ends():
@@ -54,12 +56,21 @@ def test_a_bounded_gaussian_needs_less():
         assert "a bounded one in its place" in because(checks.saves("gaussian-happo"), way)
 
 
+def test_as_printed_a_served_request_needs_less():
+    """Beta-HAPPO needs several times Gaussian-HAPPO's energy there, and serves more."""
+    ends = tenths(checks.source("fig04_06", "paper", TRAINING).data, "failure_ratio_requests")
+    served = 1 - ends["last"].groupby("algorithm").mean()
+    assert served["beta-happo"] > 5 * served["gaussian-happo"]
+    text = because(checks.saves("gaussian-happo"), TRAINING, "paper", "contradicted")
+    assert "per served one, the energy saved is 35.8 % [9.2, 55.9], 3 seeds" in text
+
+
 def test_idle_slices_cost_reward_of_the_centre():
     text = because(checks.leads("reward_centre", "gaussian-happo"), HELD_OUT)
     assert "Beta-HAPPO's r_c is -1.933, and -1.873 with whole slices" in text
 
 
-@pytest.mark.parametrize("other", ["beta-mappo", "gaussian-happo", "maddpg"])
+@pytest.mark.parametrize("other", ["beta-mappo", "maddpg"])
 def test_nothing_is_said_where_nothing_was_changed(other):
     assert because(checks.saves(other), TRAINING, "paper") == ""
     if other == "maddpg":
@@ -71,7 +82,7 @@ def test_nor_at_a_point_of_a_sweep():
     evidence = checks.saves("beta-mappo")(source)
     (part,) = evidence.parts
     at = replace(part, name=f"{part.name} at K = 30")
-    assert interventions.because(source, Finding("not reproduced", evidence, part=at)) == ""
+    assert interventions.of_comparison(source, Finding("not reproduced", evidence, part=at)) == ""
 
 
 def test_a_rule_that_is_not_met_says_nothing(monkeypatch):
@@ -91,4 +102,43 @@ def test_a_rule_that_is_not_met_says_nothing(monkeypatch):
     for against in ("beta-mappo", "gaussian-happo"):
         for check in (checks.leads("reward_global", against), checks.saves(against),
                       checks.leads("reward_centre", against)):  # fmt: skip
-            assert because(check, HELD_OUT) == ""
+            assert because(check, HELD_OUT, verdict="reproduced in part") == ""
+
+
+def decided(why, check, way=HELD_OUT, figure="fig04_06", **changed):
+    """Say why, of the part that decides; with what the committed table has changed."""
+    source = checks.source(figure, "companion", way)
+    (finding,) = judge([check(source)])
+    return why(source, replace(finding, **changed))
+
+
+def test_control_factor_acts_by_powers_of_ten():
+    """Between η = 0.7 and 1.3 lies less than a tenth of the way from 0.001 to 1."""
+    rows = results.table("companion", "silence", EVALUATION).groupby(["variant", "seed"])
+    ends = [rows[[ENERGY, FAILED]].mean().loc[f"watts, eta={eta}"] for eta in ("0.001", "1")]
+    share = math.log(1.3 / 0.7) / math.log(1000)
+    energy = decided(interventions.powers_of_ten, checks.trend(ENERGY), figure="fig12")
+    rise = np.log(ends[1][ENERGY] / ends[0][ENERGY]).mean()
+    assert f"from 0.001 to 1 the change is times {np.exp(rise):.3g} [" in energy
+    assert f"0.7 to 1.3 has {100 * np.expm1(share * rise):.2g} % in proportion" in energy
+    failed = decided(interventions.powers_of_ten, checks.trend(FAILED, -1), figure="fig12")
+    points = 100 * (ends[1][FAILED] - ends[0][FAILED]).mean()
+    assert f"the change is {points:.3g} points [" in failed
+    assert f"has {share * points:.2g} points" in failed
+    for wrong in (checks.trend(ENERGY, -1), checks.trend(FAILED)):
+        assert decided(interventions.powers_of_ten, wrong, figure="fig12") == ""
+
+
+def test_a_bounded_gaussian_is_sooner():
+    text = decided(interventions.bounded_is_sooner, checks.faster, TRAINING)
+    assert "in 5 of 5 seeds, by 30 % of MADDPG's training or more" in text
+
+
+def test_learning_lowers_energy_where_all_fail():
+    rows = checks.source("fig13_14", "companion").data.query("algorithm == 'power-on-demand'")
+    first, last = (rows.query("x == @users")[ENERGY].mean() for users in (50, 60))
+    text = decided(interventions.learning_saves, checks.trend(ENERGY), figure="fig13_14")
+    assert f"needs {last / first:.3g} times as much at 60 as at 50" in text
+    assert decided(interventions.learning_saves, checks.trend(ENERGY), figure="fig10") == ""
+    falls = checks.trend(ENERGY, -1)
+    assert decided(interventions.learning_saves, falls, figure="fig13_14") == ""
