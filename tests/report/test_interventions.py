@@ -4,12 +4,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dtlib.experiments import mechanisms, results
 from dtlib.experiments.alternatives import WORTH
 from dtlib.experiments.committed import EVALUATION
-from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report import checks, interventions
 from dtlib.report.judgement import Finding, judge
 from dtlib.report.quantities import tenths
@@ -142,3 +143,61 @@ def test_learning_lowers_energy_where_all_fail():
     assert decided(interventions.learning_saves, checks.trend(ENERGY), figure="fig10") == ""
     falls = checks.trend(ENERGY, -1)
     assert decided(interventions.learning_saves, falls, figure="fig13_14") == ""
+
+
+@pytest.fixture
+def as_if(monkeypatch):
+    """Have other tables committed of an experiment, by its name."""
+    known, read = {}, results.table
+
+    def table(preset, name, file=DATA):
+        return known[name](file) if name in known else read(preset, name, file)
+
+    monkeypatch.setattr(results, "table", table)
+    return known
+
+
+def longer(times, *, backwards=False):
+    """MADDPG's runs as if they were Beta-HAPPO's, but for so many times the energy."""
+    whole = {file: results.table("companion", "fig04_06", file) for file in (DATA, EVALUATION)}
+
+    def table(file):
+        rows = (
+            whole[file].query("algorithm == 'beta-happo' and seed < 3").assign(algorithm="maddpg")
+        )
+        if backwards and file == DATA:
+            rows["x"] = -rows["x"]
+        return rows.assign(**{ENERGY: times * rows[ENERGY]})
+
+    return table
+
+
+@pytest.mark.parametrize("way", [TRAINING, HELD_OUT])
+def test_maddpg_with_as_many_slots(way, as_if):
+    check = checks.saves("maddpg")
+    as_if["equal_slots"] = longer(1 / (1 - 0.4108))
+    text = because(check, way, verdict="reproduced in part")
+    assert "where it has as many slots, Beta-HAPPO saves 41.1 % [41.1, 41.1] (3 seeds)" in text
+    as_if["equal_slots"] = longer(2.0)
+    assert because(check, way, verdict="reproduced in part") == "", "that is not the paper's number"
+
+
+def test_maddpg_is_trained_longer(as_if):
+    as_if["equal_slots"] = longer(2.0)
+    text = decided(interventions.trained_longer, checks.energy_falls, TRAINING)
+    assert "with 300,000 slots its energy changes by -" in text and text.endswith("(3 seeds)")
+    as_if["equal_slots"] = longer(2.0, backwards=True)
+    assert decided(interventions.trained_longer, checks.energy_falls, TRAINING) == ""
+
+
+@pytest.mark.parametrize("served, said", [(0.05, "with levels in its place, 5 % of"), (0.006, "")])
+def test_another_action_serves_more(served, said, as_if):
+    shares = {"watts": 0.001, "levels": served, "levels or silence": 0.003}
+    as_if["crowd"] = lambda file: pd.DataFrame(
+        {"variant": name, "seed": seed, FAILED: 1 - share + seed * 1e-5}
+        for name, share in shares.items() for seed in range(3)
+    )  # fmt: skip
+    check = checks.failing(100, "x < 58", short=True)
+    text = decided(interventions.another_action, check, figure="fig13_14")
+    assert said in text if said else text == ""
+    assert not said or "0.099 % as it is (3 seeds)" in text
