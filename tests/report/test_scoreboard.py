@@ -1,6 +1,9 @@
 """Beside the counts: what is there so far, and sentences that are not the paper's."""
 
+import pytest
+
 from dtlib.report import claims, scoreboard, tables
+from dtlib.report.causes import DOUBTED
 from dtlib.runtime import paths
 
 
@@ -21,3 +24,15 @@ def test_what_the_paper_does_not_say_is_marked():
     for claim in marked:
         assert claim.reading in text and f"</b> <i>{claim.reading}</i></p>" in shown
     assert "“" not in tables.scoreboard().data, "sentences are shortened: none is a quotation"
+
+
+@pytest.mark.parametrize("preset", ["companion", "paper"])
+def test_causes_are_counted_as_the_remarks_have_them(preset):
+    once = scoreboard.verdicts().drop_duplicates("the paper says")
+    doubted = once[once[preset].isin(DOUBTED)]
+    own = doubted["remark"].str.replace(r"\. paper: .*" if preset == "companion" else r"^.*paper: ",
+                                        "", regex=True)  # fmt: skip
+    known = own.str.contains("; because ").sum()
+    assert 0 < known < len(doubted)
+    assert scoreboard.explained(preset).startswith(f"of {len(doubted)} sentences")
+    assert f", {known} have a cause" in scoreboard.explained(preset)
