@@ -47,7 +47,7 @@ book: install  ## run every notebook afresh, with nbval, and build the book; any
 	@echo && echo "The book is built. Open _build/html/index.html"
 
 test: lint  ## lint, tests, every notebook, the strict build of the book, the book in a browser
-	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not book"
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --durations 25 --durations-min 5 -m "not book"
 	@$(MAKE) --no-print-directory book
 	$(BIN)/pytest -n $(JOBS) -m book tests/test_book.py
 
