@@ -2,14 +2,18 @@
 
 import pandas as pd
 
-from dtlib.experiments import comparison, demand
+from dtlib.experiments import comparison, datasets, demand
+from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.comparison import WORST
+from dtlib.experiments.experiment import OFF_POLICY, OWN
+from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, told
+from dtlib.report.learnt import FORMATS
 from dtlib.report.phrases import savings
 from dtlib.report.quantities import tenths
 from dtlib.report.shown import Shown
-from dtlib.report.statistics import interval_text
+from dtlib.report.statistics import interval_text, range_text
 from dtlib.report.style import label
 
 METRICS = {"reward_global": ".0f", "reward_centre": ".2f", ENERGY: ".3g", FAILED: ".3g"}
@@ -52,3 +56,21 @@ def on_new_worlds(shown: Shown) -> pd.DataFrame:
     found = pd.DataFrame(table)
     found.loc["energy that Beta-HAPPO saves (%)"] = pd.Series(saved)
     return found.fillna("")
+
+
+def with_as_many_slots() -> pd.DataFrame:
+    """Return MADDPG as trained and with as many slots as others have, beside Beta-HAPPO.
+
+    Means over seeds, the least and the greatest, on held-out worlds, from committed runs.
+    """
+    rows = {}
+    for name, learner in (
+        ("fig04_06", OFF_POLICY), ("equal_slots", OFF_POLICY), ("fig04_06", OWN),
+    ):  # fmt: skip
+        runs = datasets.run_means(name, FULLEST[0], who=["algorithm", "seed"])
+        (episodes,) = {
+            run.episodes for run in find(name).runs(FULLEST[0]) if run.algorithm == learner
+        }
+        part = f"{label(learner)}, {episodes} episodes"
+        rows[part] = told(runs.loc[[learner]], FORMATS, range_text)
+    return pd.DataFrame.from_dict(rows, orient="index")

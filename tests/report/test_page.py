@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from dtlib import ConfigError, EnvConfig, notebook
-from dtlib.experiments import committed
+from dtlib.experiments import committed, results
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import page, phrases, scales, training_tables, words
@@ -201,3 +201,22 @@ def test_pictures_are_described(path):
     code = [cell for cell in cells if cell.cell_type == "code"]
     folded = {"hide-input", "hide-cell", "remove-input"}
     assert all(folded & set(cell.metadata.get("tags", ())) for cell in code)
+
+
+def test_maddpg_beside_itself_with_as_many_slots():
+    table = training_tables.with_as_many_slots()
+    assert [*table.index] == [
+        "MADDPG, 50 episodes", "MADDPG, 300 episodes", "Beta-HAPPO, 300 episodes",
+    ]  # fmt: skip
+    runs = results.table("companion", "equal_slots", committed.EVALUATION).groupby("seed")
+    means = 1e3 * runs[ENERGY].mean()
+    assert table.loc["MADDPG, 300 episodes", "energy (mJ)"] == (
+        f"{means.mean():.2f} [{means.min():.2f},{words.GAP}{means.max():.2f}]"
+    )
+    of = results.table("companion", "fig04_06", committed.EVALUATION).query(
+        "algorithm == 'beta-happo'"
+    )
+    failed = 100 * of.groupby("seed")[FAILED].mean().mean()
+    assert table.loc["Beta-HAPPO, 300 episodes", "failed requests (%)"].startswith(
+        f"{failed:.1f} ["
+    )
