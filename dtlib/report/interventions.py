@@ -13,7 +13,7 @@ from dtlib.experiments import corrected, mechanisms, results
 from dtlib.experiments.alternatives import CONTROL_FACTORS, SENDING
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
-from dtlib.experiments.experiment import OWN
+from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.mechanisms import EXPERIMENT
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report.breakdown import per_served
@@ -123,10 +123,10 @@ def _idle_cpu(found: Source, finding: Finding) -> str:
 def _as_many_slots(found: Source, finding: Finding) -> str:
     """The rule: with as many slots for MADDPG as others have, the paper's number is saved."""
     assert finding.evidence is not None and finding.evidence.reported is not None
-    tables = _longer(found.preset)
+    tables = _tables(found.preset, "equal_slots")
     if tables is None:
         return ""
-    longer = Source(found.preset, tables, found.way).final(ENERGY)["maddpg"]
+    longer = Source(found.preset, tables, found.way).final(ENERGY)[OFF_POLICY]
     own = found.final(ENERGY)[OWN]
     saved = estimate(gap(own, longer))
     if not saved[1] <= finding.evidence.reported <= saved[2]:
@@ -140,26 +140,22 @@ def _as_many_slots(found: Source, finding: Finding) -> str:
 def trained_longer(found: Source, finding: Finding) -> str:
     """The rule: with as many slots as others have, MADDPG's energy falls in training."""
     assert finding.part is not None
-    tables = _longer(found.preset)
-    if tables is None or finding.part.learners[0] != "maddpg":
+    tables = _tables(found.preset, "equal_slots")
+    if tables is None or finding.part.learners[0] != OFF_POLICY:
         return ""
     ends = tenths(tables[DATA], ENERGY)
     change = estimate(100 * (ends["last"] / ends["first"] - 1))
     if not change[2] < 0:
         return ""
-    slots = trained_for(tables[DATA])["maddpg"]
+    slots = trained_for(tables[DATA])[OFF_POLICY]
     return (
         f"MADDPG's training is short: with {slots:,} slots its energy changes by "
         f"{_interval(change)} ({len(ends)} seeds)"
     )
 
 
-def _longer(preset: str) -> dict[str, pd.DataFrame] | None:
-    """Return the tables of MADDPG with as many slots as others; None if nothing is committed."""
-    return _tables(preset, "equal_slots")
-
-
 def _tables(preset: str, name: str) -> dict[str, pd.DataFrame] | None:
+    """Return an experiment's curves and its results on held-out worlds; None without both."""
     tables = {file: results.table(preset, name, file) for file in (DATA, EVALUATION)}
     known = {file: rows for file, rows in tables.items() if rows is not None}
     return known if len(known) == len(tables) else None
@@ -176,8 +172,8 @@ def bounded_is_sooner(found: Source, finding: Finding) -> str:
     if tables is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
         return ""
     bounded = tables[DATA].query("variant == @BOUNDED_VARIANT")
-    both = pd.concat([bounded, found.data.query("algorithm == 'maddpg'")])
-    leads = [sooner(both, reward, GAUSSIAN_HAPPO, other="maddpg") for reward in REWARDS]
+    both = pd.concat([bounded, found.data.query("algorithm == @OFF_POLICY")])
+    leads = [sooner(both, reward, GAUSSIAN_HAPPO, other=OFF_POLICY) for reward in REWARDS]
     least = min(lead.min() for lead in leads)
     if not least > RELEVANT:
         return ""
@@ -264,6 +260,6 @@ CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
     (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),
     (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),
-    ("maddpg", ENERGY): (_as_many_slots,),
+    (OFF_POLICY, ENERGY): (_as_many_slots,),
 }
 """By the learner that is compared with, and what is measured; the first that is shown is said."""
