@@ -51,7 +51,7 @@ def test_the_longest_runs_come_first():
     most = [max(progress.cost(run) for (run,) in task) for task in tasks]
     assert most == sorted(most, reverse=True) and most[0] > 10 * most[-1]
     first = tasks[0][0][0].config
-    assert (first.algorithm, first.episodes) == ("maddpg", 150)
+    assert (first.algorithm, first.episodes) == ("maddpg", 300)
     assert runs[0].config != first, "not in the order of the figures"
 
 
