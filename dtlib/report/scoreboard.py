@@ -103,7 +103,7 @@ def explained(preset: str) -> str:
         row.claim.why(row.found, row.finding) for row in doubted if row.found and row.claim.why
     ]
     count, known = len(doubted), sum(map(bool, causes))
-    return f"of {count} sentences that do not hold wholly, {known} have a cause that was shown"
+    return f"a cause was shown for {known} of the {count} sentences that do not hold wholly"
 
 
 def readings() -> str:
