@@ -24,10 +24,11 @@ from dtlib.report.checks import (
     Remark,
     Source,
     as_saving,
+    energy_falls,
     saves,
 )
 from dtlib.report.judgement import ERROR, Finding
-from dtlib.report.quantities import by_point, gap, sooner, tenths, trained_for
+from dtlib.report.quantities import by_point, gap, sooner, trained_for
 from dtlib.report.statistics import detectable, estimate
 from dtlib.report.style import label
 from dtlib.report.worth import BETA, BOUNDED_VARIANT, GAUSSIAN
@@ -140,17 +141,17 @@ def _as_many_slots(found: Source, finding: Finding) -> str:
 def trained_longer(found: Source, finding: Finding) -> str:
     """The rule: with as many slots as others have, MADDPG's energy falls in training."""
     assert finding.part is not None
-    tables = _tables(found.preset, "equal_slots")
-    if tables is None or finding.part.learners[0] != OFF_POLICY:
+    curves = results.table(found.preset, "equal_slots")
+    if curves is None or finding.part.learners[0] != OFF_POLICY:
         return ""
-    ends = tenths(tables[DATA], ENERGY)
-    change = estimate(100 * (ends["last"] / ends["first"] - 1))
+    (part,) = energy_falls(Source(found.preset, {DATA: curves})).parts
+    change = estimate(part.values)
     if not change[2] < 0:
         return ""
-    slots = trained_for(tables[DATA])[OFF_POLICY]
+    slots = trained_for(curves)[OFF_POLICY]
     return (
         f"MADDPG's training is short: with {slots:,} slots its energy changes by "
-        f"{_interval(change)} ({len(ends)} seeds)"
+        f"{_interval(change)} ({len(part.values)} seeds)"
     )
 
 
@@ -168,10 +169,10 @@ def _interval(numbers: tuple[float, ...], show: Callable[[float], float] = float
 def bounded_is_sooner(found: Source, finding: Finding) -> str:
     """The rule: a bounded Gaussian in the original's place is sooner in every seed, in both r."""
     assert finding.part is not None
-    tables = _tables(found.preset, EXPERIMENT)
-    if tables is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
+    curves = results.table(found.preset, EXPERIMENT)
+    if curves is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
         return ""
-    bounded = tables[DATA].query("variant == @BOUNDED_VARIANT")
+    bounded = curves.query("variant == @BOUNDED_VARIANT")
     both = pd.concat([bounded, found.data.query("algorithm == @OFF_POLICY")])
     leads = [sooner(both, reward, GAUSSIAN_HAPPO, other=OFF_POLICY) for reward in REWARDS]
     least = min(lead.min() for lead in leads)
@@ -190,11 +191,11 @@ def powers_of_ten(found: Source, finding: Finding) -> str:
     That is the part of it which log η has in the sweep, against what the sweep's seeds would show.
     """
     assert finding.part is not None and finding.evidence is not None
-    tables, metric = _tables(found.preset, "silence"), finding.evidence.metric
-    if tables is None:
+    worlds, metric = results.table(found.preset, "silence", EVALUATION), finding.evidence.metric
+    if worlds is None:
         return ""
     least, most = CONTROL_FACTORS[1], CONTROL_FACTORS[-1]
-    rows = tables[EVALUATION].pivot_table(metric, "seed", "variant")
+    rows = worlds.pivot_table(metric, "seed", "variant")
     first, last = (rows[f"{next(iter(SENDING))}, eta={eta:g}"] for eta in (least, most))
     energy = metric == ENERGY
     mean, *bounds = estimate(np.log(last / first) if energy else 100 * (last - first))
@@ -236,10 +237,10 @@ def another_action(found: Source, finding: Finding) -> str:
 
     By the 95 % t interval of the difference within a seed (:data:`.alternatives.SENDING`).
     """
-    tables = _tables(found.preset, "crowd")
-    if tables is None:
+    worlds = results.table(found.preset, "crowd", EVALUATION)
+    if worlds is None:
         return ""
-    served = 100 * (1 - tables[EVALUATION].pivot_table(FAILED, "seed", "variant"))
+    served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))
     as_is, *others = SENDING
     more = {name: estimate(served[name] - served[as_is]) for name in others}
     best = max(more, key=lambda name: more[name][0])

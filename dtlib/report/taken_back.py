@@ -15,12 +15,7 @@ from dtlib.settings.train import TrainConfig
 
 EPOCHS = "25 epochs"
 """On the way from ``paper``, what short episodes lead to: the companion but for this."""
-ORDER = (
-    *FORWARD,
-    EPOCHS,
-    "companion",
-    *(v for v in TAKEN_BACK if v != EPOCHS),
-)
+ORDER = (*FORWARD, EPOCHS, "companion", *(v for v in TAKEN_BACK if v != EPOCHS))
 """The way from ``paper`` to ``companion``, then what is taken back."""
 SHOWN = {FAILED: ".1f", ENERGY: ".2f", "reward_centre": ".2f"}
 """What is shown of them, with formats."""
