@@ -198,10 +198,11 @@ def figure(
     that learners are held against; or corrected, which puts trained policies right and trains
     nothing.
     """
-    from dtlib.experiments import corrected, demand, grids, mechanisms, readings, results
+    from dtlib.experiments import grids, results
     from dtlib.experiments.datasets import write_experiment
     from dtlib.experiments.provenance import check_clean
     from dtlib.report.pictures import PICTURES, save
+    from dtlib.studies import corrected, demand, mechanisms, readings
 
     measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE, corrected.TABLE)
     tables = {table.name: table for table in measured}
@@ -311,7 +312,7 @@ def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
 def references(preset: str, effort: "Effort", dirty: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
     from dtlib.experiments import provenance
-    from dtlib.experiments.references import TABLE
+    from dtlib.studies.references import TABLE
 
     provenance.check_clean(preset, dirty)
     folder = TABLE.write(preset, effort.jobs, effort.progress)
@@ -322,7 +323,7 @@ def references(preset: str, effort: "Effort", dirty: bool) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail if a kept table differs.")
 def claims(check: bool) -> None:
     """Judge every claim of Section V from the committed results, preset by preset."""
-    from dtlib.report import scoreboard
+    from dtlib.verdicts import scoreboard
 
     columns = ["figure", "the paper says", "measured on", "companion", "paper"]
     click.echo(scoreboard.verdicts()[columns].to_string(index=False))

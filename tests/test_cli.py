@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from dtlib import load_run
 from dtlib.cli import STOPPED, main
 from dtlib.experiments import cards, datasets, grids, provenance, runner
-from dtlib.experiments.measured_table import MeasuredTable
-from dtlib.report import pictures, scoreboard
+from dtlib.report import pictures
 from dtlib.runtime import paths
+from dtlib.studies.measured_table import MeasuredTable
 from dtlib.training import run_folder
+from dtlib.verdicts import scoreboard
 
 SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
 

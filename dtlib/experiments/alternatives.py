@@ -18,12 +18,15 @@ CONSTRAINED = {
 """Learners that choose silence, where it pays, trained until energy at equal failures has stopped
 falling, with the mean of their last weights. With less η still, users fail less equally."""
 BOUNDED = {"algorithm": "gaussian-happo", "gaussian": "bounded"}
+BETA, WITHOUT_M, GAUSSIAN = "Beta", "Beta, M = 1", "Gaussian"
+BOUNDED_VARIANT = "bounded Gaussian"
+"""Variants of the experiment ``worth``; two begin with the last of these names."""
 WORTH: dict[str, dict[str, Any]] = {
-    "Beta": VARIANTS["beta-happo"],
-    "Beta, M = 1": VARIANTS["beta-mappo"],
-    "Gaussian": VARIANTS["gaussian-happo"],
-    "bounded Gaussian": BOUNDED,
-    "bounded Gaussian, Beta's steps": BOUNDED | {"learning_rate": 3e-3, "epochs": 10},
+    BETA: VARIANTS["beta-happo"],
+    WITHOUT_M: VARIANTS["beta-mappo"],
+    GAUSSIAN: VARIANTS["gaussian-happo"],
+    BOUNDED_VARIANT: BOUNDED,
+    f"{BOUNDED_VARIANT}, Beta's steps": BOUNDED | {"learning_rate": 3e-3, "epochs": 10},
 }
 """What M and the Beta policy are worth. Of the bounded Gaussian, the one with the steps that the
 search's rule chooses on tuning worlds (:mod:`dtlib.experiments.search`) is compared."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -24,7 +24,8 @@ def status(
         preset: budget and size.
         seeds: how many; the preset's number if absent.
     """
-    rows, pace = [], _minutes_per_cost(experiments, preset)
+    in_results = {one.name: committed.runs_of(one, preset) for one in experiments}
+    rows, pace = [], _minutes_per_cost(in_results, preset)
     for experiment in experiments:
         runs = experiment.runs(preset, seeds)
         counts = dict.fromkeys(("done", "begun", "missing", "failed"), 0)
@@ -34,7 +35,7 @@ def status(
         kept = set() if known is None else set(known["run"])
         ahead = [run for run in runs if run.key not in kept and not done(run)]
         minutes = sum(progress.left(run) * pace.get(run.algorithm, pace[""]) for run in ahead)
-        older = [run for run in committed.runs_of(experiment, preset) if run.version]
+        older = [run for run in in_results[experiment.name] if run.version]
         rows.append(
             {"figure": experiment.name, "runs": len(runs)}
             | counts
@@ -43,17 +44,19 @@ def status(
     return pd.DataFrame(rows)
 
 
-def _minutes_per_cost(experiments: Iterable[Experiment], preset: str) -> dict[str, float]:
+def _minutes_per_cost(
+    in_results: Mapping[str, Sequence[PlannedRun]], preset: str
+) -> dict[str, float]:
     """Return what a unit of cost took in committed runs, min, by algorithm; ``""`` has all."""
     spent: dict[str, float] = defaultdict(float)
     worth: dict[str, float] = defaultdict(float)
-    for experiment in experiments:
-        known = results.runs(preset, experiment.name)
-        for planned in committed.learnt(committed.runs_of(experiment, preset)):
-            for name in (planned.algorithm, ""):
-                spent[name] += (known[planned.key].get("seconds_of_training") or 0) / 60
-                worth[name] += progress.training_cost(planned)
-    return {"": math.nan} | {name: spent[name] / worth[name] for name in spent}
+    for name, written in in_results.items():
+        known = results.runs(preset, name)
+        for planned in committed.learnt(written):
+            for who in (planned.algorithm, ""):
+                spent[who] += (known[planned.key].get("seconds_of_training") or 0) / 60
+                worth[who] += progress.training_cost(planned)
+    return {"": math.nan} | {who: spent[who] / worth[who] for who in spent}
 
 
 def failures(

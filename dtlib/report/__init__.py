@@ -1,1 +1,1 @@
-"""What a reader sees of the results: figures, their style, and verdicts on claims."""
+"""What a reader sees of the results: figures, tables, and the words beside them."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 from pandas.api.typing import DataFrameGroupBy
 
-from dtlib.experiments.comparison import ALL, WORST
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.statistics import interval_text
+from dtlib.studies.comparison import ALL, WORST
+from dtlib.verdicts.statistics import interval_text
 
 COLUMNS = {
     "reward_global": ("r_g", 1.0),

@@ -5,16 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from dtlib.experiments import committed, comparison, datasets, grids, measurements
-from dtlib.experiments.comparison import ALL, WORST
+from dtlib.experiments import committed, datasets, grids, measurements
 from dtlib.experiments.experiment import OFF_POLICY, OWN
-from dtlib.experiments.references import BEST
 from dtlib.experiments.results import DATA, ENERGY, PER_SERVED
-from dtlib.report.checks import SAVINGS
 from dtlib.report.columns import told
 from dtlib.report.shown import training_hours
-from dtlib.report.statistics import interval_text, range_text
-from dtlib.report.style import ALGORITHMS, label
+from dtlib.studies import comparison
+from dtlib.studies.comparison import ALL, WORST
+from dtlib.studies.references import BEST
+from dtlib.verdicts.checks import SAVINGS
+from dtlib.verdicts.names import NAMES, label
+from dtlib.verdicts.statistics import interval_text, range_text
 
 MAIN = ("equal power", "channel inversion", "informed limit", "genie bound")
 """What is not learnt and stands beside the learners; the rest is folded away."""
@@ -71,7 +72,7 @@ def savings(**tables: pd.DataFrame) -> pd.DataFrame:
     ratios = comparison.energy_ratios(**tables, algorithms=SAVINGS)
     rows: dict[Any, dict[str, Any]] = {}
     for (where, whom), ratio in ratios.items():
-        rows[where, label(whom) if whom in ALGORITHMS else whom] = {
+        rows[where, NAMES.get(whom, whom)] = {
             "saves (%)": interval_text(100 * (1 - ratio), ".1f"),
             "the paper (%)": SAVINGS.get(whom, "–"),
         }

@@ -146,7 +146,7 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     """Draw failures against the number of users under several readings of the paper.
 
     Args:
-        rows: as the table of :mod:`dtlib.experiments.readings` has them.
+        rows: as the table of :mod:`dtlib.studies.readings` has them.
         names: of readings.
         rule: whose failures.
     """

@@ -6,21 +6,21 @@ import os
 import pandas as pd
 from IPython.display import Markdown
 
-from dtlib.experiments import committed, corrected, readings
-from dtlib.experiments.comparison import WORST
+from dtlib.experiments import committed
 from dtlib.experiments.experiment import BASELINES, LEARNERS, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import partition
-from dtlib.report.claims import JUDGED_PRESETS
-from dtlib.report.quantities import by_point, tenths
-from dtlib.report.rates import POWER
-from dtlib.report.scoreboard import kept, so_far
 from dtlib.report.stories import STORIES
 from dtlib.report.tables import chips
-from dtlib.report.words import GAP, listed, number
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
+from dtlib.studies import corrected, readings
+from dtlib.studies.comparison import WORST
+from dtlib.verdicts.claims import JUDGED_PRESETS
+from dtlib.verdicts.quantities import by_point, tenths
+from dtlib.verdicts.rates import POWER
+from dtlib.verdicts.scoreboard import kept, so_far
+from dtlib.verdicts.words import GAP, listed, number
 
 NAMED = ["figure", "the paper says"]
 """Columns that tell sentences apart. Of each, the first way of measuring counts."""
@@ -109,22 +109,22 @@ def _printed() -> str:
 
 
 def _partition() -> str:
-    failed = partition.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)[partition.GIVES_UP]
+    failed = readings.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)[readings.GIVES_UP]
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
         f"The outage at {_users(58)}. With slices, a rule without learning fails "
-        f"{_percent(at_58[partition.SLICES])} of the requests there, and "
-        f"{_percent(at_30[partition.SLICES])} at {_users(30)}. Where servers divide their CPU "
-        f"among those who ask, it fails {_percent(at_58[partition.DIVIDED])} and "
-        f"{_percent(at_30[partition.DIVIDED])}."
+        f"{_percent(at_58[readings.SLICES])} of the requests there, and "
+        f"{_percent(at_30[readings.SLICES])} at {_users(30)}. Where servers divide their CPU "
+        f"among those who ask, it fails {_percent(at_58[readings.DIVIDED])} and "
+        f"{_percent(at_30[readings.DIVIDED])}."
     )
 
 
 def _learning() -> str:
     data, users = committed.fullest("outage"), 30
     own, rule = (by_point(data, who)[[FAILED, ENERGY, WORST]].mean() for who in (OWN, BASELINES[1]))
-    known = partition.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)
-    best = known.loc[users, (partition.KNOWS, partition.SLICES)]
+    known = readings.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)
+    best = known.loc[users, (readings.KNOWS, readings.SLICES)]
     right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == @users")
     right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
     return (

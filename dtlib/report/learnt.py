@@ -6,14 +6,16 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.experiments import comparison, demand, search
+from dtlib.experiments import search
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, table
 from dtlib.report.figures import FAILED_LABEL
-from dtlib.report.statistics import range_text
-from dtlib.report.style import COLUMN, PALETTE, label
+from dtlib.report.style import COLUMN, PALETTE
 from dtlib.settings.env import EnvConfig
+from dtlib.studies import comparison, demand
+from dtlib.verdicts.names import label
+from dtlib.verdicts.statistics import range_text
 
 FORMATS = {ENERGY: ".2f", FAILED: ".1f"}
 """What is told of runs, with formats."""

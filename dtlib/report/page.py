@@ -15,11 +15,11 @@ from dtlib.experiments.results import ENERGY
 from dtlib.report.pictures import KINDS
 from dtlib.report.shown import Shown
 from dtlib.report.stories import STORIES
-from dtlib.report.style import label
-from dtlib.report.words import told
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
+from dtlib.verdicts.names import label
+from dtlib.verdicts.words import told
 
 NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
 RULES = {

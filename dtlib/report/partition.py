@@ -1,23 +1,23 @@
 """What slices of a CPU cost, against a CPU divided among those who ask, and who wins it back.
 
 The same rules act under both readings of (14h), with the same deadlines
-(:mod:`dtlib.experiments.readings`); learners are Section V's, under slices.
+(:mod:`dtlib.studies.readings`); learners are Section V's, under slices.
 """
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.experiments import readings, results
+from dtlib.experiments import results
 from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.figures import ENERGY_LABEL, FAILED_LABEL, by_ratio
-from dtlib.report.quantities import by_point
-from dtlib.report.style import COLUMN, INK, PALETTE, label, line_style
+from dtlib.report.style import COLUMN, INK, PALETTE, line_style
+from dtlib.studies.readings import DIVIDED, GIVES_UP, KNOWS, SENDS, SLICES, of_rules
+from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import by_point
 
-SLICES, DIVIDED = "slices", "served"
-SENDS, GIVES_UP, KNOWS = "always sends", "gives up", "knows the channels"
 OVER_USERS = ("outage", "fig07_08", "fig13_14")
 """Experiments whose runs of Beta-HAPPO are over K; the first that has a K is taken."""
 LEARNT = FULLEST[0]
@@ -29,42 +29,6 @@ DRAWN = {
     (KNOWS, SLICES): {"color": INK, "linestyle": ":", "marker": "*"},
 }
 """Rule, reading and how they are drawn."""
-
-
-def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a metric of each rule under both readings, by K.
-
-    Args:
-        rows: the table of :mod:`dtlib.experiments.readings`.
-        metric: a column of it.
-    """
-    part = rows[(rows["axis"] == "K") & rows["reading"].isin([SLICES, DIVIDED])]
-    return part.pivot(index="x", columns=["rule", "reading"], values=metric)
-
-
-def beside_rules(preset: str, failed: pd.Series) -> str:
-    """Say what rules that learn nothing fail beside Beta-HAPPO in Section V's network.
-
-    Args:
-        preset: whose committed table of rules is read.
-        failed: Beta-HAPPO's ratio of failed requests, by K.
-
-    Returns:
-        Empty where that table lacks one of these K.
-    """
-    rows = results.table(preset, readings.TABLE.name)
-    rules = pd.DataFrame() if rows is None else of_rules(rows, FAILED)
-    if not failed.index.isin(rules.index).all():
-        return ""
-    gives_up, knows = (rules.loc[failed.index, (rule, SLICES)] for rule in (GIVES_UP, KNOWS))
-    own, first, best = (
-        ", ".join(f"{100 * ratio:.4g}" for ratio in of) for of in (failed, gives_up, knows)
-    )
-    return (
-        f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails {own} % of "
-        f"requests; a rule without learning that gives up what cannot be in time fails "
-        f"{first} %, and one that knows the channels {best} %"
-    )
 
 
 def of_learner() -> pd.DataFrame:
@@ -97,7 +61,7 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
     Energy is won back only where Beta-HAPPO fails no more than the rule: who fails more saves it.
 
     Args:
-        rows: the table of :mod:`dtlib.experiments.readings`.
+        rows: the table of :mod:`dtlib.studies.readings`.
         learned: :func:`of_learner`.
     """
     failed, energy = of_rules(rows, FAILED), of_rules(rows, ENERGY)

@@ -6,11 +6,11 @@ import pandas as pd
 
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.checks import SAVINGS, as_saving
-from dtlib.report.quantities import at_equal_slots, gap, tenths, trained_for
 from dtlib.report.shown import Shown
-from dtlib.report.style import label
-from dtlib.report.words import GAP, listed, number, steps, told
+from dtlib.verdicts.checks import SAVINGS, as_saving
+from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import at_equal_slots, gap, tenths, trained_for
+from dtlib.verdicts.words import GAP, listed, number, steps, told
 
 UNITS = {ENERGY: (1e3, f"{GAP}mJ"), FAILED: (100, f"{GAP}%")}
 """Of each column: the factor to its unit, and the unit's name."""

@@ -6,10 +6,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dtlib.report.claims import CLAIMS, JUDGED_PRESETS, Judged, judged
-from dtlib.report.statistics import estimate
 from dtlib.report.style import COLUMN, INK, PALETTE
-from dtlib.report.words import minus
+from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS, Judged, judged
+from dtlib.verdicts.statistics import estimate
+from dtlib.verdicts.words import minus
 
 LINEAR = 100
 """Beyond ± so many % the axis is logarithmic: energy can fall by all at most, but rise by any."""

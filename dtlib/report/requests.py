@@ -8,15 +8,15 @@ import torch
 
 from dtlib.agents.policies import Policies
 from dtlib.baselines.rules import own_distance
-from dtlib.experiments import corrected, demand
-from dtlib.experiments.comparison import WORST, beside_curve
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
 from dtlib.model.synchronization import compute_delay
 from dtlib.model.world import World
 from dtlib.report.columns import table, told
-from dtlib.report.statistics import range_text
 from dtlib.settings.env import EnvConfig
+from dtlib.studies import corrected, demand
+from dtlib.studies.comparison import WORST, beside_curve
+from dtlib.verdicts.statistics import range_text
 
 HURRIED = 0.85
 """Part of the deadline from which on computing leaves little time to send."""
@@ -101,8 +101,8 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Return what trained policies achieve as they are and put right, beside the rule.
 
     Args:
-        rows: of :mod:`dtlib.experiments.corrected`.
-        curves: of :mod:`dtlib.experiments.demand`.
+        rows: of :mod:`dtlib.studies.corrected`.
+        curves: of :mod:`dtlib.studies.demand`.
 
     Returns:
         A column per K, a row per number and way: means over seeds, the least and the greatest.

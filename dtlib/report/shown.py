@@ -11,8 +11,8 @@ from dtlib.experiments import committed, datasets, grids, results
 from dtlib.experiments.committed import EVALUATION, USERS
 from dtlib.experiments.experiment import LEARNERS, OWN, Experiment, PlannedRun
 from dtlib.experiments.runner import Effort
-from dtlib.report.quantities import by_point
 from dtlib.settings.env import EnvConfig
+from dtlib.verdicts.quantities import by_point
 
 
 @dataclass(frozen=True)

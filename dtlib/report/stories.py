@@ -15,10 +15,8 @@ from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import scales
-from dtlib.report.causes import time_of_training
 from dtlib.report.curves import convergence
 from dtlib.report.figures import Sweep, data_size
-from dtlib.report.partition import beside_rules
 from dtlib.report.phrases import (
     ahead,
     each,
@@ -31,11 +29,12 @@ from dtlib.report.phrases import (
     rising,
     savings,
 )
-from dtlib.report.quantities import best_rule, by_point, sooner, tenths, trained_for, unrest
 from dtlib.report.shown import Shown
-from dtlib.report.style import label
-from dtlib.report.words import GAP, listed, number, steps, told
 from dtlib.settings.env import EnvConfig
+from dtlib.verdicts.causes import failed_by_rules, time_of_training
+from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import best_rule, by_point, sooner, tenths, trained_for, unrest
+from dtlib.verdicts.words import GAP, listed, number, steps, told
 
 KB, MB = 1e5, 1e9
 """Bits that no size in Kb, and none in Mb, is as large as."""
@@ -112,7 +111,7 @@ def _rules_serve_more(shown: Shown) -> str:
     section_v = all(
         shown.env_at(x).replace(frames=50) == EnvConfig(num_users=int(x)) for x in failed.index
     )
-    text = beside_rules(shown.preset, failed) if section_v else ""
+    text = failed_by_rules(shown.preset, failed) if section_v else ""
     return f" Training serves less than that: {text}." if text else ""
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import seaborn as sns
 
+from dtlib.verdicts.names import label
+
 WIDTH = 7.0
 """Width of a figure, in: the book's column is about 700 px wide at 100 px per inch."""
 
@@ -19,36 +21,23 @@ INK, FAINT, ALARM = "#222222", "#b8b8b8", "#c1121f"
 """Colours of text, of what stays in the background, and of failures and limits."""
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
-    "beta-happo": {"color": PALETTE[0], "marker": "o", "linestyle": "-", "label": "Beta-HAPPO"},
-    "gaussian-happo": {
-        "color": PALETTE[1], "marker": "s", "linestyle": "--", "label": "Gaussian-HAPPO",
-    },
-    "beta-mappo": {"color": PALETTE[2], "marker": "^", "linestyle": "-.", "label": "Beta-MAPPO"},
-    "maddpg": {"color": PALETTE[4], "marker": "D", "linestyle": ":", "label": "MADDPG"},
-    "genie": {"color": INK, "marker": "*", "linestyle": (0, (1, 4)), "label": "genie bound"},
-    "channel-inversion": {
-        "color": PALETTE[3], "marker": "v", "linestyle": (0, (1, 2)), "label": "channel inversion",
-    },
-    "power-on-demand": {
-        "color": PALETTE[5], "marker": "P", "linestyle": (0, (5, 2, 1, 2)),
-        "label": "power on demand",
-    },
-    "demand-or-silence": {
-        "color": PALETTE[9], "marker": "X", "linestyle": (0, (5, 2)), "label": "demand or silence",
-    },
-    "equal-power": {
-        "color": PALETTE[7], "marker": "x", "linestyle": (0, (3, 3)), "label": "equal power",
-    },
-}  # fmt: skip
+    name: {"color": color, "marker": marker, "linestyle": line, "label": label(name)}
+    for name, color, marker, line in (
+        ("beta-happo", PALETTE[0], "o", "-"),
+        ("gaussian-happo", PALETTE[1], "s", "--"),
+        ("beta-mappo", PALETTE[2], "^", "-."),
+        ("maddpg", PALETTE[4], "D", ":"),
+        ("genie", INK, "*", (0, (1, 4))),
+        ("channel-inversion", PALETTE[3], "v", (0, (1, 2))),
+        ("power-on-demand", PALETTE[5], "P", (0, (5, 2, 1, 2))),
+        ("demand-or-silence", PALETTE[9], "X", (0, (5, 2))),
+        ("equal-power", PALETTE[7], "x", (0, (3, 3))),
+    )
+}
 """How each learner and each reference policy is drawn: keywords of ``Axes.plot``."""
 
 IN_FRONT = 10
 """Beta-HAPPO is drawn over all else; the order of the others is that of ``ALGORITHMS``."""
-
-
-def label(algorithm: str) -> str:
-    """Return an algorithm's name as a reader knows it."""
-    return ALGORITHMS[algorithm]["label"]
 
 
 def line_style(name: str, points: int = 1) -> dict[str, Any]:

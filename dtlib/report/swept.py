@@ -11,7 +11,9 @@ from dtlib.report.curves import spread, with_millijoules
 from dtlib.report.figures import BANDWIDTHS, SWEPT_METRICS, fair
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.sliders import slider
-from dtlib.report.style import ALGORITHMS, INK, label
+from dtlib.report.stories import STORIES
+from dtlib.report.style import ALGORITHMS, INK
+from dtlib.verdicts.names import label
 
 IN_KILOBITS = 1e5
 """Data sizes of Fig. 11 below this are in Kb, those above are as printed, bit."""
@@ -22,8 +24,8 @@ PANEL_WIDTH = "concat_0_width"
 AT_POINT = "datum.nth == 1 + round(along / 100 * (datum.many - 1))"
 """Which rows are those of the point that the slider chooses."""
 
-ONE = ("fig07_08", "fig13_14", "fig10", "fig09", "fig12")
-"""Sweeps of one quantity."""
+ONE = [name for name in SWEEPS if name in STORIES]
+"""The paper's sweeps of one quantity."""
 TWO = {
     "largest data size D_max, Kb": ("x", 1e-3, "bandwidth_hz", "B = {:g} MHz", 1e-6),
     "bandwidth B, MHz": ("bandwidth_hz", 1e-6, "x", "D_max = {:g} Kb", 1e-3),

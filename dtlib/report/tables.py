@@ -8,14 +8,15 @@ import pandas as pd
 from IPython.display import HTML
 
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.claims import JUDGED_PRESETS
 from dtlib.report.figures import FAILED_LABEL
 from dtlib.report.pictures import SWEEPS
-from dtlib.report.rates import POWER
-from dtlib.report.scoreboard import kept
-from dtlib.report.style import ALARM, label
-from dtlib.report.words import minus
+from dtlib.report.style import ALARM
 from dtlib.runtime.messages import check_name
+from dtlib.verdicts.claims import JUDGED_PRESETS
+from dtlib.verdicts.names import label
+from dtlib.verdicts.rates import POWER
+from dtlib.verdicts.scoreboard import kept
+from dtlib.verdicts.words import minus
 
 
 def numbers(

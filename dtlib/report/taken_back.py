@@ -9,9 +9,9 @@ from dtlib.experiments.alternatives import FORWARD, TAKEN_BACK
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import variants
 from dtlib.report.columns import table
-from dtlib.report.quantities import tenths
-from dtlib.report.statistics import range_text
 from dtlib.settings.train import TrainConfig
+from dtlib.verdicts.quantities import tenths
+from dtlib.verdicts.statistics import range_text
 
 EPOCHS = "25 epochs"
 """On the way from ``paper``, what short episodes lead to: the companion but for this."""

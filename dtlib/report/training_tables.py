@@ -2,19 +2,20 @@
 
 import pandas as pd
 
-from dtlib.experiments import comparison, datasets, demand
+from dtlib.experiments import datasets
 from dtlib.experiments.committed import FULLEST
-from dtlib.experiments.comparison import WORST
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, told
 from dtlib.report.learnt import FORMATS
 from dtlib.report.phrases import savings
-from dtlib.report.quantities import tenths
 from dtlib.report.shown import Shown
-from dtlib.report.statistics import interval_text, range_text
-from dtlib.report.style import label
+from dtlib.studies import comparison, demand
+from dtlib.studies.comparison import WORST
+from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import tenths
+from dtlib.verdicts.statistics import interval_text, range_text
 
 METRICS = {"reward_global": ".0f", "reward_centre": ".2f", ENERGY: ".3g", FAILED: ".3g"}
 """What both tables show, with formats."""

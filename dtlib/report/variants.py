@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from dtlib.experiments.comparison import ALL, WORST
 from dtlib.experiments.results import ENERGY
 from dtlib.report import columns
 from dtlib.report.figures import by_ratio
 from dtlib.report.style import PALETTE
+from dtlib.studies.comparison import ALL, WORST
 
 FORMATS = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), ".3g")
 """What is told of a run on held-out worlds, with formats."""

@@ -3,19 +3,17 @@
 import pandas as pd
 
 from dtlib.experiments import search
+from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, GAUSSIAN, WITHOUT_M
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, table
-from dtlib.report.statistics import estimate, improvement, interval_text
+from dtlib.verdicts.statistics import estimate, improvement, interval_text
 
-BETA, WITHOUT_M, GAUSSIAN = "Beta", "Beta, M = 1", "Gaussian"
-"""Variants of the experiment ``worth``; those of the bounded Gaussian begin with its name."""
-BOUNDED_VARIANT = "bounded Gaussian"
 MECHANISMS = dict.fromkeys(
     ("draws_at_bounds", "energy_of_draws_j", "energy_of_means_j", "failed_of_draws",
      "failed_of_means"), ".3g",
 )  # fmt: skip
 EFFECTS = dict.fromkeys(("effect_of_m", "effect_of_order", "effect_of_data"), ".3g")
-"""Columns of :mod:`dtlib.experiments.mechanisms`, with formats."""
+"""Columns of :mod:`dtlib.studies.mechanisms`, with formats."""
 
 
 def bounded_choice(tuning: pd.DataFrame) -> str:

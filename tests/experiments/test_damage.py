@@ -27,11 +27,11 @@ from dtlib.experiments import (
     store,
 )
 from dtlib.experiments.experiment import PlannedRun
-from dtlib.experiments.measured_table import MeasuredTable
 from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths, reading
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.reading import Damaged
+from dtlib.studies.measured_table import MeasuredTable
 from dtlib.training import evaluation, run_folder
 from dtlib.training.run_folder import CHECKPOINT, CONFIG, HISTORY
 

@@ -11,12 +11,13 @@ import pytest
 from dtlib import ConfigError, TrainConfig
 from dtlib.experiments import committed, grids, results
 from dtlib.experiments.keys import config_key
-from dtlib.report import claims, pictures
-from dtlib.report.checks import source
-from dtlib.report.judgement import judge
+from dtlib.report import pictures
 from dtlib.runtime import paths
 from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.presets import PRESETS
+from dtlib.verdicts import claims
+from dtlib.verdicts.checks import source
+from dtlib.verdicts.judgement import judge
 
 KNOWN_VERSIONS = (RESULTS_VERSION, 5, 4)
 """Longer runs of versions before are shown until they are made anew."""

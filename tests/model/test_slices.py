@@ -14,8 +14,8 @@ from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.admission import admit, genie_under_threshold
 from dtlib.baselines.genie import bound_energy, floor, genie
 from dtlib.baselines.rules import Clairvoyant, DemandInversion, EqualPower, Reference
-from dtlib.experiments.readings import thresholds
 from dtlib.model.simulator import check_actions, cpu_parts, owners
+from dtlib.studies.readings import thresholds
 
 OWNED = ["slices", "hosted"]
 FREE = {"frame_slots": 1, "migration_slots": 0, "deployment_decision": "frame-start"}

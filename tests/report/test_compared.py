@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from dtlib.experiments import comparison, measurements
-from dtlib.experiments.comparison import ALL, WORST
+from dtlib.experiments import measurements
 from dtlib.experiments.results import ENERGY
 from dtlib.report import compared
+from dtlib.studies import comparison
+from dtlib.studies.comparison import ALL, WORST
 
 SERVED = "energy_per_served_request_j"
 

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from dtlib.experiments import speed
 from dtlib.report import cost
 
 
@@ -71,5 +72,5 @@ def test_one_critic_or_one_each():
 
 
 def test_what_is_committed_is_read():
-    assert cost.notes()["rounds"] >= 5
-    assert set(cost.GROWTH) <= set(cost.rows("training")["suite"])
+    assert speed.notes()["rounds"] >= 5
+    assert set(cost.GROWTH) <= set(speed.rows("training")["suite"])

@@ -8,9 +8,9 @@ from pictures import texts
 from scipy import stats
 
 from dtlib import EnvConfig
-from dtlib.experiments import readings
 from dtlib.model import channel
 from dtlib.report import formulas, scales, sliders
+from dtlib.studies import readings
 
 OTHERS = [
     {},

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from dtlib.experiments.measured_table import MeasuredTable
-from dtlib.report import claims, landing, scoreboard
+from dtlib.report import landing
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
+from dtlib.studies.measured_table import MeasuredTable
+from dtlib.verdicts import claims, scoreboard
 
 
 def test_findings_are_five_lines_with_numbers():

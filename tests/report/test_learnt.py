@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from dtlib.experiments import demand
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import learnt
+from dtlib.studies import demand
 
 ROWS = pd.DataFrame(
     [

@@ -10,10 +10,11 @@ from dtlib import ConfigError, EnvConfig, notebook
 from dtlib.experiments import committed, results
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import page, phrases, scales, training_tables, words
+from dtlib.report import page, phrases, scales, training_tables
 from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
+from dtlib.verdicts import words
 
 NAMES = list(STORIES)
 NOTEBOOKS = sorted(paths.notebooks().glob("fig*.ipynb"))

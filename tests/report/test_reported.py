@@ -4,11 +4,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from dtlib.report import checks, reported
-from dtlib.report.claims import JUDGED_PRESETS
-from dtlib.report.scoreboard import kept
-from dtlib.report.statistics import estimate
-from dtlib.report.words import minus
+from dtlib.report import reported
+from dtlib.verdicts import checks
+from dtlib.verdicts.claims import JUDGED_PRESETS
+from dtlib.verdicts.scoreboard import kept
+from dtlib.verdicts.statistics import estimate
+from dtlib.verdicts.words import minus
 
 
 @pytest.fixture(scope="module")

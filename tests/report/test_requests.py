@@ -5,9 +5,9 @@ import pytest
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.rules import EqualPower, Reference
-from dtlib.experiments.comparison import WORST
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import requests
+from dtlib.studies.comparison import WORST
 
 
 def test_requests_and_their_profile():

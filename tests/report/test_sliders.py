@@ -8,10 +8,10 @@ from pictures import texts
 from scipy import stats
 
 from dtlib import EnvConfig
-from dtlib.experiments import readings
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import embed, scales, sliders, swept
 from dtlib.report.shown import load
+from dtlib.studies import readings
 
 
 def numbers(text):

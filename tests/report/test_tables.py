@@ -9,7 +9,7 @@ import pytest
 from dtlib import ConfigError
 from dtlib.report import tables
 from dtlib.report.figures import FAILED_LABEL
-from dtlib.report.scoreboard import kept
+from dtlib.verdicts.scoreboard import kept
 
 
 def test_numbers_are_means_over_seeds():

@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from dtlib.experiments.comparison import ALL, WORST
 from dtlib.experiments.results import ENERGY
 from dtlib.report import variants
 from dtlib.report.columns import COLUMNS, told
+from dtlib.studies.comparison import ALL, WORST
 
 RUNS = pd.DataFrame(
     [("a", 0, -3.0, 1e-3, 0.1), ("a", 1, -1.0, 3e-3, 0.3), ("b", 0, -5.0, 4e-3, 0.5)],

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.cli import main
-from dtlib.experiments import grids, references
+from dtlib.experiments import grids
 from dtlib.experiments.keys import config_key, digest
 from dtlib.runtime.messages import show
 from dtlib.settings.presets import (
@@ -24,6 +24,7 @@ from dtlib.settings.presets import (
     merge,
     preset_of,
 )
+from dtlib.studies import references
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 OLD = NETWORKS[1]

@@ -1,0 +1,43 @@
+"""Committed measurements of speed: what ``dtlib bench`` has written, read again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dtlib.runtime import paths
+
+CASE = ("suite", "users", "sites", "frames", "epochs", "critic", "runs", "jobs", "threads")
+"""What tells the cases of the benchmark ``training`` apart."""
+
+
+def file_of(benchmark: str) -> Path:
+    """Return where a benchmark's rows are committed, beside their manifest."""
+    return paths.results() / "benchmarks" / benchmark / "data.csv"
+
+
+def rows(benchmark: str) -> pd.DataFrame:
+    """Return a benchmark's committed rows."""
+    return pd.read_csv(file_of(benchmark))
+
+
+def notes() -> dict[str, Any]:
+    """Return what the manifest of the benchmark ``training`` says of machine and packages."""
+    file = file_of("training").with_name("manifest.json")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def medians(training: pd.DataFrame, suite: str, *quantities: str) -> pd.DataFrame:
+    """Return medians over rounds and processes: a row per case, a column per quantity.
+
+    Args:
+        training: rows of that benchmark.
+        suite: which of its suites.
+        quantities: to be had.
+    """
+    found = training[training["suite"].eq(suite) & training["quantity"].isin(quantities)]
+    return found.pivot_table(
+        index=list(CASE), columns="quantity", values="value", aggfunc="median", sort=False
+    ).reset_index()

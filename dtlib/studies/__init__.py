@@ -1,0 +1,1 @@
+"""What is measured by itself: readings, policies that are not learnt, trained ones taken apart."""

@@ -1,0 +1,154 @@
+"""Why learners differ: what their draws cost, and how far the factor M moves an update.
+
+Measured on the runs of the experiment ``worth``, before they have learnt anything and at their end.
+The rule, written before the runs: two learners differ on held-out worlds if the 95 % t interval of
+their difference within a seed leaves 0 out. M explains nothing that data do not if it moves an
+update by less than another episode does.
+"""
+
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dtlib.experiments import sealed, store
+from dtlib.experiments.experiment import OWN, PlannedRun
+from dtlib.experiments.grids import find
+from dtlib.experiments.keys import config_key, digest
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.happo.learner import Learner
+from dtlib.model.simulator import Actions, Carry
+from dtlib.model.world import World
+from dtlib.runtime.seeds import seeded
+from dtlib.settings.env import EnvConfig
+from dtlib.studies.measured_table import MeasuredTable
+from dtlib.training.evaluation import evaluate_policy, evaluation_env
+from dtlib.training.loop import Rollout, Trainer
+from dtlib.training.run_folder import take_up
+
+EXPERIMENT, NAME = "worth", "mechanisms"
+FEWER = {"smoke": 1}
+"""Held-out worlds on which draws are measured; five, unless stated here."""
+
+
+class Drawn:
+    """A run's policies as they explore: actions are drawn, and what was drawn is counted."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.policies = trainer.learner.policies[0]
+        self.generator = seeded("actions", trainer.configs[0].seed, len(trainer.rows[0]))
+        self.sent = self.at_bounds = 0
+
+    def act(self, world: World, *, carry: Carry, env: EnvConfig) -> Actions:
+        """Return drawn actions in every slot."""
+        found = self.policies.decide(world, [self.generator], carry=carry, env=env)
+        power, sending = found.actions.power, found.sending
+        self.sent += int(sending.sum())
+        self.at_bounds += int((((power <= 0) | (power >= env.max_power_w)) & sending).sum())
+        return found.actions
+
+
+def draws(trainer: Trainer, worlds: int) -> dict[str, float]:
+    """Return what a policy's draws cost against its mean actions, on the same held-out worlds.
+
+    Args:
+        trainer: a learner on policy.
+        worlds: how many.
+    """
+    drawn, env = Drawn(trainer), evaluation_env(trainer.configs[0].env)
+    means = evaluate_policy(drawn.policies, env, worlds=worlds).summary()
+    found = evaluate_policy(drawn, env, worlds=worlds).summary()
+    return {
+        "energy_of_means_j": means[ENERGY],
+        "energy_of_draws_j": found[ENERGY],
+        "failed_of_means": means[FAILED],
+        "failed_of_draws": found[FAILED],
+        "draws_at_bounds": drawn.at_bounds / max(drawn.sent, 1),
+    }
+
+
+def update_effects(trainer: Trainer) -> dict[str, float]:
+    """Return how far an update moves otherwise if M is 1, if the order is another, on other data.
+
+    All updates begin with the same actors, critics and optimisers. Each number is the distance of
+    two changes of all actors' weights, divided by the length of the change with M = 1.
+
+    Args:
+        trainer: Beta-HAPPO; it is not changed.
+    """
+    number = len(trainer.rows[0])
+    without = _change(trainer, "beta-mappo", number=number)
+    with_factor = _change(trainer, "beta-happo", number=number)
+    reordered = _change(trainer, "beta-happo", number=number, order=1)
+    on_other_data = _change(trainer, "beta-mappo", number=number + 1)
+    length = without.norm()
+    return {
+        "effect_of_m": float((with_factor - without).norm() / length),
+        "effect_of_order": float((with_factor - reordered).norm() / length),
+        "effect_of_data": float((on_other_data - without).norm() / length),
+    }
+
+
+def _change(trainer: Trainer, algorithm: str, *, number: int, order: int = 0) -> Tensor:
+    """Return by how much an update moves all actors' weights, float64.
+
+    Args:
+        trainer: whose run.
+        algorithm: ``beta-mappo`` hands no ratio on.
+        number: of the episode that is played and learnt from.
+        order: which order agents are taken in.
+    """
+    config = trainer.configs[0]
+    rollout = Rollout(config, number, queue=trainer.queues[0], device=trainer.device)
+    episode = rollout.play(trainer.learner.policies[0], 0, config.env.slots)
+    learner = Learner(config.replace(algorithm=algorithm), [seeded("weights", config.seed)])
+    learner.load(trainer.learner.state(0))
+    before = _weights(learner)
+    learner.update([episode], seeded("order", config.seed, number, order))
+    return _weights(learner) - before
+
+
+def _weights(learner: Learner) -> Tensor:
+    stacks = learner.policies[0].stacks.values()
+    return torch.cat([stack.flat.double().flatten() for stack in stacks])
+
+
+def _rows(planned: PlannedRun, preset: str) -> pd.DataFrame:
+    """Return the two rows of a run, from the store or measured now, the run trained if need be."""
+
+    def compute() -> pd.DataFrame:
+        store.get(planned.config)
+        return pd.DataFrame([_measure(planned, moment, preset) for moment in ("start", "end")])
+
+    return sealed.table(NAME, digest([planned.digest, worlds_of(preset)]), compute)
+
+
+def _measure(planned: PlannedRun, moment: str, preset: str) -> dict[str, Any]:
+    trainer = Trainer([planned.config])
+    if moment == "end":
+        take_up(store.folder(planned.config), trainer, 0)
+    row: dict[str, Any] = {"variant": planned.variant, "seed": planned.config.seed}
+    row |= {"moment": moment} | draws(trainer, worlds_of(preset))
+    return row | (update_effects(trainer) if planned.config.algorithm == OWN else {})
+
+
+def worlds_of(preset: str) -> int:
+    """Return on how many held-out worlds draws are measured."""
+    return FEWER.get(preset, 5)
+
+
+def table_key(preset: str, version: int | None = None) -> str:
+    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
+    runs = find(EXPERIMENT).runs(preset)
+    return digest([[config_key(run.config, version) for run in runs], worlds_of(preset)])
+
+
+TABLE = MeasuredTable(
+    name=NAME,
+    key=table_key,
+    tasks=lambda preset: [(planned, preset) for planned in find(EXPERIMENT).runs(preset)],
+    rows=_rows,
+    facts=lambda preset: {"worlds": worlds_of(preset)},
+)
+"""Two rows, ``start`` and ``end``, for each run of the experiment ``worth``."""

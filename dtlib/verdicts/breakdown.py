@@ -1,0 +1,56 @@
+"""A sentence on energy taken apart: how many requests are served, and what each of them needs.
+
+The energy of all requests is that of a served one times the number served, so that it need not
+move as a sentence says where its requests are not served.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from dtlib.experiments.results import ENERGY, FAILED, PER_SERVED
+from dtlib.verdicts.checks import Check, Remark, Source
+from dtlib.verdicts.judgement import Finding, number_text
+from dtlib.verdicts.statistics import estimate
+
+
+@dataclass(frozen=True)
+class PerServed(Source):
+    """The same tables, with a served request's energy, or what is in proportion, as the energy."""
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The experiment's first table."""
+        return super().data.assign(**{ENERGY: lambda rows: rows[PER_SERVED]})
+
+    def final(self, metric: str) -> pd.DataFrame:
+        """Return what trained learners have, a row per seed and a column per algorithm."""
+        whole = Source(self.preset, self.tables, self.way)
+        found = whole.final(metric)
+        return found / (1 - whole.final(FAILED)) if metric == ENERGY else found
+
+
+def per_served(check: Check) -> Remark:
+    """Return a remark: what a sentence says of the energy holds of each served request.
+
+    The rule: the 95 % t interval of the part that decides is on the sentence's side, where it was
+    not shown to be with the energy of all.
+
+    Args:
+        check: of the sentence.
+    """
+
+    def remark(found: Source, finding: Finding) -> str:
+        assert finding.part is not None
+        if finding.verdict == "reproduced in part":
+            return ""
+        evidence = check(PerServed(found.preset, found.tables, found.way))
+        (part,) = (part for part in evidence.parts if part.name == finding.part.name)
+        if not min(evidence.sign * bound for bound in estimate(part.values)) > evidence.level:
+            return ""
+        return (
+            f"unequal shares of requests are served: per served one, the "
+            f"{evidence.quantity.strip(',')} is {number_text(evidence, part)}"
+        )
+
+    return remark

@@ -1,0 +1,243 @@
+"""What is known of a sentence that does not hold: a line, with numbers from the committed data.
+
+*Because* is said of what was shown by changing one thing
+(:mod:`dtlib.verdicts.interventions`) or by taking the energy apart
+(:mod:`dtlib.verdicts.breakdown`). *Beside it* is what was measured there and need not be the
+cause. *Not told apart* says which difference the seeds would show.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from dtlib.experiments import results, speed
+from dtlib.experiments.baseline import ON_DEMAND
+from dtlib.experiments.experiment import OWN
+from dtlib.experiments.results import FAILED
+from dtlib.studies.readings import GIVES_UP, KNOWS, SLICES, TABLE, of_rules
+from dtlib.verdicts.checks import Remark, Source
+from dtlib.verdicts.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
+from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import best_rule, by_point, tenths, trained_for, unrest
+from dtlib.verdicts.statistics import detectable, estimate
+from dtlib.verdicts.words import amount, number
+
+DOUBTED = ("not reproduced", "contradicted", "reproduced in part")
+"""Verdicts that need a remark."""
+PAPERS_MINUTES = 87
+"""The time of a training according to Section V-B."""
+
+
+def remark(
+    found: Source, finding: Finding, *, why: Remark | None = None, known: Remark | None = None
+) -> str:
+    """Return what is known of a sentence that does not hold, or not wholly; empty if it does.
+
+    Args:
+        found: what it was judged from.
+        finding: on it.
+        why: says what was shown to be the cause.
+        known: says what stands beside it.
+    """
+    if finding.verdict not in DOUBTED or finding.evidence is None:
+        return ""
+    first = {
+        "reproduced in part": in_part, "not reproduced": not_told_apart, "contradicted": against,
+    }[finding.verdict]  # fmt: skip
+    cause, beside = (say(found, finding) if say else "" for say in (why, known))
+    cause = f"because {cause}" if cause else "cause not shown"
+    return "; ".join(filter(None, [first(finding), cause, beside]))
+
+
+def not_told_apart(finding: Finding) -> str:
+    """Say which difference so many seeds show with a power of 80 %, as much as they scatter."""
+    assert finding.part is not None and finding.evidence is not None
+    values, n = np.asarray(finding.part.values), len(finding.part.values)
+    if finding.evidence.exact:
+        hits = int((values > finding.evidence.margin).sum())
+        least = int(stats.binom.isf(ERROR / 2, n, 0.5)) + 1
+        return f"not told apart: it holds in {hits} of {n} seeds, and {least} would show it"
+    show, unit = finding.evidence.show, finding.evidence.unit
+    wide, small = f"{show(values.std(ddof=1)):.3g}", f"{show(detectable(values, ERROR)):.3g} {unit}"
+    return f"not told apart: {n} seeds with an SD of {wide} show {small} four times in five"
+
+
+def against(finding: Finding) -> str:
+    """Say in how many seeds it is the other way where a sentence is contradicted."""
+    assert finding.part is not None and finding.evidence is not None
+    values = np.asarray(finding.part.values)
+    other = finding.evidence.sign * (values - finding.evidence.level) < -finding.evidence.margin
+    return f"the other way in {int(other.sum())} of {len(values)} seeds"
+
+
+def in_part(finding: Finding) -> str:
+    """Say at which steps a trend turns, or on which side of the paper's number it is."""
+    assert finding.part is not None and finding.evidence is not None
+    evidence, part = finding.evidence, finding.part
+    steps = [
+        f"the other way {step.name}: {number_text(evidence, step)}"
+        for step in reversed_steps(evidence)
+    ]
+    if not holds_number(evidence, part):
+        larger = estimate(part.values)[0] > (evidence.reported or 0)
+        steps.append(f"{'larger' if larger else 'smaller'} than the paper's")
+    return "; ".join(steps)
+
+
+def unequal_failures(found: Source, finding: Finding) -> str:
+    """Say how many requests fail of the two that are compared, and how long both were trained."""
+    assert finding.part is not None
+    other, at_a_point = finding.part.learners[1], "=" in finding.part.name
+    fails = 100 * _failures(found, finding.part)
+    text = f"beside it: Beta-HAPPO fails {fails[OWN]:.1f} % of requests there, "
+    text += f"{label(other)} {fails[other]:.1f} %"
+    slots = trained_for(found.data)
+    if not at_a_point and slots[other] != slots[OWN]:
+        text += f", trained for {slots[OWN]:,} and for {slots[other]:,} slots"
+    return text
+
+
+def _failures(found: Source, part: Part) -> pd.Series:
+    """Return the ratio of failed requests of each algorithm, at the part's point if it has one."""
+    if "=" not in part.name:
+        return found.final(FAILED).mean()
+    return found.data[found.data["x"] == _point(part)].groupby("algorithm")[FAILED].mean()
+
+
+def _point(part: Part) -> float:
+    """Return the point that a part is named after, such as ``K = 30``."""
+    return float(part.name.rpartition("=")[2])
+
+
+def still_failing(found: Source, finding: Finding) -> str:
+    """Say how many requests fail at the end of the training of the learner that decides."""
+    assert finding.part is not None
+    learner = finding.part.learners[0]
+    fails = 100 * found.final(FAILED)[learner].mean()
+    slots = trained_for(found.data)
+    return (
+        f"beside it: {label(learner)} still fails {fails:.1f} % of requests when its training of "
+        f"{slots[learner]:,} slots ends (Beta-HAPPO's: {slots[OWN]:,})"
+    )
+
+
+def unequal_unrest(found: Source, finding: Finding) -> str:
+    """Say how much each learner's r_g changes from episode to episode."""
+    steps = unrest(found.data, "reward_global").groupby("algorithm", sort=False).mean()
+    each = ", ".join(f"{label(name)} {number(value)}" for name, value in steps.items())
+    return f"beside it: the steps of r_g from episode to episode have an SD of: {each}"
+
+
+def rises_compared(found: Source, finding: Finding) -> str:
+    """Say from where to where r_g rises for the two that are compared."""
+    assert finding.part is not None
+    ends = tenths(found.data, "reward_global").groupby("algorithm").mean()
+    each = ", ".join(
+        f"{label(name)}'s from {number(ends['first'][name])} to {number(ends['last'][name])}"
+        for name in finding.part.learners
+    )
+    return f"beside it: r_g rises in training, {each}"
+
+
+def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "") -> str:
+    """Say how many requests the learner that decides serves at either end of a sweep.
+
+    Args:
+        found: of the sweep.
+        finding: on its trend.
+        axis: what is swept.
+        some: a query for rows; all if empty.
+    """
+    assert finding.part is not None
+    data = found.data.query(some) if some else found.data
+    served = 100 * (1 - by_point(data, finding.part.learners[0], axis=axis)[FAILED].mean())
+    first, last = served.index[0], served.index[-1]
+    return (
+        f"beside it: {label(finding.part.learners[0])} serves {served[first]:.2g} % of requests at "
+        f"{amount(axis, first)} and {served[last]:.2g} % at {amount(axis, last)}"
+    )
+
+
+def failed_by_rules(preset: str, failed: pd.Series) -> str:
+    """Say what rules that learn nothing fail beside Beta-HAPPO in Section V's network.
+
+    Args:
+        preset: whose committed table of rules is read.
+        failed: Beta-HAPPO's ratio of failed requests, by K.
+
+    Returns:
+        Empty where that table lacks one of these K.
+    """
+    rows = results.table(preset, TABLE.name)
+    rules = pd.DataFrame() if rows is None else of_rules(rows, FAILED)
+    if not failed.index.isin(rules.index).all():
+        return ""
+    gives_up, knows = (rules.loc[failed.index, (rule, SLICES)] for rule in (GIVES_UP, KNOWS))
+    own, first, best = (
+        ", ".join(f"{100 * ratio:.4g}" for ratio in of) for of in (failed, gives_up, knows)
+    )
+    return (
+        f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails {own} % of "
+        f"requests; a rule without learning that gives up what cannot be in time fails "
+        f"{first} %, and one that knows the channels {best} %"
+    )
+
+
+def beside_rules(found: Source, finding: Finding) -> str:
+    """Say how many requests fail of rules that learn nothing, at each point of a sentence."""
+    assert finding.evidence is not None
+    users = [_point(part) for part in finding.evidence.parts]
+    text = failed_by_rules(found.preset, by_point(found.data)[FAILED].mean()[users])
+    return f"beside it: {text}" if text else ""
+
+
+def elsewhere(experiment: str, some: str, preset: str) -> str:
+    """Say what another experiment has of a figure's runs; empty if nothing is committed.
+
+    Args:
+        experiment: its name.
+        some: a query for points.
+        preset: whose runs.
+    """
+    table = results.table(preset, experiment)
+    if table is None:
+        return ""
+    own = by_point(table.query(some))
+    points, failed = own[FAILED].mean().index, 100 * own[FAILED].mean()
+    return (
+        f"beside it: experiment {experiment} has {own['seed'].nunique().min()} seeds of "
+        f"Beta-HAPPO's runs of this figure at K = {', '.join(f'{x:g}' for x in points)}, which "
+        f"fail {', '.join(f'{value:.1f}' for value in failed)} % of requests"
+    )
+
+
+def near_the_rule(found: Source, finding: Finding) -> str:
+    """Say how few requests fail at the lower end of a sweep beside a rule that learns nothing."""
+    own, *rules = (100 * by_point(found.data, who)[FAILED].mean() for who in (OWN, *ON_DEMAND))
+    failed = dict(zip(ON_DEMAND, rules, strict=True))
+    x, rule = own.index[0], best_rule(failed)
+    return (
+        f"beside it: Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
+        f"{label(rule)}, a rule that does not know the channels, {failed[rule][x]:.1f} %"
+    )
+
+
+def time_of_training() -> str:
+    """Return what Table I's training costs here, beside the paper's 87 minutes.
+
+    From ``results/benchmarks``: an episode's seconds and the matrix products of its epochs, each of
+    25, on one core, with a critic for each agent.
+    """
+    if not speed.file_of("training").is_file():
+        return "no benchmark is committed"
+    quantities = "episode_s", "dense_gflop", "gemm_gflops"
+    cases = speed.medians(speed.rows("training"), "phases", *quantities)
+    (of,) = cases.query("critic == 'per-agent' and threads == 1").to_dict("records")
+    episodes = 150
+    here = episodes * of["episode_s"] / 60
+    products = episodes * of["epochs"] * of["dense_gflop"] / of["gemm_gflops"] / 60 / PAPERS_MINUTES
+    return (
+        f"that training takes {here:.0f} of {PAPERS_MINUTES} min on one core here; "
+        f"{PAPERS_MINUTES} min are {1 / products:.1f} times what that core needs "
+        "for the matrix products alone"
+    )

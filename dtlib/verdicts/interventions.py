@@ -1,0 +1,266 @@
+"""Causes that were shown: one thing was changed and nothing else, with what came of it.
+
+Each has a rule that committed rows must pass. Else, or where a preset has none, it is not said.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from dtlib.experiments import results
+from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, CONTROL_FACTORS, GAUSSIAN, SENDING
+from dtlib.experiments.baseline import ON_DEMAND
+from dtlib.experiments.committed import EVALUATION
+from dtlib.experiments.experiment import OFF_POLICY, OWN
+from dtlib.experiments.results import DATA, ENERGY, FAILED
+from dtlib.studies import corrected, mechanisms
+from dtlib.studies.mechanisms import EXPERIMENT
+from dtlib.verdicts.breakdown import per_served
+from dtlib.verdicts.checks import (
+    HELD_OUT,
+    RELEVANT,
+    RELEVANT_POINTS,
+    Remark,
+    Source,
+    as_saving,
+    energy_falls,
+    saves,
+)
+from dtlib.verdicts.judgement import ERROR, Finding
+from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import by_point, gap, sooner, trained_for
+from dtlib.verdicts.statistics import detectable, estimate
+
+REWARDS = ("reward_global", "reward_centre")
+
+
+def of_comparison(found: Source, finding: Finding) -> str:
+    """Return why two learners do not differ as a sentence says; empty where nothing was shown.
+
+    Nothing was changed at a single point of a sweep.
+    """
+    assert finding.part is not None and finding.evidence is not None
+    own, other = finding.part.learners[0], finding.part.learners[-1]
+    causes = CAUSES.get((other, finding.evidence.metric), ()) if own == OWN else ()
+    if "=" in finding.part.name:
+        return ""
+    return next(filter(None, (cause(found, finding) for cause in causes)), "")
+
+
+def _mechanisms(preset: str) -> pd.DataFrame | None:
+    """Return what was measured at the end of training, means by variant in %; None if nothing."""
+    table = results.table(preset, mechanisms.NAME)
+    if table is None:
+        return None
+    return 100 * table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
+
+
+def _factor(found: Source, finding: Finding) -> str:
+    """M alone sets Beta-MAPPO apart; the rule is that it moves an update less than data do."""
+    ends = _mechanisms(found.preset)
+    if ends is None or not ends.loc[BETA, "effect_of_m"] < ends.loc[BETA, "effect_of_data"]:
+        return ""
+    moved, data = ends.loc[BETA, ["effect_of_m", "effect_of_data"]]
+    return (
+        f"M alone sets the two apart, and with M taken as 1 an update differs by {moved:.0f} % of "
+        f"its length, on another episode by {data:.0f} %"
+    )
+
+
+def _mean_actions(found: Source, finding: Finding) -> str:
+    """The rule: with draws more of Gaussian-HAPPO's requests fail, and with means no more do."""
+    ends = _mechanisms(found.preset)
+    if ends is None or found.way != HELD_OUT:
+        return ""
+    draws, means = (ends[f"failed_of_{kind}"] for kind in ("draws", "means"))
+    more = [float(kind[GAUSSIAN] - kind[BETA]) for kind in (draws, means)]
+    if not more[1] < RELEVANT_POINTS < more[0]:
+        return ""
+    return (
+        f"mean actions are judged: in the same worlds Gaussian-HAPPO fails {draws[GAUSSIAN]:.0f} % "
+        f"of requests with draws and {means[GAUSSIAN]:.0f} % with means, Beta-HAPPO "
+        f"{draws[BETA]:.0f} and {means[BETA]:.0f} %"
+    )
+
+
+def _bounded(found: Source, finding: Finding) -> str:
+    """The rule: a bounded Gaussian needs less, and what is saved of it is the paper's number."""
+    assert finding.evidence is not None and finding.evidence.reported is not None
+    tables = _tables(found.preset, EXPERIMENT)
+    if tables is None:
+        return ""
+    known = {name: rows.assign(algorithm=rows["variant"]) for name, rows in tables.items()}
+    energy = Source(found.preset, known, found.way).final(ENERGY)
+    pairs = (BOUNDED_VARIANT, GAUSSIAN), (BETA, BOUNDED_VARIANT), (BETA, GAUSSIAN)
+    less, saved, original = (estimate(gap(energy[own], energy[other])) for own, other in pairs)
+    holds = [low <= finding.evidence.reported <= high for _, low, high in (saved, original)]
+    if less[1] <= 0 or holds != [True, False]:
+        return ""
+    first, second = (_interval(of, as_saving) for of in (less, saved))
+    return (
+        f"the original Gaussian needs more: with a bounded one in its place, which needs {first} "
+        f"less, Beta-HAPPO saves {second} ({len(energy)} seeds)"
+    )
+
+
+def _idle_cpu(found: Source, finding: Finding) -> str:
+    """The rule: with whole slices of the CPU, Beta-HAPPO's r_c is above the other's."""
+    table = results.table(found.preset, corrected.NAME)
+    if table is None or found.way != HELD_OUT:
+        return ""
+    done = table.query("num_users == 30").groupby("done")["reward_centre"].mean()
+    own, whole = done["as trained"], done["whole slices"]
+    other = found.final("reward_centre")[GAUSSIAN_HAPPO].mean()
+    if not own < other < whole:
+        return ""
+    return (
+        "a part of each slice of the CPU stays unused: Beta-HAPPO's r_c is "
+        f"{own:.3f}, and {whole:.3f} with whole slices; Gaussian-HAPPO's is {other:.3f}"
+    )
+
+
+def _as_many_slots(found: Source, finding: Finding) -> str:
+    """The rule: with as many slots for MADDPG as others have, the paper's number is saved."""
+    assert finding.evidence is not None and finding.evidence.reported is not None
+    tables = _tables(found.preset, "equal_slots")
+    if tables is None:
+        return ""
+    longer = Source(found.preset, tables, found.way).final(ENERGY)[OFF_POLICY]
+    own = found.final(ENERGY)[OWN]
+    saved = estimate(gap(own, longer))
+    if not saved[1] <= finding.evidence.reported <= saved[2]:
+        return ""
+    return (
+        f"MADDPG's training is short: where it has as many slots, Beta-HAPPO saves "
+        f"{_interval(saved, as_saving)} ({len(longer)} seeds)"
+    )
+
+
+def trained_longer(found: Source, finding: Finding) -> str:
+    """The rule: with as many slots as others have, MADDPG's energy falls in training."""
+    assert finding.part is not None
+    curves = results.table(found.preset, "equal_slots")
+    if curves is None or finding.part.learners[0] != OFF_POLICY:
+        return ""
+    (part,) = energy_falls(Source(found.preset, {DATA: curves})).parts
+    change = estimate(part.values)
+    if not change[2] < 0:
+        return ""
+    slots = trained_for(curves)[OFF_POLICY]
+    return (
+        f"MADDPG's training is short: with {slots:,} slots its energy changes by "
+        f"{_interval(change)} ({len(part.values)} seeds)"
+    )
+
+
+def _tables(preset: str, name: str) -> dict[str, pd.DataFrame] | None:
+    """Return an experiment's curves and its results on held-out worlds; None without both."""
+    tables = {file: results.table(preset, name, file) for file in (DATA, EVALUATION)}
+    known = {file: rows for file, rows in tables.items() if rows is not None}
+    return known if len(known) == len(tables) else None
+
+
+def _interval(numbers: tuple[float, ...], show: Callable[[float], float] = float) -> str:
+    return "{:.3g} % [{:.3g}, {:.3g}]".format(*map(show, numbers))
+
+
+def bounded_is_sooner(found: Source, finding: Finding) -> str:
+    """The rule: a bounded Gaussian in the original's place is sooner in every seed, in both r."""
+    assert finding.part is not None
+    curves = results.table(found.preset, EXPERIMENT)
+    if curves is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
+        return ""
+    bounded = curves.query("variant == @BOUNDED_VARIANT")
+    both = pd.concat([bounded, found.data.query("algorithm == @OFF_POLICY")])
+    leads = [sooner(both, reward, GAUSSIAN_HAPPO, other=OFF_POLICY) for reward in REWARDS]
+    least = min(lead.min() for lead in leads)
+    if not least > RELEVANT:
+        return ""
+    seeds = len(leads[0])
+    return (
+        "the original Gaussian starts slowly: with a bounded one in its place, both rewards are "
+        f"there sooner in {seeds} of {seeds} seeds, by {least:.0f} % of MADDPG's training or more"
+    )
+
+
+def powers_of_ten(found: Source, finding: Finding) -> str:
+    """The rule: a thousand times η does what the sentence says, and its part here goes unseen.
+
+    That is the part of it which log η has in the sweep, against what the sweep's seeds would show.
+    """
+    assert finding.part is not None and finding.evidence is not None
+    worlds, metric = results.table(found.preset, "silence", EVALUATION), finding.evidence.metric
+    if worlds is None:
+        return ""
+    least, most = CONTROL_FACTORS[1], CONTROL_FACTORS[-1]
+    rows = worlds.pivot_table(metric, "seed", "variant")
+    first, last = (rows[f"{next(iter(SENDING))}, eta={eta:g}"] for eta in (least, most))
+    energy = metric == ENERGY
+    mean, *bounds = estimate(np.log(last / first) if energy else 100 * (last - first))
+    points = by_point(found.data)[metric].mean().index
+    part = mean * math.log(points[-1] / points[0]) / math.log(most / least)
+    here = 100 * math.expm1(part) if energy else part
+    shown = all(finding.evidence.sign * bound > 0 for bound in bounds)
+    if not (shown and abs(here) < detectable(finding.part.values, ERROR)):
+        return ""
+    low, high = bounds
+    whole = (
+        "times {:.3g} [{:.3g}, {:.3g}]".format(*np.exp([mean, low, high])) if energy
+        else f"{mean:.3g} points [{low:.3g}, {high:.3g}]"
+    )  # fmt: skip
+    return (
+        f"η acts by powers of ten: from {least:g} to {most:g} the change is {whole} "
+        f"({len(rows)} seeds), of which {points[0]:g} to {points[-1]:g} has {here:.2g} "
+        f"{'%' if energy else 'points'} in proportion to log η"
+    )
+
+
+def learning_saves(found: Source, finding: Finding) -> str:
+    """The rule: at the end of a sweep nothing is served, and a rule that learns nothing agrees."""
+    assert finding.evidence is not None
+    still = next(iter(ON_DEMAND))
+    own, rule = (by_point(found.data, who)[[ENERGY, FAILED]].mean() for who in (OWN, still))
+    first, last = own.index[[0, -1]]
+    ratio = rule[ENERGY].get(last, math.nan) / rule[ENERGY].get(first, math.nan)
+    if not (own[FAILED][last] > 1 - 1e-6 and finding.evidence.sign * math.log(ratio) > 0):
+        return ""
+    return (
+        f"where all requests fail, learning can still lower the energy: {label(still)}, "
+        f"which learns nothing, needs {ratio:.3g} times as much at {last:g} as at {first:g}"
+    )
+
+
+def another_action(found: Source, finding: Finding) -> str:
+    """The rule: with another action, at least a point of the requests more is served.
+
+    By the 95 % t interval of the difference within a seed (:data:`.alternatives.SENDING`).
+    """
+    worlds = results.table(found.preset, "crowd", EVALUATION)
+    if worlds is None:
+        return ""
+    served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))
+    as_is, *others = SENDING
+    more = {name: estimate(served[name] - served[as_is]) for name in others}
+    best = max(more, key=lambda name: more[name][0])
+    if not more[best][1] > RELEVANT_POINTS:
+        return ""
+    return (
+        f"a user's action is its power in watts: with {best} in its place, "
+        f"{served[best].mean():.2g} % of requests are served with 50 users, and "
+        f"{served[as_is].mean():.2g} % as it is ({len(served)} seeds)"
+    )
+
+
+BETA_MAPPO, GAUSSIAN_HAPPO = "beta-mappo", "gaussian-happo"
+CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
+    (BETA_MAPPO, "reward_global"): (_factor,),
+    (BETA_MAPPO, "reward_centre"): (_factor,),
+    (BETA_MAPPO, ENERGY): (_factor,),
+    (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
+    (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),
+    (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),
+    (OFF_POLICY, ENERGY): (_as_many_slots,),
+}
+"""By the learner that is compared with, and what is measured; the first that is shown is said."""

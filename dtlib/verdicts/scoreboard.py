@@ -1,0 +1,155 @@
+"""The scoreboard: two columns of verdicts that are never mixed, their counts, and their files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+
+from dtlib.experiments import committed
+from dtlib.experiments.experiment import OFF_POLICY, OWN
+from dtlib.experiments.grids import find, planned_seeds
+from dtlib.runtime import paths
+from dtlib.runtime.files import write_text
+from dtlib.verdicts.causes import DOUBTED, elsewhere, remark
+from dtlib.verdicts.checks import HELD_OUT
+from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS, Claim, Judged, judged
+from dtlib.verdicts.judgement import Verdict
+from dtlib.verdicts.rates import rates
+
+
+def verdicts() -> pd.DataFrame:
+    """Return one row per sentence and way of measuring, with a verdict in either preset."""
+    known = {
+        (row.claim.sentence, row.way, preset): row
+        for preset in JUDGED_PRESETS
+        for row in judged(preset)
+    }
+    rows = []
+    for claim in CLAIMS:
+        for way in claim.ways:
+            of = {preset: known[claim.sentence, way, preset] for preset in JUDGED_PRESETS}
+            row = {
+                "figure": claim.shown, "the paper says": claim.sentence,
+                "its number": claim.reported, "not its words": claim.reading, "measured on": way,
+            }  # fmt: skip
+            for preset, one in of.items():
+                row[preset] = "not counted" if claim.uncounted else one.finding.verdict
+            row |= {f"measured, {preset}": one.finding.measured for preset, one in of.items()}
+            rows.append(row | {"remark": remarks(claim, of)})
+    return pd.DataFrame(rows)
+
+
+def remarks(claim: Claim, of: dict[str, Judged]) -> str:
+    """Return why a sentence is not counted, or what is known where it does not hold, by preset."""
+    if claim.uncounted:
+        return claim.uncounted
+    lines = {
+        preset: remark(row.found, row.finding, why=claim.why, known=claim.known)
+        if row.found is not None
+        else elsewhere(*claim.elsewhere, preset)
+        if claim.elsewhere
+        else ""
+        for preset, row in of.items()
+    }
+    return ". ".join(f"{preset}: {line}" for preset, line in lines.items() if line)
+
+
+def counts() -> pd.DataFrame:
+    """Return how many sentences have which verdict in either preset; each sentence counts once.
+
+    By the first way of measuring, and beside it on held-out worlds, of what is measured there.
+    """
+    table = verdicts()
+    columns: dict[str, pd.Series] = {}
+    for keep, more in (("first", ""), ("last", f", {HELD_OUT}")):
+        once = table.drop_duplicates("the paper says", keep=keep)
+        columns |= {preset + more: once[preset].value_counts() for preset in JUDGED_PRESETS}
+    table = pd.DataFrame(columns)
+    table = table.reindex(get_args(Verdict), fill_value=0).fillna(0).astype(int)
+    return table.rename_axis("verdict").reset_index()
+
+
+TRAININGS = "fig04_06"
+
+
+def so_far(preset: str) -> str:
+    """Say how much of what is planned Figs. 4–6 of a preset are measured with; empty if all."""
+    runs = committed.runs_of(find(TRAININGS), preset)
+    (own, run), (seeds, other) = (
+        (len(of), of[0]) for of in ([run for run in runs if run.algorithm == who]
+                                    for who in (OWN, OFF_POLICY))
+    )  # fmt: skip
+    planned, whole = planned_seeds(TRAININGS, preset), run.config.episodes
+    if own >= planned and run.episodes >= whole:
+        return ""
+    return (
+        f"so far with {own} of {planned} planned seeds and {run.episodes} of {whole} episodes in "
+        f"Figs. 4–6, MADDPG with {seeds} seed{'s' * (seeds != 1)} and {other.episodes} episodes"
+    )
+
+
+def explained(preset: str) -> str:
+    """Say of how many sentences that do not hold wholly, or not at all, a cause was shown.
+
+    Sentences count as in :func:`counts`, by the first way of measuring.
+    """
+    doubted = [
+        row for row in judged(preset)
+        if row.way == row.claim.ways[0] and not row.claim.uncounted
+        and row.finding.verdict in DOUBTED
+    ]  # fmt: skip
+    causes = [
+        row.claim.why(row.found, row.finding) for row in doubted if row.found and row.claim.why
+    ]
+    count, known = len(doubted), sum(map(bool, causes))
+    return f"a cause was shown for {known} of the {count} sentences that do not hold wholly"
+
+
+def readings() -> str:
+    """Name the sentences that are not the paper's own, as Markdown."""
+    read = [f"{claim.shown}, *{claim.sentence}* ({claim.reading})" for claim in CLAIMS
+            if claim.reading]  # fmt: skip
+    return f"{len(read)} sentences are not the paper's own: {'; '.join(read)}."
+
+
+KEPT: dict[str, Callable[[], pd.DataFrame]] = {
+    "claims.csv": verdicts,
+    "claims_counts.csv": counts,
+    "claims_rates.csv": rates,
+}
+"""Committed tables, by file name."""
+
+
+def file_of(name: str) -> Path:
+    """Return where a table is kept."""
+    return paths.results() / name
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """Return a table as it is kept."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def kept_text(name: str) -> str:
+    """Return a table that is kept, as text; empty if there is none."""
+    file = file_of(name)
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def kept(name: str) -> pd.DataFrame:
+    """Return a table that is kept, all of it text; empty if there is none."""
+    file = file_of(name)
+    return pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
+
+
+def outdated() -> dict[Path, str]:
+    """Return, of each kept table that is not what the committed results say, what they say."""
+    made = {name: as_text(make()) for name, make in KEPT.items()}
+    return {file_of(name): text for name, text in made.items() if text != kept_text(name)}
+
+
+def write_verdicts() -> None:
+    """Judge all sentences from the committed results, and keep the tables."""
+    for file, text in outdated().items():
+        write_text(file, text)

@@ -1,0 +1,52 @@
+"""Why learners differ: draws are of the policy that means are of; M is what is changed, no more."""
+
+import pytest
+import torch
+from tiny import own_folders  # noqa: F401
+
+from dtlib import TrainConfig
+from dtlib.experiments import results
+from dtlib.studies import mechanisms
+from dtlib.training import evaluation
+from dtlib.training.loop import Trainer
+
+CONFIG = TrainConfig.from_preset("smoke", algorithm="beta-happo")
+
+
+@pytest.fixture(autouse=True)
+def short_worlds(monkeypatch):
+    monkeypatch.setattr(evaluation, "EVALUATION_FRAMES", 2)
+
+
+def test_draws_at_bounds_are_half_of_harls_gaussian_and_none_of_beta():
+    gaussian = CONFIG.replace(algorithm="gaussian-happo")
+    found = mechanisms.draws(Trainer([gaussian]), 1)
+    assert found["draws_at_bounds"] == pytest.approx(0.5, abs=0.05)  # mean 0 on [0, 1]
+    found = mechanisms.draws(Trainer([CONFIG]), 1)
+    assert found["draws_at_bounds"] == 0
+    assert found["energy_of_draws_j"] > 0 and found["energy_of_means_j"] > 0
+
+
+def test_effects_begin_at_the_same_place_and_change_nothing():
+    trainer = Trainer([CONFIG])
+    trainer.episode()
+    before = {name: array.clone() for name, array in trainer.state(0).items()}
+    first, again = (mechanisms.update_effects(trainer) for _ in range(2))
+    assert first == again and all(value > 0 for value in first.values())
+    assert all(torch.equal(before[name], array) for name, array in trainer.state(0).items())
+
+
+def test_without_a_limit_to_m_there_is_no_effect():
+    """With |log M| held at nearly nothing, HAPPO's update is MAPPO's, in any order."""
+    trainer = Trainer([CONFIG.replace(max_log_factor=1e-9)])
+    found = mechanisms.update_effects(trainer)
+    assert max(found["effect_of_m"], found["effect_of_order"]) < 1e-4 < found["effect_of_data"]
+
+
+def test_table_is_written_once_and_read():
+    table = mechanisms.TABLE.read("smoke", jobs=1)
+    assert list(table.groupby("variant")["moment"].count()) == [2] * 5
+    assert table.query("variant == 'Beta'")["effect_of_m"].notna().all()
+    assert table.query("variant != 'Beta'")["effect_of_m"].isna().all()
+    folder = mechanisms.TABLE.write("smoke", jobs=1)
+    assert results.read(folder, results.DATA, mechanisms.table_key("smoke")) is not None

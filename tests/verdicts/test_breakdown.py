@@ -1,0 +1,71 @@
+"""Energy taken apart: a sentence may hold of each served request where it does not of all."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from dtlib.experiments.results import ENERGY, FAILED, PER_SERVED
+from dtlib.verdicts import checks
+from dtlib.verdicts.breakdown import PerServed, per_served
+from dtlib.verdicts.judgement import Finding, judge
+
+RISES = checks.trend(ENERGY)
+
+
+def sweep(last_share):
+    """Energy of all that stays, while shares from 0.8 to the last one are served."""
+    rows = [
+        {"algorithm": "beta-happo", "seed": seed, "x": x, ENERGY: spent, FAILED: 1 - share,
+         PER_SERVED: spent / share}
+        for x, share in ((1, 0.8), (2, last_share)) for seed in range(4)
+        for spent in [1 + (-1) ** (seed + x) / 50]
+    ]  # fmt: skip
+    return checks.Source("quick", {"data.csv": pd.DataFrame(rows)})
+
+
+def test_energy_rises_for_each_that_is_served():
+    source = sweep(0.4)
+    (finding,) = judge([RISES(source)])
+    assert finding.verdict == "not reproduced"
+    text = per_served(RISES)(source, finding)
+    assert text.startswith(
+        "unequal shares of requests are served: per served one, the change of energy is times 2 ["
+    )
+
+
+@pytest.mark.parametrize("share", [0.8, 0.9])
+def test_nothing_is_said_where_it_does_not(share):
+    source = sweep(share)
+    (finding,) = judge([RISES(source)])
+    assert per_served(RISES)(source, finding) == ""
+
+
+def test_nor_of_how_large_it_is():
+    source = sweep(0.4)
+    evidence = RISES(source)
+    part = Finding("reproduced in part", evidence, part=evidence.parts[0])
+    assert per_served(RISES)(source, part) == ""
+
+
+def test_a_comparison_is_of_ratios_of_means():
+    """A world in which nothing is served has no energy per request, but the run has."""
+    rows = [
+        {"algorithm": name, "seed": seed, "world": world, ENERGY: spent, FAILED: failed}
+        for name, spent in (("beta-happo", 6.0), ("gaussian-happo", 1.0)) for seed in range(3)
+        for world, failed in enumerate((0.2, 0.6) if name == "beta-happo" else (1.0, 0.9))
+    ]  # fmt: skip
+    source = checks.Source("quick", {"evaluation.csv": pd.DataFrame(rows)})
+    of = PerServed(source.preset, source.tables, source.way)
+    assert (of.final(FAILED) == source.final(FAILED)).all(axis=None)
+    assert of.final(ENERGY).loc[0].to_dict() == pytest.approx(
+        {"beta-happo": 6 / 0.6, "gaussian-happo": 1 / 0.05}
+    )
+    check = checks.saves("gaussian-happo")
+    (finding,) = judge([check(source)])
+    assert finding.verdict == "contradicted"
+    assert "the energy saved is 50 %" in per_served(check)(source, finding)
+
+
+def test_no_energy_is_below_none():
+    assert checks.as_saving(250.0) == 100 and math.isclose(checks.as_saving(-50), -200 / 3)

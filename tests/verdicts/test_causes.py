@@ -1,0 +1,188 @@
+"""Reasons: one line with a number for each sentence that does not hold."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from dtlib.experiments import grids
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.verdicts import causes, checks, quantities, scoreboard
+from dtlib.verdicts.judgement import Evidence, Finding, Part, judge
+from dtlib.verdicts.words import GAP
+
+
+def test_what_does_not_hold_has_a_reason():
+    table = scoreboard.verdicts()
+    for preset in ("companion", "paper"):
+        doubted = table[table[preset].isin(causes.DOUBTED)]
+        for row in doubted.to_dict("records"):
+            line = re.search(rf"{preset}: (.*)", row["remark"])
+            assert line and re.search(r"\d", line[1]), row["the paper says"]
+        for part in (text.partition("paper: ") for text in doubted["remark"]):
+            own = part[0] if preset == "companion" else part[2]
+            assert len(re.findall("; (?:because|cause not shown)", own)) == 1, part
+    holds = table["companion"].eq("reproduced") & ~table["paper"].isin(causes.DOUBTED)
+    assert (table["remark"][holds] == "").all()
+
+
+def found(check, source):
+    return judge([check(source)])[0]
+
+
+def sweep(**failed):
+    rows = [
+        {"algorithm": name.replace("_", "-"), "seed": s, "x": x, ENERGY: (3 - x) * (1 + s / 100),
+         FAILED: ratio * x + s / 1000}
+        for name, ratio in failed.items() for x in (1, 2) for s in range(3)
+    ]  # fmt: skip
+    return checks.Source("quick", {"data.csv": pd.DataFrame(rows)})
+
+
+def test_of_a_trend_that_does_not_hold():
+    source = sweep(beta_happo=0.45)
+    finding = found(checks.trend(ENERGY), source)
+    assert finding.verdict == "contradicted"
+    line = causes.remark(source, finding, known=causes.silence)
+    assert line == (
+        "the other way in 3 of 3 seeds; cause not shown; "
+        "beside it: Beta-HAPPO serves 55 % of requests at 1 and 9.9 % at 2"
+    )
+    assert causes.remark(source, found(checks.trend(ENERGY, -1), source)) == ""
+
+
+def test_of_failures_near_those_of_a_rule():
+    source = sweep(beta_happo=0.3, power_on_demand=0.25, demand_or_silence=0.2)
+    line = causes.remark(source, found(checks.trend(ENERGY), source), known=causes.near_the_rule)
+    assert not line.startswith("not told apart"), "all seeds are the other way"
+    assert "beside it: Beta-HAPPO at 1 fails 30.1 % of requests already" in line
+    assert line.endswith("demand or silence, a rule that does not know the channels, 20.1 %")
+
+
+def test_of_requests_that_fail():
+    source = checks.source("fig13_14", "companion")
+    finding = found(checks.failing(100, "x < 58", short=True), source)
+    assert finding.verdict == "contradicted"
+    line = causes.remark(source, finding, known=causes.beside_rules)
+    assert "beside it: at K = 50, 52, 54, 56 Beta-HAPPO fails" in line
+    assert "93.09, 95.73, 97.99, 99.12 %, and one that knows the channels 91.77, " in line
+    elsewhere = sweep(beta_happo=0.1)
+    finding = found(checks.failing(0, "x <= 2"), elsewhere)
+    assert causes.beside_rules(elsewhere, finding) == "", "no rule was measured there"
+
+
+def test_of_runs_that_another_experiment_has():
+    """The runs of ``outage`` are some of Fig. 8's, which alone is judged."""
+    keys = [{run.key for run in grids.find(name).runs("companion", 3)} for name in
+            ("outage", "fig07_08")]  # fmt: skip
+    assert keys[0] <= keys[1]
+    line = causes.elsewhere("outage", "x <= 25", "companion")
+    assert "has 3 seeds of Beta-HAPPO's runs of this figure at K = 10, 15, 20, 25, which" in line
+    assert line.endswith(", 12.2 % of requests")
+    assert causes.elsewhere("outage", "x <= 25", "paper") == ""
+    shown = scoreboard.verdicts().set_index("the paper says").loc["No request fails up to K = 25."]
+    assert shown["companion"] == "not testable" and shown["remark"] == f"companion: {line}"
+
+
+def test_of_a_point_where_another_needs_less():
+    source = sweep(beta_happo=0.1, maddpg=0.2)
+    source.data.loc[source.data["algorithm"] == "maddpg", ENERGY] /= 2
+    finding = found(checks.lowest(ENERGY, "K"), source)
+    line = causes.remark(source, finding, known=causes.unequal_failures)
+    assert finding.verdict == "contradicted"
+    assert line == (
+        "the other way in 3 of 3 seeds; cause not shown; "
+        "beside it: Beta-HAPPO fails 10.1 % of requests there, MADDPG 20.1 %"
+    )
+
+
+def evidence(*values, **more):
+    part = Part("a", values, ("beta-happo", "maddpg"), effect=1.0)
+    return judge([Evidence("x", "%", (part,), metric=ENERGY, **more)])[0]
+
+
+def test_of_what_seeds_do_not_tell():
+    line = causes.not_told_apart(evidence(-10.0, 0.0, 13.0))
+    assert line == "not told apart: 3 seeds with an SD of 11.5 show 35.7 % four times in five"
+    counted = evidence(*[5.0] * 4, *[-5.0] * 3, exact=True)
+    assert causes.not_told_apart(counted).endswith("in 4 of 7 seeds, and 7 would show it")
+    assert evidence(*[5.0] * 7, exact=True).verdict == "reproduced"
+    assert evidence(*[5.0] * 6, -5.0, exact=True).verdict == "not reproduced"
+
+
+def test_of_a_trend_that_turns():
+    step = Part("from 1 to 2", (-9.0, -9.1, -8.9), (), effect=1.0)
+    assert causes.in_part(evidence(9.0, 9.1, 8.9, steps=(step,))).startswith(
+        "the other way from 1 to 2: -9 % ["
+    )
+
+
+def test_time_is_a_ratio_of_work(monkeypatch, tmp_path):
+    text = causes.time_of_training()
+    assert re.search(r"takes \d\d of 87 min .* 87 min are \d+\.\d times", text)
+    monkeypatch.setattr("dtlib.runtime.paths.results", lambda: tmp_path)
+    assert causes.time_of_training() == "no benchmark is committed"
+
+
+def test_of_requests_served_along_another_axis():
+    source = checks.source("fig11", "companion")
+    finding = found(
+        checks.trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"), source
+    )
+    line = causes.silence(source, finding, axis="bandwidth_hz", some="x < 1e5").replace(GAP, " ")
+    rows = source.data.query("x < 1e5 and algorithm == 'beta-happo'")
+    served = 100 * (1 - rows.groupby("bandwidth_hz")[FAILED].mean())
+    assert line.endswith(f"{served[8e6]:.2g} % of requests at 8 MHz and {served[12e6]:.2g} % at "
+                         "12 MHz")  # fmt: skip
+
+
+def training(**steps):
+    """Curves whose r_g rises by as much each time, and to and fro by a learner's step."""
+    rows = [
+        {"algorithm": name.replace("_", "-"), "seed": seed, "x": 100 * (n + 1),
+         "reward_global": n + step * (-1) ** n * (1 + seed / 10)}
+        for name, step in steps.items() for seed in range(3) for n in range(20)
+    ]  # fmt: skip
+    return checks.Source("quick", {"data.csv": pd.DataFrame(rows)}, checks.TRAINING)
+
+
+def test_of_what_is_no_steadier():
+    source = training(beta_happo=2.0, maddpg=1.0)
+    finding = found(checks.steadier, source)
+    line = causes.remark(source, finding, known=causes.unequal_unrest)
+    steps = quantities.unrest(source.data, "reward_global").groupby("algorithm").mean()
+    assert steps["beta-happo"] > 1.9 * steps["maddpg"]
+    assert line.endswith(f"Beta-HAPPO {steps['beta-happo']:.3g}, MADDPG {steps['maddpg']:.3g}")
+
+
+def test_of_what_is_no_faster():
+    source = training(beta_happo=0.0, gaussian_happo=0.0, maddpg=0.0)
+    source.data["reward_centre"] = source.data["reward_global"]
+    evidence = checks.faster(source)
+    line = causes.rises_compared(
+        source, Finding("not reproduced", evidence, part=evidence.parts[0])
+    )
+    assert line.endswith("Beta-HAPPO's from 0.5 to 18.5, MADDPG's from 0.5 to 18.5")
+
+
+@pytest.mark.parametrize("verdict", ["reproduced in part", "not reproduced"])
+def test_of_savings(verdict):
+    rows = [
+        {"algorithm": a, "seed": s, "world": 0, ENERGY: e, FAILED: f}
+        for a, f, energies in (
+            ("beta-happo", 0.3, (1.0, 1.01, 0.99)),
+            ("maddpg", 0.6, (9, 9.1, 9) if "part" in verdict else (1.0, 0.8, 1.3)),
+        )
+        for s, e in enumerate(energies)
+    ]
+    curves = pd.DataFrame({"algorithm": ["beta-happo", "maddpg"], "x": [6000, 1000]})
+    source = checks.Source("quick", {"evaluation.csv": pd.DataFrame(rows), "data.csv": curves})
+    finding = found(checks.saves("maddpg"), source)
+    assert finding.verdict == verdict
+    line = causes.remark(source, finding, known=causes.unequal_failures)
+    assert line.endswith(
+        "; beside it: Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %, "
+        "trained for 6,000 and for 1,000 slots"
+    )
+    assert line.startswith("larger than the paper's") == ("part" in verdict)
+    assert line.startswith("not told apart") == ("part" not in verdict)

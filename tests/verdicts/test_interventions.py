@@ -1,0 +1,204 @@
+"""Causes: said where one thing was changed and the committed rows pass the cause's rule."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dtlib.experiments import results
+from dtlib.experiments.alternatives import WORTH
+from dtlib.experiments.committed import EVALUATION
+from dtlib.experiments.results import DATA, ENERGY, FAILED
+from dtlib.settings.train import TrainConfig
+from dtlib.studies import mechanisms
+from dtlib.verdicts import checks, interventions
+from dtlib.verdicts.judgement import Finding, judge
+from dtlib.verdicts.quantities import tenths
+
+TRAINING, HELD_OUT = checks.TRAINING, checks.HELD_OUT
+
+
+def because(check, way, preset="companion", verdict="not reproduced"):
+    source = checks.source("fig04_06", preset, way)
+    evidence = check(source)
+    return interventions.of_comparison(source, Finding(verdict, evidence, part=evidence.parts[0]))
+
+
+def ends():
+    return 100 * mechanisms.TABLE.read("companion").query("moment == 'end'").groupby(
+        "variant"
+    ).mean(numeric_only=True)
+
+
+def test_m_alone_sets_beta_mappo_apart():
+    own, other = (TrainConfig.from_preset("companion", algorithm=name).model_dump()
+                  for name in ("beta-happo", "beta-mappo"))  # fmt: skip
+    assert {name for name in own if own[name] != other[name]} == {"algorithm"}
+    moved, data = ends().loc["Beta", ["effect_of_m", "effect_of_data"]]
+    for metric in ("reward_global", "reward_centre"):
+        text = because(checks.leads(metric, "beta-mappo"), TRAINING)
+        assert f"differs by {moved:.0f} % of its length, on another episode by {data:.0f} %" in text
+    assert because(checks.saves("beta-mappo"), HELD_OUT) == text
+
+
+def test_draws_take_gaussian_happos_reward_away():
+    fails = ends().loc["Gaussian"]
+    text = because(checks.leads("reward_global", "gaussian-happo"), HELD_OUT)
+    assert f"fails {fails['failed_of_draws']:.0f} % of requests with draws" in text
+    assert because(checks.leads("reward_global", "gaussian-happo"), TRAINING) == ""
+
+
+def test_a_bounded_gaussian_needs_less():
+    original, bounded = (TrainConfig.from_preset("companion", **changes).model_dump()
+                         for changes in (WORTH["Gaussian"], WORTH["bounded Gaussian"]))  # fmt: skip
+    assert {name for name in original if original[name] != bounded[name]} == {"gaussian"}
+    for way in (TRAINING, HELD_OUT):
+        assert "a bounded one in its place" in because(checks.saves("gaussian-happo"), way)
+
+
+def test_as_printed_a_served_request_needs_less():
+    """Beta-HAPPO needs several times Gaussian-HAPPO's energy there, and serves more."""
+    ends = tenths(checks.source("fig04_06", "paper", TRAINING).data, "failure_ratio_requests")
+    served = 1 - ends["last"].groupby("algorithm").mean()
+    assert served["beta-happo"] > 5 * served["gaussian-happo"]
+    text = because(checks.saves("gaussian-happo"), TRAINING, "paper", "contradicted")
+    assert "per served one, the energy saved is 35.8 % [9.2, 55.9], 3 seeds" in text
+
+
+def test_idle_slices_cost_reward_of_the_centre():
+    text = because(checks.leads("reward_centre", "gaussian-happo"), HELD_OUT)
+    assert "Beta-HAPPO's r_c is -1.933, and -1.873 with whole slices" in text
+
+
+@pytest.mark.parametrize("other", ["beta-mappo", "maddpg"])
+def test_nothing_is_said_where_nothing_was_changed(other):
+    assert because(checks.saves(other), TRAINING, "paper") == ""
+    if other == "maddpg":
+        assert because(checks.saves(other), TRAINING) == ""
+
+
+def test_nor_at_a_point_of_a_sweep():
+    source = checks.source("fig04_06", "companion", TRAINING)
+    evidence = checks.saves("beta-mappo")(source)
+    (part,) = evidence.parts
+    at = replace(part, name=f"{part.name} at K = 30")
+    assert interventions.of_comparison(source, Finding("not reproduced", evidence, part=at)) == ""
+
+
+def test_a_rule_that_is_not_met_says_nothing(monkeypatch):
+    """With twice the effect of M, half the draws' failures, wasteful bounds, busy slices."""
+    read = results.read
+
+    def other(folder, name, *key):
+        table = read(folder, name, *key)
+        if folder.name == "mechanisms":
+            return table.assign(effect_of_m=9.0, failed_of_draws=table["failed_of_means"])
+        if folder.name == "worth":
+            bounded = table["variant"] == "bounded Gaussian"
+            return table.assign(**{ENERGY: table[ENERGY].where(~bounded, 9 * table[ENERGY])})
+        return table.assign(reward_centre=-1.9) if folder.name == "corrected" else table
+
+    monkeypatch.setattr(results, "read", other)
+    for against in ("beta-mappo", "gaussian-happo"):
+        for check in (checks.leads("reward_global", against), checks.saves(against),
+                      checks.leads("reward_centre", against)):  # fmt: skip
+            assert because(check, HELD_OUT, verdict="reproduced in part") == ""
+
+
+def decided(why, check, way=HELD_OUT, figure="fig04_06", **changed):
+    """Say why, of the part that decides; with what the committed table has changed."""
+    source = checks.source(figure, "companion", way)
+    (finding,) = judge([check(source)])
+    return why(source, replace(finding, **changed))
+
+
+def test_control_factor_acts_by_powers_of_ten():
+    """Between η = 0.7 and 1.3 lies less than a tenth of the way from 0.001 to 1."""
+    rows = results.table("companion", "silence", EVALUATION).groupby(["variant", "seed"])
+    ends = [rows[[ENERGY, FAILED]].mean().loc[f"watts, eta={eta}"] for eta in ("0.001", "1")]
+    share = math.log(1.3 / 0.7) / math.log(1000)
+    energy = decided(interventions.powers_of_ten, checks.trend(ENERGY), figure="fig12")
+    rise = np.log(ends[1][ENERGY] / ends[0][ENERGY]).mean()
+    assert f"from 0.001 to 1 the change is times {np.exp(rise):.3g} [" in energy
+    assert f"0.7 to 1.3 has {100 * np.expm1(share * rise):.2g} % in proportion" in energy
+    failed = decided(interventions.powers_of_ten, checks.trend(FAILED, -1), figure="fig12")
+    points = 100 * (ends[1][FAILED] - ends[0][FAILED]).mean()
+    assert f"the change is {points:.3g} points [" in failed
+    assert f"has {share * points:.2g} points" in failed
+    for wrong in (checks.trend(ENERGY, -1), checks.trend(FAILED)):
+        assert decided(interventions.powers_of_ten, wrong, figure="fig12") == ""
+
+
+def test_a_bounded_gaussian_is_sooner():
+    text = decided(interventions.bounded_is_sooner, checks.faster, TRAINING)
+    assert "in 5 of 5 seeds, by 30 % of MADDPG's training or more" in text
+
+
+def test_learning_lowers_energy_where_all_fail():
+    rows = checks.source("fig13_14", "companion").data.query("algorithm == 'power-on-demand'")
+    first, last = (rows.query("x == @users")[ENERGY].mean() for users in (50, 60))
+    text = decided(interventions.learning_saves, checks.trend(ENERGY), figure="fig13_14")
+    assert f"needs {last / first:.3g} times as much at 60 as at 50" in text
+    assert decided(interventions.learning_saves, checks.trend(ENERGY), figure="fig10") == ""
+    falls = checks.trend(ENERGY, -1)
+    assert decided(interventions.learning_saves, falls, figure="fig13_14") == ""
+
+
+@pytest.fixture
+def as_if(monkeypatch):
+    """Have other tables committed of an experiment, by its name."""
+    known, read = {}, results.table
+
+    def table(preset, name, file=DATA):
+        return known[name](file) if name in known else read(preset, name, file)
+
+    monkeypatch.setattr(results, "table", table)
+    return known
+
+
+def longer(times, *, backwards=False):
+    """MADDPG's runs as if they were Beta-HAPPO's, but for so many times the energy."""
+    whole = {file: results.table("companion", "fig04_06", file) for file in (DATA, EVALUATION)}
+
+    def table(file):
+        rows = (
+            whole[file].query("algorithm == 'beta-happo' and seed < 3").assign(algorithm="maddpg")
+        )
+        if backwards and file == DATA:
+            rows["x"] = -rows["x"]
+        return rows.assign(**{ENERGY: times * rows[ENERGY]})
+
+    return table
+
+
+@pytest.mark.parametrize("way", [TRAINING, HELD_OUT])
+def test_maddpg_with_as_many_slots(way, as_if):
+    check = checks.saves("maddpg")
+    as_if["equal_slots"] = longer(1 / (1 - 0.4108))
+    text = because(check, way, verdict="reproduced in part")
+    assert "where it has as many slots, Beta-HAPPO saves 41.1 % [41.1, 41.1] (3 seeds)" in text
+    as_if["equal_slots"] = longer(2.0)
+    assert because(check, way, verdict="reproduced in part") == "", "that is not the paper's number"
+
+
+def test_maddpg_is_trained_longer(as_if):
+    as_if["equal_slots"] = longer(2.0)
+    text = decided(interventions.trained_longer, checks.energy_falls, TRAINING)
+    assert "with 300,000 slots its energy changes by -" in text and text.endswith("(3 seeds)")
+    as_if["equal_slots"] = longer(2.0, backwards=True)
+    assert decided(interventions.trained_longer, checks.energy_falls, TRAINING) == ""
+
+
+@pytest.mark.parametrize("served, said", [(0.05, "with levels in its place, 5 % of"), (0.006, "")])
+def test_another_action_serves_more(served, said, as_if):
+    shares = {"watts": 0.001, "levels": served, "levels or silence": 0.003}
+    as_if["crowd"] = lambda file: pd.DataFrame(
+        {"variant": name, "seed": seed, FAILED: 1 - share + seed * 1e-5}
+        for name, share in shares.items() for seed in range(3)
+    )  # fmt: skip
+    check = checks.failing(100, "x < 58", short=True)
+    text = decided(interventions.another_action, check, figure="fig13_14")
+    assert said in text if said else text == ""
+    assert not said or "0.099 % as it is (3 seeds)" in text

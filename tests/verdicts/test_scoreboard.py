@@ -1,0 +1,39 @@
+"""Beside the counts: what is there so far, and sentences that are not the paper's."""
+
+import pytest
+
+from dtlib.report import tables
+from dtlib.runtime import paths
+from dtlib.verdicts import claims, scoreboard
+from dtlib.verdicts.causes import DOUBTED
+
+
+def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
+    text = scoreboard.so_far("paper")
+    assert text == ("so far with 3 of 5 planned seeds and 75 of 150 episodes in Figs. 4–6, "
+                    "MADDPG with 1 seed and 2 episodes")  # fmt: skip
+    assert scoreboard.so_far("companion") == ""
+    assert text in " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
+    monkeypatch.setattr(scoreboard, "planned_seeds", lambda *of: 11)
+    assert scoreboard.so_far("companion").startswith("so far with 10 of 11 planned seeds and 300 ")
+
+
+def test_what_the_paper_does_not_say_is_marked():
+    marked = [claim for claim in claims.CLAIMS if claim.reading]
+    assert [claim.shown for claim in marked] == ["Fig. 11", "Fig. 14"]
+    shown, text = tables.scoreboard("Fig. 11", "Fig. 14").data, scoreboard.readings()
+    for claim in marked:
+        assert claim.reading in text and f"</b> <i>{claim.reading}</i></p>" in shown
+    assert "“" not in tables.scoreboard().data, "sentences are shortened: none is a quotation"
+
+
+@pytest.mark.parametrize("preset", ["companion", "paper"])
+def test_causes_are_counted_as_the_remarks_have_them(preset):
+    once = scoreboard.verdicts().drop_duplicates("the paper says")
+    doubted = once[once[preset].isin(DOUBTED)]
+    own = doubted["remark"].str.replace(r"\. paper: .*" if preset == "companion" else r"^.*paper: ",
+                                        "", regex=True)  # fmt: skip
+    known = own.str.contains("; because ").sum()
+    assert 0 < known < len(doubted)
+    said = f"a cause was shown for {known} of the {len(doubted)} sentences"
+    assert scoreboard.explained(preset).startswith(said)
