@@ -164,8 +164,7 @@ def evaluate(folder: Path, worlds: int, csv: Path | None, quiet: bool) -> None:
     found = run_evaluation(run, worlds=worlds, progress=not quiet)
     if csv is not None:
         write_whole(csv, lambda aside: found.worlds.to_csv(aside, index=False))
-    columns = found.worlds.columns.drop("world")
-    summary = found.worlds[columns].agg(["mean", "std"]).T
+    summary = found.worlds.drop(columns="world").agg(["mean", "std"]).T
     click.echo(summary.to_string(float_format=lambda value: f"{value:.6g}"))
     limit = run.config.env.failure_threshold
     click.echo(
@@ -293,13 +292,14 @@ def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> 
 @_preset
 @_seeds
 def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
-    """Show which runs of figures NAME, of all if none is named, are done, missing or failed."""
+    """Show which runs are done, missing or failed: of figures NAME, and what each is; or of all."""
     from dtlib.experiments import grids
     from dtlib.experiments import status as progress
 
     experiments = [grids.find(name) for name in names] or grids.of_preset(preset)
     click.echo(progress.status(experiments, preset, seeds).to_string(index=False))
-    for line in progress.failures(experiments, preset, seeds):
+    what = [f"{experiment.name}: {experiment.title}" for experiment in experiments if names]
+    for line in [*what, *progress.failures(experiments, preset, seeds)]:
         click.echo(line)
 
 

@@ -181,7 +181,8 @@ def test_figure_status_and_claims(tmp_path, monkeypatch):
     assert rows["fig10"][:7] == ["14", "0", "0", "14", "0", "0", "0"]
     assert float(rows["fig10"][7]) > 0
     some = call("status", "fig12", "fig07", "--preset", "smoke").output.splitlines()
-    assert [line.split()[0] for line in some[1:]] == ["fig12", "fig07_08"]
+    assert [line.split()[0] for line in some[1:]] == ["fig12", "fig07_08", "fig12:", "fig07_08:"]
+    assert some[-2].endswith("against the control factor")
 
     judged = call("claims", "--check")
     assert judged.exit_code == 2 and "is not what the results say" in judged.output

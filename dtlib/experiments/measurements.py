@@ -7,7 +7,7 @@ import pandas as pd
 from dtlib.experiments import sealed, store
 from dtlib.experiments.baseline import measure_baseline
 from dtlib.experiments.experiment import PlannedRun
-from dtlib.training.calibration import Target, evaluate_calibrated
+from dtlib.training.calibration import Target, calibrate, operate
 from dtlib.training.evaluation import WORLDS, Evaluation, evaluate
 from dtlib.training.loop import Run
 
@@ -53,8 +53,8 @@ def calibrated(planned: PlannedRun, target: Target) -> pd.DataFrame:
     """
 
     def compute(run: Run) -> list[pd.DataFrame]:
-        tuning = planned.worlds_of("tuning")
-        bar, found = evaluate_calibrated(run, target, tuning=tuning, worlds=planned.worlds)
+        bar = calibrate(run, target, planned.worlds_of("tuning"))
+        found = operate(run, target, worlds=planned.worlds, stream="held-out")
         return [pd.DataFrame([{"bar": bar} | found.summary()])]
 
     names = _names(planned, "calibrated")

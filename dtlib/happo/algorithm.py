@@ -5,6 +5,7 @@ has G groups of actions with one ratio each: as published, one for each slot in 
 """
 
 from collections.abc import Callable, Sequence
+from operator import call
 
 import torch
 from torch import Generator, Tensor
@@ -15,7 +16,6 @@ from dtlib.kernels.batch import ActorBatch
 from dtlib.kernels.diagnostics import UpdateStats
 from dtlib.kernels.portable import exp
 from dtlib.kernels.train_state import TrainState
-from dtlib.runtime.beside import call
 from dtlib.settings.train import TrainConfig
 
 
@@ -95,7 +95,7 @@ class Agent:
         self.acted = any(batch.counts)
         """Whether any action had an effect, in any run."""
         self.used = None if all(batch.counts) else [r for r, n in enumerate(batch.counts) if n]
-        self.trace = actor.trace(batch.rows)
+        self.trace = actor.stack.trace(batch.rows)
         self.slope = torch.zeros_like(self.trace.raw)
         self._look()
         self.behaviour = self.log_prob

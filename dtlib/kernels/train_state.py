@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from dtlib.kernels.first_layer import Rows
 from dtlib.kernels.networks import MLPStack, Trace
 
 
@@ -49,10 +48,6 @@ class TrainState:
         self.steps = list(mine.new_zeros(runs, dtype=torch.float32).unbind())
         self.first = list(torch.zeros_like(mine).unbind())
         self.second = list(torch.zeros_like(mine).unbind())
-
-    def trace(self, rows: Rows) -> Trace:
-        """Return an unwritten trace for ``rows``."""
-        return self.stack.trace(rows)
 
     def __call__(self, trace: Trace) -> Tensor:
         """Run the networks on the rows of ``trace``: [R, out, n]."""

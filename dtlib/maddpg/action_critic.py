@@ -76,7 +76,7 @@ class ActionCritic:
         Returns:
             Diagnostics, 0-dimensional.
         """
-        norm, trace = self.norm, self.train_state.trace(now)
+        norm, trace = self.norm, self.stack.trace(now)
         reward = reward.expand(self.agents, -1, -1)
         if self.shared:
             reward = reward.transpose(0, 1).flatten(1)[None]

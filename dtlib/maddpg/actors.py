@@ -86,7 +86,9 @@ class Actors:
     def look(self, obs: Tensor) -> tuple[Tensor, Trace]:
         """Return what the networks put out [A, n, W] on observations [A, n, d], and its trace."""
         rows, fixed = obs.reshape(self.stack.count, -1, obs.shape[-1]), self.constant
-        trace = self.train_state.trace(Rows(slow=rows[:, :1, :fixed], fast=rows[:, :, fixed:]))
+        trace = self.train_state.stack.trace(
+            Rows(slow=rows[:, :1, :fixed], fast=rows[:, :, fixed:])
+        )
         return self.train_state(trace).mT.reshape(*obs.shape[:2], -1), trace
 
     def step(self, trace: Trace, *, slope: Tensor, raw: Tensor, mask: Tensor) -> None:

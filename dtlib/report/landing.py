@@ -56,10 +56,10 @@ def _sentences() -> str:
     return (
         f"Of the {shown.sum()} sentences that can be checked, the preset `{JUDGED_PRESETS[0]}` "
         f"reproduces {shown['reproduced']}, and {shown['reproduced in part']} in part. It does not "
-        f"reproduce {shown['not reproduced']}, {_weak()} of them by tests that would find the "
-        "effect which the scoreboard names in less than four of five cases. "
-        f"It contradicts {listed(_contradicted())}. "
-        f"{shown['not testable']} need more runs."
+        f"reproduce {shown['not reproduced']}; for {_weak()} of these the test is weak, and would "
+        "miss the effect that the scoreboard names more often than once in five. It contradicts "
+        f"{listed(_contradicted())}. "
+        f"{shown['not testable']} cannot be judged before more runs are there."
     )
 
 
@@ -112,10 +112,10 @@ def _partition() -> str:
     failed = readings.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)[readings.GIVES_UP]
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
-        f"The outage at {_users(58)}. With slices, a rule without learning fails "
-        f"{_percent(at_58[readings.SLICES])} of the requests there, and "
-        f"{_percent(at_30[readings.SLICES])} at {_users(30)}. Where servers divide their CPU "
-        f"among those who ask, it fails {_percent(at_58[readings.DIVIDED])} and "
+        f"The outage at {_users(58)}. With slices, a rule that learns nothing, and sends "
+        f"what a request needs or not at all, fails {_percent(at_58[readings.SLICES])} of the "
+        f"requests there, and {_percent(at_30[readings.SLICES])} at {_users(30)}. Where servers "
+        f"divide their CPU among those who ask, it fails {_percent(at_58[readings.DIVIDED])} and "
         f"{_percent(at_30[readings.DIVIDED])}."
     )
 
@@ -132,8 +132,8 @@ def _learning() -> str:
         f"the requests; at {users}, {_percent(own.loc[users, FAILED])}, for "
         f"{_millijoules(own.loc[users, ENERGY])}; its worst user fails in "
         f"{_percent(own.loc[users, WORST])} of all slots, where (14b) allows "
-        f"{_percent(EnvConfig().failure_threshold)}. A rule that learns nothing, and sends what a "
-        f"request needs or not at all, fails {_percent(rule.loc[users, FAILED])} there, for "
+        f"{_percent(EnvConfig().failure_threshold)}. That rule, with more levels of power to "
+        f"choose from, fails {_percent(rule.loc[users, FAILED])} there, for "
         f"{_millijoules(rule.loc[users, ENERGY])}. With that rule's silence and the whole of each "
         f"slice of the CPU, nothing trained, the same agents fail {_percent(right[FAILED])}, for "
         f"{_millijoules(right[ENERGY])}. A rule that knows all channels fails "

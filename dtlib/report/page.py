@@ -29,8 +29,8 @@ RULES = {
     "where that is not enough.",
 }
 DRAWN_WHERE = (
-    "Rules do not learn, and are meant to fail least of those that do not know the channels. They "
-    "are drawn where they fail no more than any learner, since who gives up requests saves energy."
+    "Rules do not learn. Of those that do not know the channels, they are to fail least. A rule is "
+    "drawn where it fails no more than any learner; elsewhere it spends less as it serves less."
 )
 GENIE = (
     'The genie\'s bound ({doc}`11_genie`) in this network is among the numbers below; "inf" says '
@@ -231,5 +231,6 @@ def downloads(shown: Shown) -> Markdown:
     if not links:
         return Markdown(f"No data are committed for the preset `{shown.preset}`.")
     return Markdown(
-        f"To download, as committed for the preset `{shown.preset}`: {', '.join(links)}."
+        f"To download, as committed for the preset `{shown.preset}`: {', '.join(links)}. "
+        "{ref}`Columns of the tables <columns>` says what they hold."
     )

@@ -9,7 +9,7 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.shown import Shown
 from dtlib.verdicts.checks import SAVINGS, as_saving
 from dtlib.verdicts.names import label
-from dtlib.verdicts.quantities import at_equal_slots, gap, tenths, trained_for
+from dtlib.verdicts.quantities import gap, tenths, trained_for
 from dtlib.verdicts.words import GAP, listed, number, steps, told
 
 UNITS = {ENERGY: (1e3, f"{GAP}mJ"), FAILED: (100, f"{GAP}%")}
@@ -87,12 +87,12 @@ def equal_slots(shown: Shown) -> str:
     By the last tenth before MADDPG's end of training, means over the seeds of both.
     """
     slots = trained_for(shown.data)
-    other = OFF_POLICY
-    pair = [OWN, other]
+    other, pair = OFF_POLICY, [OWN, OFF_POLICY]
     if not {*pair} <= set(slots.index) or slots[OWN] == slots[other]:
         return ""
+    data = shown.data[shown.data["x"] <= slots.min()]
     reward, energy, lost = (
-        tenths(at_equal_slots(shown.data), metric)["last"].unstack("algorithm")[pair].dropna()
+        tenths(data, metric)["last"].unstack("algorithm")[pair].dropna()
         for metric in ("reward_global", ENERGY, FAILED)
     )
     saved = as_saving(gap(energy[OWN], energy[other]).mean())

@@ -112,7 +112,7 @@ def _rules_serve_more(shown: Shown) -> str:
         shown.env_at(x).replace(frames=50) == EnvConfig(num_users=int(x)) for x in failed.index
     )
     text = failed_by_rules(shown.preset, failed) if section_v else ""
-    return f" Training serves less than that: {text}." if text else ""
+    return f" Trained agents serve fewer requests than rules do: {text}." if text else ""
 
 
 def _nearer(shown: Shown) -> str:

@@ -19,20 +19,17 @@ from dtlib.verdicts.scoreboard import kept
 from dtlib.verdicts.words import minus
 
 
-def numbers(
-    data: pd.DataFrame, swept: Sequence[str] = ("x",), over_seeds: str = "mean"
-) -> pd.DataFrame:
-    """Return a sweep's energy in mJ and failed requests in % by algorithm, over seeds.
+def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
+    """Return a sweep's energy in mJ and failed requests in % by algorithm, medians over seeds.
 
     Args:
         data: of a sweep.
         swept: columns of what is swept.
-        over_seeds: ``mean`` or ``median``.
     """
     sweep = SWEEPS.get(data["figure"].iloc[0])
     values = {"energy (mJ)": 1e3 * data[ENERGY], FAILED_LABEL: 100 * data[FAILED]}
     found = data.assign(algorithm=data["algorithm"].map(label), **values).pivot_table(
-        index="algorithm", columns=list(swept), sort=False, values=list(values), aggfunc=over_seeds
+        index="algorithm", columns=list(swept), sort=False, values=list(values), aggfunc="median"
     )
     found = found.map("{:.3g}".format).replace("nan", "").T
     return found.rename_axis(index={"x": sweep.swept if sweep else "x"}, columns=None)

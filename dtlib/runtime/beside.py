@@ -4,16 +4,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from operator import call
 from typing import Any
 
 import torch
 
 from dtlib.runtime.devices import torch_threads
-
-
-def call(function: Callable[..., Any], *arguments: Any) -> None:
-    """Call a function at once."""
-    function(*arguments)
 
 
 @contextmanager

@@ -114,11 +114,3 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
     low, high = BARS
     run.policies.bar = bisect(at, target=target.failures, low=low, high=high)
     return run.policies.bar
-
-
-def evaluate_calibrated(
-    run: Run, target: Target, *, tuning: int = WORLDS["tuning"], worlds: int = WORLDS["held-out"]
-) -> tuple[float, Evaluation]:
-    """Calibrate a run on tuning worlds and evaluate it on held-out ones; return bar and results."""
-    bar = calibrate(run, target, tuning)
-    return bar, operate(run, target, worlds=worlds, stream="held-out")

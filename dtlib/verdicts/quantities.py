@@ -38,11 +38,6 @@ def trained_for(data: pd.DataFrame) -> pd.Series:
     return data.groupby("algorithm")["x"].max()
 
 
-def at_equal_slots(data: pd.DataFrame) -> pd.DataFrame:
-    """Return learning curves cut off where the learner with the fewest slots ends."""
-    return data[data["x"] <= trained_for(data).min()]
-
-
 def tenths(data: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the means of the first and the last tenth of each run, by algorithm and seed.
 

@@ -11,6 +11,7 @@ from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find, planned_seeds
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_text
+from dtlib.runtime.reading import read_text
 from dtlib.verdicts.causes import DOUBTED, elsewhere, remark
 from dtlib.verdicts.checks import HELD_OUT
 from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS, Claim, Judged, judged
@@ -20,11 +21,7 @@ from dtlib.verdicts.rates import rates
 
 def verdicts() -> pd.DataFrame:
     """Return one row per sentence and way of measuring, with a verdict in either preset."""
-    known = {
-        (row.claim.sentence, row.way, preset): row
-        for preset in JUDGED_PRESETS
-        for row in judged(preset)
-    }
+    known = {(row.claim.sentence, row.way, of): row for of in JUDGED_PRESETS for row in judged(of)}
     rows = []
     for claim in CLAIMS:
         for way in claim.ways:
@@ -84,8 +81,9 @@ def so_far(preset: str) -> str:
     if own >= planned and run.episodes >= whole:
         return ""
     return (
-        f"so far with {own} of {planned} planned seeds and {run.episodes} of {whole} episodes in "
-        f"Figs. 4–6, MADDPG with {seeds} seed{'s' * (seeds != 1)} and {other.episodes} episodes"
+        f"by a first look, planned as such, with {own} of {planned} seeds and {run.episodes} of "
+        f"{whole} episodes in Figs. 4–6, MADDPG with {seeds} seed{'s' * (seeds != 1)} and "
+        f"{other.episodes} episodes"
     )
 
 
@@ -126,17 +124,6 @@ def file_of(name: str) -> Path:
     return paths.results() / name
 
 
-def as_text(table: pd.DataFrame) -> str:
-    """Return a table as it is kept."""
-    return table.to_csv(index=False, lineterminator="\n")
-
-
-def kept_text(name: str) -> str:
-    """Return a table that is kept, as text; empty if there is none."""
-    file = file_of(name)
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-
 def kept(name: str) -> pd.DataFrame:
     """Return a table that is kept, all of it text; empty if there is none."""
     file = file_of(name)
@@ -145,8 +132,11 @@ def kept(name: str) -> pd.DataFrame:
 
 def outdated() -> dict[Path, str]:
     """Return, of each kept table that is not what the committed results say, what they say."""
-    made = {name: as_text(make()) for name, make in KEPT.items()}
-    return {file_of(name): text for name, text in made.items() if text != kept_text(name)}
+    made = {
+        file_of(name): make().to_csv(index=False, lineterminator="\n")
+        for name, make in KEPT.items()
+    }
+    return {file: text for file, text in made.items() if text != read_text(file)}
 
 
 def write_verdicts() -> None:

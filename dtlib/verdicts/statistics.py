@@ -60,15 +60,9 @@ def interval_text(values: Sequence[float], form: str = ".3g") -> str:
     return _bracketed(estimate(values), form, len(values))
 
 
-def range_text(values: Sequence[float], form: str = ".3g", unit: float = 1.0) -> str:
-    """Return the mean over seeds and, if there are several, the least and the greatest as text.
-
-    Args:
-        values: one per seed.
-        form: of each number.
-        unit: what values are multiplied by.
-    """
-    shown = unit * np.asarray(values)
+def range_text(values: Sequence[float], form: str = ".3g") -> str:
+    """Return the mean over seeds and, if there are several, the least and the greatest as text."""
+    shown = np.asarray(values)
     return _bracketed((shown.mean(), shown.min(), shown.max()), f"z{form}", len(values))
 
 

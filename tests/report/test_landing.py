@@ -20,13 +20,15 @@ def test_findings_are_five_lines_with_numbers():
 def test_the_first_line_counts_each_sentence_that_counts():
     first = landing.findings().data.splitlines()[0]
     counts = scoreboard.counts().set_index("verdict")[claims.JUDGED_PRESETS[0]]
-    whole = re.search(r"Of the (\d+) .* reproduces (\d+), and (\d+) in .* reproduce (\d+), ", first)
+    whole = re.search(r"Of the (\d+) .* reproduces (\d+), and (\d+) in .* reproduce (\d+); ", first)
     assert whole and int(whole[1]) == sum(not claim.uncounted for claim in claims.CLAIMS)
     told = [counts[name] for name in ("reproduced", "reproduced in part", "not reproduced")]
     assert list(map(int, whole.groups()[1:])) == told
     assert len(re.findall(r"Fig\. \d+'s \*", first)) == counts["contradicted"]
     assert "some are in time* (implied, not said)" in first and "“" not in first
-    assert first.endswith(f". {counts['not testable']} need more runs.")
+    assert first.endswith(
+        f". {counts['not testable']} cannot be judged before more runs are there."
+    )
 
 
 def test_tests_of_little_power_are_counted():
@@ -34,7 +36,7 @@ def test_tests_of_little_power_are_counted():
     weak = rates[rates["finds, %"].ne("") & ~rates["finds, %"].isin(["100.0"])]
     weak = {row["the paper says"] for row in weak.to_dict("records") if float(row["finds, %"]) < 80}
     verdicts = scoreboard.kept("claims.csv").query("companion == 'not reproduced'")
-    count = int(re.search(r", (\d+) of them by tests", landing.findings().data)[1])
+    count = int(re.search(r"for (\d+) of these the test is weak", landing.findings().data)[1])
     assert 0 < count <= len(weak & set(verdicts["the paper says"]))
 
 

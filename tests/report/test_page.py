@@ -128,12 +128,29 @@ def test_learners_are_compared_after_as_many_slots():
 def test_giving_up_is_told_beside_rules_of_the_same_network():
     shown = load("fig13_14", "companion")
     text = page.lines(shown).data
-    assert "Training serves less than that: at K = 50, 52, " in text and "93.09, 95.73" in text
+    assert (
+        "Trained agents serve fewer requests than rules do: at K = 50, 52, " in text
+        and "93.09, 95.73" in text
+    )
     faster = shown.runs[0].config.env.replace(cpu_hz=2e10)
     runs = [
         replace(run, config=run.config.model_copy(update={"env": faster})) for run in shown.runs
     ]
     assert "gives up" not in page.lines(replace(shown, runs=runs)).data
+
+
+def test_each_column_to_download_is_described():
+    """But for what is swept, which has the name of a setting, and what the updates did."""
+    text = (paths.results().parent / "book" / "run_it_yourself.md").read_text(encoding="utf-8")
+    described = set(
+        re.findall(r"`(\w+)`", text.partition("(columns)=")[2].partition("(versions)=")[0])
+    )
+    sweep = results.table("companion", "fig07_08")
+    tables = [
+        results.table("companion", "fig04_06", name) for name in ("evaluation.csv", "users.csv")
+    ]
+    columns = {column for table in (sweep, *tables) for column in table}
+    assert columns - described <= set(EnvConfig.model_fields) | {"figure"}
 
 
 def test_downloads_exist(shown):

@@ -14,7 +14,6 @@ from dtlib.training.calibration import (
     Priced,
     Target,
     calibrate,
-    evaluate_calibrated,
     operate,
 )
 from dtlib.training.evaluation import evaluate_policy, evaluation_env
@@ -65,7 +64,8 @@ def test_training_and_exploration_do_not_know_the_bar(run):
 
 
 def test_what_is_reported_is_at_the_bar(run):
-    bar, found = evaluate_calibrated(run, Target(0.3))
+    bar = calibrate(run, Target(0.3))
+    found = operate(run, Target(0.3), worlds=20, stream="held-out")
     assert bar == run.policies.bar
     again = evaluate_policy(run.policies, evaluation_env(run.config.env), worlds=20)
     assert found.summary() == again.summary()
