@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from dtlib.experiments.speed import medians, rows
 from dtlib.report.style import PALETTE
+from dtlib.verdicts.statistics import holm, t_test
 
 PHASES = {
     "world_s": "draw the world",
@@ -108,8 +109,9 @@ def of_critics(critics: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         critics: rows of that benchmark.
 
     Returns:
-        Means over seeds, the deviation over seeds (of both, root mean square) and the difference in
-        it; seconds of an episode, by variant.
+        Means over seeds, the deviation over seeds (of both, root mean square), the difference in it
+        and its p within seeds, two-sided and corrected for all of them (Holm); seconds of an
+        episode, by variant.
     """
     last = critics.groupby(["variant", "quantity", "critic"], sort=False)["last"]
     mean, deviation = last.mean().unstack(), last.std().unstack()
@@ -120,4 +122,9 @@ def of_critics(critics: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     })  # fmt: skip
     seconds = mean.xs("episode_s", level="quantity")
     found = found.drop(index="episode_s", level="quantity")
+    by_seed = critics.pivot(
+        index=["variant", "quantity"], columns=["critic", "seed"], values="last"
+    ).loc[found.index]
+    change = (by_seed["per-agent"] - by_seed["shared"]).to_numpy()
+    found["p"] = holm(2 * np.minimum(t_test(change), t_test(-change)))
     return found.rename(index=QUANTITIES, level="quantity"), seconds

@@ -62,9 +62,12 @@ def test_one_critic_or_one_each():
         for critic, value in zip(("shared", "per-agent"), values, strict=True)
         for seed in (0, 2)
     ]
+    rows += [("per-agent", 0, "reward_centre", 1.5), ("per-agent", 2, "reward_centre", 3.0)]
+    rows += [("shared", 0, "reward_centre", 1.0), ("shared", 2, "reward_centre", 3.2)]
     critics = pd.DataFrame(rows, columns=["critic", "seed", "quantity", "last"])
     table, seconds = cost.of_critics(critics.assign(variant="quick"))
-    assert table.index.to_list() == [("quick", "r_g")]
+    assert table.index.to_list() == [("quick", "r_g"), ("quick", "r_c")]
+    assert table["p"].iloc[0] == 0 < 0.05 < table["p"].iloc[1], "all seeds agree, or they do not"
     own = table.loc[("quick", "r_g")]
     assert own[["shared", "one each"]].to_list() == [2, 3]
     assert own["difference in deviations"] == pytest.approx(1 / 2**0.5)
