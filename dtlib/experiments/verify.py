@@ -76,8 +76,8 @@ def chosen(runs: Sequence[PlannedRun], count: int) -> list[PlannedRun]:
     ranked = []
     for planned in sorted(runs, key=cost):
         rank = before[planned.algorithm] = before.get(planned.algorithm, -1) + 1
-        ranked.append((rank, bool(planned.baseline), cost(planned), planned))
-    ranked.sort(key=lambda entry: entry[:3])
+        ranked.append((rank, bool(planned.baseline), planned))
+    ranked.sort(key=lambda entry: entry[:2])  # stable: of equal ranks, by cost
     return [planned for *_, planned in ranked[: count or None]]
 
 

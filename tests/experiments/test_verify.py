@@ -1,6 +1,7 @@
 """Committed rows made again: what is the same is said to be, what is not is named."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dtlib.runtime import paths
 from dtlib.runtime.reading import Damaged, sha256
 
 ALONE = Effort(jobs=1)
+CURVE_TABLES = ("data.csv", "evaluation.csv", "users.csv", "tuning.csv")
 
 
 def forge(folder: Path, name: str, old: str, new: str) -> None:
@@ -25,8 +27,13 @@ def forge(folder: Path, name: str, old: str, new: str) -> None:
     assert old in text
     text = text.replace(old, new, 1)
     (folder / name).write_text(text)
+    state(folder, lambda manifest: manifest["files_sha256"].update({name: sha256(text)}))
+
+
+def state(folder: Path, change) -> None:
+    """Change what a manifest states."""
     manifest = json.loads((folder / results.MANIFEST).read_text())
-    manifest["files_sha256"][name] = sha256(text)
+    change(manifest)
     manifest.pop(results.CHECKSUM, None)
     (folder / results.MANIFEST).write_text(json.dumps(manifest))
 
@@ -49,6 +56,48 @@ def test_the_same_bytes_and_another_digit(monkeypatch):
     forge(folder, "data.csv", f"{energy * 1.00001:.7g}", f"{energy:.7g}")
     answer = CliRunner().invoke(main, command)
     assert answer.exit_code == 0 and "1 of 1 runs are the same in every byte" in answer.output
+
+
+def of_row(number, cell):
+    """Change the last cell of one line."""
+    return lambda lines: [
+        ",".join([*line.split(",")[:-1], cell]) if place == number else line
+        for place, line in enumerate(lines)
+    ]
+
+
+OTHERS = [
+    *((name, of_row(2, "-77"), "{} is {}, not -77{} (row 1)") for name in CURVE_TABLES),
+    ("data.csv", of_row(1, ""), "{} is {}, not nan (row 0)"),
+    ("data.csv", lambda lines: lines[:-1], "{} rows, not {}"),
+    ("users.csv", lambda lines: [line + ",1" for line in lines], "other columns"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "said"), OTHERS)
+def test_whatever_differs_is_named(name, change, said, monkeypatch):
+    curves = replace(ONE, axes={})
+    monkeypatch.setitem(grids.EXPERIMENTS, "one", curves)
+    folder = datasets.write_experiment(curves, "smoke", effort=ALONE)
+    text = (folder / name).read_text()
+    forge(folder, name, text, "\n".join(change(text.splitlines())) + "\n")
+    (differs,) = verify(curves, "smoke", count=1, effort=ALONE)["differs"]
+    pattern = ".*".join(map(re.escape, f"{name}: {said}".split("{}")))
+    assert re.fullmatch(pattern, differs), differs
+
+
+def test_what_older_code_gave_is_not_made_again():
+    folder = datasets.write_experiment(ONE, "smoke", effort=ALONE)
+
+    def older(manifest):
+        keys = {run.key: replace(run, version=5).key for run in ONE.runs("smoke")}
+        manifest["results_version"] = 5
+        for run in manifest["runs"]:
+            run["run"] = keys[run["run"]]
+
+    state(folder, older)
+    with pytest.raises(ConfigError, match="is of results version 5, the code gives version 6"):
+        verify(ONE, "smoke", effort=ALONE)
 
 
 def test_one_algorithm_without_what_only_the_other_measures(monkeypatch):
@@ -78,3 +127,11 @@ def test_each_algorithm_comes_before_any_comes_twice():
     first = chosen([*runs, *others], 2)
     assert [run.algorithm for run in first] == ["beta-happo", "genie"]
     assert len(chosen([*runs, *others], 0)) == len(runs) + 2
+
+
+def test_the_cheapest_comes_first():
+    run = ONE.runs("smoke", 1)[0]
+    runs = [replace(run, episodes=episodes) for episodes in (3, 1, 2)]
+    gaussian = run.config.replace(algorithm="gaussian-happo")
+    found = chosen([replace(run, config=gaussian, episodes=9), *runs], 0)
+    assert [of.episodes for of in found] == [1, 9, 2, 3]
