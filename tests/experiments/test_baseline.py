@@ -1,9 +1,11 @@
 """Baselines at a point of a sweep: rules and genie of a network."""
 
 import pytest
+from spy import spy
 
-from dtlib import TrainConfig
-from dtlib.experiments.baseline import measure_baseline
+from dtlib import EnvConfig, TrainConfig, sample_world
+from dtlib.experiments import baseline
+from dtlib.experiments.baseline import at_level, measure_baseline
 from dtlib.experiments.experiment import BASELINES
 
 
@@ -18,3 +20,29 @@ def test_baselines_of_a_network(network):
     for rule in (demand, silent, inversion):
         assert 0 < genie["energy_per_user_slot_j"] < rule["energy_per_user_slot_j"]
     assert measure_baseline(BASELINES[0], env.replace(frames=1), 1) == demand
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_levels_are_chosen_on_tuning_worlds_and_told_of_held_out_ones(name, monkeypatch):
+    env, streams, limits = TrainConfig.from_preset("smoke").env, [], []
+    spy(monkeypatch, baseline, "sample_stream", lambda env, stream, count: streams.append(stream))
+    spy(
+        monkeypatch,
+        baseline,
+        "genie_under_threshold",
+        lambda world, env, limit: limits.append(limit),
+    )
+    spy(
+        monkeypatch, baseline, "evaluate_policy",
+        lambda *of, worlds, stream="held-out": streams.append(stream),
+    )  # fmt: skip
+    measure_baseline(name, env, 1)
+    genie = name == "genie"
+    assert streams == (["held-out"] if genie else ["tuning", "held-out"])
+    assert limits == ([env.failure_threshold] if genie else [])
+
+
+def test_demand_or_silence_sends_up_to_full_power():
+    env = EnvConfig(num_users=30, frames=2)
+    power = at_level(env, "demand-or-silence", 10.0).act(sample_world(env, 0)).power
+    assert 0.9 * env.max_power_w < power.max() <= env.max_power_w and (power == 0).any()

@@ -40,6 +40,23 @@ def test_only_what_is_said_changes():
             assert torch.equal(getattr(changed, name), getattr(own, name)), name
 
 
+def test_each_way_does_what_it_is_called(monkeypatch):
+    loud, asked = Policies(TrainConfig(env=ENV), seeded("weights", 0)), []
+    rule = on_demand(ENV, "demand-or-silence")
+    found = corrected.ways(loud, rule)
+    assert found["as trained"] is loud and found["modes, not means"].modes
+    whole, silenced, both = (found[f"{of}silenced" if of != "whole slices" else of]
+                             for of in ("whole slices", "", "whole slices, "))  # fmt: skip
+    assert isinstance(whole, corrected.WholeSlice) and whole.policy is loud
+    assert silenced.policy is loud and silenced.rule is rule and both.rule is rule
+    assert isinstance(both.policy, corrected.WholeSlice) and both.policy.policy is loud
+    borrowed = monkeypatch.setattr(
+        corrected, "on_demand", lambda *of: (asked.append(of[1]), rule)[1]
+    )
+    assert borrowed is None and len([*corrected.measure_ways(loud, ENV, 1)]) == 5
+    assert asked == ["demand-or-silence"]
+
+
 @pytest.mark.parametrize("algorithm", ["beta-happo", "gaussian-happo"])
 def test_modes_are_where_a_density_is_largest(algorithm):
     """Of Beta distributions with one peak; a Gaussian's mode is its mean."""

@@ -1,5 +1,7 @@
 """Why learners differ: draws are of the policy that means are of; M is what is changed, no more."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tiny import own_folders  # noqa: F401
@@ -27,6 +29,33 @@ def test_draws_at_bounds_are_half_of_harls_gaussian_and_none_of_beta():
     assert found["energy_of_draws_j"] > 0 and found["energy_of_means_j"] > 0
 
 
+def test_draws_and_means_are_told_apart(monkeypatch):
+    def told(policy, env, *, worlds):
+        of_draws = isinstance(policy, mechanisms.Drawn)
+        numbers = {results.ENERGY: 1.0 + of_draws, results.FAILED: 3.0 + of_draws}
+        return SimpleNamespace(summary=lambda: numbers)
+
+    monkeypatch.setattr(mechanisms, "evaluate_policy", told)
+    assert mechanisms.draws(Trainer([CONFIG]), 1) == {
+        "energy_of_means_j": 1, "energy_of_draws_j": 2, "failed_of_means": 3, "failed_of_draws": 4,
+        "draws_at_bounds": 0,
+    }  # fmt: skip
+
+
+def test_an_effect_is_a_distance_by_the_length_without_m(monkeypatch):
+    changes = {
+        ("beta-mappo", 0, 0): [2.0, 0.0], ("beta-happo", 0, 0): [2.0, 1.0],
+        ("beta-happo", 0, 1): [2.0, 4.0], ("beta-mappo", 1, 0): [10.0, 0.0],
+    }  # fmt: skip
+    monkeypatch.setattr(
+        mechanisms, "_change",
+        lambda trainer, who, *, number, order=0: torch.tensor(changes[who, number, order]),
+    )  # fmt: skip
+    assert mechanisms.update_effects(Trainer([CONFIG])) == {
+        "effect_of_m": 0.5, "effect_of_order": 1.5, "effect_of_data": 4.0,
+    }  # fmt: skip
+
+
 def test_effects_begin_at_the_same_place_and_change_nothing():
     trainer = Trainer([CONFIG])
     trainer.episode()
@@ -48,5 +77,7 @@ def test_table_is_written_once_and_read():
     assert list(table.groupby("variant")["moment"].count()) == [2] * 5
     assert table.query("variant == 'Beta'")["effect_of_m"].notna().all()
     assert table.query("variant != 'Beta'")["effect_of_m"].isna().all()
+    moments = [part["energy_of_means_j"].to_numpy() for _, part in table.groupby("moment")]
+    assert (moments[0] != moments[1]).all(), "training has changed every policy"
     folder = mechanisms.TABLE.write("smoke", jobs=1)
     assert results.read(folder, results.DATA, mechanisms.table_key("smoke")) is not None

@@ -1,8 +1,10 @@
 """Reference policies: what is impossible, and what is tuned on worlds of its own."""
 
 import math
+from functools import partial
 
 import pytest
+from spy import spy
 
 from dtlib import TrainConfig
 from dtlib.studies import references
@@ -42,3 +44,22 @@ def test_a_priced_rule_holds_on_tuning_worlds(monkeypatch, tmp_path):
     assert held[0] == "held-out" and row["energy_per_user_slot_j"] == pytest.approx(
         held[-1].summary()["energy_per_user_slot_j"]
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "chosen_on", "told_of"),
+    [("simple", ["tuning"], 5), ("genies", ["held-out"], 0), ("informed", [], 1)],
+)
+def test_limits_are_kept_on_worlds_of_their_own(kind, chosen_on, told_of, monkeypatch):
+    """What is told is of held-out worlds, and the limit is the one that is asked for."""
+    config, streams, limits, told = TrainConfig.from_preset("smoke"), [], [], []
+
+    note = partial(spy, monkeypatch, references)
+    note("sample_stream", lambda env, stream, count: streams.append(stream))
+    note("families", lambda env: limits.append(env.failure_threshold))
+    note("train_informed", lambda config, limit, steps: limits.append(limit))
+    note("genie_under_threshold", lambda world, env, limit: limits.append(limit))
+    note("evaluate_policy", lambda *of, worlds, stream="held-out": told.append(stream))
+    rows = [*references.ROWS_OF[kind](config, SMALL, 0.15)]
+    assert rows and streams == chosen_on and limits == [0.15]
+    assert told == ["held-out"] * len(told) and len(told) >= told_of

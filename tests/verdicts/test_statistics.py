@@ -69,3 +69,16 @@ def test_why_verdicts_rest_on_means():
     error = winsorised.std(axis=1, ddof=1) / (0.6 * np.sqrt(10))
     wrong = np.abs(drawn[:, 2:8].mean(axis=1) / error) > stats.t.isf(0.025, 5)
     assert wrong.mean() > 0.06
+
+
+def test_numbers_over_seeds_as_text():
+    gap = "\N{NO-BREAK SPACE}"
+    assert own.interval_text([1.0, 2.0, 3.0], ".2f") == f"2.00 [-0.48,{gap}4.48]"
+    assert own.range_text([1.0, 2.0, 6.0], ".1f") == f"3.0 [1.0,{gap}6.0]"
+    assert own.interval_text([2.0], ".2f") == own.range_text([2.0], ".2f") == "2.00"
+
+
+def test_two_seeds_have_a_wide_interval():
+    assert own.estimate([1.0, 2.0]) == pytest.approx(
+        (1.5, 1.5 - 12.706 / 2, 1.5 + 12.706 / 2), 1e-4
+    )
