@@ -167,9 +167,15 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
 
 
 def by_ratio(ax: Axes, which: Literal["x", "y"] = "y") -> None:
-    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade.
+
+    Beyond three decades these would cover each other: Matplotlib's powers of ten stay.
+    """
     ax.set(**{f"{which}scale": "log"})
     axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
+    if high > 1000 * low:
+        return
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())

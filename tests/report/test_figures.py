@@ -1,5 +1,7 @@
 """Figures: the curves show the data they are given."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -145,6 +147,21 @@ def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
         lines = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
         assert lines["power on demand"] == [0.3, 0.5] and lines["Beta-HAPPO"] == [0.3, 0.5, 0.7]
     plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("high", "labels"), [(30.0, {"1", "2", "5", "10", "20"}), (1e8, {"$\\mathdefault{10^{4}}$"})]
+)
+def test_numbers_of_a_logarithmic_axis_do_not_cover_each_other(high, labels):
+    figure, ax = plt.subplots(figsize=(4, 2))
+    ax.plot([0, 1], [1.0, high])
+    figures.by_ratio(ax)
+    figure.canvas.draw()
+    shown = [label for label in ax.get_yticklabels() if label.get_text()]
+    assert labels <= {label.get_text() for label in shown}
+    boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.y0)
+    assert all(below.y1 <= above.y0 for below, above in pairwise(boxes))
+    plt.close(figure)
 
 
 def test_labels_have_room():
