@@ -110,6 +110,14 @@ def test_of_what_seeds_do_not_tell():
     assert evidence(*[5.0] * 6, -5.0, exact=True).verdict == "not reproduced"
 
 
+def test_seeds_that_go_the_other_way_do_so_beyond_the_margin():
+    finding = evidence(-9.0, -8.0, -7.0, -9.0, -1.5, margin=2.0)
+    assert finding.verdict == "contradicted"
+    assert causes.against(finding) == "the other way in 4 of 5 seeds"
+    less = evidence(19.0, 18.0, 17.0, 11.5, margin=2.0, sign=-1, level=10.0)
+    assert causes.against(less) == "the other way in 3 of 4 seeds"
+
+
 def test_of_a_trend_that_turns():
     step = Part("from 1 to 2", (-9.0, -9.1, -8.9), (), effect=1.0)
     assert causes.in_part(evidence(9.0, 9.1, 8.9, steps=(step,))).startswith(

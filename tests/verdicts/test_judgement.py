@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dtlib.verdicts.judgement import Evidence, Part, judge
+from dtlib.verdicts.judgement import Evidence, Part, judge, reversed_steps
 
 UP, DOWN, BOTH = (1.0, 1.2, 0.9, 1.1), (-1.0, -1.2, -0.9), (-1.0, 1.1, 0.1, -0.2)
 
@@ -63,6 +63,20 @@ def test_more_sentences_need_more():
     assert judge([alone, *[short] * 9])[0].verdict == "reproduced"
     assert judge([alone, *[doubtful] * 9])[0].verdict == "not reproduced"
     assert judge([alone, *[doubtful] * 9])[0].p == pytest.approx(10 * judge([alone])[0].p)
+
+
+def step(mean):
+    """A step whose t statistic with four seeds is 1.73 times its mean."""
+    return Part(f"step of {mean}", (mean - 1, mean + 1, mean - 1, mean + 1), (), effect=1.0)
+
+
+def test_a_step_is_reversed_where_it_is_shown_among_all_steps():
+    shown, weaker, weak = step(-2.25), step(-2.1), step(-1.5)  # p = 0.015, 0.018, 0.040
+    assert reversed_steps(evidence(UP, steps=(shown,))) == [shown]
+    assert reversed_steps(evidence(UP, steps=(weaker,))) == [weaker]
+    assert reversed_steps(evidence(UP, steps=(weak,))) == [], "half of the error is for this side"
+    assert reversed_steps(evidence(UP, steps=(shown, weaker, step(3.0)))) == [], "three steps"
+    assert reversed_steps(evidence(UP, steps=(shown,), margin=0.5)) == [], "too little"
 
 
 def test_the_deciding_part_is_shown():
