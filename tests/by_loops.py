@@ -117,7 +117,7 @@ def _edge_by_loops(env, nearest, home, served, cpu_weight, wired_weight, bits, c
         else:
             owners = home.count(j) if env.cpu_sharing == "hosted" else env.num_users
             for k, used in hosted.items():
-                cpu[k] = used * env.cpu_hz / owners
+                cpu[k] = (1 if env.cpu_sharing == "whole" else used) * env.cpu_hz / owners
         for i in range(env.num_bs):
             if i == j:
                 continue
@@ -287,7 +287,7 @@ def networks(draw: st.DrawFn, **fixed) -> EnvConfig:
         "deadline_s": draw(st.sampled_from([(0.01, 0.05), (0.04, 0.05)])),
         "bs_layout": draw(st.sampled_from(["spread", "random"])),
         "interference": draw(st.sampled_from(["receiver", "eq7"])),
-        "cpu_sharing": draw(st.sampled_from(["slices", "hosted", "served"])),
+        "cpu_sharing": draw(st.sampled_from(["slices", "whole", "hosted", "served"])),
         "objective_scale": draw(st.sampled_from(["scaled", "mean", "letter"])),
         "energy_of_failed": draw(st.sampled_from(["deadline", "full", "none"])),
         "centre_delay": draw(st.sampled_from(["capped", "letter"])),
@@ -319,7 +319,7 @@ def loop_mask(association, deployment, served, env):
     mask = torch.zeros(replicas, slots, env.num_bs, 2 * users, dtype=bool)
     for r, n, k in served.nonzero().tolist():
         host, near = deployment[r, n, k].item(), association[r, n, k].item()
-        mask[r, n, host, k] = True
+        mask[r, n, host, k] = env.cpu_sharing != "whole"
         if host != near:
             mask[r, n, near, users + k] = True
     return mask

@@ -46,9 +46,11 @@ def station_mask(
 ) -> Tensor:
     """Return which of a base station's weights count: CPU of hosted, wire of remote users.
 
+    Where slices of the CPU are used whole, no weight counts for them.
+
     Args:
         association: [R, N, K], int.
-        env: gives M.
+        env: gives M and the reading.
         deployment: [R, N, K], int, β in force.
         served: [R, N, K], bool.
 
@@ -57,6 +59,7 @@ def station_mask(
     """
     site = torch.arange(env.num_bs, device=served.device)[:, None]
     hosted = (deployment.unsqueeze(-2) == site) & served.unsqueeze(-2)
+    hosted &= env.cpu_sharing != "whole"
     remote = served & (deployment != association)
     sender = (association.unsqueeze(-2) == site) & remote.unsqueeze(-2)
     return weight_layout(env).join({"cpu": hosted, "wired": sender})

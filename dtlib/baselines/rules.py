@@ -47,6 +47,7 @@ def expected_parts(env: EnvConfig) -> float:
     """
     return {
         "slices": env.num_users,
+        "whole": env.num_users,
         "hosted": 1 + (env.num_users - 1) / env.num_bs,
         "served": 1 + env.request_prob * (env.num_users - 1) / env.num_bs,
     }[env.cpu_sharing]

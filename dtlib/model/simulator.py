@@ -177,7 +177,8 @@ def cpu_parts(weight: Tensor, *, server: Tensor, active: Tensor, env: EnvConfig)
     """Return each user's part of its server's CPU, (14g) and (14h), by ``cpu_sharing``.
 
     Args:
-        weight: [..., K], at the user's server; in [0, 1] where users own slices.
+        weight: [..., K], at the user's server; in [0, 1] where users own slices, and not used
+            where these are used whole.
         server: [..., K], int, where each user's twin lives.
         active: [..., K], bool, users to be served.
         env: K, M and the reading.
@@ -187,12 +188,13 @@ def cpu_parts(weight: Tensor, *, server: Tensor, active: Tensor, env: EnvConfig)
     """
     if env.cpu_sharing == "served":
         return shares(weight, group=server, member=active, groups=env.num_bs)
-    return torch.where(active, weight, 0) / owners(server, env)
+    used = torch.ones_like(weight) if env.cpu_sharing == "whole" else weight
+    return torch.where(active, used, 0) / owners(server, env)
 
 
 def owners(server: Tensor, env: EnvConfig) -> Tensor | int:
     """Return among how many users each user's server is partitioned: K, or those it hosts."""
-    if env.cpu_sharing == "slices":
+    if env.cpu_sharing != "hosted":
         return env.num_users
     hosted = torch.zeros(*server.shape[:-1], env.num_bs, dtype=torch.int64, device=server.device)
     return hosted.scatter_add(-1, server, torch.ones_like(server)).gather(-1, server)

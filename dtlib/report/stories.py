@@ -36,6 +36,8 @@ from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import best_rule, by_point, sooner, tenths, trained_for, unrest
 from dtlib.verdicts.words import GAP, listed, number, steps, told
 
+SLICED = ("slices", "whole")
+"""Readings of (14h) in which each user owns a slice of every CPU."""
 KB, MB = 1e5, 1e9
 """Bits that no size in Kb, and none in Mb, is as large as."""
 Say = Callable[[Shown], str]
@@ -83,7 +85,7 @@ def _queues_decide(shown: Shown) -> str:
 
 
 def _slices(shown: Shown) -> str:
-    if shown.env.cpu_sharing != "slices":
+    if shown.env.cpu_sharing not in SLICED:
         return "the CPU is not divided into slices here, so that failures come from the radio."
     shares = [100 * scales.too_big(shown.env_at(x)) for x in shown.points(FAILED).index]
     return (
@@ -93,7 +95,7 @@ def _slices(shown: Shown) -> str:
 
 
 def _least_request(shown: Shown) -> str:
-    if shown.env.cpu_sharing != "slices":
+    if shown.env.cpu_sharing not in SLICED:
         return _slices(shown)
     last = shown.env_at(shown.points(FAILED).index[-1])
     spent = 1e3 * scales.slice_seconds(last.data_bits[0], last.cycles_per_bit[0], last)

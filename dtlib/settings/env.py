@@ -91,11 +91,12 @@ class EnvConfig(Settings):
         "the energy alone, −(1/K) Σ_k [ν E_k + η Y_k (X_k − ε)]; 'letter' = "
         "−ν Σ_k [E_k/(QKT) + η Y_k (X_k − ε)]",
     )
-    cpu_sharing: Literal["slices", "hosted", "served"] = Field(
+    cpu_sharing: Literal["slices", "whole", "hosted", "served"] = Field(
         "slices",
-        description="whose CPU it is in (14h): each of all K users owns f_max/K of every server, "
-        "each user whose twin a server hosts owns an equal part of it, or those it serves in this "
-        "slot divide it by weights",
+        description="whose CPU it is in (14h): each of all K users owns f_max/K of every server; "
+        "so it does, and all of it is used, whatever a base station chooses; each user whose twin "
+        "a server hosts owns an equal part of it; or those it serves in this slot divide it by "
+        "weights",
         json_schema_extra={"before": "served"},
     )
     energy_of_failed: Literal["deadline", "full", "none"] = Field(

@@ -71,8 +71,8 @@ def known_curve(env: EnvConfig, preset: str = MEASURED_AT) -> pd.DataFrame:
     """
     preset = "smoke" if preset == "smoke" else MEASURED_AT
     if env.num_users in _users(preset):
-        of_table = evaluation_env(_env(preset, env.num_users))
-        if evaluation_env(env) == of_table.replace(control_factor=env.control_factor):
+        of_table = _env(preset, env.num_users)
+        if env == of_table.replace(frames=env.frames, control_factor=env.control_factor):
             table = TABLE.read(preset)
             return table[table["num_users"] == env.num_users].reset_index(drop=True)
     return curve(env, FEW)

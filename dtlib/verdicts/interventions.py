@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from dtlib.experiments import results
-from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, CONTROL_FACTORS, GAUSSIAN, SENDING
+from dtlib.experiments.alternatives import (
+    BETA,
+    BOUNDED_VARIANT,
+    CONTROL_FACTORS,
+    CROWD,
+    GAUSSIAN,
+    SENDING,
+)
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.experiment import OFF_POLICY, OWN
@@ -235,21 +242,20 @@ def learning_saves(found: Source, finding: Finding) -> str:
 def another_action(found: Source, finding: Finding) -> str:
     """The rule: with another action, at least a point of the requests more is served.
 
-    By the 95 % t interval of the difference within a seed (:data:`.alternatives.SENDING`).
+    By the 95 % t interval of the difference within a seed (:data:`.alternatives.CROWD`).
     """
     worlds = results.table(found.preset, "crowd", EVALUATION)
     if worlds is None:
         return ""
     served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))
-    as_is, *others = SENDING
-    more = {name: estimate(served[name] - served[as_is]) for name in others}
+    as_is = next(iter(CROWD))
+    more = {name: estimate(served[name] - served[as_is]) for name in served.drop(columns=as_is)}
     best = max(more, key=lambda name: more[name][0])
     if not more[best][1] > RELEVANT_POINTS:
         return ""
     return (
-        f"a user's action is its power in watts: with {best} in its place, "
-        f"{served[best].mean():.2g} % of requests are served with 50 users, and "
-        f"{served[as_is].mean():.2g} % as it is ({len(served)} seeds)"
+        f"of the action: with {best}, {served[best].mean():.2g} % of requests are served with 50 "
+        f"users, and {served[as_is].mean():.2g} % as it is ({len(served)} seeds)"
     )
 
 

@@ -10,13 +10,15 @@ from dtlib.agents.spaces import layouts, outputs, station_mask
 ENV = EnvConfig(num_users=7, num_bs=3, frame_slots=10, frames=6, migration_slots=3)
 
 
-def test_station_mask_against_a_loop():
+@pytest.mark.parametrize("sharing", ["slices", "whole"])
+def test_station_mask_against_a_loop(sharing):
+    env = ENV.replace(cpu_sharing=sharing)
     generator = torch.Generator().manual_seed(3)
     association = torch.randint(3, (2, 8, 7), generator=generator)
     deployment = torch.randint(3, (2, 8, 7), generator=generator)
     served = torch.rand(2, 8, 7, generator=generator) < 0.5
-    found = station_mask(association, ENV, deployment=deployment, served=served)
-    assert torch.equal(found, loop_mask(association, deployment, served, ENV))
+    found = station_mask(association, env, deployment=deployment, served=served)
+    assert torch.equal(found, loop_mask(association, deployment, served, env))
 
 
 @pytest.mark.parametrize("algorithm", ["beta-happo", "gaussian-happo", "maddpg"])

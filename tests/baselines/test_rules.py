@@ -16,7 +16,7 @@ from dtlib.model.simulator import check_actions, initial_carry
 
 SIZE = {"num_users": 7, "num_bs": 3, "frame_slots": 10, "frames": 6, "migration_slots": 3}
 ENV = EnvConfig.named("work-conserving", **SIZE)
-SHARING = ["served", "hosted", "slices"]
+SHARING = ["served", "hosted", "slices", "whole"]
 ROAMING = ENV.replace(speed_mps=(200.0, 400.0))  # in a new cell every few frames
 RULES = [
     RandomPower(),
@@ -50,7 +50,7 @@ def power_by_hand(rule, env, distance, bits, cycles, deadline):
         return min(env.max_power_w, rule.target * env.noise_w / mean_gain)
     others = env.request_prob * (env.num_users - 1) / env.num_bs
     if env.cpu_sharing != "served":  # whoever owns a part of the server, with a request or not
-        others = (env.num_users - 1) / (1 if env.cpu_sharing == "slices" else env.num_bs)
+        others = (env.num_users - 1) / (env.num_bs if env.cpu_sharing == "hosted" else 1)
     left = deadline - bits * cycles / (env.cpu_hz / (1 + others))
     if left <= 0:
         return env.max_power_w if rule.cutoff_w == math.inf else 0.0
@@ -223,7 +223,8 @@ def test_the_whole_of_ones_own_part(sharing, shares):
     outcome = simulate(world, actions, env)
     for n, k in (world.request & ~outcome.migrating)[0].nonzero().tolist():
         mine = outcome.deployment[0, n, k]
-        among = 7 if sharing == "slices" else (outcome.deployment[0, n] == mine).sum().item()
+        hosts = (outcome.deployment[0, n] == mine).sum().item()
+        among = hosts if sharing == "hosted" else 7
         assert outcome.cpu_hz[0, n, k].item() == pytest.approx(env.cpu_hz / among)
 
 

@@ -17,7 +17,7 @@ from dtlib.model.simulator import check_actions, initial_carry, join
 
 READINGS = list(
     itertools.product(
-        ["slices", "hosted", "served"],
+        ["slices", "whole", "hosted", "served"],
         ["receiver", "eq7"],
         ["scaled", "mean", "letter"],
         ["deadline", "full", "none"],

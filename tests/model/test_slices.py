@@ -40,6 +40,7 @@ def test_parts_by_hand():
     weight = torch.tensor([0.25, 1.0, 1.0, 0.5], dtype=torch.float64)
     expected = {
         "slices": [0.25 / 4, 1 / 4, 0, 0.5 / 4],
+        "whole": [1 / 4, 1 / 4, 0, 1 / 4],
         "hosted": [0.25 / 3, 1 / 3, 0, 0.5],
         "served": [0.2, 0.8, 0, 1.0],
     }
@@ -93,7 +94,7 @@ def test_parts_add_up_to_at_most_the_whole(env, sharing, seed):
         )
 
 
-@pytest.mark.parametrize("sharing", ["slices", "hosted", "served"])
+@pytest.mark.parametrize("sharing", ["slices", "whole", "hosted", "served"])
 def test_shares_above_one_are_weights_or_refused(sharing):
     env = network(sharing, frames=4)
     world = sample_world(env, 0)

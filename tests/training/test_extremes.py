@@ -27,6 +27,8 @@ EXTREMES = {
     "a thousand kilometres wide": {"area_m": 1e6},
     "hardly any power": {"max_power_w": 1e-12},
     "no weight of energy": {"control_factor": 0.0},
+    "whole slices": {"cpu_sharing": "whole"},
+    "whole slices of one base station": {"cpu_sharing": "whole", "num_bs": 1},
 }
 MAY_BE_NAN = {"entropy", "approx_kl", "clip_fraction", "log_factor_min", "log_factor_max",
               "explained_variance_global", "explained_variance_centre", "critic_loss", "q_mean",

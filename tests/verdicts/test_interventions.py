@@ -191,9 +191,9 @@ def test_maddpg_is_trained_longer(as_if):
     assert decided(interventions.trained_longer, checks.energy_falls, TRAINING) == ""
 
 
-@pytest.mark.parametrize("served, said", [(0.05, "with levels in its place, 5 % of"), (0.006, "")])
+@pytest.mark.parametrize("served, said", [(0.05, "with whole slices, 5 % of"), (0.006, "")])
 def test_another_action_serves_more(served, said, as_if):
-    shares = {"watts": 0.001, "levels": served, "levels or silence": 0.003}
+    shares = {"watts": 0.001, "levels": 0.003, "whole slices": served}
     as_if["crowd"] = lambda file: pd.DataFrame(
         {"variant": name, "seed": seed, FAILED: 1 - share + seed * 1e-5}
         for name, share in shares.items() for seed in range(3)
