@@ -55,10 +55,14 @@ SILENCE = {
     f"{name}, eta={eta:g}": action | {"env": {"control_factor": eta}}
     for name, action in SENDING.items()
     for eta in CONTROL_FACTORS[1:]
+} | {
+    f"{name}, whole slices, eta=1": SENDING[name] | WHOLE for name in ("watts", "levels or silence")
 }
-"""What it takes to learn silence. The rule, written when only seed 0 of the last was known: it is
-learnt where every seed needs less than *demand or silence* where as many requests fail. An action
-for it is what does it if that holds of no other action with the same η; η is, if of no other η."""
+"""What it takes to learn silence. The rule, written when only seed 0 of the last but two was known:
+it is learnt where every seed needs less than *demand or silence* where as many requests fail. An
+action for it is what does it if that holds of no other action with the same η; η is, if of no other
+η. The last two were added when ``CROWD`` was known in part. What is learnt with whole slices, and
+not without, is owed to them."""
 
 ABLATIONS: dict[str, dict[str, Any]] = {
     "companion": {},
