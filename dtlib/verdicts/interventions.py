@@ -249,13 +249,15 @@ def another_action(found: Source, finding: Finding) -> str:
         return ""
     served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))
     as_is = next(iter(CROWD))
-    more = {name: estimate(served[name] - served[as_is]) for name in served.drop(columns=as_is)}
+    gain = served.drop(columns=as_is).sub(served[as_is], axis=0)
+    more = {name: estimate(values.dropna()) for name, values in gain.items()}
     best = max(more, key=lambda name: more[name][0])
+    both = served[[best, as_is]].dropna()
     if not more[best][1] > RELEVANT_POINTS:
         return ""
     return (
-        f"of the action: with {best}, {served[best].mean():.2g} % of requests are served with 50 "
-        f"users, and {served[as_is].mean():.2g} % as it is ({len(served)} seeds)"
+        f"of the action: with {best}, {both[best].mean():.2g} % of requests are served with 50 "
+        f"users, and {both[as_is].mean():.2g} % as it is ({len(both)} seeds)"
     )
 
 

@@ -121,7 +121,8 @@ def test_bad_changes_of_a_network_are_one_line():
         text = line_of(lambda network=network: EnvConfig.named(network, num_users=0))
         assert text.startswith("num_users = 0: ")
         text = line_of(lambda network=network: EnvConfig.named(network, cpu_sharing="all"))
-        assert text.startswith("cpu_sharing = 'all': ") and "'slices', 'whole', 'hosted' or 'served'" in text
+        assert text.startswith("cpu_sharing = 'all': ")
+        assert "'slices', 'whole', 'hosted' or 'served'" in text
     assert line_of(lambda: EnvConfig.named(OLD, nun_users=3)).endswith("did you mean num_users?")
 
 
