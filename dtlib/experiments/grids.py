@@ -15,6 +15,7 @@ from dtlib.experiments.alternatives import (
     TRIED,
     TRIED_FOR_MADDPG,
     VARIANTS,
+    WHOLE,
     WORTH,
     forward,
 )
@@ -167,6 +168,13 @@ EXPERIMENTS = {
             seeds=BEYOND,
             axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
             baselines=HERE[:2],
+        ),
+        Experiment(
+            name="whole",
+            title="Failures of Beta-HAPPO against the number of users, with slices used whole",
+            variants={"whole slices": WHOLE},
+            seeds=TRAINED,
+            axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
         ),
         Experiment(
             name="steps",

@@ -15,6 +15,7 @@ from dtlib.report.style import COLUMN, PALETTE
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import comparison, demand
 from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import tenths
 from dtlib.verdicts.statistics import range_text
 
 FORMATS = {ENERGY: ".2f", FAILED: ".1f"}
@@ -67,6 +68,28 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
 def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
     """Return energy and failures of each variant: means over seeds, least and greatest."""
     return table(runs.groupby("variant", sort=False), FORMATS, range_text)
+
+
+def served(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return which share of requests each variant serves, in training and after it.
+
+    Args:
+        curves: learning curves, whose actions are draws.
+        runs: with mean actions on held-out worlds, by variant and seed.
+
+    Returns:
+        Means over seeds, the least and the greatest; with the energy of mean actions.
+    """
+    rows = {}
+    for variant, part in curves.groupby("variant", sort=False):
+        training, after = 100 * (1 - tenths(part, FAILED)), runs.loc[variant]
+        rows[variant] = {
+            "served, first tenth (%)": range_text(training["first"], ".2f"),
+            "last tenth (%)": range_text(training["last"], ".2f"),
+            "held-out worlds (%)": range_text(100 * (1 - after[FAILED]), ".2f"),
+            "energy there (mJ)": range_text(1e3 * after[ENERGY], ".2f"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def rounds(*tuning: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import learnt
 from dtlib.studies import demand
@@ -49,6 +50,20 @@ def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
         "more than the rule (%)": "-60",
     }  # fmt: skip
     assert table.loc[10, "energy of the rule (mJ)"].startswith("10.00 [")
+
+
+def test_what_is_served_in_training_and_after_it():
+    curves = pd.DataFrame(
+        [("watts", OWN, seed, x, 1 - 0.01 * (x + seed)) for seed in (0, 2) for x in range(20)],
+        columns=["variant", "algorithm", "seed", "x", FAILED],
+    )  # fmt: skip
+    runs = pd.DataFrame(
+        {"variant": "watts", "seed": [0, 2], FAILED: [0.9, 1.0], ENERGY: [1e-3, 2e-3]}
+    ).set_index(["variant", "seed"])
+    row = learnt.served(curves, runs).loc["watts"].str.replace("\xa0", " ")
+    assert list(row) == [
+        "1.50 [0.50, 2.50]", "19.50 [18.50, 20.50]", "5.00 [0.00, 10.00]", "1.50 [1.00, 2.00]"
+    ]  # fmt: skip
 
 
 def test_variants_and_rounds():
