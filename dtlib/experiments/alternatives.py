@@ -51,9 +51,9 @@ CROWD = SENDING | {
     "whole slices": WHOLE,
     "levels or silence, whole slices": SENDING["levels or silence"] | WHOLE,
 }
-"""Besides, with slices that are used whole. These were added when it was known, on two tuning worlds,
-that before learning draws serve 0.01 % of the requests, and 0.7 % with whole slices. The rule is the
-same."""
+"""Besides, with slices that are used whole. These were added when it was known, on two tuning
+worlds, that before learning draws serve 0.01 % of the requests, and 0.7 % with whole slices. The
+rule is the same."""
 CROWD_SEEDS = dict.fromkeys(CROWD, 3) | dict.fromkeys(("watts", "whole slices"), 6)
 """With three seeds, whole slices served 1.6 to 3.2 points more, and the interval, from 0.4 to 4.6,
 did not say one point. Three more were planned then: the rule is asked a second time, of six.

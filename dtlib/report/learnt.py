@@ -16,7 +16,7 @@ from dtlib.settings.env import EnvConfig
 from dtlib.studies import comparison, demand
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import tenths
-from dtlib.verdicts.statistics import range_text
+from dtlib.verdicts.statistics import interval_text, range_text
 
 FORMATS = {ENERGY: ".2f", FAILED: ".1f"}
 """What is told of runs, with formats."""
@@ -63,6 +63,38 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
     )
     forms = {FAILED: ".1f", ENERGY: ".2f", "rule_j": ".2f", "more": ".0f"}
     return table(found.groupby("num_users"), forms, range_text).rename_axis("K")
+
+
+def with_whole_slices(as_is: pd.DataFrame, whole: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """Return what training with slices that are used whole changes, by K.
+
+    Args:
+        as_is: runs of Beta-HAPPO in the network of Section V.
+        whole: the same, where slices are used whole.
+        preset: whose curve of *demand or silence*.
+
+    Returns:
+        Means over seeds, the least and the greatest; the difference within a seed has its 95 %
+        interval.
+    """
+    rows = {}
+    for users, pairs in as_is.merge(whole, on=["num_users", "seed"]).groupby("num_users"):
+        failed, energy, worst = (
+            [unit * pairs[f"{metric}_{side}"] for side in "xy"]
+            for metric, unit in ((FAILED, 100), (ENERGY, 1e3), (comparison.WORST, 100))
+        )
+        rule = demand.known_curve(EnvConfig(num_users=int(users)), preset)
+        rows[int(users)] = {
+            "failed requests (%)": range_text(failed[0], ".1f"),
+            "with whole slices": range_text(failed[1], ".1f"),
+            "difference (points)": interval_text(failed[1] - failed[0], ".1f"),
+            "the rule's fewest (%)": f"{100 * rule[FAILED].min():.1f}",
+            "energy (mJ)": range_text(energy[0], ".2f"),
+            "with whole slices (mJ)": range_text(energy[1], ".2f"),
+            "failed slots, worst user (%)": range_text(worst[0], ".1f"),
+            "with whole slices, worst user (%)": range_text(worst[1], ".1f"),
+        }
+    return pd.DataFrame(rows).rename_axis("K", axis="columns")
 
 
 def by_variant(runs: pd.DataFrame) -> pd.DataFrame:

@@ -153,11 +153,16 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row per action and η: means over seeds, the least and the greatest; how many seeds need
-        less than the rule where as many requests fail.
+        less than the rule where as many requests fail, or where fewest of its own do if the seed
+        fails less; and how many do.
     """
     rows = {}
     for variant, part in beside_curve(runs, curve).groupby("variant", sort=False):
         less = f"{(part['more'] < 0).sum()} of {len(part)}"
+        fewer = f"{(part[FAILED] < curve[FAILED].min()).sum()} of {len(part)}"
         action, factor = str(variant).split(", eta=")
-        rows[action, factor] = told(part, FORMATS, range_text) | {"seeds that need less": less}
+        rows[action, factor] = told(part, FORMATS, range_text) | {
+            "seeds that need less": less,
+            "that fail less than the rule can": fewer,
+        }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["an action is", "η"])

@@ -7,7 +7,7 @@ import pytest
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import learnt
-from dtlib.studies import demand
+from dtlib.studies import comparison, demand
 
 ROWS = pd.DataFrame(
     [
@@ -50,6 +50,20 @@ def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
         "more than the rule (%)": "-60",
     }  # fmt: skip
     assert table.loc[10, "energy of the rule (mJ)"].startswith("10.00 [")
+
+
+def test_whole_slices_against_slices_within_a_seed(monkeypatch):
+    monkeypatch.setattr(
+        demand, "known_curve", lambda env, preset: pd.DataFrame({FAILED: [0.25, 0.3]})
+    )
+    columns = ["num_users", "seed", FAILED, ENERGY, comparison.WORST]
+    as_is = pd.DataFrame([(30, s, 0.3 + s / 100, 1e-3, 0.22) for s in range(3)], columns=columns)
+    whole = as_is.assign(**{FAILED: as_is[FAILED] - 0.05, comparison.WORST: 0.15})
+    found = learnt.with_whole_slices(as_is, whole[::-1], "quick")[30].str.replace("\xa0", " ")
+    assert list(found) == [
+        "31.0 [30.0, 32.0]", "26.0 [25.0, 27.0]", "-5.0 [-5.0, -5.0]", "25.0", "1.00 [1.00, 1.00]",
+        "1.00 [1.00, 1.00]", "22.0 [22.0, 22.0]", "15.0 [15.0, 15.0]",
+    ]  # fmt: skip
 
 
 def test_what_is_served_in_training_and_after_it():

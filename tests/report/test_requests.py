@@ -39,13 +39,14 @@ def test_silence_is_learnt_where_every_seed_needs_less_than_the_rule():
     """The rule needs 4 mJ where a tenth fails, and 1 mJ where four tenths do."""
     curve = pd.DataFrame({FAILED: [0.4, 0.1], ENERGY: [1e-3, 4e-3]})
     rows = [
-        ("watts, eta=1", 0, 0.1, 8e-3), ("watts, eta=1", 1, 0.1, 2e-3),
+        ("watts, eta=1", 0, 0.1, 8e-3), ("watts, eta=1", 1, 0.05, 2e-3),
         ("levels, eta=0.01", 0, 0.4, 0.5e-3), ("levels, eta=0.01", 1, 0.25, 1e-3),
     ]  # fmt: skip
     runs = pd.DataFrame(rows, columns=["variant", "seed", FAILED, ENERGY]).assign(**{WORST: 0.2})
     table = requests.silence(runs.set_index(["variant", "seed"]), curve)
     assert list(table.index) == [("watts", "1"), ("levels", "0.01")]
     assert list(table["seeds that need less"]) == ["1 of 2", "2 of 2"]
+    assert list(table["that fail less than the rule can"]) == ["1 of 2", "0 of 2"]
     said = [text.replace("\xa0", " ") for text in table["more than the rule (%)"]]
     assert said == ["25 [-50, 100]", "-50 [-50, -50]"]
     assert table.loc[("watts", "1"), "failed slots, worst user (%)"].startswith("20.0 [20.0,")
