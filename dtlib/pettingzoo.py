@@ -82,8 +82,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
 
     - ``mu_k`` sees (20), acts in Box(0, 1, [1]): its power as a fraction of P_max;
     - ``bs_m`` sees (22), acts in Box(0, 1, [2K]): for each user the part used of its slice of the
-      CPU (not used where ``cpu_sharing`` is ``whole``), or its weight where that is ``served``;
-      then K weights on its wires;
+      CPU (without effect where ``cpu_sharing`` is ``whole``), or its weight where that is
+      ``served``; then K weights on its wires;
     - ``centre`` sees (24), acts in MultiDiscrete [M]·K: the server of each twin.
 
     Users and base stations are rewarded with r_g (28), the centre with r_c (26). A weight of

@@ -45,8 +45,9 @@ lies above one point of the requests.
 """
 WHOLE: dict[str, Any] = {"env": {"cpu_sharing": "whole"}}
 """Slices of the CPU that are used whole, so that base stations act on wires alone. The rule of the
-experiment ``whole``, written when 30 users were known: at a K, that action is why trained agents
-fail more if without it the 95 % t interval of the difference within a seed lies below zero."""
+experiment ``whole``, written when 30 users were known: at a K, the unused part is why trained
+agents fail more if the 95 % t interval of failures with whole slices less those with slices, within
+a seed, lies below zero."""
 CROWD = SENDING | {
     "whole slices": WHOLE,
     "levels or silence, whole slices": SENDING["levels or silence"] | WHOLE,

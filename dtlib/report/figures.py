@@ -169,7 +169,8 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
 def by_ratio(ax: Axes, which: Literal["x", "y"] = "y") -> None:
     """Make an axis logarithmic, with plain numbers at 1, 2 and 5 of each decade.
 
-    Beyond three decades these would cover each other: Matplotlib's powers of ten stay.
+    Beyond three decades these would cover each other: Matplotlib's powers of ten stay. Limits that
+    are not the data's are to be set before.
     """
     ax.set(**{f"{which}scale": "log"})
     axis = ax.xaxis if which == "x" else ax.yaxis

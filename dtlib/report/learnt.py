@@ -57,16 +57,13 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
         runs: of Beta-HAPPO in the network of Section V.
         preset: whose curve of the rule.
     """
-    found = pd.concat(
-        comparison.beside_curve(part, demand.known_curve(EnvConfig(num_users=int(users)), preset))
-        for users, part in runs.groupby("num_users")
-    )
     forms = {FAILED: ".1f", ENERGY: ".2f", "rule_j": ".2f", "more": ".0f"}
-    return table(found.groupby("num_users"), forms, range_text).rename_axis("K")
+    found = _beside_rule(runs, preset).groupby("num_users")
+    return table(found, forms, range_text).rename_axis("K")
 
 
 def with_whole_slices(as_is: pd.DataFrame, whole: pd.DataFrame, preset: str) -> pd.DataFrame:
-    """Return what training with slices that are used whole changes, by K.
+    """Return what training with whole slices changes, a column per K.
 
     Args:
         as_is: runs of Beta-HAPPO in the network of Section V.
@@ -74,27 +71,30 @@ def with_whole_slices(as_is: pd.DataFrame, whole: pd.DataFrame, preset: str) -> 
         preset: whose curve of *demand or silence*.
 
     Returns:
-        Means over seeds, the least and the greatest; the difference within a seed has its 95 %
+        Means over seeds, the least and the greatest; differences within a seed, and their 95 %
         interval.
     """
-    rows = {}
-    for users, pairs in as_is.merge(whole, on=["num_users", "seed"]).groupby("num_users"):
-        failed, energy, worst = (
-            [unit * pairs[f"{metric}_{side}"] for side in "xy"]
-            for metric, unit in ((FAILED, 100), (ENERGY, 1e3), (comparison.WORST, 100))
-        )
-        rule = demand.known_curve(EnvConfig(num_users=int(users)), preset)
-        rows[int(users)] = {
-            "failed requests (%)": range_text(failed[0], ".1f"),
-            "with whole slices": range_text(failed[1], ".1f"),
-            "difference (points)": interval_text(failed[1] - failed[0], ".1f"),
-            "the rule's fewest (%)": f"{100 * rule[FAILED].min():.1f}",
-            "energy (mJ)": range_text(energy[0], ".2f"),
-            "with whole slices (mJ)": range_text(energy[1], ".2f"),
-            "failed slots, worst user (%)": range_text(worst[0], ".1f"),
-            "with whole slices, worst user (%)": range_text(worst[1], ".1f"),
-        }
-    return pd.DataFrame(rows).rename_axis("K", axis="columns")
+    forms = FORMATS | {"more": ".0f", comparison.WORST: ".1f"}
+    tables = {
+        name: table(_beside_rule(part, preset).groupby("num_users"), forms, range_text)
+        for name, part in (("slices", as_is), ("whole slices", whole))
+    }
+    found = pd.concat(tables, axis=1).swaplevel(axis=1)[[COLUMNS[metric][0] for metric in forms]]
+    before, after = (part.set_index(["num_users", "seed"]) for part in (as_is, whole))
+    more = {
+        ("more failed requests", "points"): after[FAILED] - before[FAILED],
+        ("more energy", "%"): after[ENERGY] / before[ENERGY] - 1,
+    }
+    for name, pairs in more.items():
+        found[name] = (100 * pairs.dropna()).groupby("num_users").apply(interval_text, ".1f")
+    return found.rename_axis("K").T
+
+
+def _beside_rule(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
+    return pd.concat(
+        comparison.beside_curve(part, demand.known_curve(EnvConfig(num_users=int(users)), preset))
+        for users, part in runs.groupby("num_users")
+    )
 
 
 def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
     return table(runs.groupby("variant", sort=False), FORMATS, range_text)
 
 
-def served(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+def served_by_variant(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return which share of requests each variant serves, in training and after it.
 
     Args:
@@ -116,7 +116,7 @@ def served(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     for variant, part in curves.groupby("variant", sort=False):
         training, after = 100 * (1 - tenths(part, FAILED)), runs.loc[variant]
         rows[variant] = {
-            "served, first tenth (%)": range_text(training["first"], ".2f"),
+            "served, first tenth (%)": range_text(training["first"], ".2g"),
             "last tenth (%)": range_text(training["last"], ".2f"),
             "held-out worlds (%)": range_text(100 * (1 - after[FAILED]), ".2f"),
             "energy there (mJ)": range_text(1e3 * after[ENERGY], ".2f"),

@@ -99,7 +99,7 @@ def draw(rows: pd.DataFrame, learned: pd.DataFrame) -> Figure:
         ax.plot(unit * learned[metric], **own)
     axes[0].set(ylabel=FAILED_LABEL)
     axes[1].set(ylabel=ENERGY_LABEL, xlabel="mobile users K")
-    by_ratio(axes[1])
     axes[1].set_ylim(0.05, None)
+    by_ratio(axes[1])
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -163,6 +163,6 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
         action, factor = str(variant).split(", eta=")
         rows[action, factor] = told(part, FORMATS, range_text) | {
             "seeds that need less": less,
-            "that fail less than the rule can": fewer,
+            "seeds that fail less than the rule can": fewer,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["an action is", "η"])

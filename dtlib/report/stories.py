@@ -37,7 +37,7 @@ from dtlib.verdicts.quantities import best_rule, by_point, sooner, tenths, train
 from dtlib.verdicts.words import GAP, listed, number, steps, told
 
 SLICED = ("slices", "whole")
-"""Readings of (14h) in which each user owns a slice of every CPU."""
+"""Values of ``cpu_sharing`` with which each user owns a slice of every CPU."""
 KB, MB = 1e5, 1e9
 """Bits that no size in Kb, and none in Mb, is as large as."""
 Say = Callable[[Shown], str]

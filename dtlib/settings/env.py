@@ -93,10 +93,10 @@ class EnvConfig(Settings):
     )
     cpu_sharing: Literal["slices", "whole", "hosted", "served"] = Field(
         "slices",
-        description="whose CPU it is in (14h): each of all K users owns f_max/K of every server; "
-        "so it does, and all of it is used, whatever a base station chooses; each user whose twin "
-        "a server hosts owns an equal part of it; or those it serves in this slot divide it by "
-        "weights",
+        description="whose CPU it is in (14h): 'slices': each of all K users owns f_max/K of every "
+        "server, and the action says which part of it is used; 'whole': the same, with all of it "
+        "used whatever the action; 'hosted': each user whose twin a server hosts owns an equal "
+        "part of it; 'served': those it serves in this slot divide it by weights",
         json_schema_extra={"before": "served"},
     )
     energy_of_failed: Literal["deadline", "full", "none"] = Field(

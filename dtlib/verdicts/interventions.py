@@ -38,7 +38,7 @@ from dtlib.verdicts.checks import (
 from dtlib.verdicts.judgement import ERROR, Finding
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import by_point, gap, sooner, trained_for
-from dtlib.verdicts.statistics import detectable, estimate
+from dtlib.verdicts.statistics import FEWEST, detectable, estimate
 
 REWARDS = ("reward_global", "reward_centre")
 
@@ -250,11 +250,13 @@ def another_action(found: Source, finding: Finding) -> str:
     served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))
     as_is = next(iter(CROWD))
     gain = served.drop(columns=as_is).sub(served[as_is], axis=0)
-    more = {name: estimate(values.dropna()) for name, values in gain.items()}
-    best = max(more, key=lambda name: more[name][0])
-    both = served[[best, as_is]].dropna()
-    if not more[best][1] > RELEVANT_POINTS:
+    more = {name: values.dropna() for name, values in gain.items()}
+    told = {name: estimate(values) for name, values in more.items() if len(values) >= FEWEST}
+    shown = [name for name, (_, low, _) in told.items() if low > RELEVANT_POINTS]
+    if not shown:
         return ""
+    best = max(shown, key=lambda name: told[name][0])
+    both = served[[best, as_is]].dropna()
     return (
         f"of the action: with {best}, {both[best].mean():.2g} % of requests are served with 50 "
         f"users, and {both[as_is].mean():.2g} % as it is ({len(both)} seeds)"

@@ -53,17 +53,25 @@ def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
 
 
 def test_whole_slices_against_slices_within_a_seed(monkeypatch):
-    monkeypatch.setattr(
-        demand, "known_curve", lambda env, preset: pd.DataFrame({FAILED: [0.25, 0.3]})
-    )
+    curve = pd.DataFrame({FAILED: [0.2, 0.4], ENERGY: 1e-3})
+    monkeypatch.setattr(demand, "known_curve", lambda env, preset: curve)
     columns = ["num_users", "seed", FAILED, ENERGY, comparison.WORST]
     as_is = pd.DataFrame([(30, s, 0.3 + s / 100, 1e-3, 0.22) for s in range(3)], columns=columns)
-    whole = as_is.assign(**{FAILED: as_is[FAILED] - 0.05, comparison.WORST: 0.15})
+    whole = as_is.assign(**{FAILED: [0.25, 0.27, 0.26], ENERGY: 2e-3, comparison.WORST: 0.15})
     found = learnt.with_whole_slices(as_is, whole[::-1], "quick")[30].str.replace("\xa0", " ")
-    assert list(found) == [
-        "31.0 [30.0, 32.0]", "26.0 [25.0, 27.0]", "-5.0 [-5.0, -5.0]", "25.0", "1.00 [1.00, 1.00]",
-        "1.00 [1.00, 1.00]", "22.0 [22.0, 22.0]", "15.0 [15.0, 15.0]",
-    ]  # fmt: skip
+    expected = {
+        ("failed requests (%)", "slices"): "31.0 [30.0, 32.0]",
+        ("failed requests (%)", "whole slices"): "26.0 [25.0, 27.0]",
+        ("energy (mJ)", "slices"): "1.00 [1.00, 1.00]",
+        ("energy (mJ)", "whole slices"): "2.00 [2.00, 2.00]",
+        ("failed slots, worst user (%)", "slices"): "22.0 [22.0, 22.0]",
+        ("failed slots, worst user (%)", "whole slices"): "15.0 [15.0, 15.0]",
+        ("more than the rule (%)", "slices"): "0 [0, 0]",
+        ("more than the rule (%)", "whole slices"): "100 [100, 100]",
+        ("more failed requests", "points"): "-5.0 [-7.5, -2.5]",
+        ("more energy", "%"): "100.0 [100.0, 100.0]",
+    }
+    assert found.to_dict() == expected
 
 
 def test_what_is_served_in_training_and_after_it():
@@ -74,9 +82,9 @@ def test_what_is_served_in_training_and_after_it():
     runs = pd.DataFrame(
         {"variant": "watts", "seed": [0, 2], FAILED: [0.9, 1.0], ENERGY: [1e-3, 2e-3]}
     ).set_index(["variant", "seed"])
-    row = learnt.served(curves, runs).loc["watts"].str.replace("\xa0", " ")
+    row = learnt.served_by_variant(curves, runs).loc["watts"].str.replace("\xa0", " ")
     assert list(row) == [
-        "1.50 [0.50, 2.50]", "19.50 [18.50, 20.50]", "5.00 [0.00, 10.00]", "1.50 [1.00, 2.00]"
+        "1.5 [0.5, 2.5]", "19.50 [18.50, 20.50]", "5.00 [0.00, 10.00]", "1.50 [1.00, 2.00]"
     ]  # fmt: skip
 
 

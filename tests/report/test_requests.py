@@ -46,7 +46,7 @@ def test_silence_is_learnt_where_every_seed_needs_less_than_the_rule():
     table = requests.silence(runs.set_index(["variant", "seed"]), curve)
     assert list(table.index) == [("watts", "1"), ("levels", "0.01")]
     assert list(table["seeds that need less"]) == ["1 of 2", "2 of 2"]
-    assert list(table["that fail less than the rule can"]) == ["1 of 2", "0 of 2"]
+    assert list(table["seeds that fail less than the rule can"]) == ["1 of 2", "0 of 2"]
     said = [text.replace("\xa0", " ") for text in table["more than the rule (%)"]]
     assert said == ["25 [-50, 100]", "-50 [-50, -50]"]
     assert table.loc[("watts", "1"), "failed slots, worst user (%)"].startswith("20.0 [20.0,")

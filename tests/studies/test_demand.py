@@ -64,7 +64,7 @@ def test_a_committed_curve_is_taken_where_the_network_is_its_own(monkeypatch):
     curves = {users: demand.known_curve(EnvConfig(num_users=users)) for users in (10, 30)}
     assert curves[10][ENERGY].max() < curves[30][ENERGY].max()
     for frames in (7, 70):
-        same = EnvConfig(frames=frames, control_factor=0.3)
+        same = EnvConfig(frames=frames, control_factor=0.3, cpu_sharing="whole")
         assert demand.known_curve(same, "quick").equals(curves[30]), "η and length change no power"
     for other in (EnvConfig(num_users=11), EnvConfig(bandwidth_hz=9e6)):
         with pytest.raises(InterruptedError):
