@@ -127,6 +127,7 @@ def _learning() -> str:
     best = known.loc[users, (readings.KNOWS, readings.SLICES)]
     right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == @users")
     right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
+    whole = committed.fullest("whole").groupby("num_users")[[FAILED, ENERGY, WORST]].mean()
     return (
         f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "
         f"the requests; at {users}, {_percent(own.loc[users, FAILED])}, for "
@@ -136,7 +137,10 @@ def _learning() -> str:
         f"choose from, fails {_percent(rule.loc[users, FAILED])} there, for "
         f"{_millijoules(rule.loc[users, ENERGY])}. With that rule's silence and the whole of each "
         f"slice of the CPU, nothing trained, the same agents fail {_percent(right[FAILED])}, for "
-        f"{_millijoules(right[ENERGY])}. A rule that knows all channels fails "
+        f"{_millijoules(right[ENERGY])}. Trained with whole slices, whatever base stations choose, "
+        f"they fail {_percent(whole.loc[users, FAILED])}, for "
+        f"{_millijoules(whole.loc[users, ENERGY])}; the worst user fails in "
+        f"{_percent(whole.loc[users, WORST])} of all slots. A rule that knows all channels fails "
         f"{_percent(best)}."
     )
 
