@@ -22,9 +22,8 @@ class Actions:
     power: Tensor
     """[R, N, K], W, in [0, P_max]."""
     cpu_share: Tensor
-    """[R, N, M, K], which part of a user's slice of a server is used, in [0, 1]; where a server's
-    CPU is divided among those served, non-negative weights among them. Without effect where slices
-    are used whole."""
+    """[R, N, M, K], which part of a user's slice of a server is used, in [0, 1], without effect
+    where slices are whole; where servers divide their CPU among those served, weights ≥ 0."""
     wired_share: Tensor
     """[R, N, M, K], non-negative weights among the users of a link i→j; row i is the sender."""
     deployment: Tensor
@@ -178,8 +177,7 @@ def cpu_parts(weight: Tensor, *, server: Tensor, active: Tensor, env: EnvConfig)
     """Return each user's part of its server's CPU, (14g) and (14h), by ``cpu_sharing``.
 
     Args:
-        weight: [..., K], at the user's server; in [0, 1] where users own slices, without effect
-            where these are used whole.
+        weight: [..., K], ``cpu_share`` of :class:`Actions` at the user's server.
         server: [..., K], int, where each user's twin lives.
         active: [..., K], bool, users to be served.
         env: K, M and the reading.

@@ -93,10 +93,9 @@ class EnvConfig(Settings):
     )
     cpu_sharing: Literal["slices", "whole", "hosted", "served"] = Field(
         "slices",
-        description="whose CPU it is in (14h): 'slices': each of all K users owns f_max/K of every "
-        "server, and the action says which part of it is used; 'whole': the same, with all of it "
-        "used whatever the action; 'hosted': each user whose twin a server hosts owns an equal "
-        "part of it; 'served': those it serves in this slot divide it by weights",
+        description="(14h): 'slices': each of all K users owns f_max/K of every server, and uses "
+        "the part that the action says; 'whole': it uses all; 'hosted': each user whose twin is at "
+        "a server owns an equal part; 'served': those it serves in a slot share it by weights",
         json_schema_extra={"before": "served"},
     )
     energy_of_failed: Literal["deadline", "full", "none"] = Field(
