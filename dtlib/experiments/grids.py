@@ -46,6 +46,9 @@ PLANNED = {"paper": 5}
 HERE, THERE = (*BASELINES[:2], BASELINES[3]), BASELINES[2:]
 """What is measured beside learners in Section V's network, and in the work-conserving one."""
 
+KNEE = {"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))}
+"""Where failures begin to rise."""
+
 BEYOND = {"smoke": 1, "quick": 1, "companion": 3}
 TRAINED = {"smoke": 1, "companion": 3}
 SWEPT = BEYOND | {"companion": 6, "paper": 1}
@@ -166,7 +169,7 @@ EXPERIMENTS = {
             title="Failures of trained Beta-HAPPO against the number of users: where the knee lies",
             variants={"beta-happo": {}},
             seeds=BEYOND,
-            axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
+            axes=KNEE,
             baselines=HERE[:2],
         ),
         Experiment(
@@ -174,7 +177,7 @@ EXPERIMENTS = {
             title="Failures of Beta-HAPPO against the number of users, with slices used whole",
             variants={"whole slices": WHOLE},
             seeds=TRAINED,
-            axes={"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))},
+            axes=KNEE,
         ),
         Experiment(
             name="steps",

@@ -6,7 +6,6 @@ requests fail.
 """
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -66,6 +65,8 @@ def curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
 def known_curve(env: EnvConfig, preset: str = MEASURED_AT) -> pd.DataFrame:
     """Return a network's curve: the committed one, or one on ``FEW`` worlds if it has none.
 
+    The rule uses slices of the CPU whole in any case.
+
     Args:
         env: the network, whatever the length of its episodes.
         preset: whose sizes it has.
@@ -73,10 +74,8 @@ def known_curve(env: EnvConfig, preset: str = MEASURED_AT) -> pd.DataFrame:
     preset = "smoke" if preset == "smoke" else MEASURED_AT
     if env.num_users in _users(preset):
         of_table = _env(preset, env.num_users)
-        same: dict[str, Any] = {"frames": env.frames, "control_factor": env.control_factor}
-        if env.cpu_sharing == "whole":  # as the rule uses slices in any case
-            same["cpu_sharing"] = "whole"
-        if env == of_table.replace(**same):
+        asked = env.replace(cpu_sharing="slices") if env.cpu_sharing == "whole" else env
+        if asked == of_table.replace(frames=env.frames, control_factor=env.control_factor):
             table = TABLE.read(preset)
             return table[table["num_users"] == env.num_users].reset_index(drop=True)
     return curve(env, FEW)
