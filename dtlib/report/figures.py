@@ -55,9 +55,10 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
             mean = part.groupby("control_factor")[[x, y]].mean()
             ax.plot(100 * mean[x], mean[y], **style)
         ax.axvline(20, color=FAINT, linewidth=1, zorder=0)
-        by_ratio(ax)
     near.set(ylim=ZOOM, xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY_LABEL)
     above.set_ylim(ZOOM[1], max(5.0, above.dataLim.y1))
+    for ax in (above, near):
+        by_ratio(ax)
     above.set_title("What needs more than 0.2 mJ")
     figure.legend(*near.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

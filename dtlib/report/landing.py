@@ -127,7 +127,7 @@ def _learning() -> str:
     best = known.loc[users, (readings.KNOWS, readings.SLICES)]
     right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == @users")
     right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
-    whole = committed.fullest("whole").groupby("num_users")[[FAILED, ENERGY, WORST]].mean()
+    whole = by_point(committed.fullest("whole"), OWN)[[FAILED, ENERGY, WORST]].mean()
     return (
         f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "
         f"the requests; at {users}, {_percent(own.loc[users, FAILED])}, for "

@@ -180,7 +180,7 @@ def test_networks_of_experiments():
         assert experiment.network == NETWORKS[0 if own else 1], experiment.name
         env = TrainConfig.from_preset("smoke", experiment.network).env
         for planned in experiment.runs(next(iter(experiment.seeds)), 1):
-            whole = "whole" in planned.variant  # slices that are used up
+            whole = "whole" in planned.variant  # slices of the CPU
             assert planned.config.env.cpu_sharing == ("whole" if whole else env.cpu_sharing)
             assert planned.config.env.energy_of_failed == env.energy_of_failed
 
