@@ -19,6 +19,7 @@ BOTH_WEAK = {
     "No request fails up to K = 25.",
     "Beta-HAPPO needs the least energy at every M.",
     "Energy rises from K = 50 to 60.",
+    "Energy rises with the control factor.",
 }
 WEAK = {
     "companion": BOTH_WEAK | {"Beta-HAPPO needs less energy than Beta-MAPPO."},
