@@ -114,16 +114,14 @@ TRIED_FOR_MADDPG: dict[str, dict[str, Any]] = {
 }
 """MADDPG with the noise of Table I, and single changes that might have made it better."""
 
+_LONG = {"long episodes": {"env": {"frames": 50}, "episodes": 30}}
 TAKEN_BACK: dict[str, dict[str, Any]] = {
-    "rate of Table I": {"learning_rate": 1e-4},
-    "GAE 0.95": {"gae_lambda": 0.95},
-    "credit joint": {"credit": "joint"},
-    "a critic each": {"critic": "per-agent"},
-    "positions only": {"observation": "positions"},
-    "a network each": {"actors": "per-agent"},
-    "long episodes": {"env": {"frames": 50}, "episodes": 30},
-    "25 epochs": {"epochs": 25},
-}
+    name: (ABLATIONS | _LONG)[name]
+    for name in (
+        "rate of Table I", "GAE 0.95", "credit joint", "a critic each", "positions only",
+        "a network each", "long episodes", "25 epochs",
+    )
+}  # fmt: skip
 """Each setting of ``companion`` as Table I and Fig. 3 have it; the number of slots stays."""
 FORWARD = (
     "as printed", "+ rate 0.003", "+ GAE 0", "+ credit by difference", "+ a critic for each reward",

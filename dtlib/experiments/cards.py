@@ -72,56 +72,52 @@ def _write(planned: PlannedRun) -> Path:
 
 def _card(planned: PlannedRun, found: pd.Series, digest: str) -> str:
     """Return what a reader should know before using a policy, as Markdown."""
-    config, name = planned.config, planned.variant
-    slots = planned.episodes * config.worlds * config.env.slots
-    rows = [
+    name, config, env = planned.variant, planned.config, planned.config.env
+    slots = planned.episodes * config.worlds * env.slots
+    rows = "\n".join(
         f"| {label} | {factor * found[column]:.4g}{f' {unit}' if unit else ''} |"
         for column, (label, factor, unit) in TOLD.items()
-    ]
-    lines = [
-        f"# A trained policy: {name}, preset `{config.preset}`",
-        "",
-        f"Actors of {config.env.num_users} mobile users, {config.env.num_bs} base stations and the "
-        "control centre.",
-        f"Trained for {planned.episodes} episodes, {slots} slots, with seed {config.seed}: the "
-        "first run of Figs. 4–6,",
-        "whatever it has learnt. Use it from the root of the repository:",
-        "",
-        "```sh",
-        f"dtlib evaluate results/{FOLDER}/{name} --worlds {planned.worlds}",
-        "```",
-        "",
-        "```python",
-        f'run = dtlib.load_run("results/{FOLDER}/{name}")',
-        "actions = run.policies.act(dtlib.sample_world(run.config.env, seed=0))",
-        "```",
-        "",
-        f"With mean actions in {planned.worlds} held-out worlds of 50 frames:",
-        "",
-        "| | mean |",
-        "|---|---|",
-        *rows,
-        "",
-        "## Settings",
-        "",
-        "What differs from Table I, or from what is usual where the paper is silent (`config.json` "
-        "has all):",
-        "",
-        "```json",
-        json.dumps(_departures(config), indent=1),
-        "```",
-        "",
-        "## Limits",
-        "",
-        "- It knows this network only: as many users and base stations, and positions in this "
-        "area.",
-        "- It holds weights of actors, no critics and no optimiser: it cannot be trained further.",
-        f"- Run and results are of results version {RESULTS_VERSION}: `{BY_WORLD}` has them,",
-        "  byte for byte, for whoever evaluates it with that version's code on x86-64 with AVX2.",
-        "",
-        f"sha256 of `{POLICY}`: `{digest}`. Licence: MIT, as the code.",
-    ]
-    return "\n".join(lines) + "\n"
+    )
+    return f"""\
+# A trained policy: {name}, preset `{config.preset}`
+
+Actors of {env.num_users} mobile users, {env.num_bs} base stations and the control centre.
+Trained for {planned.episodes} episodes, {slots} slots, with seed {config.seed}: the \
+first run of Figs. 4–6,
+whatever it has learnt. Use it from the root of the repository:
+
+```sh
+dtlib evaluate results/{FOLDER}/{name} --worlds {planned.worlds}
+```
+
+```python
+run = dtlib.load_run("results/{FOLDER}/{name}")
+actions = run.policies.act(dtlib.sample_world(run.config.env, seed=0))
+```
+
+With mean actions in {planned.worlds} held-out worlds of 50 frames:
+
+| | mean |
+|---|---|
+{rows}
+
+## Settings
+
+What differs from Table I, or from what is usual where the paper is silent (`config.json` has all):
+
+```json
+{json.dumps(_departures(config), indent=1)}
+```
+
+## Limits
+
+- It knows this network only: as many users and base stations, and positions in this area.
+- It holds weights of actors, no critics and no optimiser: it cannot be trained further.
+- Run and results are of results version {RESULTS_VERSION}: `{BY_WORLD}` has them,
+  byte for byte, for whoever evaluates it with that version's code on x86-64 with AVX2.
+
+sha256 of `{POLICY}`: `{digest}`. Licence: MIT, as the code.
+"""
 
 
 def _departures(config: TrainConfig) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Which runs of an experiment are committed, and their rows: what is read without any work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,30 +25,20 @@ def tables_of(experiment: Experiment) -> tuple[str, ...]:
     return (DATA, TUNING) if experiment.chooses else (DATA, EVALUATION, USERS, TUNING)
 
 
-def runs_of(
-    experiment: Experiment,
-    preset: str,
-    *,
-    changes: Mapping[str, Any] | None = None,
-    values: Mapping[str, Sequence[float]] | None = None,
-) -> list[PlannedRun]:
-    """Return the runs of a preset whose rows are committed, of whatever seeds and version."""
+def runs_of(experiment: Experiment, preset: str, **what: Any) -> list[PlannedRun]:
+    """Return the runs of a preset whose rows are committed, of whatever seeds and version.
+
+    What is changed or swept otherwise is as for :meth:`.Experiment.runs`.
+    """
     manifest = results.manifest(results.folder_of(preset, experiment.name))
     known = {run["run"]: run["seed"] for run in manifest.get("runs", ())}
-    runs = experiment.runs(
-        preset, 1 + max(known.values(), default=0), changes=changes, values=values
-    )
+    runs = experiment.runs(preset, 1 + max(known.values(), default=0), **what)
     runs = [replace(planned, version=results.older(manifest)) for planned in runs]
     return [planned for planned in runs if planned.key in known]
 
 
 def shown(
-    experiment: Experiment,
-    preset: str,
-    seeds: int | None = None,
-    *,
-    changes: Mapping[str, Any] | None = None,
-    values: Mapping[str, Sequence[float]] | None = None,
+    experiment: Experiment, preset: str, seeds: int | None = None, **what: Any
 ) -> list[PlannedRun]:
     """Return the runs that are shown: those asked for, of an older version if all of it is there.
 
@@ -56,8 +46,8 @@ def shown(
     the committed ones, even if some have more seeds than others. Baselines that are not committed
     are left out, so that a new one leaves older results as they are.
     """
-    runs = experiment.runs(preset, seeds, changes=changes, values=values)
-    known = runs_of(experiment, preset, changes=changes, values=values)
+    runs = experiment.runs(preset, seeds, **what)
+    known = runs_of(experiment, preset, **what)
     if seeds is None:
         return known if {run.spot for run in learnt(runs)} <= {run.spot for run in known} else runs
     wanted = {(planned.spot, planned.config.seed) for planned in runs}

@@ -138,9 +138,8 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
     if not planned.baseline:
         spent = store.history(planned.config, planned.episodes)[list(TIMINGS)]
         facts["seconds_of_training"] = round(float(spent.to_numpy().sum()), 1)
-    config = planned.config.json_values()
-    facts |= store.made_by(planned.config)
-    return facts | {"sha256": config_key(planned.config), "config": config}
+    facts |= store.made_by(planned.config) | {"sha256": config_key(planned.config)}
+    return facts | {"config": planned.config.json_values()}
 
 
 def tables(
@@ -188,9 +187,8 @@ def _merged(
     order = {planned.key: position for position, planned in enumerate(runs)}
     found = {}
     for name, table in known.items():
-        parts = [] if table is None else [table[table["run"].isin(have)]]
-        parts += [made[name]] if made else []
-        whole = pd.concat(parts, ignore_index=True)
+        kept = None if table is None else table[table["run"].isin(have)]
+        whole = pd.concat([kept, made.get(name)], ignore_index=True)
         positions = whole["run"].map(order)
         found[name] = whole.iloc[positions.argsort(kind="stable")].reset_index(drop=True)
     return found

@@ -37,11 +37,10 @@ def measure(planned: PlannedRun) -> None:
 def baseline(planned: PlannedRun) -> pd.DataFrame:
     """Return a baseline's only row."""
 
-    def compute() -> pd.DataFrame:
-        env = planned.config.env
-        return pd.DataFrame([measure_baseline(planned.baseline, env, planned.worlds)])
-
-    return sealed.table("baselines", planned.digest, compute)
+    name, env, worlds = planned.baseline, planned.config.env, planned.worlds
+    return sealed.table(
+        "baselines", planned.digest, lambda: pd.DataFrame([measure_baseline(name, env, worlds)])
+    )
 
 
 def calibrated(planned: PlannedRun, target: Target) -> pd.DataFrame:

@@ -5,7 +5,6 @@ import platform
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
-from itertools import chain
 
 from dtlib.experiments import store
 from dtlib.experiments.experiment import PlannedRun
@@ -124,8 +123,8 @@ def _side_by_side(missing: Sequence[PlannedRun]) -> list[Task]:
                 learnt.setdefault(planned.config, []).append(planned)
         for configs in alike(list(learnt)):
             for start in range(0, len(configs), TOGETHER):
-                batch = [learnt[config] for config in configs[start : start + TOGETHER]]
-                tasks.append([list(chain.from_iterable(batch))])
+                batch = configs[start : start + TOGETHER]
+                tasks.append([[planned for config in batch for planned in learnt[config]]])
         tasks += [[[planned]] for planned in equal if planned.baseline]
     return tasks
 
@@ -133,10 +132,7 @@ def _side_by_side(missing: Sequence[PlannedRun]) -> list[Task]:
 def _work(task: Task, device: str, store_folder: str, wait: bool) -> str:
     """Finish a task in this process; return an error's line, ``busy``, or nothing."""
     os.environ["DTLIB_STORE"] = store_folder  # a cluster's worker has an environment of its own
-    for batch in task:
-        if said := _finish_batch(batch, device, wait):
-            return said
-    return ""
+    return next(filter(None, (_finish_batch(batch, device, wait) for batch in task)), "")
 
 
 def _work_far(task: Task, device: str, mark: str, wait: bool) -> str:

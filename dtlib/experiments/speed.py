@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtlib.runtime import paths
+from dtlib.experiments.results import DATA, MANIFEST, folder_of
 
 CASE = ("suite", "users", "sites", "frames", "epochs", "critic", "runs", "jobs", "threads")
 """What tells the cases of the benchmark ``training`` apart."""
@@ -14,7 +14,7 @@ CASE = ("suite", "users", "sites", "frames", "epochs", "critic", "runs", "jobs",
 
 def file_of(benchmark: str) -> Path:
     """Return where a benchmark's rows are committed, beside their manifest."""
-    return paths.results() / "benchmarks" / benchmark / "data.csv"
+    return folder_of("benchmarks", benchmark) / DATA
 
 
 def rows(benchmark: str) -> pd.DataFrame:
@@ -24,9 +24,7 @@ def rows(benchmark: str) -> pd.DataFrame:
 
 def notes() -> dict[str, Any]:
     """Return what the manifest of the benchmark ``training`` says of machine and packages."""
-    file = file_of("training").with_name("manifest.json")
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    return json.loads(file_of("training").with_name(MANIFEST).read_text(encoding="utf-8"))
 
 
 def medians(training: pd.DataFrame, suite: str, *quantities: str) -> pd.DataFrame:

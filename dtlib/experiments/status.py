@@ -1,7 +1,7 @@
 """What of the experiments is done, missing or failed, read off the store and the results."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -28,9 +28,8 @@ def status(
     rows, pace = [], _minutes_per_cost(in_results, preset)
     for experiment in experiments:
         runs = experiment.runs(preset, seeds)
-        counts = dict.fromkeys(("done", "begun", "missing", "failed"), 0)
-        for planned in runs:
-            counts[_state(planned)] += 1
+        states = Counter(map(_state, runs))
+        counts = {name: states[name] for name in ("done", "begun", "missing", "failed")}
         known = committed.rows_of(experiment, runs, preset)
         kept = set() if known is None else set(known["run"])
         ahead = [run for run in runs if run.key not in kept and not done(run)]

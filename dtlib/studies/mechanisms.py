@@ -28,8 +28,6 @@ from dtlib.training.loop import Rollout, Trainer
 from dtlib.training.run_folder import take_up
 
 EXPERIMENT, NAME = "worth", "mechanisms"
-FEWER = {"smoke": 1}
-"""Held-out worlds on which draws are measured; five, unless stated here."""
 
 
 class Drawn:
@@ -135,7 +133,7 @@ def _measure(planned: PlannedRun, moment: str, preset: str) -> dict[str, Any]:
 
 def worlds_of(preset: str) -> int:
     """Return on how many held-out worlds draws are measured."""
-    return FEWER.get(preset, 5)
+    return 1 if preset == "smoke" else 5
 
 
 def table_key(preset: str, version: int | None = None) -> str:

@@ -165,13 +165,11 @@ def _pieces(preset: str) -> list[tuple[str, str, float]]:
 
 def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
     """Return one kind's rows of a threshold: what is done is kept in the store."""
-    config = _config(preset).replace(env={"frames": EVALUATION_FRAMES})
-
-    def compute() -> pd.DataFrame:
-        return pd.DataFrame([*ROWS_OF[kind](config, budget(preset), threshold)])
-
+    rows, config = ROWS_OF[kind], _config(preset).replace(env={"frames": EVALUATION_FRAMES})
     key = digest([_circumstances(preset), kind, threshold])
-    return sealed.table("references", key, compute)
+    return sealed.table(
+        "references", key, lambda: pd.DataFrame(rows(config, budget(preset), threshold))
+    )
 
 
 def _config(preset: str) -> TrainConfig:

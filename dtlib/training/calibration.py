@@ -70,10 +70,8 @@ class Priced:
             parts.append(policy.act(window, carry=carry, env=env))
             carry = simulate(window, parts[-1], env, carry=carry).carry
             start += left
-        names = vars(parts[0])
-        return Actions(
-            **{name: torch.cat([getattr(part, name) for part in parts], 1) for name in names}
-        )
+        whole = {k: torch.cat([vars(part)[k] for part in parts], 1) for k in vars(parts[0])}
+        return Actions(**whole)
 
 
 def bisect(at: Callable[[float], Evaluation], *, target: float, low: float, high: float) -> float:

@@ -79,9 +79,8 @@ class Rollout:
     def row(self) -> dict[str, float]:
         """Return the episode's row of the history, once it is played; learning adds to it."""
         env = self.config.env
-        row: dict[str, float] = {"episode": self.number}
-        row["slots"] = (self.number + 1) * env.slots * self.config.worlds
-        return row | outcome_metrics(join(self.outcomes), env)
+        slots = (self.number + 1) * env.slots * self.config.worlds
+        return {"episode": self.number, "slots": slots} | outcome_metrics(join(self.outcomes), env)
 
 
 class Trainer:

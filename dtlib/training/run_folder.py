@@ -47,17 +47,14 @@ def claim(folder: Path, config: TrainConfig) -> None:
         found = _read_config(settings)
     except Damaged as error:
         found, lost = None, str(error)
-    if found is None:
-        if lost or _occupied(folder):
-            if settings.is_dir() or not is_of(_told(folder / CHECKPOINT), config):
-                raise Damaged(
-                    lost or f"{folder}: is not empty and holds no run; choose a new folder"
-                )
-            say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
-        write_text(settings, _settings_text(config))
-    elif found != config:
-        if any(os.path.lexists(folder / name) for name in (CHECKPOINT, HISTORY)):
-            raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
+    if found is None and (lost or _occupied(folder)):
+        if settings.is_dir() or not is_of(_told(folder / CHECKPOINT), config):
+            raise Damaged(lost or f"{folder}: is not empty and holds no run; choose a new folder")
+        say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
+    begun = any(os.path.lexists(folder / name) for name in (CHECKPOINT, HISTORY))
+    if found is not None and found != config and begun:
+        raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
+    if found != config:
         write_text(settings, _settings_text(config))
     remove_leftovers(folder)
 

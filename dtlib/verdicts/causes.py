@@ -88,20 +88,17 @@ def unequal_failures(found: Source, finding: Finding) -> str:
     """Say how many requests fail of the two that are compared, and how long both were trained."""
     assert finding.part is not None
     other, at_a_point = finding.part.learners[1], "=" in finding.part.name
-    fails = 100 * _failures(found, finding.part)
+    if at_a_point:
+        rows = found.data[found.data["x"] == _point(finding.part)]
+        fails = 100 * rows.groupby("algorithm")[FAILED].mean()
+    else:
+        fails = 100 * found.final(FAILED).mean()
     text = f"beside it: Beta-HAPPO fails {fails[OWN]:.1f} % of requests there, "
     text += f"{label(other)} {fails[other]:.1f} %"
     slots = trained_for(found.data)
     if not at_a_point and slots[other] != slots[OWN]:
         text += f", trained for {slots[OWN]:,} and for {slots[other]:,} slots"
     return text
-
-
-def _failures(found: Source, part: Part) -> pd.Series:
-    """Return the ratio of failed requests of each algorithm, at the part's point if it has one."""
-    if "=" not in part.name:
-        return found.final(FAILED).mean()
-    return found.data[found.data["x"] == _point(part)].groupby("algorithm")[FAILED].mean()
 
 
 def _point(part: Part) -> float:

@@ -23,7 +23,6 @@ from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.studies import corrected, mechanisms
-from dtlib.studies.mechanisms import EXPERIMENT
 from dtlib.verdicts.breakdown import per_served
 from dtlib.verdicts.checks import (
     HELD_OUT,
@@ -95,7 +94,7 @@ def _mean_actions(found: Source, finding: Finding) -> str:
 def _bounded(found: Source, finding: Finding) -> str:
     """The rule: a bounded Gaussian needs less, and what is saved of it is the paper's number."""
     assert finding.evidence is not None and finding.evidence.reported is not None
-    tables = _tables(found.preset, EXPERIMENT)
+    tables = _tables(found.preset, mechanisms.EXPERIMENT)
     if tables is None:
         return ""
     known = {name: rows.assign(algorithm=rows["variant"]) for name, rows in tables.items()}
@@ -176,7 +175,7 @@ def _interval(numbers: tuple[float, ...], show: Callable[[float], float] = float
 def bounded_is_sooner(found: Source, finding: Finding) -> str:
     """The rule: a bounded Gaussian in the original's place is sooner in every seed, in both r."""
     assert finding.part is not None
-    curves = results.table(found.preset, EXPERIMENT)
+    curves = results.table(found.preset, mechanisms.EXPERIMENT)
     if curves is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
         return ""
     bounded = curves.query("variant == @BOUNDED_VARIANT")

@@ -138,13 +138,12 @@ def design(
         elsewhere: evidence on the same sentences in other presets.
         learners: see :func:`learners_spreads`.
     """
-    known = [[own, *(other[i] for other in elsewhere)] for i, own in enumerate(family)]
     rows = [
         (1.0, float(stats.norm.ppf(RIGHT)), 0.0, True)
-        if evidence.exact
-        else (spread_of(part.name, known[i], learners), part.effect, evidence.margin, False)
-        for i, evidence in enumerate(family)
-        for part in evidence.parts
+        if known[0].exact
+        else (spread_of(part.name, known, learners), part.effect, known[0].margin, False)
+        for known in zip(family, *elsewhere, strict=True)
+        for part in known[0].parts
     ]
     spread, effect, margin, exact = (np.array(column) for column in zip(*rows, strict=True))
     return Design(starts_of(family), effect / spread, margin / spread, exact=exact)

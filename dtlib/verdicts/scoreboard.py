@@ -62,8 +62,7 @@ def counts() -> pd.DataFrame:
     for keep, more in (("first", ""), ("last", f", {HELD_OUT}")):
         once = table.drop_duplicates("the paper says", keep=keep)
         columns |= {preset + more: once[preset].value_counts() for preset in JUDGED_PRESETS}
-    table = pd.DataFrame(columns)
-    table = table.reindex(get_args(Verdict), fill_value=0).fillna(0).astype(int)
+    table = pd.DataFrame(columns).reindex(get_args(Verdict)).fillna(0).astype(int)
     return table.rename_axis("verdict").reset_index()
 
 
@@ -73,17 +72,14 @@ TRAININGS = "fig04_06"
 def so_far(preset: str) -> str:
     """Say how much of what is planned Figs. 4–6 of a preset are measured with; empty if all."""
     runs = committed.runs_of(find(TRAININGS), preset)
-    (own, run), (seeds, other) = (
-        (len(of), of[0]) for of in ([run for run in runs if run.algorithm == who]
-                                    for who in (OWN, OFF_POLICY))
-    )  # fmt: skip
-    planned, whole = planned_seeds(TRAININGS, preset), run.config.episodes
-    if own >= planned and run.episodes >= whole:
+    own, other = ([run for run in runs if run.algorithm == who] for who in (OWN, OFF_POLICY))
+    planned, run, seeds = planned_seeds(TRAININGS, preset), own[0], len(other)
+    if len(own) >= planned and run.episodes >= run.config.episodes:
         return ""
     return (
-        f"by a first look, planned as such, with {own} of {planned} seeds and {run.episodes} of "
-        f"{whole} episodes in Figs. 4–6, MADDPG with {seeds} seed{'s' * (seeds != 1)} and "
-        f"{other.episodes} episodes"
+        f"by a first look, planned as such, with {len(own)} of {planned} seeds and {run.episodes} "
+        f"of {run.config.episodes} episodes in Figs. 4–6, MADDPG with {seeds} "
+        f"seed{'s' * (seeds != 1)} and {other[0].episodes} episodes"
     )
 
 

@@ -118,9 +118,7 @@ def holm(p: ArrayLike) -> NDArray[Any]:
     order = np.argsort(array, axis=-1)
     weights = np.arange(array.shape[-1], 0, -1)
     stepped = np.maximum.accumulate(np.take_along_axis(array, order, -1) * weights, axis=-1)
-    found = np.empty_like(array)
-    np.put_along_axis(found, order, np.minimum(stepped, 1.0), axis=-1)
-    return found
+    return np.take_along_axis(np.minimum(stepped, 1.0), np.argsort(order, axis=-1), axis=-1)
 
 
 def all_hold(p: ArrayLike, starts: Sequence[int] = (0,)) -> NDArray[Any]:
