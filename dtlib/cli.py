@@ -371,9 +371,7 @@ def reproduce(preset: str, effort: "Effort", beyond: bool, dirty: bool) -> None:
     help="Set a parameter of the notebook; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Executed copy [default: _build/executed/NAME.ipynb].",
+    "--out", type=click.Path(path_type=Path), help="Copy [default: _build/executed/NAME.ipynb]."
 )
 @_quiet
 def notebook(

@@ -109,7 +109,6 @@ def execute(
     """Execute a copy of a notebook with other parameters.
 
     Args:
-        name: of the notebook.
         parameters: values as text, by name.
         out: where to; ``_build/executed/<name>.ipynb`` if absent, never the notebooks' own folder.
         progress: show papermill's bar on standard error.

@@ -6,7 +6,7 @@ the last slot of a frame is what counts for the next (``deployment_decision="fra
 the base stations see the deployment β in force before they act.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,8 +122,9 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self._users, self._stations = user_names(config), station_names(config)
         self.possible_agents = [*self._users, *self._stations, CENTRE]
         self.agents: list[str] = []
-        self.observation_spaces = _observation_spaces(config)
-        self.action_spaces = _action_spaces(config)
+        seen, acts = zip(*_spaces(config), strict=True)
+        self.observation_spaces = dict(zip(self.possible_agents, seen, strict=True))
+        self.action_spaces = dict(zip(self.possible_agents, acts, strict=True))
         self.state_space = _box(state_layout(config))
         self._generator = np.random.default_rng(0)
 
@@ -340,14 +341,10 @@ def _box(layout: Layout) -> Box:
     return Box(np.array(layout.low, dtype=np.float32), TOP, dtype=np.float32)
 
 
-def _observation_spaces(env: EnvConfig) -> dict[str, Space[Any]]:
-    layouts = dict.fromkeys(user_names(env), user_layout(env))
-    layouts |= dict.fromkeys(station_names(env), station_layout(env)) | {CENTRE: centre_layout(env)}
-    return {name: _box(layout) for name, layout in layouts.items()}
-
-
-def _action_spaces(env: EnvConfig) -> dict[str, Space[Any]]:
-    weights = (weight_layout(env).size,)
-    spaces: dict[str, Space[Any]] = {name: Box(0, 1, (1,), np.float32) for name in user_names(env)}
-    spaces |= {name: Box(0, 1, weights, np.float32) for name in station_names(env)}
-    return spaces | {CENTRE: MultiDiscrete([env.num_bs] * env.num_users)}
+def _spaces(env: EnvConfig) -> Iterator[tuple[Space[Any], Space[Any]]]:
+    """Yield what each agent sees and does, in their order."""
+    kinds = [(user_layout(env), 1)] * env.num_users
+    kinds += [(station_layout(env), weight_layout(env).size)] * env.num_bs
+    for seen, numbers in kinds:
+        yield _box(seen), Box(0, 1, (numbers,), np.float32)
+    yield _box(centre_layout(env)), MultiDiscrete([env.num_bs] * env.num_users)

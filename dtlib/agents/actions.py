@@ -61,9 +61,6 @@ def sample(
     """Draw actions on the scale of [0, 1]; see :func:`mean_action`.
 
     Args:
-        head: what the network puts out.
-        raw: its outputs.
-        generator: source of the randomness.
         noise_variance: of the noise on a deterministic action, on the scale of [−1, 1].
         gate: the logit of acting at all, where that is a choice.
     """

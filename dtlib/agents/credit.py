@@ -120,7 +120,6 @@ def _gain(slots: _Heard, env: EnvConfig, *, gain: Tensor, user: Tensor, after: T
 
     Args:
         slots: of each transmission's slot, S = P.
-        env: the network.
         gain: [P, M], of the transmitting user to each base station.
         user: [P], int, who transmits.
         after: [P], W, the other power.

@@ -66,7 +66,6 @@ def genie_under_threshold(
 
     Args:
         world: leading axes [R, N]; ratios are over all of its slots and replicas.
-        env: the network.
         threshold: ε, that of ``env`` if absent.
         rounds: of thresholds.
     """

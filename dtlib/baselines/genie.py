@@ -54,7 +54,6 @@ def genie(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -
 
     Args:
         world: leading axes [R, N].
-        env: the network.
         served: [R, N, K], bool, requests to be served.
         deployment: [R, N, K], int, where the twins live.
     """

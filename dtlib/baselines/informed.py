@@ -17,7 +17,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import sigmoid
@@ -52,13 +51,10 @@ LEAST_UNIT = 1e-6
 
 @dataclass(frozen=True)
 class Informed:
-    """Trained actors, and how they came about; it acts like :class:`Policies`."""
+    """Trained actors; they act like :class:`Policies`."""
 
     policies: Policies
     """Users and base stations are trained; the centre is not asked."""
-    history: pd.DataFrame
-    """One row per step: ``step``, ``temperature``, and of its slots ``energy_per_user_slot_j``,
-    ``failure_ratio_slots``, ``soft_failure_ratio_slots`` and the mean ``price_j``."""
 
     def act(
         self, world: World, *, carry: Carry | None = None, env: EnvConfig | None = None
@@ -70,11 +66,9 @@ class Informed:
         stacks = (self.policies.users, self.policies.stations)
         flats, pieces = [stack.flat for stack in stacks], []
         for start in range(0, world.slots, WINDOW):
-            part = slice(start, start + WINDOW)
-            window = world.window(part.start, part.stop)
-            pieces.append(
-                decide(self.policies, flats, world=window, deployment=deployment[:, part], env=env)
-            )
+            window = world.window(start, start + WINDOW)
+            there = deployment[:, start : start + WINDOW]
+            pieces.append(decide(self.policies, flats, world=window, deployment=there, env=env))
         power, cpu, wired = (torch.cat(arrays, dim=1) for arrays in zip(*pieces, strict=True))
         return Actions(power=power, cpu_share=cpu, wired_share=wired, deployment=world.association)
 
@@ -109,7 +103,6 @@ def decide(
         flats: parameters [A, P] of users and of base stations.
         world: leading axes [R, N], any slots in any order.
         deployment: [R, N, K], int, β in force.
-        env: the network.
 
     Returns:
         Power [R, N, K] in W, also where there is nothing to send; CPU and wired weights, each
@@ -170,7 +163,7 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
     leaves = [stack.flat.clone().requires_grad_() for stack in stacks]
     adam = torch.optim.Adam(leaves, LEARNING_RATE, fused=True)  # else its roots are MKL's
     price = torch.full((env.num_users,), FIRST_PRICE)
-    failed, history = torch.full_like(price, target), []
+    failed = torch.full_like(price, target)
 
     batches, (hot, cold) = _batches(env, config.seed), TEMPERATURES
     for step in range(steps):
@@ -193,16 +186,6 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
 
         failed = MEMORY * failed + (1 - MEMORY) * hard
         price = price * exp(slower * PRICE_STEP * (failed - target) / (failed + target))
-        history.append(
-            {
-                "step": step,
-                "temperature": temperature,
-                "energy_per_user_slot_j": found.energy_j.mean().item(),
-                "failure_ratio_slots": hard.mean().item(),
-                "soft_failure_ratio_slots": soft.mean().item(),
-                "price_j": price.mean().item(),
-            }
-        )
     for stack, leaf in zip(stacks, leaves, strict=True):
         stack.flat.copy_(leaf.detach())
-    return Informed(policies=policies, history=pd.DataFrame(history))
+    return Informed(policies)

@@ -43,7 +43,6 @@ def descend(
         shares: of each resource, [S, K], to start from.
         barrier: see :func:`dtlib.baselines.slot_problem.point_at`.
         stretch: [S, 1], factor on all deadlines; 1 if absent.
-        rounds: most steps.
     """
     stretch = torch.ones_like(slots.deadline_s[:, :1]) if stretch is None else stretch
     point = point_at(slots, shares, barrier=barrier, stretch=stretch)

@@ -10,7 +10,7 @@ By convexity other shares save at most the rents' Kullback–Leibler divergence 
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -67,7 +67,6 @@ class Slots:
 
         Args:
             world: leading axes [R, N].
-            env: the network.
             served: [R, N, K], bool, requests to be served.
             deployment: [R, N, K], int, where the twins live.
         """
@@ -100,13 +99,14 @@ class Slots:
             env=env,
         )
 
-    def pick(self, index: Tensor) -> "Slots":
+    def pick(self, index: Tensor) -> Self:
         """Return some of the slots, by their numbers or by a mask [S]."""
-        return replace(
-            _pick(self, index),
-            receivers=_pick(self.receivers, index),
-            resources=tuple(_pick(resource, index) for resource in self.resources),
-        )
+
+        def of(record: Any, **others: Any) -> Any:
+            tensors = {name: one for name, one in vars(record).items() if isinstance(one, Tensor)}
+            return replace(record, **others, **{name: tensors[name][index] for name in tensors})
+
+        return of(self, receivers=of(self.receivers), resources=tuple(map(of, self.resources)))
 
     def even(self) -> tuple[Tensor, ...]:
         """Return shares to start from: the optimal ones, if time were worth the same to all."""
@@ -123,16 +123,6 @@ class Slots:
     def efficiency(self, uplink_s: Tensor) -> Tensor:
         """Return the spectral efficiency that is in time, ln(1 + Γ): [S, K], nat/s/Hz."""
         return math.log(2) * self.bits / (self.env.bandwidth_hz * uplink_s)
-
-
-Record = TypeVar("Record", Slots, Resource, Receivers)
-
-
-def _pick(record: Record, index: Tensor) -> Record:
-    fields: dict[str, Any] = vars(record)
-    tensors = {name: value for name, value in fields.items() if isinstance(value, Tensor)}
-    picked: dict[str, Any] = {name: tensor[index] for name, tensor in tensors.items()}
-    return replace(record, **picked)
 
 
 @dataclass(frozen=True, kw_only=True)

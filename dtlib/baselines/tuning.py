@@ -88,7 +88,6 @@ def tune_reward(
 
     Args:
         family: see :func:`tune`.
-        world: worlds to tune on.
         levels: where to look first, ascending; between the best one's neighbours, the best of
             eight steps is taken.
     """
@@ -112,7 +111,6 @@ def tune_failures(
 
     Args:
         family: see :func:`tune`.
-        world: worlds to tune on.
         levels: ascending.
     """
     found = [measure(family(level), world) for level in levels]
@@ -156,9 +154,7 @@ def _least_level(at: Callable[[float], Result]) -> tuple[float, Result]:
         tried.append(at(level))
         if tried[-1].holds:
             return _bisect(at, LEVELS[number - 1], level) if number else (level, tried[0])
-    worst = [result.worst_user for result in tried]
-    least = worst.index(min(worst))
-    return LEVELS[least], tried[least]
+    return min(zip(LEVELS, tried, strict=True), key=lambda pair: pair[1].worst_user)
 
 
 def _bisect(at: Callable[[float], Result], low: float, high: float) -> tuple[float, Result]:

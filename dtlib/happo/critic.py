@@ -78,17 +78,8 @@ class Critics:
         self.explained = [list(map(explained_variance, *pair)) for pair in each]
         """By critic and run."""
         if config.value_norm:
-            self._rescale()
+            self.norm.rescale(self.returns, self.stack)
         return advantage
-
-    def _rescale(self) -> None:
-        """Update the scale and change the output layers so that no value changes."""
-        norm, weight, bias = self.norm, self.stack.weights[-1], self.stack.biases[-1]
-        mean, std = norm.mean.clone(), norm.std.clone()
-        norm.update(self.returns)
-        moved, old, new = (a.flatten(0, 1)[:, None] for a in (mean - norm.mean, std, norm.std))
-        weight *= old / new
-        bias.copy_((bias * old + moved) / new)
 
     def step(self, index: int, trace: Trace, reward: Tensor) -> None:
         """Take one regression step of one critic in all runs, eqs. (32) and (34).

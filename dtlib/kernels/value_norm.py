@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from dtlib.kernels.networks import MLPStack
 from dtlib.kernels.portable import sqrt
 
 
@@ -37,6 +38,15 @@ class ValueNorm:
         self.mean.copy_(self.first / self.weight)
         variance = self.second / self.weight - self.mean**2
         self.std.copy_(sqrt(variance.clamp_min(1e-8)))
+
+    def rescale(self, returns: Tensor, *stacks: MLPStack) -> None:
+        """Add returns and change critics' output layers [C·R, …] so that no value changes."""
+        mean, std = self.mean.clone(), self.std.clone()
+        self.update(returns)
+        moved, old, new = (a.flatten(0, 1)[:, None] for a in (mean - self.mean, std, self.std))
+        for stack in stacks:
+            stack.weights[-1].mul_(old / new)
+            stack.biases[-1].mul_(old).add_(moved).div_(new)
 
     def state(self, run: int = 0) -> dict[str, Tensor]:
         """Return one run's statistics by name."""

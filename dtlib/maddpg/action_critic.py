@@ -32,13 +32,7 @@ class ActionCritic:
     """
 
     def __init__(
-        self,
-        actors: Actors,
-        *,
-        inputs: int,
-        start: int,
-        outputs: int,
-        generator: Generator,
+        self, actors: Actors, *, inputs: int, start: int, outputs: int, generator: Generator
     ) -> None:
         config, device = actors.config, actors.stack.flat.device
         self.config, self.agents, self.width = config, actors.agents, actors.width
@@ -85,7 +79,7 @@ class ActionCritic:
             ahead = self.target.forward(slice(None), self.target.trace(after))
             returns = reward + discount * (ahead * norm.std.mT + norm.mean.mT)
         if self.config.value_norm:
-            self._rescale(returns)
+            norm.rescale(returns[:, None, :, None], self.stack, self.target)
         value = self.train_state(trace)
         error = value - (returns - norm.mean.mT) / norm.std.mT
         self.train_state.step(trace, error / error.shape[-1])
@@ -99,14 +93,6 @@ class ActionCritic:
             "mean": known.sum(1).mean(),
             "explained": 1 - unexplained,
         }
-
-    def _rescale(self, returns: Tensor) -> None:
-        """Learn the scale of returns [C, outputs, rows]; output layers change, values do not."""
-        mean, std = self.norm.mean.clone(), self.norm.std.clone()
-        self.norm.update(returns[:, None, :, None])
-        for stack in (self.stack, self.target):
-            stack.weights[-1].mul_(std / self.norm.std)
-            stack.biases[-1].mul_(std).add_(mean - self.norm.mean).div_(self.norm.std)
 
     def slopes(self, now: Rows, *, inputs: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         """Return what agents' own actions are worth, each among the others' executed ones.

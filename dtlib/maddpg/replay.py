@@ -22,12 +22,7 @@ class Replay:
     """
 
     def __init__(
-        self,
-        capacity: int,
-        *,
-        fields: Shapes,
-        worlds: int = 1,
-        device: torch.device | str = "cpu",
+        self, capacity: int, *, fields: Shapes, worlds: int, device: torch.device | str = "cpu"
     ) -> None:
         self.capacity, self.worlds, self.position, self.count = capacity, worlds, 0, 0
         self.arrays = {

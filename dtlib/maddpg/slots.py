@@ -97,7 +97,6 @@ def recall(
     Args:
         rows: [2n, …], what :func:`record` kept of n slots, then of those that followed.
         bs_position: [M, 2], m.
-        env: the network.
         config: what agents and critics observe.
     """
     world = _world(rows, bs_position, env)

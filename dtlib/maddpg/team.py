@@ -49,12 +49,7 @@ class Team:
     """
 
     def __init__(
-        self,
-        actors: Mapping[str, Actors],
-        *,
-        state: int,
-        outputs: int,
-        generator: Generator,
+        self, actors: Mapping[str, Actors], *, state: int, outputs: int, generator: Generator
     ) -> None:
         self.actors, self.critics = dict(actors), {}
         inputs = state + sum(actor.agents * actor.width for actor in actors.values())
@@ -78,7 +73,6 @@ class Team:
         """Improve critics, then actors, then move the targets towards them.
 
         Args:
-            batch: a mini-batch.
             generator: of the draws of choices, on the CPU.
 
         Returns:

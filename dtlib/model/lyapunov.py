@@ -56,8 +56,7 @@ def frame_start(
 
 def drift(queue: Tensor, frame_slots: int) -> Tensor:
     """Return L(Y[(q+1)T]) − L(Y[qT]), L = ½Y², per frame and user: [R, Q, K] from [R, N+1, K]."""
-    lyapunov = 0.5 * queue[:, ::frame_slots] ** 2
-    return lyapunov[:, 1:] - lyapunov[:, :-1]
+    return (0.5 * queue[:, ::frame_slots] ** 2).diff(dim=1)
 
 
 def constant_one(*, request_prob: float, threshold: float) -> float:

@@ -45,7 +45,6 @@ def spread(data: pd.DataFrame, metric: str, window: int = 1) -> pd.DataFrame:
 
     Args:
         data: tidy, of one algorithm: ``seed``, ``x`` and metrics.
-        metric: a column.
         window: episodes that the mean covers, an odd number; fewer at both ends of a run. A run of
             fewer episodes is left as it is.
 
@@ -89,9 +88,7 @@ def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> No
     """Draw one metric against thousands of slots and fit the ordinate to the moving means.
 
     Args:
-        ax: where to.
         data: tidy, of one experiment.
-        metric: a column.
         window: episodes that the moving mean covers.
     """
     ends = []
@@ -142,11 +139,7 @@ def enlarge_the_end(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> N
 
 
 def convergence(data: pd.DataFrame) -> Figure:
-    """Draw Figs. 4, 5 and 6 one below the other.
-
-    Args:
-        data: of the experiment ``fig04_06``.
-    """
+    """Draw Figs. 4, 5 and 6 one below the other."""
     data, window = with_millijoules(data), window_of(data)
     apart = {metric for metric in CONVERGENCE if hides(data, metric, window)}
     rest = data[data["algorithm"] != OFF_POLICY] if apart else data

@@ -16,6 +16,8 @@ from dtlib.experiments.results import FAILED
 from dtlib.report.curves import how_drawn, legend_below, spread, with_millijoules
 from dtlib.report.style import ALARM, COLUMN, FAINT, INK, PALETTE, WIDTH, line_style
 
+KB = 1e5
+"""Data sizes of Fig. 11 below this are in Kb, those above are as printed, bit."""
 ENERGY_LABEL = "energy per user and slot (mJ)"
 FAILED_LABEL = "failed requests (%)"
 
@@ -90,9 +92,6 @@ class Sweep:
 
         A policy that is not learnt is drawn where :func:`fair` lets it stand. The scale of energy
         is logarithmic where learners' values differ fivefold.
-
-        Args:
-            data: tidy, of a sweep.
         """
         data, titles = with_millijoules(fair(data)), (self.energy, self.failures)
         figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
@@ -128,9 +127,6 @@ def fair(data: pd.DataFrame) -> pd.DataFrame:
 
     There its energy is no measure: who gives up requests saves energy. The genie's bound, which
     knows no failures, is left to tables.
-
-    Args:
-        data: tidy, of a sweep.
     """
     points = [name for name in ("x", "bandwidth_hz") if name in data]
     learnt = data["algorithm"].isin(LEARNERS)
@@ -153,12 +149,9 @@ def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     """
     figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * WIDTH))
     shown = rows[(rows["axis"] == "K") & (rows["rule"] == rule)]
+    failed = 100 * shown.pivot(index="x", columns="reading", values=FAILED)
     for number, name in enumerate(names):
-        part = shown[shown["reading"] == name]
-        ax.plot(
-            part["x"], 100 * part["failure_ratio_requests"],
-            color=PALETTE[number], marker="osD^vP"[number % 6], label=name,
-        )  # fmt: skip
+        ax.plot(failed[name], color=PALETTE[number], marker="osD^vP"[number % 6], label=name)
     ax.plot(
         *zip(*REPORTED.items(), strict=True), "*", color=ALARM, markersize=14, label="the paper"
     )
@@ -208,12 +201,9 @@ def data_size(data: pd.DataFrame) -> Figure:
 
     What is not learnt is drawn thinly, where :func:`fair` lets it stand. A reading of the data size
     with data, in Kb or as printed, has a column.
-
-    Args:
-        data: of the experiment ``fig11``.
     """
     data = with_millijoules(fair(data))
-    small = data["x"] < 1e5
+    small = data["x"] < KB
     readings = {"in Kb": (small, 1e3, "Kb"), "in Mb, as printed": (~small, 1e6, "Mb")}
     readings = {title: reading for title, reading in readings.items() if reading[0].any()}
     figure, axes = plt.subplots(
@@ -243,9 +233,5 @@ def _of_bandwidth(who: str, width: float, widths: list[float]) -> dict[str, Any]
     if who in BASELINES:
         label = style["label"] if width == widths[-1] else "_"
         return style | {"label": label, "linewidth": 0.8, "markersize": 4}
-    label = f"{style['label']}, B = {width / 1e6:g} MHz"
-    return style | {
-        "label": label,
-        "marker": "osD"[place % 3],
-        "linestyle": ("--", "-", "-.")[place % 3],
-    }
+    look = {"marker": "osD"[place % 3], "linestyle": ("--", "-", "-.")[place % 3]}
+    return style | look | {"label": f"{style['label']}, B = {width / 1e6:g} MHz"}

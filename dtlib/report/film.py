@@ -41,7 +41,6 @@ def film(outcomes: Mapping[str, Outcome], world: World, env: EnvConfig, alt: str
     Args:
         outcomes: of what acted in this world, by the panel's title.
         world: the users' and base stations' places.
-        env: its network.
         alt: says what is shown to those who cannot see it.
     """
     stride = -(-world.slots // MOST_PICTURES)
@@ -100,8 +99,7 @@ def _panel(
     ax.set(xlim=(0, env.area_m), ylim=(0, env.area_m), aspect="equal", xticks=[], yticks=[])
     ax.set_xlabel(" ", loc="left")
     ax.set_title(title)
-    for side in ax.spines.values():
-        side.set_visible(True)
+    ax.spines[:].set_visible(True)
     ax.plot(*sites.T, "^", color="white", markeredgecolor=style.INK, markersize=11)
     links = LineCollection([], linewidths=1.2, zorder=1)
     ax.add_collection(links)
@@ -137,9 +135,7 @@ def _panel(
 
 def _legend() -> list[Line2D]:
     def dot(label: str, marker: str, color: str, *, size: float) -> Line2D:
-        return Line2D(
-            [], [], linestyle="", marker=marker, color=color, markersize=size, label=label
-        )
+        return Line2D([], [], ls="", marker=marker, color=color, ms=size, label=label)
 
     return [
         dot("user", "o", style.INK, size=5),

@@ -63,11 +63,6 @@ def _sentences() -> str:
     )
 
 
-def _found() -> pd.DataFrame:
-    """Return each sentence's verdict in the first preset, measured in the way that counts."""
-    return kept("claims.csv").drop_duplicates(NAMED).set_index(NAMED)[JUDGED_PRESETS[0]]
-
-
 def _contradicted() -> list[str]:
     """Return the sentences that are contradicted, as words in a sentence."""
     known = kept("claims.csv").drop_duplicates(NAMED)
@@ -83,8 +78,8 @@ def _weak() -> int:
     """Return how many sentences are not reproduced by tests of less power than is asked for."""
     rates = kept("claims_rates.csv").query("preset == @JUDGED_PRESETS[0]").drop_duplicates(NAMED)
     power = pd.to_numeric(rates.set_index(NAMED)["finds, %"], errors="coerce")
-    verdict = _found().reindex(power.index)
-    return int((power[verdict == "not reproduced"] < 100 * POWER).sum())
+    verdict = kept("claims.csv").drop_duplicates(NAMED).set_index(NAMED)[JUDGED_PRESETS[0]]
+    return int((power[verdict.reindex(power.index) == "not reproduced"] < 100 * POWER).sum())
 
 
 def _world() -> str:

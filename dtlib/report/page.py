@@ -135,9 +135,8 @@ def differences(shown: Shown) -> Markdown:
 def _first(runs: Sequence[PlannedRun]) -> dict[str, PlannedRun]:
     """Return the first run of each learner."""
     found: dict[str, PlannedRun] = {}
-    for run in runs:
-        if not run.baseline:
-            found.setdefault(run.variant, run)
+    for run in committed.learnt(runs):
+        found.setdefault(run.variant, run)
     return found
 
 

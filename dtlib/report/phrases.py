@@ -12,8 +12,8 @@ from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import gap, tenths, trained_for
 from dtlib.verdicts.words import GAP, listed, number, steps, told
 
-UNITS = {ENERGY: (1e3, f"{GAP}mJ"), FAILED: (100, f"{GAP}%")}
-"""Of each column: the factor to its unit, and the unit's name."""
+UNITS = {ENERGY: (f"{GAP}mJ", 1e3), FAILED: (f"{GAP}%", 100)}
+"""Of each column: its unit's name, and the factor to it."""
 
 
 def path(shown: Shown, metric: str, where: pd.Series | None = None) -> str:
@@ -25,7 +25,7 @@ def path(shown: Shown, metric: str, where: pd.Series | None = None) -> str:
         where: the medians, if they are not those of all points.
     """
     found = shown.points(metric) if where is None else where
-    factor, unit = UNITS[metric]
+    unit, factor = UNITS[metric]
     return (
         f"{steps(factor * found)}{unit} at {told(next(iter(shown.experiment.axes)), found.index)}"
     )
@@ -99,8 +99,8 @@ def equal_slots(shown: Shown) -> str:
     return (
         f"{label(other)} is trained for {slots[other]:,} slots, {label(OWN)} for {slots[OWN]:,}. "
         f"After {slots[other]:,} each, $r_g$ is {each(reward.mean())}, the energy "
-        f"{each(energy.mean(), f'{GAP}mJ', 1e3)}, failed requests "
-        f"{each(lost.mean(), f'{GAP}%', 100)}: {label(OWN)} saves {number(saved)}{GAP}% there"
+        f"{each(energy.mean(), *UNITS[ENERGY])}, failed requests "
+        f"{each(lost.mean(), *UNITS[FAILED])}: {label(OWN)} saves {number(saved)}{GAP}% there"
     )
 
 

@@ -10,9 +10,9 @@ from dtlib.agents.policies import Policies
 from dtlib.baselines.rules import own_distance
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
-from dtlib.model.synchronization import compute_delay
 from dtlib.model.world import World
 from dtlib.report.columns import table, told
+from dtlib.report.scales import slice_seconds
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, demand
 from dtlib.studies.comparison import WORST, beside_curve
@@ -28,10 +28,7 @@ def of_episode(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConf
     """Return a row per request of an episode that a twin could answer.
 
     Args:
-        outcome: of the episode.
-        world: what it was in.
         power: [R, N, K], W.
-        env: its network.
 
     Returns:
         ``metres`` to the serving base station, ``compute_share`` of the deadline that the request
@@ -39,14 +36,13 @@ def of_episode(outcome: Outcome, world: World, power: torch.Tensor, env: EnvConf
         the twin lives ``elsewhere``, ``failed``.
     """
     asked = outcome.request & ~outcome.migrating
-    whole = env.cpu_hz / env.num_users
-    computes = compute_delay(world.data_bits, cycles_per_bit=world.cycles_per_bit, cpu_hz=whole)
+    computes = slice_seconds(world.data_bits, world.cycles_per_bit, env)
     columns = {
         "metres": own_distance(world),
         "compute_share": computes / world.deadline_s,
         "power_w": power,
         "energy_j": outcome.energy_j,
-        "used": outcome.cpu_hz / whole,
+        "used": outcome.cpu_hz / (env.cpu_hz / env.num_users),
         "elsewhere": outcome.deployment != world.association,
         "failed": outcome.failure,
     }

@@ -84,12 +84,10 @@ def load(
     """Return what a figure's page shows; runs that are not committed are made or from the store.
 
     Args:
-        name: of the figure.
         preset: budget and size.
         seeds: seeds 0 … seeds−1; those that are committed if 0.
         values: of what is swept, of the first axis; the preset's if empty.
         settings: other settings of the network.
-        jobs: runs side by side.
 
     Raises:
         ConfigError: unknown figure, preset or setting, or values where nothing is swept.

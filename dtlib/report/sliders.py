@@ -1,5 +1,6 @@
 """Charts with sliders of the model's formulas: thresholds, a deadline's split, a Beta density."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -11,8 +12,6 @@ from dtlib.report.style import ALARM, PALETTE
 from dtlib.settings.env import EnvConfig
 
 BLUE, ORANGE = PALETTE[:2]
-CHART_HEIGHT = 240
-"""Of a chart, px."""
 
 
 def slider(name: str, says: str, value: float, *, low: float, high: float, step: float) -> Any:
@@ -27,10 +26,12 @@ def grid(low: float, high: float, step: float) -> Any:
     return alt.Chart(alt.sequence(low, high + step / 2, step, as_="x"))
 
 
-def readout(*lines: Any) -> Any:
-    """Return lines of text above a chart, which follow the sliders."""
-    texts = [str(getattr(line, "expr", line)) for line in lines]
-    return alt.TitleParams(text=alt.ExprRef(f"[{', '.join(texts)}]"), lineHeight=18)
+def drawn(*layers: Any, says: Sequence[Any], moved_by: Sequence[Any]) -> Any:
+    """Return layers as one chart below lines of text, which follow the sliders as it does."""
+    texts = [str(getattr(line, "expr", line)) for line in says]
+    title = alt.TitleParams(text=alt.ExprRef(f"[{', '.join(texts)}]"), lineHeight=18)
+    chart = alt.layer(*layers, title=title).add_params(*moved_by)
+    return chart.properties(width="container", height=240)
 
 
 def computed(chart: Any, **fields: Any) -> Any:
@@ -87,11 +88,8 @@ def thresholds(env: EnvConfig, uplink_s: float = 0.003) -> Any:
     last = "red: the last one succeeds at K = " + fixed(at(0, left))
     bare = "dotted, no uplink: K = " + fixed(at(1, tau / 1e3)) + " and " + fixed(at(0, tau / 1e3))
     curve = line.mark_line(color="currentColor", strokeWidth=2.5, clip=True).encode(x=x, y=y)
-    return (
-        alt.layer(curve, *ends, title=readout(first, last, bare))
-        .add_params(cpu, tau, uplink, *sizes[::-1], *work[::-1])
-        .properties(width="container", height=CHART_HEIGHT)
-    )
+    moved_by = [cpu, tau, uplink, *sizes[::-1], *work[::-1]]
+    return drawn(curve, *ends, says=[first, last, bare], moved_by=moved_by)
 
 
 def split(env: EnvConfig, metres: float = 200.0) -> Any:
@@ -140,16 +138,8 @@ def split(env: EnvConfig, metres: float = 200.0) -> Any:
         "blue: a slice takes longer than the deadline",
     )  # fmt: skip
     limit = "red: at P_max the upload takes " + fixed(slow, 2) + " ms"
-    return (
-        alt.layer(
-            curve,
-            rule(alt.expr.max(1e3 * left, 0), BLUE, []),
-            rule(slow, ALARM, [3, 4]),
-            title=readout(says, limit),
-        )
-        .add_params(users, size, work, away, band)
-        .properties(width="container", height=CHART_HEIGHT)
-    )
+    borders = rule(alt.expr.max(1e3 * left, 0), BLUE, []), rule(slow, ALARM, [3, 4])
+    return drawn(curve, *borders, says=[says, limit], moved_by=[users, size, work, away, band])
 
 
 def beta(first: float = 1.7, second: float = 1.7) -> Any:
@@ -179,15 +169,7 @@ def beta(first: float = 1.7, second: float = 1.7) -> Any:
     )
     says = "mean " + fixed(mean, 2) + ", standard deviation " + fixed(spread, 2)
     wasted = "clipped, red: Beta none, Gaussian " + fixed(100 * lost) + " %"
-    return (
-        alt.layer(
-            own.mark_area(color=BLUE, opacity=0.35, line={"color": BLUE}, clip=True).encode(
-                x=x, y=y
-            ),
-            *(area.encode(x=x, y=y) for area in beyond),
-            other.mark_line(color=ORANGE, strokeDash=[6, 4], clip=True).encode(x=x, y=y),
-            title=readout(says, wasted),
-        )
-        .add_params(one, two)
-        .properties(width="container", height=CHART_HEIGHT)
-    )
+    density = own.mark_area(color=BLUE, opacity=0.35, line={"color": BLUE}, clip=True)
+    gaussian = other.mark_line(color=ORANGE, strokeDash=[6, 4], clip=True)
+    layers = [layer.encode(x=x, y=y) for layer in (density, *beyond, gaussian)]
+    return drawn(*layers, says=[says, wasted], moved_by=[one, two])

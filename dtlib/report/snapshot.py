@@ -15,7 +15,6 @@ def draw(world: World, deployment: Tensor, env: EnvConfig, *, slot: int) -> np.n
     Args:
         world: R = N = 1.
         deployment: [1, 1, K], β in force.
-        env: the network.
         slot: its number, for the title.
     """
     figure = Figure(figsize=(4.8, 4.8), dpi=100, layout="constrained")

@@ -16,8 +16,9 @@ from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import scales
 from dtlib.report.curves import convergence
-from dtlib.report.figures import Sweep, data_size
+from dtlib.report.figures import KB, Sweep, data_size
 from dtlib.report.phrases import (
+    UNITS,
     ahead,
     each,
     ends,
@@ -38,8 +39,6 @@ from dtlib.verdicts.words import GAP, listed, number, steps, told
 
 SLICED = ("slices", "whole")
 """Values of ``cpu_sharing`` with which each user owns a slice of every CPU."""
-KB, MB = 1e5, 1e9
-"""Bits that no size in Kb, and none in Mb, is as large as."""
 Say = Callable[[Shown], str]
 """Makes words of what is shown."""
 Draw = Callable[[pd.DataFrame], Figure]
@@ -80,7 +79,7 @@ def _queues_decide(shown: Shown) -> str:
         f"the rewards follow the failures. In the first tenth of Beta-HAPPO's training $r_g$ is "
         f"{number(reward)}, of which {number(-shown.env.reward_scale * energy)} is energy; the "
         f"rest are queues of failed requests (19). There {number(100 * lost)}{GAP}% of its "
-        f"requests fail. In the last tenth fail: {each(final(shown, FAILED), f'{GAP}%', 100)}."
+        f"requests fail. In the last tenth fail: {each(final(shown, FAILED), *UNITS[FAILED])}."
     )
 
 
@@ -146,8 +145,8 @@ def _sizes(shown: Shown) -> str:
 
 
 def _crossed(
-    shown: Shown, low: float, high: float, line: str = "bandwidth_hz", step: str = "data_bits_max",
-    *, ends: bool = False,
+    shown: Shown, low: float = 0, high: float = math.inf, *, ends: bool = False,
+    line: str = "bandwidth_hz", step: str = "data_bits_max",
 ) -> str:  # fmt: skip
     """Return energies, or their ends, along ``step`` at each ``line``, for a range of sizes."""
     rows = shown.measured.query("algorithm == @OWN and x >= @low and x < @high")
@@ -215,7 +214,7 @@ def _unrest(shown: Shown) -> str:
 def _savings(shown: Shown) -> str:
     return (
         f"compared with {each(savings(shown), f'{GAP}%')}, on held-out worlds; failed requests "
-        f"there: {each(held_out(shown, FAILED), f'{GAP}%', 100)} (means over seeds). "
+        f"there: {each(held_out(shown, FAILED), *UNITS[FAILED])} (means over seeds). "
         f"{equal_slots(shown)}"
     )
 
@@ -248,7 +247,7 @@ STORIES = {
              "MADDPG scheme", _settling),
             ("6", "the average energy consumption steadily decreases",
              lambda s: f"in {rising(s, ENERGY, -1)}; it ends at "
-                       f"{each(final(s, ENERGY), f'{GAP}mJ', 1e3)}"),
+                       f"{each(final(s, ENERGY), *UNITS[ENERGY])}"),
             ("6", "reduced by 20.28%, 29.52%, and 41.08% compared with Beta-MAPPO, "
              "Gaussian-HAPPO, and MADDPG", _savings),
             ("6", "The time required to complete the training is 87 minutes", _minutes),
@@ -301,16 +300,16 @@ STORIES = {
         draw=data_size,
         paper="energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the "
               "bandwidth. Section V-A gives sizes in Kb.",
-        here=lambda s: f"Beta-HAPPO needs {_crossed(s, 0, KB, ends=True)}; as printed, in Mb, "
-                  f"{_crossed(s, KB, MB, ends=True)}. Failed requests, over all bandwidths: "
+        here=lambda s: f"Beta-HAPPO needs {_crossed(s, high=KB, ends=True)}; as printed, in Mb, "
+                  f"{_crossed(s, KB, ends=True)}. Failed requests, over all bandwidths: "
                   f"{path(s, FAILED)}.",
         because=_sizes,
         sentences=(
             ("11", "As the maximum data size of synchronization data increases from 0.2 Mb to 0.3 "
              "Mb, the average energy consumption of MUs constantly increases",
-             lambda s: f"{_crossed(s, KB, MB)}; {_crossed(s, 0, KB)}"),
+             lambda s: f"{_crossed(s, KB)}; {_crossed(s, high=KB)}"),
             ("11", "the increase of bandwidth reduces the energy consumption",
-             lambda s: _crossed(s, 0, MB, line="data_bits_max", step="bandwidth_hz")),
+             lambda s: _crossed(s, line="data_bits_max", step="bandwidth_hz")),
         ),
     ),
     "fig12": Story(

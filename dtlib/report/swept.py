@@ -8,15 +8,12 @@ import pandas as pd
 from dtlib.experiments.committed import fullest
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.report.curves import spread, with_millijoules
-from dtlib.report.figures import BANDWIDTHS, SWEPT_METRICS, fair
+from dtlib.report.figures import BANDWIDTHS, KB, SWEPT_METRICS, fair
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.sliders import slider
 from dtlib.report.stories import STORIES
 from dtlib.report.style import ALGORITHMS, INK
 from dtlib.verdicts.names import label
-
-IN_KILOBITS = 1e5
-"""Data sizes of Fig. 11 below this are in Kb, those above are as printed, bit."""
 
 PANEL_WIDTH = "concat_0_width"
 """What Vega-Lite calls the width of the uppermost panel."""
@@ -46,7 +43,7 @@ def rows() -> pd.DataFrame:
         for who, part in data.groupby("algorithm", sort=False):
             found.append(_line(abscissa, label(who), part))
     data = with_millijoules(fullest("fig11"))
-    data = data[data["algorithm"].isin(LEARNERS) & (data["x"] < IN_KILOBITS)]
+    data = data[data["algorithm"].isin(LEARNERS) & (data["x"] < KB)]
     for abscissa, (x, unit, other, name, scale) in TWO.items():
         for value, part in data.groupby(other, sort=False):
             part = part.assign(x=unit * part[x])

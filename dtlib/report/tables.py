@@ -76,19 +76,13 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
     known = kept("claims_rates.csv")
     blocks = []
     for figure, rows in table[shown].groupby("figure", sort=False):
+        counts = rows.drop_duplicates("the paper says")[JUDGED_PRESETS[0]].value_counts()
         said = (_sentence(part, known) for _, part in rows.groupby("the paper says", sort=False))
         blocks.append(
             f'<details class="sentences"{" open" * bool(figures or only)}>'
-            f"<summary><b>{figure}</b> {_counted(rows)}</summary>\n"
-            + "\n".join(said)
-            + "</details>"
+            f"<summary><b>{figure}</b> {chips(counts)}</summary>\n" + "\n".join(said) + "</details>"
         )
     return HTML("\n".join(blocks))
-
-
-def _counted(rows: pd.DataFrame) -> str:
-    """Return how many sentences have which verdict, for the first preset."""
-    return chips(rows.drop_duplicates("the paper says")[JUDGED_PRESETS[0]].value_counts())
 
 
 def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:

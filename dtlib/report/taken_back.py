@@ -42,28 +42,23 @@ def by_run(curves: pd.DataFrame, tuning: pd.DataFrame) -> pd.DataFrame:
         tuning: its results on tuning worlds.
 
     Returns:
-        Columns of ``SHOWN``, by variant and seed.
+        Columns of ``SHOWN``, by variant, whose names say where each stands on the way, and seed.
     """
-    measured = tuning.groupby(["variant", "seed"])[[FAILED, "energy_per_slot_j"]].mean()
+    tuning = tuning.rename(columns={"energy_per_slot_j": ENERGY})
     ends = tenths(curves.assign(algorithm=curves["variant"]), "reward_centre")["last"]
-    ends.index = ends.index.set_names(["variant", "seed"])
-    measured.columns = [FAILED, ENERGY]
-    return measured.assign(reward_centre=ends).reindex(list(ORDER), level="variant")
+    found = tuning.groupby(["variant", "seed"])[[FAILED, ENERGY]].mean()
+    found = found.assign(reward_centre=ends).reindex(list(ORDER), level="variant")
+    return found.rename(index={EPOCHS: f"+ episodes of 1000 slots ({EPOCHS})"}, level="variant")
 
 
 def means(runs: pd.DataFrame) -> pd.DataFrame:
     """Return means over seeds, least and greatest, in the order of ``ORDER``."""
-    return table(_named(runs).groupby("variant", sort=False), SHOWN, range_text)
+    return table(runs.groupby("variant", sort=False), SHOWN, range_text)
 
 
 def draw(runs: pd.DataFrame) -> Figure:
     """Draw each run's failures and energy, the way to ``companion`` above a line."""
-    figure = variants.draw(_named(runs), (FAILED, ENERGY))
+    figure = variants.draw(runs, (FAILED, ENERGY))
     for ax in figure.axes:
         ax.axhline(len(FORWARD) + 1.5, color="0.7", linewidth=0.8)
     return figure
-
-
-def _named(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs by names that say where each stands on the way."""
-    return runs.rename(index={EPOCHS: f"+ episodes of 1000 slots ({EPOCHS})"}, level="variant")

@@ -42,9 +42,6 @@ def on_new_worlds(shown: Shown) -> pd.DataFrame:
     """Return means over seeds on held-out worlds with 95 % intervals, a column for each learner.
 
     The last row is the energy of *demand or silence* at the level at which as many requests fail.
-
-    Args:
-        shown: of Figs. 4–6.
     """
     measured = comparison.beside_curve(shown.measured, demand.known_curve(shown.env, shown.preset))
     table = {}
