@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -168,6 +169,17 @@ def test_contents_are_the_notebooks():
     entries = re.findall(r"(?:file|glob): notebooks/(\S+)", contents)
     named = [file.stem for name in entries for file in (ROOT / "notebooks").glob(f"{name}.ipynb")]
     assert sorted(named) == sorted(file.stem for file in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_no_line_of_prose_is_a_comment():
+    """MyST takes a line that begins with a per cent sign for a comment, and drops it."""
+    pages = {page: page.read_text(encoding="utf-8") for page in (ROOT / "book").rglob("*.md")}
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        prose = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        pages[notebook] = "\n".join(prose)
+    lost = {page.name: re.findall(r"(?m)^\s*%.*", text) for page, text in pages.items()}
+    assert not any(lost.values()), lost
 
 
 def test_map_has_every_figure():

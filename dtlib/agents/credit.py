@@ -49,7 +49,7 @@ def reward_streams(credit: Literal["joint", "per-user", "difference"], outcome: 
 def difference_reward(episode: Episode, instead: Tensor) -> Tensor:
     """Return what each MU's power adds to r_g: r_g less what it had been with another power.
 
-    The difference reward of Wolpert and Tumer (2002). What is taken away does not depend on the
+    The difference reward of Wolpert and Tumer (2001). What is taken away does not depend on the
     MU's action, so its expected gradient is that of r_g, without the noise of the K − 1 others.
     With the policy's mean action as the other power it is an advantage, the counterfactual baseline
     of Foerster et al. (2018) taken from the network itself. It needs, for a slot that is over, what

@@ -97,8 +97,8 @@ def _printed() -> str:
     failed = tenths(data, FAILED).loc[OWN].mean()
     episodes = len(data[data["algorithm"] == OWN]["x"].unique())
     return (
-        f"Beta-HAPPO fails {_percent(failed['first'])} of the requests when training begins, and "
-        f"{_percent(failed['last'])} after {episodes} of "
+        f"Beta-HAPPO fails in {_percent(failed['first'])} of the requests when training begins, "
+        f"and {_percent(failed['last'])} after {episodes} of "
         f"{find('fig04_06').runs('paper', 1)[0].config.episodes} episodes."
     )
 
@@ -108,10 +108,10 @@ def _partition() -> str:
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
         f"The outage at {_users(58)}. With slices, a rule that learns nothing, and sends "
-        f"what a request needs or not at all, fails {_percent(at_58[readings.SLICES])} of the "
-        f"requests there, and {_percent(at_30[readings.SLICES])} at {_users(30)}. Where servers "
-        f"divide their CPU among those who ask, it fails {_percent(at_58[readings.DIVIDED])} and "
-        f"{_percent(at_30[readings.DIVIDED])}."
+        f"what a request needs or not at all, fails in {_percent(at_58[readings.SLICES])} of "
+        f"the requests there, and {_percent(at_30[readings.SLICES])} at {_users(30)}. Where "
+        f"servers divide their CPU among those who ask, it fails in "
+        f"{_percent(at_58[readings.DIVIDED])} and {_percent(at_30[readings.DIVIDED])}."
     )
 
 
@@ -124,19 +124,20 @@ def _learning() -> str:
     right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
     whole = by_point(committed.fullest("whole"), OWN)[[FAILED, ENERGY, WORST]].mean()
     return (
-        f"At {_users(own.index[0])}, trained Beta-HAPPO fails {_percent(own[FAILED].iloc[0])} of "
-        f"the requests; at {users}, {_percent(own.loc[users, FAILED])}, for "
+        f"At {_users(own.index[0])}, trained Beta-HAPPO fails in {_percent(own[FAILED].iloc[0])} "
+        f"of the requests; at {users}, in {_percent(own.loc[users, FAILED])}, for "
         f"{_millijoules(own.loc[users, ENERGY])}; its worst user fails in "
         f"{_percent(own.loc[users, WORST])} of all slots, where (14b) allows "
         f"{_percent(EnvConfig().failure_threshold)}. That rule, with more levels of power to "
-        f"choose from, fails {_percent(rule.loc[users, FAILED])} there, for "
-        f"{_millijoules(rule.loc[users, ENERGY])}. With that rule's silence and the whole of each "
-        f"slice of the CPU, nothing trained, the same agents fail {_percent(right[FAILED])}, for "
+        f"choose from, fails in {_percent(rule.loc[users, FAILED])} there, for "
+        f"{_millijoules(rule.loc[users, ENERGY])}. If these agents use all of each slice and are "
+        f"silent where that rule is, without further training, they fail in "
+        f"{_percent(right[FAILED])}, for "
         f"{_millijoules(right[ENERGY])}. Trained with whole slices, whatever base stations choose, "
-        f"they fail {_percent(whole.loc[users, FAILED])}, for "
+        f"they fail in {_percent(whole.loc[users, FAILED])}, for "
         f"{_millijoules(whole.loc[users, ENERGY])}; the worst user fails in "
         f"{_percent(whole.loc[users, WORST])} of all slots. A rule that knows all channels fails "
-        f"{_percent(best)}."
+        f"in {_percent(best)}."
     )
 
 

@@ -29,8 +29,9 @@ RULES = {
     "where that is not enough.",
 }
 DRAWN_WHERE = (
-    "Rules do not learn. Of those that do not know the channels, they are to fail least. A rule is "
-    "drawn where it fails no more than any learner; elsewhere it spends less as it serves less."
+    "Rules do not learn, and these do not know the channels. Their level of power is the one with "
+    "the fewest failures. A rule is drawn where it fails no more than any learner; elsewhere it "
+    "would spend less only because it serves less."
 )
 GENIE = (
     'The genie\'s bound ({doc}`11_genie`) in this network is among the numbers below; "inf" says '
@@ -81,7 +82,10 @@ def beside(shown: Shown) -> Markdown:
         (figure, f"“{words}”", ours(shown))
         for figure, words, ours in STORIES[shown.experiment.name].sentences
     ]
-    return table(("Fig.", "the paper", f"here, preset `{shown.preset}`"), rows)
+    return table(
+        ("Fig.", "the paper", f"here, preset `{shown.preset}` (medians of seeds, unless said)"),
+        rows,
+    )
 
 
 def drawn(shown: Shown) -> Markdown:
@@ -128,7 +132,7 @@ def differences(shown: Shown) -> Markdown:
                 meaning = str(field.description).split("; ")[0]
                 rows.append((f"`{name}`: {meaning}", *pair))
     rows += _budget(shown, paper)
-    head = ("what", "paper, preset `paper`", f"here, preset `{shown.preset}`")
+    head = ("what", "preset `paper`: Table I, or what is usual", f"here, preset `{shown.preset}`")
     return Markdown(BOX.format(title="Paper and here: what differs", text=table(head, rows).data))
 
 

@@ -56,9 +56,7 @@ def won_back(divided: float, sliced: float, learned: float, least: float = 0.05)
 
 
 def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-    """Return what slices cost a rule that gives up, and what Beta-HAPPO wins back, by K.
-
-    Energy is won back only where Beta-HAPPO fails no more than the rule: who fails more saves it.
+    """Return what slices cost a rule that gives up, and which failures Beta-HAPPO wins back, by K.
 
     Args:
         rows: the table of :mod:`dtlib.studies.readings`.
@@ -70,19 +68,16 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
         own, lost = learned.loc[users], failed.loc[users, GIVES_UP]
         spent = energy.loc[users, GIVES_UP]
         fewer = won_back(lost[DIVIDED], lost[SLICES], own[FAILED])
-        less = won_back(spent[DIVIDED], spent[SLICES], own[ENERGY], least=0.0)
-        fair = own[FAILED] <= lost[SLICES]
         found[int(users)] = {
             "failed, divided (%)": 100 * lost[DIVIDED],
             "failed, slices (%)": 100 * lost[SLICES],
-            "cannot be helped (%)": 100 * failed.loc[users, (KNOWS, SLICES)],
+            "of who knows the channels (%)": 100 * failed.loc[users, (KNOWS, SLICES)],
             "Beta-HAPPO fails (%)": 100 * own[FAILED],
             "failures won back (%)": 100 * fewer,
             "energy, divided (mJ)": 1e3 * spent[DIVIDED],
             "energy, slices (mJ)": 1e3 * spent[SLICES],
             "of who always sends (mJ)": 1e3 * energy.loc[users, (SENDS, SLICES)],
             "Beta-HAPPO's (mJ)": 1e3 * own[ENERGY],
-            "energy won back (%)": 100 * less if fair else float("nan"),
         }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("K")
 

@@ -96,11 +96,12 @@ def equal_slots(shown: Shown) -> str:
         for metric in ("reward_global", ENERGY, FAILED)
     )
     saved = as_saving(gap(energy[OWN], energy[other]).mean())
+    less = f"saves {number(saved)}{GAP}%" if saved > 0 else f"needs {number(-saved)}{GAP}% more"
     return (
         f"{label(other)} is trained for {slots[other]:,} slots, {label(OWN)} for {slots[OWN]:,}. "
         f"After {slots[other]:,} each, $r_g$ is {each(reward.mean())}, the energy "
         f"{each(energy.mean(), *UNITS[ENERGY])}, failed requests "
-        f"{each(lost.mean(), *UNITS[FAILED])}: {label(OWN)} saves {number(saved)}{GAP}% there"
+        f"{each(lost.mean(), *UNITS[FAILED])}: {label(OWN)} {less} there"
     )
 
 

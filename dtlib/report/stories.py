@@ -34,7 +34,15 @@ from dtlib.report.shown import Shown
 from dtlib.settings.env import EnvConfig
 from dtlib.verdicts.causes import failed_by_rules, time_of_training
 from dtlib.verdicts.names import label
-from dtlib.verdicts.quantities import best_rule, by_point, sooner, tenths, trained_for, unrest
+from dtlib.verdicts.quantities import (
+    NEVER,
+    best_rule,
+    by_point,
+    sooner,
+    tenths,
+    trained_for,
+    unrest,
+)
 from dtlib.verdicts.words import GAP, listed, number, steps, told
 
 SLICED = ("slices", "whole")
@@ -169,7 +177,7 @@ def _near_the_rule(shown: Shown) -> str:
     rule = best_rule(rules)
     own, least = (100 * failed.iloc[0] for failed in (shown.points(FAILED), rules[rule]))
     return (
-        f"at the least η Beta-HAPPO fails {number(own)}{GAP}% of requests already. "
+        f"at the least η Beta-HAPPO fails in {number(own)}{GAP}% of requests already. "
         f"*{label(rule).capitalize()}*, a rule that does not know the channels, fails "
         f"{number(least)}{GAP}% at every η. From end to end the energy changes by "
         f"{number(change)}{GAP}mJ; seeds at one η differ by up to {number(spread)}{GAP}mJ."
@@ -200,7 +208,9 @@ def _settling(shown: Shown) -> str:
     lead = sooner(shown.data, "reward_global", OWN, other=OFF_POLICY)
     if lead.empty:
         return "not measured"
-    return f"$r_g$ is where MADDPG's ends by {number(lead.median())}{GAP}% of its training sooner"
+    if (sooner_by := lead.median()) <= NEVER:
+        return "in the median of the seeds $r_g$ does not get where MADDPG's ends in as many slots"
+    return f"$r_g$ is where MADDPG's ends by {number(sooner_by)}{GAP}% of its training sooner"
 
 
 def _unrest(shown: Shown) -> str:

@@ -93,7 +93,7 @@ def unequal_failures(found: Source, finding: Finding) -> str:
         fails = 100 * rows.groupby("algorithm")[FAILED].mean()
     else:
         fails = 100 * found.final(FAILED).mean()
-    text = f"beside it: Beta-HAPPO fails {fails[OWN]:.1f} % of requests there, "
+    text = f"beside it: Beta-HAPPO fails in {fails[OWN]:.1f} % of requests there, "
     text += f"{label(other)} {fails[other]:.1f} %"
     slots = trained_for(found.data)
     if not at_a_point and slots[other] != slots[OWN]:
@@ -113,8 +113,8 @@ def still_failing(found: Source, finding: Finding) -> str:
     fails = 100 * found.final(FAILED)[learner].mean()
     slots = trained_for(found.data)
     return (
-        f"beside it: {label(learner)} still fails {fails:.1f} % of requests when its training of "
-        f"{slots[learner]:,} slots ends (Beta-HAPPO's: {slots[OWN]:,})"
+        f"beside it: {label(learner)} still fails in {fails:.1f} % of requests when its training "
+        f"of {slots[learner]:,} slots ends (Beta-HAPPO's: {slots[OWN]:,})"
     )
 
 
@@ -174,9 +174,9 @@ def failed_by_rules(preset: str, failed: pd.Series) -> str:
         ", ".join(f"{100 * ratio:.4g}" for ratio in of) for of in (failed, gives_up, knows)
     )
     return (
-        f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails {own} % of "
-        f"requests; a rule without learning that gives up what cannot be in time fails "
-        f"{first} %, and one that knows the channels {best} %"
+        f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails in {own} % "
+        f"of requests; a rule without learning that gives up what cannot be in time fails "
+        f"in {first} %, and one that knows the channels {best} %"
     )
 
 
@@ -214,7 +214,7 @@ def near_the_rule(found: Source, finding: Finding) -> str:
     failed = dict(zip(ON_DEMAND, rules, strict=True))
     x, rule = own.index[0], best_rule(failed)
     return (
-        f"beside it: Beta-HAPPO at {x:g} fails {own[x]:.1f} % of requests already, and "
+        f"beside it: Beta-HAPPO at {x:g} fails in {own[x]:.1f} % of requests already, and "
         f"{label(rule)}, a rule that does not know the channels, {failed[rule][x]:.1f} %"
     )
 

@@ -85,9 +85,9 @@ def _mean_actions(found: Source, finding: Finding) -> str:
     if not more[1] < RELEVANT_POINTS < more[0]:
         return ""
     return (
-        f"mean actions are judged: in the same worlds Gaussian-HAPPO fails {draws[GAUSSIAN]:.0f} % "
-        f"of requests with draws and {means[GAUSSIAN]:.0f} % with means, Beta-HAPPO "
-        f"{draws[BETA]:.0f} and {means[BETA]:.0f} %"
+        "mean actions are judged: in the same worlds Gaussian-HAPPO fails in "
+        f"{draws[GAUSSIAN]:.0f} % of requests with draws and {means[GAUSSIAN]:.0f} % with means, "
+        f"Beta-HAPPO in {draws[BETA]:.0f} and {means[BETA]:.0f} %"
     )
 
 

@@ -68,12 +68,16 @@ def unrest(data: pd.DataFrame, metric: str) -> pd.Series:
     return curves(data, metric).agg(lambda run: run.iloc[len(run) // 2 :].diff().std())
 
 
+NEVER = -100.0
+"""What :func:`sooner` says of a learner that never gets there."""
+
+
 def sooner(data: pd.DataFrame, metric: str, learner: str, other: str) -> pd.Series:
     """Return how much sooner a learner gets where another one ends, per seed in common.
 
     Where the other ends is its mean over the last tenth of its training. Either is there when its
-    mean over so many episodes first is as high. In % of the other's training, by time slots; −100
-    where the learner never gets there.
+    mean over so many episodes first is as high. In % of the other's training, by time slots;
+    ``NEVER`` where the learner does not get there.
     """
     runs = {key: run.set_axis(data.loc[run.index, "x"]) for key, run in curves(data, metric)}
     found = {}
@@ -83,7 +87,7 @@ def sooner(data: pd.DataFrame, metric: str, learner: str, other: str) -> pd.Seri
             level = runs[other, seed].iloc[-tenth:].mean()
             there = [_reaches(runs[name, seed], level, tenth) for name in (learner, other)]
             lead = 100 * (there[1] - there[0]) / runs[other, seed].index[-1]
-            found[seed] = max(lead, -100.0)
+            found[seed] = max(lead, NEVER)
     return pd.Series(found, dtype=float)
 
 

@@ -55,7 +55,7 @@ def test_of_failures_near_those_of_a_rule():
     source = sweep(beta_happo=0.3, power_on_demand=0.25, demand_or_silence=0.2)
     line = causes.remark(source, found(checks.trend(ENERGY), source), known=causes.near_the_rule)
     assert not line.startswith("not told apart"), "all seeds are the other way"
-    assert "beside it: Beta-HAPPO at 1 fails 30.1 % of requests already" in line
+    assert "beside it: Beta-HAPPO at 1 fails in 30.1 % of requests already" in line
     assert line.endswith("demand or silence, a rule that does not know the channels, 20.1 %")
 
 
@@ -92,7 +92,7 @@ def test_of_a_point_where_another_needs_less():
     assert finding.verdict == "contradicted"
     assert line == (
         "the other way in 3 of 3 seeds; cause not shown; "
-        "beside it: Beta-HAPPO fails 10.1 % of requests there, MADDPG 20.1 %"
+        "beside it: Beta-HAPPO fails in 10.1 % of requests there, MADDPG 20.1 %"
     )
 
 
@@ -189,7 +189,7 @@ def test_of_savings(verdict):
     assert finding.verdict == verdict
     line = causes.remark(source, finding, known=causes.unequal_failures)
     assert line.endswith(
-        "; beside it: Beta-HAPPO fails 30.0 % of requests there, MADDPG 60.0 %, "
+        "; beside it: Beta-HAPPO fails in 30.0 % of requests there, MADDPG 60.0 %, "
         "trained for 6,000 and for 1,000 slots"
     )
     assert line.startswith("larger than the paper's") == ("part" in verdict)

@@ -14,7 +14,6 @@ BOTH_WEAK = {
     "Beta-HAPPO converges more stably than all others.",
     "HAPPO-based schemes converge faster than MADDPG.",
     "Energy falls during training, for all schemes.",
-    "Beta-HAPPO has a higher reward than MADDPG.",
     "Beta-HAPPO needs the least energy at every K.",
     "No request fails up to K = 25.",
     "Beta-HAPPO needs the least energy at every M.",
@@ -22,8 +21,12 @@ BOTH_WEAK = {
     "Energy rises with the control factor.",
 }
 WEAK = {
-    "companion": BOTH_WEAK | {"Beta-HAPPO needs less energy than Beta-MAPPO."},
-    "paper": BOTH_WEAK | {"Where requests fail (K > 25), Beta-HAPPO fails least at every K."},
+    "companion": BOTH_WEAK,
+    "paper": BOTH_WEAK
+    | {
+        "Beta-HAPPO has a higher reward than MADDPG.",
+        "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
+    },
 }
 """Sentences that the planned seeds find in less than 80 % of cases, in some way of measuring."""
 MC = 0.999
