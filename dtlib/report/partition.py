@@ -71,7 +71,7 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
         found[int(users)] = {
             "failed, divided (%)": 100 * lost[DIVIDED],
             "failed, slices (%)": 100 * lost[SLICES],
-            "of who knows the channels (%)": 100 * failed.loc[users, (KNOWS, SLICES)],
+            "failed, channels known (%)": 100 * failed.loc[users, (KNOWS, SLICES)],
             "Beta-HAPPO fails (%)": 100 * own[FAILED],
             "failures won back (%)": 100 * fewer,
             "energy, divided (mJ)": 1e3 * spent[DIVIDED],

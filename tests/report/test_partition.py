@@ -34,7 +34,7 @@ def test_costs_are_of_the_same_rule():
     assert dict(found.loc[30]) == pytest.approx(
         {
             "failed, divided (%)": 10, "failed, slices (%)": 50,
-            "of who knows the channels (%)": 30, "Beta-HAPPO fails (%)": 40,
+            "failed, channels known (%)": 30, "Beta-HAPPO fails (%)": 40,
             "failures won back (%)": 25, "energy, divided (mJ)": 0.1, "energy, slices (mJ)": 0.5,
             "of who always sends (mJ)": 0.6, "Beta-HAPPO's (mJ)": 0.2,
         }
