@@ -171,7 +171,7 @@ def _card(name: str) -> str:
     said = [cell["metadata"].get("mystnb", {}).get("image", {}).get("alt") for cell in cells]
     pictures = (paths.pictures() / preset / f"{name}.png" for preset in committed.FULLEST)
     picture = next(file for file in pictures if file.is_file())
-    title = "".join(cells[0]["source"]).removeprefix("# ")
+    title = cells[0]["source"][0].removeprefix("# ").strip()
     here = paths.root() / "book"
     return (
         f":::{{grid-item-card}} {title}\n"

@@ -67,6 +67,7 @@ def test_gallery_has_a_card_for_each_page_of_figures():
     links = re.findall(r":link: (\S+)", text)
     pictures = re.findall(r":img-top: (\S+)", text)
     assert len(links) == len(pictures) == len(STORIES)
+    assert len(re.findall(r"grid-item-card\} Figs?\. [^\n]+\n:link: ", text)) == len(STORIES)
     book = paths.root() / "book"
     assert all((book / f"{link}.ipynb").is_file() for link in links)
     assert all((book / picture).is_file() for picture in pictures)
