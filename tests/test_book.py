@@ -44,6 +44,9 @@ STATE = """(() => ({
   cut: [...document.querySelectorAll("mjx-container[display='true']")].filter(
     e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== "auto"
   ).length,
+  source: [...document.querySelectorAll("article p, article li")].map(e => e.textContent).filter(
+    t => /(^|\\s):(link|img|name|class)[a-z-]*: |:::|\\{(doc|eq|ref|mod|cite)\\}/.test(t)
+  ).map(t => t.slice(0, 80)),
   narrow_code: [...document.querySelectorAll("article div.highlight-python pre, "
     + "article div.highlight-ipython3 pre, article div.highlight-sh pre")
   ].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 80)),
@@ -247,6 +250,7 @@ def test_page_in_a_browser_without_network(browser, page):
     assert state["broken_images"] == []
     assert state["unnamed"] == [], "a picture's alternative text says what it shows"
     assert state["narrow_code"] == [], "code is as wide as its column"
+    assert state["source"] == [], "Markdown that was not understood"
 
 
 @pytest.mark.parametrize("width", [LAPTOP, PHONE])
