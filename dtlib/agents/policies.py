@@ -111,8 +111,11 @@ class Policies:
         self.users = stack("users", 1 if config.shares_users else config.env.num_users)
         self.stations = stack("stations", config.env.num_bs)
         self.centre = stack("centre", 1)
-        self.stacks = {"users": self.users, "stations": self.stations, "centre": self.centre}
+
+    @property
+    def stacks(self) -> dict[str, MLPStack]:
         """The three kinds of agents, in the order of their numbers."""
+        return {"users": self.users, "stations": self.stations, "centre": self.centre}
 
     def to(self, device: torch.device | str) -> None:
         """Move the networks."""

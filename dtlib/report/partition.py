@@ -29,6 +29,8 @@ DRAWN = {
     (KNOWS, SLICES): {"color": INK, "linestyle": ":", "marker": "*"},
 }
 """Rule, reading and how they are drawn."""
+LEAST_COST = 0.05
+"""Ratio of failures below which there is nothing to win back."""
 
 
 def of_learner() -> pd.DataFrame:
@@ -39,20 +41,19 @@ def of_learner() -> pd.DataFrame:
     return whole[~whole.index.duplicated()].sort_index()
 
 
-def won_back(divided: float, sliced: float, learned: float, least: float = 0.05) -> float:
-    """Return which share of what slices cost a learner avoids; nan where they cost next to nothing.
+def won_back(divided: float, sliced: float, learned: float) -> float:
+    """Return which share of the failures that slices cost a learner avoids; nan if they cost few.
 
     Args:
-        divided: failures or energy of the rule where the CPU is divided.
+        divided: failures of the rule where the CPU is divided.
         sliced: of the same rule under slices.
         learned: of the learner under slices.
-        least: cost below which there is nothing to share.
 
     >>> won_back(0.1, 0.5, 0.3)
     0.5
     """
     cost = sliced - divided
-    return (sliced - learned) / cost if cost > least else float("nan")
+    return (sliced - learned) / cost if cost > LEAST_COST else float("nan")
 
 
 def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:

@@ -178,7 +178,7 @@ def _near_the_rule(shown: Shown) -> str:
     own, least = (100 * failed.iloc[0] for failed in (shown.points(FAILED), rules[rule]))
     return (
         f"at the least η Beta-HAPPO fails in {number(own)}{GAP}% of requests already. "
-        f"*{label(rule).capitalize()}*, a rule that does not know the channels, fails "
+        f"*{label(rule).capitalize()}*, a rule that does not know the channels, fails in "
         f"{number(least)}{GAP}% at every η. From end to end the energy changes by "
         f"{number(change)}{GAP}mJ; seeds at one η differ by up to {number(spread)}{GAP}mJ."
     )

@@ -51,8 +51,9 @@ def claim(folder: Path, config: TrainConfig) -> None:
         if settings.is_dir() or not is_of(_told(folder / CHECKPOINT), config):
             raise Damaged(lost or f"{folder}: is not empty and holds no run; choose a new folder")
         say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
-    begun = any(os.path.lexists(folder / name) for name in (CHECKPOINT, HISTORY))
-    if found is not None and found != config and begun:
+    if found not in (None, config) and any(
+        os.path.lexists(folder / name) for name in (CHECKPOINT, HISTORY)
+    ):
         raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
     if found != config:
         write_text(settings, _settings_text(config))
