@@ -6,14 +6,14 @@ Goldsmith and Varaiya (1997), whose truncated inversion this is otherwise.
 """
 
 import math
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal, Protocol
 
 import torch
 from torch import Generator, Tensor
 
-from dtlib.model.channel import needed_sinr, own_gain, sinr
-from dtlib.model.simulator import Actions, Carry, deploy, edge, initial_carry
+from dtlib.model.channel import needed_sinr
+from dtlib.model.simulator import Actions, Carry, initial_carry
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
@@ -171,38 +171,3 @@ class Reference:
         source = Generator().manual_seed(self.seed)
         draw = torch.rand(shape, generator=source, dtype=torch.float64)[start:]
         return draw.to(world.request.device).expand(world.replicas, -1, -1, -1)
-
-
-@dataclass(frozen=True)
-class Clairvoyant:
-    """The least powers with which all that can be in time are, by one who knows all gains.
-
-    Everybody raises its power to what its request needs among the others', up to P_max, over and
-    over (Yates 1995); nobody sends whom computation and wire leave no time. Twins follow their
-    users, and shares are in proportion to demand.
-    """
-
-    env: EnvConfig
-    rounds: int = 40
-
-    def act(
-        self, world: World, *, carry: Carry | None = None, env: EnvConfig | None = None
-    ) -> Actions:
-        """See :meth:`Reference.act`; nothing is drawn."""
-        env = self.env if env is None else env
-        carry = initial_carry(world) if carry is None else carry
-        loud = Reference(env, EqualPower(env.max_power_w), shares="demand").act(world, carry=carry)
-        deployment, migrating, _ = deploy(loud.deployment, env, carry)
-        served = world.request & ~migrating
-        left = world.deadline_s - edge(world, loud, env, server=deployment, active=served)[2]
-        target = needed_sinr(world.data_bits, seconds=left, bandwidth_hz=env.bandwidth_hz)
-        target = torch.where(served & target.isfinite(), 1.0001 * target, 0)
-        own, power = own_gain(world.gain, world.association), torch.zeros_like(target)
-        for _ in range(self.rounds):
-            found = sinr(
-                power, gain=world.gain, association=world.association, noise_w=env.noise_w,
-                interference=env.interference,
-            )  # fmt: skip
-            noise = torch.where(power > 0, power * own / found.clamp_min(1e-30), env.noise_w)
-            power = (target * noise / own).clamp_max(env.max_power_w)
-        return replace(loud, power=power)

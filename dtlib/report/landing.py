@@ -119,7 +119,7 @@ def _learning() -> str:
     data, users = committed.fullest("outage"), 30
     own, rule = (by_point(data, who)[[FAILED, ENERGY, WORST]].mean() for who in (OWN, BASELINES[1]))
     known = readings.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)
-    best = known.loc[users, (readings.KNOWS, readings.SLICES)]
+    best = known.loc[users, (readings.CLAIRVOYANT, readings.SLICES)]
     right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == @users")
     right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
     whole = by_point(committed.fullest("whole"), OWN)[[FAILED, ENERGY, WORST]].mean()

@@ -14,7 +14,7 @@ from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.figures import ENERGY_LABEL, FAILED_LABEL, by_ratio
 from dtlib.report.style import COLUMN, INK, PALETTE, line_style
-from dtlib.studies.readings import DIVIDED, GIVES_UP, KNOWS, SENDS, SLICES, of_rules
+from dtlib.studies.readings import CLAIRVOYANT, DIVIDED, GIVES_UP, SENDS, SLICES, of_rules
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import by_point
 
@@ -26,7 +26,7 @@ DRAWN = {
     (GIVES_UP, DIVIDED): {"color": PALETTE[2], "linestyle": "-", "marker": "s"},
     (GIVES_UP, SLICES): {"color": PALETTE[1], "linestyle": "--", "marker": "^"},
     (SENDS, SLICES): {"color": PALETTE[3], "linestyle": "--", "marker": "v"},
-    (KNOWS, SLICES): {"color": INK, "linestyle": ":", "marker": "*"},
+    (CLAIRVOYANT, SLICES): {"color": INK, "linestyle": ":", "marker": "*"},
 }
 """Rule, reading and how they are drawn."""
 LEAST_COST = 0.05
@@ -57,7 +57,7 @@ def won_back(divided: float, sliced: float, learned: float) -> float:
 
 
 def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-    """Return what slices cost a rule that gives up, and which failures Beta-HAPPO wins back, by K.
+    """Return what slices cost *demand or silence*, and which failures Beta-HAPPO wins back, by K.
 
     Args:
         rows: the table of :mod:`dtlib.studies.readings`.
@@ -72,12 +72,12 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
         found[int(users)] = {
             "failed, divided (%)": 100 * lost[DIVIDED],
             "failed, slices (%)": 100 * lost[SLICES],
-            "failed, channels known (%)": 100 * failed.loc[users, (KNOWS, SLICES)],
+            "failed, clairvoyant (%)": 100 * failed.loc[users, (CLAIRVOYANT, SLICES)],
             "Beta-HAPPO fails (%)": 100 * own[FAILED],
             "failures won back (%)": 100 * fewer,
             "energy, divided (mJ)": 1e3 * spent[DIVIDED],
             "energy, slices (mJ)": 1e3 * spent[SLICES],
-            "of who always sends (mJ)": 1e3 * energy.loc[users, (SENDS, SLICES)],
+            "power on demand (mJ)": 1e3 * energy.loc[users, (SENDS, SLICES)],
             "Beta-HAPPO's (mJ)": 1e3 * own[ENERGY],
         }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("K")

@@ -1,9 +1,9 @@
 """Readings of the paper against the sentences of Section V on physics, by rules that learn nothing.
 
 The rule of choice, written before the runs: the default network is the reading under which most of
-``SENTENCES`` hold for the rule that always sends, as the paper's agents do, whose Beta policies
-never draw a power of zero. Among equals it is the one with the fewest departures from the printed
-equations. What learners do chooses nothing here.
+``SENTENCES`` hold for power on demand, which always sends, as the paper's agents do: their Beta
+policies never draw a power of zero. Among equals it is the one with the fewest departures from the
+printed equations. What learners do chooses nothing here.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dtlib.baselines.rules import Clairvoyant, expected_parts
+from dtlib.baselines.clairvoyant import Clairvoyant
+from dtlib.baselines.rules import expected_parts
 from dtlib.baselines.tuning import tune_failures
 from dtlib.experiments.baseline import at_level
 from dtlib.experiments.keys import digest, env_key
@@ -26,7 +27,7 @@ from dtlib.studies.measured_table import MeasuredTable
 from dtlib.training.metrics import outcome_metrics
 
 SLICES, DIVIDED = "slices", "served"
-SENDS, GIVES_UP, KNOWS = "always sends", "gives up", "knows the channels"
+SENDS, GIVES_UP, CLAIRVOYANT = "power on demand", "demand or silence", "clairvoyant"
 """Two readings and the three rules, by name."""
 READINGS: dict[str, dict[str, Any]] = {
     SLICES: {},
@@ -63,11 +64,11 @@ POWER_LEVELS = tuple(10 ** (db / 10) for db in range(2, 27, 4))
 FAMILIES: dict[str, Callable[[EnvConfig], list[Any]]] = {
     SENDS: lambda env: [at_level(env, "power-on-demand", x) for x in POWER_LEVELS],
     GIVES_UP: lambda env: [at_level(env, "demand-or-silence", x) for x in POWER_LEVELS],
-    KNOWS: lambda env: [Clairvoyant(env)],
+    CLAIRVOYANT: lambda env: [Clairvoyant(env)],
 }
 """Policies without learning, of which the one that fails least is taken. All know how much time
-their request's computation leaves. The first sends at full power where nothing is left; the second
-is silent there; the third knows gains and interference, and needs the least power there is."""
+their request's computation leaves. The first sends at full power where that is not enough; the
+second is silent there; the third knows all gains, and drops what cannot be served with the rest."""
 
 
 @dataclass(frozen=True)

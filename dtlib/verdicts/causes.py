@@ -14,7 +14,7 @@ from dtlib.experiments import results, speed
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import FAILED
-from dtlib.studies.readings import GIVES_UP, KNOWS, SLICES, TABLE, of_rules
+from dtlib.studies.readings import CLAIRVOYANT, GIVES_UP, SLICES, TABLE, of_rules
 from dtlib.verdicts.checks import Remark, Source
 from dtlib.verdicts.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
 from dtlib.verdicts.names import label
@@ -169,14 +169,14 @@ def failed_by_rules(preset: str, failed: pd.Series) -> str:
     rules = pd.DataFrame() if rows is None else of_rules(rows, FAILED)
     if not failed.index.isin(rules.index).all():
         return ""
-    gives_up, knows = (rules.loc[failed.index, (rule, SLICES)] for rule in (GIVES_UP, KNOWS))
+    gives_up, knows = (rules.loc[failed.index, (rule, SLICES)] for rule in (GIVES_UP, CLAIRVOYANT))
     own, first, best = (
         ", ".join(f"{100 * ratio:.4g}" for ratio in of) for of in (failed, gives_up, knows)
     )
     return (
         f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails in {own} % "
-        f"of requests; a rule without learning that gives up what cannot be in time fails "
-        f"in {first} %, and one that knows the channels {best} %"
+        f"of requests; *demand or silence*, which learns nothing, fails in {first} %, and a "
+        f"clairvoyant rule in {best} %"
     )
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.admission import admit, genie_under_threshold
+from dtlib.baselines.clairvoyant import Clairvoyant
 from dtlib.baselines.genie import bound_energy, floor, genie
-from dtlib.baselines.rules import Clairvoyant, DemandInversion, EqualPower, Reference
+from dtlib.baselines.rules import DemandInversion, EqualPower, Reference
 from dtlib.model.simulator import check_actions, cpu_parts, owners
 from dtlib.studies.readings import thresholds
 

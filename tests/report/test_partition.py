@@ -15,8 +15,8 @@ LEARNED = pd.DataFrame({FAILED: [0.1, 0.4], ENERGY: [1e-4, 2e-4]}, index=[10.0, 
 
 
 def rows_of():
-    numbers = {("gives up", "served"): 0.1, ("gives up", "slices"): 0.5,
-               ("always sends", "slices"): 0.6, ("knows the channels", "slices"): 0.3}  # fmt: skip
+    numbers = {("demand or silence", "served"): 0.1, ("demand or silence", "slices"): 0.5,
+               ("power on demand", "slices"): 0.6, ("clairvoyant", "slices"): 0.3}  # fmt: skip
     return pd.DataFrame(
         [
             {"rule": rule, "reading": reading, "axis": axis, "x": x,
@@ -34,9 +34,9 @@ def test_costs_are_of_the_same_rule():
     assert dict(found.loc[30]) == pytest.approx(
         {
             "failed, divided (%)": 10, "failed, slices (%)": 50,
-            "failed, channels known (%)": 30, "Beta-HAPPO fails (%)": 40,
+            "failed, clairvoyant (%)": 30, "Beta-HAPPO fails (%)": 40,
             "failures won back (%)": 25, "energy, divided (mJ)": 0.1, "energy, slices (mJ)": 0.5,
-            "of who always sends (mJ)": 0.6, "Beta-HAPPO's (mJ)": 0.2,
+            "power on demand (mJ)": 0.6, "Beta-HAPPO's (mJ)": 0.2,
         }
     )  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_the_learner_is_the_committed_one_at_every_k():
 def test_lines_are_what_they_say():
     figure = partition.draw(rows_of(), LEARNED)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    assert list(lines["gives up, slices"].get_ydata()) == [10, 50]
-    assert list(lines["gives up, CPU divided"].get_ydata()) == [10, 10]
+    assert list(lines["demand or silence, slices"].get_ydata()) == [10, 50]
+    assert list(lines["demand or silence, CPU divided"].get_ydata()) == [10, 10]
     assert list(lines["Beta-HAPPO, slices"].get_ydata()) == [10, 40]
     plt.close(figure)
