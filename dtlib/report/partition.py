@@ -86,11 +86,10 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
 def draw(rows: pd.DataFrame, learned: pd.DataFrame) -> Figure:
     """Draw failures above energy against K, divided and sliced; see :func:`costs`."""
     figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
-    names = {DIVIDED: "CPU divided", SLICES: "slices"}
     for ax, metric, unit in zip(axes, (FAILED, ENERGY), (100, 1e3), strict=True):
         table = unit * of_rules(rows, metric)
         for (rule, reading), style in DRAWN.items():
-            ax.plot(table[rule, reading], label=f"{rule}, {names[reading]}", **style)
+            ax.plot(table[rule, reading], label=f"{rule}, {reading}", **style)
         own = line_style(OWN) | {"label": f"{label(OWN)}, slices", "markevery": None}
         ax.plot(unit * learned[metric], **own)
     axes[0].set(ylabel=FAILED_LABEL)

@@ -1,5 +1,7 @@
 """Tables beside the learning curves: the ends of training, and trained policies on new worlds."""
 
+from collections.abc import Callable, Sequence
+
 import pandas as pd
 
 from dtlib.experiments import datasets
@@ -38,17 +40,23 @@ def ends_of_training(shown: Shown) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def on_new_worlds(shown: Shown) -> pd.DataFrame:
-    """Return means over seeds on held-out worlds with 95 % intervals, a column for each learner.
+def on_new_worlds(
+    shown: Shown, text: Callable[[Sequence[float], str], str] = interval_text
+) -> pd.DataFrame:
+    """Return means over seeds on held-out worlds, a column for each learner.
 
-    The last row is the energy of *demand or silence* at the level at which as many requests fail.
+    The last row but one is the energy of *demand or silence* where as many requests fail.
+
+    Args:
+        shown: runs of Figs. 4-6.
+        text: of values and a form; 95 % intervals, or :func:`.range_text` where seeds are few.
     """
     measured = comparison.beside_curve(shown.measured, demand.known_curve(shown.env, shown.preset))
     table = {}
     for algorithm in shown.learners:
         part = measured[measured["algorithm"] == algorithm]
-        rows = told(part, METRICS | MORE)
-        rows["demand or silence where as many fail (mJ)"] = interval_text(1e3 * part["rule_j"])
+        rows = told(part, METRICS | MORE, text)
+        rows["demand or silence where as many fail (mJ)"] = text(1e3 * part["rule_j"], ".3g")
         table[label(algorithm)] = rows
     saved = {label(name): f"{value:.1f}" for name, value in savings(shown).items()}
     found = pd.DataFrame(table)

@@ -26,7 +26,7 @@ from dtlib.settings.env import EnvConfig
 from dtlib.studies.measured_table import MeasuredTable
 from dtlib.training.metrics import outcome_metrics
 
-SLICES, DIVIDED = "slices", "served"
+SLICES, DIVIDED = "slices", "divided"
 SENDS, GIVES_UP, CLAIRVOYANT = "power on demand", "demand or silence", "clairvoyant"
 """Two readings and the three rules, by name."""
 READINGS: dict[str, dict[str, Any]] = {
@@ -40,10 +40,10 @@ READINGS: dict[str, dict[str, Any]] = {
     "slices, energy until the deadline": {"energy_of_failed": "deadline"},
     "slices, energy of successes": {"energy_of_failed": "none"},
     "slices, all users interfere": {"request_prob": 1.0},
-    "served, τ of 40 to 50 ms": {"cpu_sharing": "served", "deadline_s": (0.04, 0.05)},
-    "served, (7) as printed": {"cpu_sharing": "served", "interference": "eq7"},
-    "served, all users interfere": {"cpu_sharing": "served", "request_prob": 1.0},
-    "served, 2 GHz": {"cpu_sharing": "served", "cpu_hz": 2e9},
+    "divided, τ of 40 to 50 ms": {"cpu_sharing": "served", "deadline_s": (0.04, 0.05)},
+    "divided, (7) as printed": {"cpu_sharing": "served", "interference": "eq7"},
+    "divided, all users interfere": {"cpu_sharing": "served", "request_prob": 1.0},
+    "divided, 2 GHz": {"cpu_sharing": "served", "cpu_hz": 2e9},
 }
 """Changes to the default network. Where all users interfere, users without a request send as well:
 for those with one, that is the network in which everybody has one."""

@@ -228,11 +228,11 @@ def test_readings_are_drawn_beside_the_papers_numbers():
     rows = pd.DataFrame(
         [
             {"reading": reading, "rule": rule, "axis": axis, "x": x, "failure_ratio_requests": 0.5}
-            for reading in ("slices", "served") for rule in ("power on demand", "demand or silence")
+            for reading in ("slices", "divided") for rule in ("power on demand", "demand or silence")
             for axis, x in (("K", 25), ("K", 58), ("B", 8e6))
         ]
     )  # fmt: skip
-    (ax,) = figures.readings(rows, ["slices", "served"], "demand or silence").axes
+    (ax,) = figures.readings(rows, ["slices", "divided"], "demand or silence").axes
     lines = {line.get_label(): line for line in ax.lines}
     assert list(lines["slices"].get_xdata()) == [25, 58]
     assert list(lines["slices"].get_ydata()) == [50, 50]

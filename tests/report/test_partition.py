@@ -15,7 +15,7 @@ LEARNED = pd.DataFrame({FAILED: [0.1, 0.4], ENERGY: [1e-4, 2e-4]}, index=[10.0, 
 
 
 def rows_of():
-    numbers = {("demand or silence", "served"): 0.1, ("demand or silence", "slices"): 0.5,
+    numbers = {("demand or silence", "divided"): 0.1, ("demand or silence", "slices"): 0.5,
                ("power on demand", "slices"): 0.6, ("clairvoyant", "slices"): 0.3}  # fmt: skip
     return pd.DataFrame(
         [
@@ -59,6 +59,6 @@ def test_lines_are_what_they_say():
     figure = partition.draw(rows_of(), LEARNED)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert list(lines["demand or silence, slices"].get_ydata()) == [10, 50]
-    assert list(lines["demand or silence, CPU divided"].get_ydata()) == [10, 10]
+    assert list(lines["demand or silence, divided"].get_ydata()) == [10, 10]
     assert list(lines["Beta-HAPPO, slices"].get_ydata()) == [10, 40]
     plt.close(figure)

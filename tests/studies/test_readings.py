@@ -141,7 +141,7 @@ def test_every_rule_is_measured():
 
 def test_a_point_by_hand():
     """The network of reading and point, on held-out worlds; an interval counts by its end."""
-    row = readings.measure_point("served, 2 GHz", "clairvoyant", "D (Kb)", 2, LITTLE)
+    row = readings.measure_point("divided, 2 GHz", "clairvoyant", "D (Kb)", 2, LITTLE)
     env = EnvConfig(frames=2, cpu_sharing="served", cpu_hz=2e9, data_bits=(15e3, 30e3))
     world = sample_world(env, [stream_seed("held-out", 0)])
     outcome = simulate(world, Clairvoyant(env).act(world), env)
@@ -181,7 +181,7 @@ def test_a_rule_is_tuned_on_worlds_of_its_own(monkeypatch):
 
 def test_the_table_is_measured_once(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "results", lambda: tmp_path)
-    monkeypatch.setattr(readings, "READINGS", {"slices": {}, "served": {"cpu_sharing": "served"}})
+    monkeypatch.setattr(readings, "READINGS", {"slices": {}, "divided": {"cpu_sharing": "served"}})
     monkeypatch.setattr(readings, "POINTS", {"M": [{"num_bs": 2, "num_users": 4}]})
     monkeypatch.setitem(readings.SAMPLINGS, "smoke", readings.Sampling(1, 1, 1))
     result = CliRunner().invoke(
@@ -196,7 +196,7 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     found = table.read("smoke")
     pairs = list(zip(found["reading"], found["rule"], strict=True))
     assert pairs == [
-        (reading, rule) for reading in ("slices", "served") for rule in readings.FAMILIES
+        (reading, rule) for reading in ("slices", "divided") for rule in readings.FAMILIES
     ]
     assert set(found["x"]) == {2}
     monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
