@@ -135,8 +135,8 @@ def _learning() -> str:
         f"{_percent(right[FAILED])}, for {_millijoules(right[ENERGY])}. Trained with whole slices, "
         f"whatever base stations choose, they fail in {_percent(whole.loc[users, FAILED])}, for "
         f"{_millijoules(whole.loc[users, ENERGY])}; the worst user fails in "
-        f"{_percent(whole.loc[users, WORST])} of all slots. A rule that knows all channels fails "
-        f"in {_percent(best)}."
+        f"{_percent(whole.loc[users, WORST])} of all slots. A clairvoyant rule, "
+        f"which knows all channels, fails in {_percent(best)}."
     )
 
 

@@ -228,7 +228,8 @@ def test_readings_are_drawn_beside_the_papers_numbers():
     rows = pd.DataFrame(
         [
             {"reading": reading, "rule": rule, "axis": axis, "x": x, "failure_ratio_requests": 0.5}
-            for reading in ("slices", "divided") for rule in ("power on demand", "demand or silence")
+            for reading in ("slices", "divided")
+            for rule in ("power on demand", "demand or silence")
             for axis, x in (("K", 25), ("K", 58), ("B", 8e6))
         ]
     )  # fmt: skip

@@ -65,7 +65,7 @@ def test_of_requests_that_fail():
     assert finding.verdict == "contradicted"
     line = causes.remark(source, finding, known=causes.beside_rules)
     assert "beside it: at K = 50, 52, 54, 56 Beta-HAPPO fails" in line
-    assert "93.09, 95.73, 97.99, 99.12 %, and one that knows the channels 91.77, " in line
+    assert "93.09, 95.73, 97.99, 99.12 %, and a clairvoyant rule in 91.02, " in line
     elsewhere = sweep(beta_happo=0.1)
     finding = found(checks.failing(0, "x <= 2"), elsewhere)
     assert causes.beside_rules(elsewhere, finding) == "", "no rule was measured there"
