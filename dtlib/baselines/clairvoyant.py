@@ -8,7 +8,7 @@ from dtlib.model.simulator import Actions, Carry, deploy, initial_carry
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
-MARGIN = 1e-4
+KEPT_FREE = 1e-4
 """Part of a deadline that is kept free, since worlds are in float32."""
 
 
@@ -29,7 +29,7 @@ class Clairvoyant:
         env = self.env if env is None else env
         carry = initial_carry(world) if carry is None else carry
         deployment, migrating, _ = deploy(world.association, env, carry)
-        early = replace(world, deadline_s=(1 - MARGIN) * world.deadline_s)
+        early = replace(world, deadline_s=(1 - KEPT_FREE) * world.deadline_s)
         wanted = world.request & ~migrating
         served = admit(early, env, served=wanted, deployment=deployment)
         best = genie(early, env, served=served, deployment=deployment)
