@@ -29,19 +29,21 @@ COLUMNS = {
     "effect_of_data": ("another episode", 100.0),
 }
 """Name, factor to the unit."""
+OverSeeds = Callable[[Sequence[float], str], str]
+"""Text of numbers over seeds in a form: :func:`.interval_text`, :func:`.range_text`."""
 
 
 def told(
     part: pd.DataFrame,
     forms: Mapping[str, str],
-    text: Callable[[Sequence[float], str], str] = interval_text,
+    text: OverSeeds = interval_text,
 ) -> dict[str, str]:
     """Return numbers over seeds as texts, by what a reader calls them.
 
     Args:
         part: a row per seed.
         forms: how each column's numbers are written, such as ``.3g``.
-        text: of values and a form, such as :func:`.interval_text` or :func:`.range_text`.
+        text: of a column's numbers.
     """
     return {
         label: text(unit * part[column], form)
@@ -53,7 +55,7 @@ def told(
 def table(
     parts: DataFrameGroupBy,
     forms: Mapping[str, str],
-    text: Callable[[Sequence[float], str], str] = interval_text,
+    text: OverSeeds = interval_text,
 ) -> pd.DataFrame:
     """Return a row of :func:`told` for each part of a table of runs."""
     return parts.apply(lambda part: pd.Series(told(part, forms, text)))

@@ -1,7 +1,5 @@
 """Tables beside the learning curves: the ends of training, and trained policies on new worlds."""
 
-from collections.abc import Callable, Sequence
-
 import pandas as pd
 
 from dtlib.experiments import datasets
@@ -9,7 +7,7 @@ from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.columns import COLUMNS, told
+from dtlib.report.columns import COLUMNS, OverSeeds, told
 from dtlib.report.learnt import FORMATS
 from dtlib.report.phrases import savings
 from dtlib.report.shown import Shown
@@ -40,16 +38,14 @@ def ends_of_training(shown: Shown) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def on_new_worlds(
-    shown: Shown, text: Callable[[Sequence[float], str], str] = interval_text
-) -> pd.DataFrame:
+def on_new_worlds(shown: Shown, text: OverSeeds = interval_text) -> pd.DataFrame:
     """Return means over seeds on held-out worlds, a column for each learner.
 
     The last row but one is the energy of *demand or silence* where as many requests fail.
 
     Args:
         shown: runs of Figs. 4-6.
-        text: of values and a form; 95 % intervals, or :func:`.range_text` where seeds are few.
+        text: 95 % intervals, or :func:`.range_text` where seeds are few.
     """
     measured = comparison.beside_curve(shown.measured, demand.known_curve(shown.env, shown.preset))
     table = {}

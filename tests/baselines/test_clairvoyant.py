@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from in_windows import assert_windows_are_the_whole
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.clairvoyant import Clairvoyant
 from dtlib.baselines.rules import DemandInversion, EqualPower, Reference
-from dtlib.model.simulator import check_actions, initial_carry
+from dtlib.model.simulator import check_actions
 from dtlib.studies.readings import POWER_LEVELS
 
 SMALL = {"num_users": 10, "num_bs": 3, "frame_slots": 20, "frames": 5, "migration_slots": 2}
@@ -26,7 +27,7 @@ DROPS = ("crowded", "narrow")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_who_knows_the_channels_serves_at_least_as_many(name):
+def test_it_serves_at_least_as_many(name):
     """Each request that any level of power on demand serves; what is sent is just in time."""
     env = EnvConfig(**SMALL | NETWORKS[name])
     world = sample_world(env, 1, dtype=torch.float64)
@@ -50,7 +51,7 @@ def test_who_knows_the_channels_serves_at_least_as_many(name):
     np.testing.assert_allclose(knows.delay_s[sent], due, rtol=1e-3)
 
 
-def test_who_knows_the_channels_needs_less_than_full_power():
+def test_it_needs_less_than_full_power():
     env = EnvConfig(**SMALL)
     world = sample_world(env, 1)
     loud = simulate(world, Reference(env, EqualPower(0.5), shares="demand").act(world), env)
@@ -62,11 +63,5 @@ def test_who_knows_the_channels_needs_less_than_full_power():
 def test_windows_are_the_whole():
     env = EnvConfig(**SMALL | {"speed_mps": (200.0, 400.0)})
     world, policy = sample_world(env, 3, replicas=2), Clairvoyant(env)
-    whole, carry = policy.act(world), initial_carry(world)
-    for start, stop in [(0, 1), (1, 14), (14, 40), (40, 100)]:
-        part = world.window(start, stop)
-        actions = policy.act(part, carry=carry)
-        for name, array in vars(actions).items():
-            torch.testing.assert_close(array, getattr(whole, name)[:, start:stop])
-        carry = simulate(part, actions, env, carry=carry).carry
+    whole = assert_windows_are_the_whole(policy, world, env, cuts=(0, 1, 14, 40, 100))
     assert simulate(world, whole, env).migrating.any()

@@ -9,10 +9,11 @@ import torch
 from by_loops import networks
 from hypothesis import given
 from hypothesis import strategies as st
+from in_windows import assert_windows_are_the_whole
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.rules import DemandInversion, EqualPower, Inversion, RandomPower, Reference
-from dtlib.model.simulator import check_actions, initial_carry
+from dtlib.model.simulator import check_actions
 
 SIZE = {"num_users": 7, "num_bs": 3, "frame_slots": 10, "frames": 6, "migration_slots": 3}
 ENV = EnvConfig.named("work-conserving", **SIZE)
@@ -236,13 +237,7 @@ def test_the_whole_of_ones_own_part(sharing, shares):
 def test_windows_are_the_whole(rule, deployment):
     world = sample_world(ROAMING, 3, replicas=2)
     policy = Reference(ROAMING, rule, deployment=deployment, shares="demand")
-    whole, carry = policy.act(world), initial_carry(world)
-    for start, stop in [(0, 1), (1, 14), (14, 40), (40, 60)]:
-        part = world.window(start, stop)
-        actions = policy.act(part, carry=carry)
-        for name, array in vars(actions).items():
-            torch.testing.assert_close(array, getattr(whole, name)[:, start:stop])
-        carry = simulate(part, actions, ROAMING, carry=carry).carry
+    assert_windows_are_the_whole(policy, world, ROAMING, cuts=(0, 1, 14, 40, 60))
 
 
 def test_another_network_than_its_own():
