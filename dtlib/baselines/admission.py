@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dtlib.baselines.genie import alone, genie
 from dtlib.baselines.least_powers import signal_part
-from dtlib.baselines.share_search import least_stretch
+from dtlib.baselines.share_search import least_stretch, stretch_for
 from dtlib.baselines.slot_problem import Slots, point_at
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
@@ -17,25 +17,43 @@ from dtlib.settings.env import EnvConfig
 def admit(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -> Tensor:
     """Return requests that can be served together, [R, N, K], bool, of those wanted.
 
-    While a slot does not fit, the request with the largest burden leaves: its energy, the harm of
-    its interference and the rent of its shares, at the least stretch of deadlines that lets all
-    stay. To leave out as few as possible is NP-hard in general; this is a heuristic.
+    What does not fit alone leaves. Then, while a slot does not fit, the request with the largest
+    burden does: its energy, the harm of its interference and the rent of its shares, at the least
+    stretch of deadlines that lets all stay. Shares are counted as whole for everybody first, which
+    is fast and drops nearly all that has to leave. To leave out as few as possible is NP-hard in
+    general; this is a heuristic.
     """
     lead = served.shape[:2]
-    kept = served.flatten(0, 1).clone(memory_format=torch.contiguous_format)
-    kept &= Slots.of(world, env, served=served, deployment=deployment).deadline_s > 0
-    index = torch.arange(len(kept), device=kept.device)
-    while len(index):
-        now = kept.unflatten(0, lead)
-        slots = Slots.of(world, env, served=now, deployment=deployment).pick(index)
-        shares, stretch = least_stretch(slots)
-        full = stretch[:, 0] > 1
-        slots, index = slots.pick(full), index[full]
-        shares = tuple(share[full] for share in shares)
-        point = point_at(slots, shares, stretch=1.1 * stretch[full])
-        burden = torch.where(slots.served, point.burden.nan_to_num(), -math.inf)
-        kept[index, burden.argmax(-1)] = False
+    slots = Slots.of(world, env, served=served, deployment=deployment)
+    kept = slots.served & _fits_alone(slots)
+    for search in (_with_whole_shares, least_stretch):
+        index = torch.arange(len(kept), device=kept.device)
+        while len(index):
+            now = kept.unflatten(0, lead)
+            slots = Slots.of(world, env, served=now, deployment=deployment).pick(index)
+            shares, stretch = search(slots)
+            full = stretch[:, 0] > 0
+            slots, index = slots.pick(full), index[full]
+            shares = tuple(share[full] for share in shares)
+            point = point_at(slots, shares, stretch=1.1 * 2 ** stretch[full])
+            burden = torch.where(slots.served, point.burden.nan_to_num(), -math.inf)
+            kept[index, burden.argmax(-1)] = False
     return kept.unflatten(0, lead)
+
+
+def _fits_alone(slots: Slots) -> Tensor:
+    """Return whether a request has the time and the power without the others: [S, K], bool."""
+    _, uplink, time_s = slots.times(slots.whole(), 1.0)
+    sinr = torch.expm1(slots.efficiency(time_s))
+    receivers = slots.receivers
+    alone_w = sinr * receivers.noise_w / receivers.own_gain
+    return (uplink > 0) & (alone_w < slots.env.max_power_w)
+
+
+def _with_whole_shares(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Return what :func:`.least_stretch` does, as if nobody shared a server or a link."""
+    shares = slots.whole()
+    return shares, stretch_for(slots, shares)
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,7 @@ def floor(world: World, served: Tensor, env: EnvConfig) -> Tensor:
         [R, N, K], J; infinite in slots in which no deployment serves all.
     """
     slots = Slots.of(world, alone(env), served=served, deployment=world.association)
-    whole = tuple(torch.ones_like(slots.deadline_s) for _ in slots.resources)
-    return _spend(slots, whole)[1].unflatten(0, served.shape[:2])
+    return _spend(slots, slots.whole())[1].unflatten(0, served.shape[:2])
 
 
 def bound_energy(outcome: Outcome, world: World, env: EnvConfig) -> Tensor:

@@ -6,13 +6,16 @@ import torch
 from torch import Tensor
 
 from dtlib.baselines.slot_problem import Point, Slots, fits, point_at
-from dtlib.kernels.portable import sqrt
 
 RELATIVE_GAP = 1e-10
 """Shares are final once what is still to be gained is below this part of the slot's energy."""
-DESCENT_ROUNDS = 100
-CENTRES = 60
+DESCENT_ROUNDS, CENTRES = 100, 60
 """Most steps of a descent, and of the method of centres."""
+LONGEST, HALVINGS = 20.0, 10
+"""log₂ of the largest stretch of deadlines, and how often it is halved to find the least one."""
+BACK_INSIDE, LEAST_GAIN = 0.1, 1e-3
+"""Where the next centre is, between the least stretch of the last one and its own, and what ends
+the search; parts of log₂ of the stretch."""
 
 
 def optimal_shares(slots: Slots) -> tuple[Tensor, ...]:
@@ -64,35 +67,45 @@ def descend(
 
 
 def least_stretch(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Return shares for which deadlines must be stretched little, and that stretch [S, 1].
+    """Return shares for which deadlines must be stretched little, and log₂ of that stretch [S, 1].
 
     The method of centres (Huard 1967): shares that keep all users away from their limits at one
-    stretch s allow a smaller one. It ends at 1, or where 1 is proved impossible: shares that do at
-    stretch 1 need at most power P_max/s at s, hence cost at most P_max Σ τ s/(s − 1).
+    stretch allow a smaller one. It ends at 0, or where a centre gains less than a thousandth.
     """
     shares = slots.even()
-    longest = torch.full_like(slots.deadline_s[:, :1], 20)
-    log = torch.where(fits(slots, shares)[:, None], 0.0, longest)
-    cut = torch.full_like(log, 0.1)
-    index = (log > 0)[:, 0].nonzero()[:, 0]
+    stretch = torch.full_like(slots.deadline_s[:, :1], LONGEST)
+    stretch[fits(slots, shares)] = 0
+    index = stretch[:, 0].nonzero()[:, 0]
     for _ in range(CENTRES):
         if not len(index):
             break
-        subset, now = slots.pick(index), log[index]
+        subset, now = slots.pick(index), stretch[index]
         start = tuple(share[index] for share in shares)
         found = descend(subset, start, barrier=1.0, stretch=2**now, rounds=4)
         shares = _put(shares, index, found)
-        point = point_at(subset, found, barrier=1.0, stretch=2**now)
-        time_s = (subset.deadline_s * subset.served).sum(-1)
-        most = slots.env.max_power_w * time_s / (1 - 2 ** -now[:, 0])
-        lower = now * cut[index]
-        fit = fits(subset, found, 2**lower)[:, None]
-        done = fits(subset, found)[:, None]
-        log[index] = torch.where(done, 0, torch.where(fit, lower, now))
-        cut[index] = torch.where(fit, cut[index], sqrt(cut[index]))
-        hopeless = point.cost_j - point.gap(subset) > most
-        index = index[(log[index, 0] > 0) & ~hopeless]
-    return shares, 2**log
+        least = stretch_for(subset, found, now)
+        stretch[index] = torch.where(least > 0, least + BACK_INSIDE * (now - least), 0)
+        index = index[((least > 0) & (least < (1 - LEAST_GAIN) * now))[:, 0]]
+    return shares, stretch
+
+
+def stretch_for(
+    slots: Slots, shares: tuple[Tensor, ...], longest: Tensor | float = LONGEST
+) -> Tensor:
+    """Return log₂ of the least stretch of deadlines with given shares: [S, 1], by bisection.
+
+    Args:
+        slots: S of them.
+        shares: of each resource, [S, K].
+        longest: log₂ of one that suffices.
+    """
+    low = torch.zeros_like(slots.deadline_s[:, :1])
+    high = torch.where(fits(slots, shares)[:, None], 0.0, longest)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        fit = fits(slots, shares, 2**middle)[:, None]
+        low, high = torch.where(fit, low, middle), torch.where(fit, middle, high)
+    return high
 
 
 def _step(slots: Slots, point: Point, size: Tensor) -> tuple[Tensor, ...]:

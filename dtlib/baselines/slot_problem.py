@@ -112,6 +112,10 @@ class Slots:
         """Return shares to start from: the optimal ones, if time were worth the same to all."""
         return tuple(resource.divide(sqrt(resource.load_s)) for resource in self.resources)
 
+    def whole(self) -> tuple[Tensor, ...]:
+        """Return shares as if nobody else drew on a server or link: no others leave more time."""
+        return tuple(torch.ones_like(self.deadline_s) for _ in self.resources)
+
     def times(
         self, shares: tuple[Tensor, ...], stretch: Tensor | float
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:

@@ -31,20 +31,14 @@ TABLES = ("explore", "scoreboard")
 NAMES = sorted(path.stem for path in paths.notebooks().glob("*.ipynb"))
 STARTUP = """
 from dtlib.settings.presets import SMOKE
-from dtlib.studies import readings
 from dtlib.training import evaluation
 
-readings.POINTS["K"] = [{"num_users": users} for users in (10, 25, 50, 58)]
-readings.POINTS["D (Mb)"] = readings.POINTS["D (Mb)"][:1]
-for name in [name for name in readings.READINGS if name.startswith("divided, ")]:
-    del readings.READINGS[name]
 evaluation.EVALUATION_FRAMES = 2
 SMOKE["updates_per_frame"] = 1
 SMOKE["episodes"] = 2
 """
 """What a kernel does before the first cell. Most of a smoke run's time would go into worlds of 50
-frames to evaluate it on and into MADDPG's updates, and most of the readings' into admission where
-nearly nothing fits; how many there are, pages do not ask."""
+frames to evaluate it on and into MADDPG's updates; how many there are, pages do not ask."""
 
 
 @pytest.fixture(autouse=True)
