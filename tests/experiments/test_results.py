@@ -81,16 +81,18 @@ SWEPT = [
 
 @pytest.mark.parametrize("claim", SWEPT, ids=lambda claim: claim.sentence)
 def test_quick_runs_have_the_trends_of_full_ones(claim):
-    """Wherever the full results leave no doubt about a sign."""
+    """Wherever the full results leave no doubt about a sign; but quick hardly trains MADDPG."""
     known = [source(claim.figure, preset) for preset in ("companion", "quick")]
     if known[0] is None:
         pytest.skip("no full results of this figure are committed yet")
     full, quick = map(claim.check, known)
     finding = judge([full])[0]
-    if finding.verdict in ("reproduced", "reproduced in part", "contradicted"):
-        same = [part.values for part in quick.parts if part.name == finding.part.name]
-        for values in same:
-            assert np.sign(np.mean(values)) == np.sign(np.mean(finding.part.values))
+    one = [finding.part]
+    each = {"reproduced": full.parts, "reproduced in part": one, "contradicted": one}
+    tried = {part.name: part.values for part in quick.parts if "maddpg" not in part.learners}
+    for part in each.get(finding.verdict, ()):
+        if part.name in tried:
+            assert np.sign(np.mean(tried[part.name])) == np.sign(np.mean(part.values)), part.name
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: "-".join(path.parts[-3:-1]))
