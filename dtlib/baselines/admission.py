@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dtlib.baselines.genie import alone, genie
 from dtlib.baselines.least_powers import signal_part
-from dtlib.baselines.share_search import least_stretch, stretch_for
+from dtlib.baselines.share_search import doublings_for, least_doublings
 from dtlib.baselines.slot_problem import Slots, point_at
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
@@ -26,16 +26,16 @@ def admit(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -
     lead = served.shape[:2]
     slots = Slots.of(world, env, served=served, deployment=deployment)
     kept = slots.served & _fits_alone(slots)
-    for search in (_with_whole_shares, least_stretch):
+    for search in (_with_whole_shares, least_doublings):
         index = torch.arange(len(kept), device=kept.device)
         while len(index):
             now = kept.unflatten(0, lead)
             slots = Slots.of(world, env, served=now, deployment=deployment).pick(index)
-            shares, stretch = search(slots)
-            full = stretch[:, 0] > 0
+            shares, doublings = search(slots)
+            full = doublings[:, 0] > 0
             slots, index = slots.pick(full), index[full]
             shares = tuple(share[full] for share in shares)
-            point = point_at(slots, shares, stretch=1.1 * 2 ** stretch[full])
+            point = point_at(slots, shares, stretch=1.1 * 2 ** doublings[full])
             burden = torch.where(slots.served, point.burden.nan_to_num(), -math.inf)
             kept[index, burden.argmax(-1)] = False
     return kept.unflatten(0, lead)
@@ -51,9 +51,9 @@ def _fits_alone(slots: Slots) -> Tensor:
 
 
 def _with_whole_shares(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Return what :func:`.least_stretch` does, as if nobody shared a server or a link."""
+    """Return what :func:`.least_doublings` does, as if nobody shared a server or a link."""
     shares = slots.whole()
-    return shares, stretch_for(slots, shares)
+    return shares, doublings_for(slots, shares)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def optimal_shares(slots: Slots) -> tuple[Tensor, ...]:
     if not hard.any():
         return shares
     subset = slots.pick(hard)
-    found = least_stretch(subset)[0]
+    found = least_doublings(subset)[0]
     for decade in range(7):
         found = descend(subset, found, barrier=10.0**-decade)
     return _put(shares, hard, found)
@@ -66,41 +66,41 @@ def descend(
     return point.shares
 
 
-def least_stretch(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
+def least_doublings(slots: Slots) -> tuple[tuple[Tensor, ...], Tensor]:
     """Return shares for which deadlines must be stretched little, and log₂ of that stretch [S, 1].
 
     The method of centres (Huard 1967): shares that keep all users away from their limits at one
     stretch allow a smaller one. It ends at 0, or where a centre gains less than a thousandth.
     """
     shares = slots.even()
-    stretch = torch.full_like(slots.deadline_s[:, :1], LONGEST)
-    stretch[fits(slots, shares)] = 0
-    index = stretch[:, 0].nonzero()[:, 0]
+    doublings = torch.full_like(slots.deadline_s[:, :1], LONGEST)
+    doublings[fits(slots, shares)] = 0
+    index = doublings[:, 0].nonzero()[:, 0]
     for _ in range(CENTRES):
         if not len(index):
             break
-        subset, now = slots.pick(index), stretch[index]
+        subset, now = slots.pick(index), doublings[index]
         start = tuple(share[index] for share in shares)
         found = descend(subset, start, barrier=1.0, stretch=2**now, rounds=4)
         shares = _put(shares, index, found)
-        least = stretch_for(subset, found, now)
-        stretch[index] = torch.where(least > 0, least + BACK_INSIDE * (now - least), 0)
+        least = doublings_for(subset, found, now)
+        doublings[index] = torch.where(least > 0, least + BACK_INSIDE * (now - least), 0)
         index = index[((least > 0) & (least < (1 - LEAST_GAIN) * now))[:, 0]]
-    return shares, stretch
+    return shares, doublings
 
 
-def stretch_for(
-    slots: Slots, shares: tuple[Tensor, ...], longest: Tensor | float = LONGEST
+def doublings_for(
+    slots: Slots, shares: tuple[Tensor, ...], most: Tensor | float = LONGEST
 ) -> Tensor:
-    """Return log₂ of the least stretch of deadlines with given shares: [S, 1], by bisection.
+    """Return log₂ of the least stretch of deadlines that given shares need: [S, 1], by bisection.
 
     Args:
         slots: S of them.
         shares: of each resource, [S, K].
-        longest: log₂ of one that suffices.
+        most: log₂ of one that suffices.
     """
     low = torch.zeros_like(slots.deadline_s[:, :1])
-    high = torch.where(fits(slots, shares)[:, None], 0.0, longest)
+    high = torch.where(fits(slots, shares)[:, None], 0.0, most)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         fit = fits(slots, shares, 2**middle)[:, None]

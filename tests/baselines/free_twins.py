@@ -5,6 +5,12 @@ from __future__ import annotations
 from dtlib import EnvConfig
 
 READINGS = ["receiver", "eq7"]
+CROWDED = {
+    "interference": {"bandwidth_hz": 1.2e6},
+    "one receiver": {"bandwidth_hz": 2e6, "interference": "eq7"},
+    "servers": {"cpu_hz": 0.8e9},
+}
+"""Networks in which not everybody fits, by what is scarce."""
 
 
 def free(**values) -> EnvConfig:

@@ -8,18 +8,12 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from free_twins import READINGS, free
+from free_twins import CROWDED, READINGS, free
 
 from dtlib import EnvConfig, sample_world
 from dtlib.baselines.admission import admit, genie_under_threshold
 from dtlib.baselines.genie import genie
 from dtlib.settings.presets import NETWORKS
-
-CROWDED = {
-    "interference": {"bandwidth_hz": 1.2e6},
-    "one receiver": {"bandwidth_hz": 2e6, "interference": "eq7"},
-    "servers": {"cpu_hz": 0.8e9},
-}
 
 
 @pytest.mark.parametrize("name", CROWDED)

@@ -5,18 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from free_twins import free
+from free_twins import CROWDED, free
 from scipy.optimize import minimize
 
 from dtlib import sample_world
-from dtlib.baselines.share_search import least_stretch, stretch_for
+from dtlib.baselines.share_search import doublings_for, least_doublings
 from dtlib.baselines.slot_problem import Slots, fits
-
-CROWDED = {
-    "interference": {"bandwidth_hz": 1.2e6},
-    "one receiver": {"bandwidth_hz": 2e6, "interference": "eq7"},
-    "servers": {"cpu_hz": 0.8e9},
-}
 
 
 def hard_slots(**settings) -> Slots:
@@ -31,7 +25,7 @@ def hard_slots(**settings) -> Slots:
 def searched(slots: Slots) -> float:
     """log₂ of the least stretch of one slot, by Nelder and Mead over weights of all shares."""
 
-    def stretch(weights):
+    def doublings(weights):
         pairs = zip(slots.resources, torch.tensor(weights).exp().view(2, 1, 4), strict=True)
         shares = tuple(resource.divide(weight) for resource, weight in pairs)
         low, high = 0.0, 20.0
@@ -42,18 +36,18 @@ def searched(slots: Slots) -> float:
 
     start = np.concatenate([resource.load_s.log().numpy().ravel() for resource in slots.resources])
     options = {"xatol": 1e-4, "fatol": 1e-5, "maxiter": 1000}
-    return minimize(stretch, start, method="Nelder-Mead", options=options).fun
+    return minimize(doublings, start, method="Nelder-Mead", options=options).fun
 
 
 @pytest.mark.parametrize("name", CROWDED)
 def test_least_stretch_against_a_general_search(name):
     slots = hard_slots(**CROWDED[name])
-    shares, stretch = least_stretch(slots)
-    assert fits(slots, shares, 2**stretch).all()
-    loose = stretch[:, 0].argsort(descending=True)[:3]
-    assert (stretch[loose] > 0.05).all()
+    shares, doublings = least_doublings(slots)
+    assert fits(slots, shares, 2**doublings).all()
+    loose = doublings[:, 0].argsort(descending=True)[:3]
+    assert (doublings[loose] > 0.05).all()
     best = np.array([searched(slots.pick(torch.tensor([number]))) for number in loose.tolist()])
-    found = stretch[loose, 0].numpy()
+    found = doublings[loose, 0].numpy()
     np.testing.assert_allclose(found, best, rtol=0.01)
     assert (found > 0.999 * best).all()
 
@@ -62,8 +56,8 @@ def test_least_stretch_against_a_general_search(name):
 def test_whole_shares_need_the_least(name):
     """They bound from below; and bisection finds the edge between what fits and what does not."""
     slots = hard_slots(**CROWDED[name])
-    whole = stretch_for(slots, slots.whole())
-    assert (whole <= least_stretch(slots)[1]).all()
+    whole = doublings_for(slots, slots.whole())
+    assert (whole <= least_doublings(slots)[1]).all()
     assert fits(slots, slots.whole(), 2**whole).all()
     tight = (whole > 0)[:, 0]
     assert tight.any() == (name != "servers")
