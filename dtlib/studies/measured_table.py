@@ -30,9 +30,15 @@ class MeasuredTable:
     facts: Callable[[str], dict[str, Any]]
     """What the manifest says beside the preset."""
 
-    def measure(self, preset: str, jobs: int = 2, progress: bool = False) -> pd.DataFrame:
+    def measure(
+        self,
+        preset: str,
+        jobs: int = 2,
+        progress: bool = False,
+        only: Callable[..., bool] | None = None,
+    ) -> pd.DataFrame:
         """Return a preset's table, measured now, its parts side by side in their order."""
-        tasks = self.tasks(preset)
+        tasks = [task for task in self.tasks(preset) if only is None or only(*task)]
         parts = in_parallel(self.rows, tasks, jobs)
         bar = tqdm(parts, total=len(tasks), disable=not progress, desc=self.name)
         return pd.concat(bar, ignore_index=True)
@@ -50,9 +56,17 @@ class MeasuredTable:
             )
         return folder
 
-    def read(self, preset: str, jobs: int = 2) -> pd.DataFrame:
-        """Return the committed table if it has its version's key, else measure it anew."""
+    def read(
+        self, preset: str, jobs: int = 2, only: Callable[..., bool] | None = None
+    ) -> pd.DataFrame:
+        """Return the committed table if it has its version's key, else measure it anew.
+
+        Args:
+            preset: whose.
+            jobs: processes that measure.
+            only: whether a part, by the arguments of :attr:`rows`, is measured then; all if absent.
+        """
         folder = results.folder_of(preset, self.name)
         key = self.key(preset, results.older(results.manifest(folder)))
         known = results.read(folder, DATA, key)
-        return self.measure(preset, jobs) if known is None else known
+        return self.measure(preset, jobs, only=only) if known is None else known

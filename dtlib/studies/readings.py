@@ -168,6 +168,11 @@ def measure_point(
     return {"reading": reading, "rule": rule, "axis": axis, "x": x} | keep
 
 
+def in_both(reading: str, rule: str, axis: str, *_: Any) -> bool:
+    """Return whether a part of :data:`TABLE` is one that :func:`of_rules` asks for."""
+    return axis == "K" and reading in (SLICES, DIVIDED)
+
+
 def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return a metric of each rule under both readings, by K.
 
@@ -175,7 +180,7 @@ def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
         rows: of :data:`TABLE`.
         metric: a column of it.
     """
-    part = rows[(rows["axis"] == "K") & rows["reading"].isin([SLICES, DIVIDED])]
+    part = rows[list(map(in_both, rows["reading"], rows["rule"], rows["axis"]))]
     return part.pivot(index="x", columns=["rule", "reading"], values=metric)
 
 

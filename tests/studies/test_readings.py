@@ -199,9 +199,26 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
         (reading, rule) for reading in ("slices", "divided") for rule in readings.FAMILIES
     ]
     assert set(found["x"]) == {2}
+    assert len(table.read("smoke", only=lambda *_: False)) == len(found)  # what is there is read
     monkeypatch.setattr(readings, "POWER_LEVELS", (1.0,))
     with pytest.raises(pytest.fail.Exception):
         table.read("smoke", jobs=1)
+
+
+def test_a_part_of_a_table_is_measured_alone(monkeypatch):
+    measured = []
+    table = replace(
+        readings.TABLE,
+        rows=lambda *task: measured.append(task) or pd.DataFrame([task[:3]]),
+    )
+    table.read("smoke", jobs=1, only=readings.in_both)
+    assert measured == [task for task in table.tasks("smoke") if readings.in_both(*task)]
+    assert {task[:3] for task in measured} == {
+        (reading, rule, "K")
+        for reading in (readings.SLICES, readings.DIVIDED)
+        for rule in readings.FAMILIES
+    }
+    assert len(measured) == 2 * len(readings.FAMILIES) * len(readings.NUM_USERS)
 
 
 # --- rules --------------------------------------------------------------------------------------
