@@ -193,18 +193,18 @@ def figure(
 
     NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps;
     readings, which tests readings of the paper by its sentences and trains nothing; mechanisms,
-    which says why the learners of the experiment worth differ; demand, the curve of the rule
-    that learners are held against; or corrected, which puts trained policies right and trains
-    nothing.
+    which says why the learners of the experiment worth differ; effect_of_m, which says the same of
+    the factor M at the points of figures 7 to 9; demand, the curve of the rule that learners are
+    held against; or corrected, which puts trained policies right and trains nothing.
     """
     from dtlib.experiments import grids, results
     from dtlib.experiments.datasets import write_experiment
     from dtlib.experiments.provenance import check_clean
     from dtlib.report.pictures import PICTURES, save
-    from dtlib.studies import corrected, demand, mechanisms, readings
+    from dtlib.studies import corrected, demand, effect_of_m, mechanisms, readings
 
-    measured = (readings.TABLE, mechanisms.TABLE, demand.TABLE, corrected.TABLE)
-    tables = {table.name: table for table in measured}
+    studies = (readings, mechanisms, effect_of_m, demand, corrected)
+    tables = {study.TABLE.name: study.TABLE for study in studies}
     experiment = None if name in tables else grids.find(name, beside=tables)
     check_clean(preset, dirty)
     if experiment is None:  # no grid of runs

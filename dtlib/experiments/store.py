@@ -24,21 +24,21 @@ ORIGIN = "origin.json"
 """In a run's folder: what trained it."""
 
 
-def folder(config: TrainConfig) -> Path:
-    """Return where a run is kept."""
-    return paths.store() / f"{config.algorithm}-{config.preset}" / config_key(config)[:24]
+def folder(config: TrainConfig, episodes: int | None = None) -> Path:
+    """Return where a run is kept.
+
+    Args:
+        config: the run's settings.
+        episodes: that it has: it lies apart, if the store's has gone further.
+    """
+    whole = paths.store() / f"{config.algorithm}-{config.preset}" / config_key(config)[:24]
+    further = episodes is not None and episodes_in(whole) > episodes
+    return whole / f"first-{episodes}" if further else whole
 
 
 def episodes_done(config: TrainConfig) -> int:
     """Return how many episodes of a run are in the store."""
     return episodes_in(folder(config))
-
-
-def _run_folder(config: TrainConfig, episodes: int | None) -> Path:
-    """Return where a run of so many episodes is kept: apart, if the store's has gone further."""
-    whole = folder(config)
-    further = episodes is not None and episodes_done(config) > episodes
-    return whole / f"first-{episodes}" if further else whole
 
 
 def get(config: TrainConfig, episodes: int | None = None) -> Run:
@@ -72,7 +72,7 @@ def get_together(
     if (finished := _finished(configs, episodes, device)) is not None:
         return finished
     with locked([folder(config) for config in configs], wait):
-        folders = [_run_folder(config, episodes) for config in configs]
+        folders = [folder(config, episodes) for config in configs]
         try:
             return _train(configs, folders, episodes=episodes, device=device)
         except Damaged:
@@ -108,7 +108,7 @@ def _finished(
     runs = []
     for config in configs:
         goal = _goal(config, episodes)
-        path = _run_folder(config, episodes)
+        path = folder(config, episodes)
         if episodes_in(path) != goal or not goal:
             return None
         try:

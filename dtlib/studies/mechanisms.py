@@ -2,29 +2,26 @@
 
 Measured on the runs of the experiment ``worth``, before they have learnt anything and at their end.
 The rule, written before the runs: two learners differ on held-out worlds if the 95 % t interval of
-their difference within a seed leaves 0 out. M explains nothing that data do not if it moves an
-update by less than another episode does.
+their difference within a seed leaves 0 out. That of M is in :mod:`dtlib.studies.effect_of_m`.
 """
 
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from dtlib.experiments import sealed, store
 from dtlib.experiments.experiment import OWN, PlannedRun
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.happo.learner import Learner
 from dtlib.model.simulator import Actions, Carry
 from dtlib.model.world import World
 from dtlib.runtime.seeds import seeded
 from dtlib.settings.env import EnvConfig
+from dtlib.studies.effect_of_m import update_effects
 from dtlib.studies.measured_table import MeasuredTable
 from dtlib.training.evaluation import evaluate_policy, evaluation_env
-from dtlib.training.loop import Rollout, Trainer
+from dtlib.training.loop import Trainer
 from dtlib.training.run_folder import take_up
 
 EXPERIMENT, NAME = "worth", "mechanisms"
@@ -64,52 +61,6 @@ def draws(trainer: Trainer, worlds: int) -> dict[str, float]:
         "failed_of_draws": found[FAILED],
         "draws_at_bounds": drawn.at_bounds / max(drawn.sent, 1),
     }
-
-
-def update_effects(trainer: Trainer) -> dict[str, float]:
-    """Return how far an update moves otherwise if M is 1, if the order is another, on other data.
-
-    All updates begin with the same actors, critics and optimisers. Each number is the distance of
-    two changes of all actors' weights, divided by the length of the change with M = 1.
-
-    Args:
-        trainer: Beta-HAPPO; it is not changed.
-    """
-    number = len(trainer.rows[0])
-    without = _change(trainer, "beta-mappo", number=number)
-    with_factor = _change(trainer, "beta-happo", number=number)
-    reordered = _change(trainer, "beta-happo", number=number, order=1)
-    on_other_data = _change(trainer, "beta-mappo", number=number + 1)
-    length = without.norm()
-    return {
-        "effect_of_m": float((with_factor - without).norm() / length),
-        "effect_of_order": float((with_factor - reordered).norm() / length),
-        "effect_of_data": float((on_other_data - without).norm() / length),
-    }
-
-
-def _change(trainer: Trainer, algorithm: str, *, number: int, order: int = 0) -> Tensor:
-    """Return by how much an update moves all actors' weights, float64.
-
-    Args:
-        trainer: whose run.
-        algorithm: ``beta-mappo`` hands no ratio on.
-        number: of the episode that is played and learnt from.
-        order: which order agents are taken in.
-    """
-    config = trainer.configs[0]
-    rollout = Rollout(config, number, queue=trainer.queues[0], device=trainer.device)
-    episode = rollout.play(trainer.learner.policies[0], 0, config.env.slots)
-    learner = Learner(config.replace(algorithm=algorithm), [seeded("weights", config.seed)])
-    learner.load(trainer.learner.state(0))
-    before = _weights(learner)
-    learner.update([episode], seeded("order", config.seed, number, order))
-    return _weights(learner) - before
-
-
-def _weights(learner: Learner) -> Tensor:
-    stacks = learner.policies[0].stacks.values()
-    return torch.cat([stack.flat.double().flatten() for stack in stacks])
 
 
 def _rows(planned: PlannedRun, preset: str) -> pd.DataFrame:

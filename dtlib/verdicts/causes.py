@@ -16,7 +16,7 @@ from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import FAILED
 from dtlib.studies.readings import CLAIRVOYANT, GIVES_UP, SLICES, TABLE, of_rules
 from dtlib.verdicts.checks import Remark, Source
-from dtlib.verdicts.judgement import ERROR, Finding, Part, holds_number, number_text, reversed_steps
+from dtlib.verdicts.judgement import ERROR, Finding, holds_number, number_text, reversed_steps
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import best_rule, by_point, tenths, trained_for, unrest
 from dtlib.verdicts.statistics import detectable, estimate
@@ -87,23 +87,18 @@ def in_part(finding: Finding) -> str:
 def unequal_failures(found: Source, finding: Finding) -> str:
     """Say how many requests fail of the two that are compared, and how long both were trained."""
     assert finding.part is not None
-    other, at_a_point = finding.part.learners[1], "=" in finding.part.name
-    if at_a_point:
-        rows = found.data[found.data["x"] == _point(finding.part)]
+    other, point = finding.part.learners[1], finding.part.at
+    if point is not None:
+        rows = found.data[found.data["x"] == point]
         fails = 100 * rows.groupby("algorithm")[FAILED].mean()
     else:
         fails = 100 * found.final(FAILED).mean()
     text = f"beside it: Beta-HAPPO fails in {fails[OWN]:.1f} % of requests there, "
     text += f"{label(other)} {fails[other]:.1f} %"
     slots = trained_for(found.data)
-    if not at_a_point and slots[other] != slots[OWN]:
+    if point is None and slots[other] != slots[OWN]:
         text += f", trained for {slots[OWN]:,} and for {slots[other]:,} slots"
     return text
-
-
-def _point(part: Part) -> float:
-    """Return the point that a part is named after, such as ``K = 30``."""
-    return float(part.name.rpartition("=")[2])
 
 
 def still_failing(found: Source, finding: Finding) -> str:
@@ -183,7 +178,7 @@ def failed_by_rules(preset: str, failed: pd.Series) -> str:
 def beside_rules(found: Source, finding: Finding) -> str:
     """Say how many requests fail of rules that learn nothing, at each point of a sentence."""
     assert finding.evidence is not None
-    users = [_point(part) for part in finding.evidence.parts]
+    users = [part.at for part in finding.evidence.parts]
     text = failed_by_rules(found.preset, by_point(found.data)[FAILED].mean()[users])
     return f"beside it: {text}" if text else ""
 

@@ -22,7 +22,7 @@ from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import DATA, ENERGY, FAILED
-from dtlib.studies import corrected, mechanisms
+from dtlib.studies import corrected, effect_of_m, mechanisms
 from dtlib.verdicts.breakdown import per_served
 from dtlib.verdicts.checks import (
     HELD_OUT,
@@ -34,7 +34,7 @@ from dtlib.verdicts.checks import (
     energy_falls,
     saves,
 )
-from dtlib.verdicts.judgement import ERROR, Finding
+from dtlib.verdicts.judgement import ERROR, Finding, Part
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import by_point, gap, sooner, trained_for
 from dtlib.verdicts.statistics import FEWEST, detectable, estimate
@@ -45,13 +45,13 @@ REWARDS = ("reward_global", "reward_centre")
 def of_comparison(found: Source, finding: Finding) -> str:
     """Return why two learners do not differ as a sentence says; empty where nothing was shown.
 
-    Nothing was changed at a single point of a sweep.
+    At a single point of a sweep, nothing but M was changed.
     """
     assert finding.part is not None and finding.evidence is not None
     own, other = finding.part.learners[0], finding.part.learners[-1]
     causes = CAUSES.get((other, finding.evidence.metric), ()) if own == OWN else ()
-    if "=" in finding.part.name:
-        return ""
+    if finding.part.at is not None:
+        causes = tuple(cause for cause in causes if cause is _factor)
     return next(filter(None, (cause(found, finding) for cause in causes)), "")
 
 
@@ -63,15 +63,28 @@ def _mechanisms(preset: str) -> pd.DataFrame | None:
     return 100 * table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
 
 
+def _effects_of_m(found: Source, part: Part) -> pd.Series | None:
+    """Return how far M and other data move an update where a part is of, %; None if unknown."""
+    if part.at is None:
+        ends = _mechanisms(found.preset)
+        return None if ends is None else ends.loc[BETA]
+    table = results.table(found.preset, effect_of_m.NAME)
+    if table is None:
+        return None
+    there = (table["figure"] == found.data["figure"].iloc[0]) & (table["x"] == part.at)
+    return 100 * table[there].mean(numeric_only=True)
+
+
 def _factor(found: Source, finding: Finding) -> str:
     """M alone sets Beta-MAPPO apart; the rule is that it moves an update less than data do."""
-    ends = _mechanisms(found.preset)
-    if ends is None or not ends.loc[BETA, "effect_of_m"] < ends.loc[BETA, "effect_of_data"]:
+    assert finding.part is not None
+    moved = _effects_of_m(found, finding.part)
+    if moved is None or not moved["effect_of_m"] < moved["effect_of_data"]:
         return ""
-    moved, data = ends.loc[BETA, ["effect_of_m", "effect_of_data"]]
     return (
-        f"M alone sets the two apart, and with M taken as 1 an update differs by {moved:.0f} % of "
-        f"its length, on another episode by {data:.0f} %"
+        "the factor M alone sets the two apart, and with M taken as 1 an update differs by "
+        f"{moved['effect_of_m']:.0f} % of its length, on another episode by "
+        f"{moved['effect_of_data']:.0f} %"
     )
 
 
@@ -267,6 +280,7 @@ CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
     (BETA_MAPPO, "reward_global"): (_factor,),
     (BETA_MAPPO, "reward_centre"): (_factor,),
     (BETA_MAPPO, ENERGY): (_factor,),
+    (BETA_MAPPO, FAILED): (_factor,),
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
     (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),
     (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),

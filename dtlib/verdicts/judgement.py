@@ -53,6 +53,12 @@ class Part:
     ratios: tuple[float, ...] = ()
     """Of a change in energy: the last over the first, one per seed, which a reader sees."""
 
+    @property
+    def at(self) -> float | None:
+        """The point that it is named after, such as 30 of ``K = 30``; None if it is of none."""
+        _, equals, point = self.name.rpartition("=")
+        return float(point) if equals else None
+
 
 @dataclass(frozen=True)
 class Evidence:

@@ -1,9 +1,8 @@
-"""Why learners differ: draws are of the policy that means are of; M is what is changed, no more."""
+"""Why learners differ: draws are of the policy that means are of."""
 
 from types import SimpleNamespace
 
 import pytest
-import torch
 from tiny import own_folders  # noqa: F401
 
 from dtlib import TrainConfig
@@ -40,36 +39,6 @@ def test_draws_and_means_are_told_apart(monkeypatch):
         "energy_of_means_j": 1, "energy_of_draws_j": 2, "failed_of_means": 3, "failed_of_draws": 4,
         "draws_at_bounds": 0,
     }  # fmt: skip
-
-
-def test_an_effect_is_a_distance_by_the_length_without_m(monkeypatch):
-    changes = {
-        ("beta-mappo", 0, 0): [2.0, 0.0], ("beta-happo", 0, 0): [2.0, 1.0],
-        ("beta-happo", 0, 1): [2.0, 4.0], ("beta-mappo", 1, 0): [10.0, 0.0],
-    }  # fmt: skip
-    monkeypatch.setattr(
-        mechanisms, "_change",
-        lambda trainer, who, *, number, order=0: torch.tensor(changes[who, number, order]),
-    )  # fmt: skip
-    assert mechanisms.update_effects(Trainer([CONFIG])) == {
-        "effect_of_m": 0.5, "effect_of_order": 1.5, "effect_of_data": 4.0,
-    }  # fmt: skip
-
-
-def test_effects_begin_at_the_same_place_and_change_nothing():
-    trainer = Trainer([CONFIG])
-    trainer.episode()
-    before = {name: array.clone() for name, array in trainer.state(0).items()}
-    first, again = (mechanisms.update_effects(trainer) for _ in range(2))
-    assert first == again and all(value > 0 for value in first.values())
-    assert all(torch.equal(before[name], array) for name, array in trainer.state(0).items())
-
-
-def test_without_a_limit_to_m_there_is_no_effect():
-    """With |log M| held at nearly nothing, HAPPO's update is MAPPO's, in any order."""
-    trainer = Trainer([CONFIG.replace(max_log_factor=1e-9)])
-    found = mechanisms.update_effects(trainer)
-    assert max(found["effect_of_m"], found["effect_of_order"]) < 1e-4 < found["effect_of_data"]
 
 
 def test_table_is_written_once_and_read():

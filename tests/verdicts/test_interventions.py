@@ -80,12 +80,34 @@ def test_nothing_is_said_where_nothing_was_changed(other):
         assert because(checks.saves(other), TRAINING) == ""
 
 
-def test_nor_at_a_point_of_a_sweep():
-    source = checks.source("fig04_06", "companion", TRAINING)
-    evidence = checks.saves("beta-mappo")(source)
-    (part,) = evidence.parts
-    at = replace(part, name=f"{part.name} at K = 30")
-    assert interventions.of_comparison(source, Finding("not reproduced", evidence, part=at)) == ""
+def at_a_point(other, stations=6):
+    """Return why Beta-HAPPO does not save energy of another's with so many base stations."""
+    source = checks.source("fig09", "companion")
+    evidence = checks.lowest(ENERGY, "M")(source)
+    (part,) = (one for one in evidence.parts if one.learners[1] == other and one.at == stations)
+    return interventions.of_comparison(source, Finding("not reproduced", evidence, part=part))
+
+
+def effects(**of):
+    rows = [(figure, x, 0.9) for figure in ("fig07_08", "fig09") for x in (5, 6)]
+    table = pd.DataFrame(rows, columns=["figure", "x", "effect_of_data"]).assign(effect_of_m=2.0)
+    there = (table["figure"] == "fig09") & (table["x"] == 6)
+    return lambda file: table.assign(effect_of_m=table["effect_of_m"].where(~there, of["m"]))
+
+
+def test_at_a_point_of_a_sweep_m_is_measured_there(as_if):
+    as_if["effect_of_m"] = effects(m=0.2)
+    assert "differs by 20 % of its length, on another episode by 90 %" in at_a_point("beta-mappo")
+    assert at_a_point("beta-mappo", stations=5) == ""
+    as_if["effect_of_m"] = effects(m=1.0)
+    assert at_a_point("beta-mappo") == ""
+    as_if["effect_of_m"] = lambda file: None
+    assert at_a_point("beta-mappo") == ""
+
+
+def test_nothing_else_was_changed_at_a_point(as_if):
+    as_if["effect_of_m"] = effects(m=0.2)
+    assert at_a_point("gaussian-happo") == at_a_point("maddpg") == ""
 
 
 def test_a_rule_that_is_not_met_says_nothing(monkeypatch):
