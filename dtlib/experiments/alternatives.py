@@ -48,6 +48,18 @@ WHOLE: dict[str, Any] = {"env": {"cpu_sharing": "whole"}}
 experiment ``whole``, written when 30 users were known: at a K, the unused part is why trained
 agents fail more if the 95 % t interval of failures with whole slices less those with slices, within
 a seed, lies below zero."""
+STRICT = {"failure_threshold": 0.01}
+"""A (14b) that allows hardly any failure."""
+WITHOUT_SLICES: dict[str, Any] = {
+    "divided": {"env": {"cpu_sharing": "served"}},
+    "divided, strict": {"env": {"cpu_sharing": "served"} | STRICT},
+}
+"""Servers that divide their CPU among those whom they serve, in place of slices. The rule of the
+experiment ``divided``: the slices are why requests fail with up to 25 users if without them the
+95 % t interval of failures ends below one point at each K; the slices and (14b) are, if it does so
+only with a strict (14b). When it was written, it was known that with slices 1.5, 1.9, 3.0 and
+12.2 % fail at 10, 15, 20 and 25 users, and 0.6 % at 10 with a strict (14b); and that of a rule's
+requests 0.3 to 0.6 % fail where servers divide their CPU."""
 CROWD = SENDING | {
     "whole slices": WHOLE,
     "levels or silence, whole slices": SENDING["levels or silence"] | WHOLE,

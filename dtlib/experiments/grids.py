@@ -11,11 +11,13 @@ from dtlib.experiments.alternatives import (
     ENDS,
     FORWARD,
     SILENCE,
+    STRICT,
     TAKEN_BACK,
     TRIED,
     TRIED_FOR_MADDPG,
     VARIANTS,
     WHOLE,
+    WITHOUT_SLICES,
     WORTH,
     forward,
 )
@@ -180,6 +182,13 @@ EXPERIMENTS = {
             axes=KNEE,
         ),
         Experiment(
+            name="divided",
+            title="Failures of Beta-HAPPO up to 25 users, with servers that divide their CPU",
+            variants=WITHOUT_SLICES,
+            seeds=TRAINED,
+            axes={"num_users": Axis((10, 15, 20, 25), (10, 25), (4,))},
+        ),
+        Experiment(
             name="steps",
             title="From Table I to the companion, one setting at a time, "
             "and each taken back by itself",
@@ -210,7 +219,7 @@ EXPERIMENTS = {
         Experiment(
             name="strict",
             title="Failures of trained Beta-HAPPO where (14b) allows hardly any",
-            variants={"beta-happo": {"env": {"failure_threshold": 0.01}}},
+            variants={"beta-happo": {"env": STRICT}},
             seeds=TRAINED,
             axes={"num_users": Axis((10, 20), (10, 20), (4,))},
         ),

@@ -45,6 +45,7 @@ from dtlib.verdicts.interventions import (
     of_comparison,
     powers_of_ten,
     trained_longer,
+    without_slices,
 )
 from dtlib.verdicts.judgement import Evidence, Finding, judge
 from dtlib.verdicts.names import label
@@ -137,7 +138,7 @@ CLAIMS = (
     Claim("fig07", "Beta-HAPPO needs the least energy at every K.", lowest(ENERGY, "K"),
           why=of_comparison, known=unequal_failures),
     Claim("fig08", "No request fails up to K = 25.", failing(0, "x <= 25"), reported="0 %",
-          known=beside_rules, elsewhere=("outage", "x <= 25")),
+          why=without_slices, known=beside_rules, elsewhere=("outage", "x <= 25")),
     Claim("fig08", "Beyond K = 30 failures rise with K.",
           trend(FAILED, some="x >= 30", effect=10 * RISE, basis=STRAIGHT)),
     Claim("fig08", "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",

@@ -17,6 +17,8 @@ from dtlib.experiments.alternatives import (
     CROWD,
     GAUSSIAN,
     SENDING,
+    STRICT,
+    WITHOUT_SLICES,
 )
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
@@ -249,6 +251,30 @@ def learning_saves(found: Source, finding: Finding) -> str:
         f"where all requests fail, learning can still lower the energy: {label(still)}, "
         f"which learns nothing, needs {ratio:.3g} times as much at {last:g} as at {first:g}"
     )
+
+
+def without_slices(found: Source, finding: Finding) -> str:
+    """The rule: with a divided CPU, alone or with a strict (14b), below a point fails at each K.
+
+    By the 95 % t interval over seeds (:data:`.alternatives.WITHOUT_SLICES`).
+    """
+    assert finding.evidence is not None
+    table = results.table(found.preset, "divided")
+    if table is None:
+        return ""
+    points = [part.at for part in finding.evidence.parts]
+    for variant in WITHOUT_SLICES:
+        rows = 100 * table[table["variant"] == variant].pivot(index="seed", columns="x")[FAILED]
+        most = [estimate(rows[x])[2] for x in rows]
+        if list(rows) == points and max(most) < RELEVANT_POINTS:
+            strict = f" and (14b) allows {100 * STRICT['failure_threshold']:g} % of slots"
+            failed = ", ".join(f"{ratio:.2f}" for ratio in rows.mean())
+            return (
+                "slices bind: where servers divide their CPU"
+                f"{strict if 'strict' in variant else ''}, Beta-HAPPO fails in {failed} % of "
+                f"requests at K = {', '.join(f'{x:g}' for x in points)} ({len(rows)} seeds)"
+            )
+    return ""
 
 
 def another_action(found: Source, finding: Finding) -> str:

@@ -169,7 +169,7 @@ def test_each_step_of_the_companion_plays_as_many_slots(preset):
 
 OURS = (
     "worth", "silence", "outage", "steps", "search", "finalists", "strict", "trends",
-    "equal_slots", "crowd", "whole",
+    "equal_slots", "crowd", "whole", "divided",
 )  # fmt: skip
 
 
@@ -180,8 +180,9 @@ def test_networks_of_experiments():
         assert experiment.network == NETWORKS[0 if own else 1], experiment.name
         env = TrainConfig.from_preset("smoke", experiment.network).env
         for planned in experiment.runs(next(iter(experiment.seeds)), 1):
-            whole = "whole" in planned.variant  # slices of the CPU
-            assert planned.config.env.cpu_sharing == ("whole" if whole else env.cpu_sharing)
+            others = {"whole": "whole", "divided": "served"}  # who has the CPU, by variants' names
+            sharing = [way for name, way in others.items() if name in planned.variant]
+            assert planned.config.env.cpu_sharing == (sharing or [env.cpu_sharing])[0]
             assert planned.config.env.energy_of_failed == env.energy_of_failed
 
 

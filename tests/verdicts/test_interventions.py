@@ -214,6 +214,32 @@ def test_maddpg_is_trained_longer(as_if):
     assert decided(interventions.trained_longer, checks.energy_falls, TRAINING) == ""
 
 
+def without_slices(monkeypatch, **failed):
+    """Say why requests fail up to 25 users, with what share of them fails without slices."""
+    variants = {"divided": failed["divided"], "divided, strict": failed["strict"]}
+    table = pd.DataFrame(
+        {"variant": name, "seed": seed, "x": x, FAILED: ratio + seed * 1e-4}
+        for name, ratios in variants.items()
+        for x, ratio in zip((10, 15, 20, 25), ratios, strict=True) for seed in range(3)
+    )  # fmt: skip
+    monkeypatch.setattr(results, "table", lambda *which: table)
+    points = pd.DataFrame({"algorithm": "beta-happo", "x": [10, 15, 20, 25, 30], FAILED: 0.1})
+    found = checks.Source("companion", {DATA: points})
+    evidence = checks.failing(0, "x <= 25")(found)
+    return interventions.without_slices(found, Finding("contradicted", evidence))
+
+
+def test_slices_are_why_requests_fail_if_none_does_without_them(monkeypatch):
+    few, many = [0.001, 0.002, 0.003, 0.004], [0.001, 0.002, 0.0099, 0.004]
+    text = without_slices(monkeypatch, divided=few, strict=many)
+    assert "where servers divide their CPU, Beta-HAPPO fails in 0.11, 0.21, 0.31, 0.41 % " in text
+    text = without_slices(monkeypatch, divided=many, strict=few)
+    assert "divide their CPU and (14b) allows 1 % of slots, Beta-HAPPO fails in 0.11" in text
+    assert without_slices(monkeypatch, divided=many, strict=many) == "", "0.0099 on average at 20"
+    monkeypatch.undo()
+    assert results.table("paper", "divided") is None
+
+
 @pytest.mark.parametrize("served, said", [(0.05, "with whole slices, 5 % of"), (0.006, "")])
 def test_another_action_serves_more(served, said, as_if):
     """Levels serve most on average, and no interval says so; of silence there are too few seeds."""
