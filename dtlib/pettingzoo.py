@@ -55,7 +55,7 @@ def slot_actions(actions: Actions, slot: int, env: EnvConfig) -> dict[str, np.nd
 
     Args:
         actions: of one replica, R = 1.
-        slot: n.
+        slot: its number n.
         env: gives K, M and P_max.
 
     Returns:

@@ -42,8 +42,9 @@ STATE = """(() => ({
     i => Math.abs(i.clientWidth * i.naturalHeight / i.clientHeight / i.naturalWidth - 1) > 0.03
   ).map(i => i.alt),
   cut: [...document.querySelectorAll("mjx-container[display='true']")].filter(
-    e => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== "auto"
-  ).length,
+    e => e.scrollWidth > e.clientWidth + 1
+  ).map(e => e.parentElement.id),
+  same_names: [...document.querySelectorAll("summary[aria-label]")].map(e => e.ariaLabel),
   source: [...document.querySelectorAll("article p, article li")].map(e => e.textContent).filter(
     t => /(^|\\s):(link|img|name|class)[a-z-]*: |:::|\\{(doc|eq|ref|mod|cite)\\}/.test(t)
   ).map(t => t.slice(0, 80)),
@@ -51,6 +52,38 @@ STATE = """(() => ({
     + "article div.highlight-ipython3 pre, article div.highlight-sh pre")
   ].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 80)),
 }))()"""
+FAINT = """(theme => {
+  Object.assign(document.documentElement.dataset, {theme, mode: theme});
+  document.querySelectorAll("details").forEach(fold => { fold.open = true; });
+  const channels = text => {
+    const [red, green, blue, alpha = 1] = text.match(/[\\d.]+/g).map(Number);
+    const unit = text.startsWith("color(") ? 1 : 255;
+    return [...[red, green, blue].map(value => value / unit), alpha];
+  };
+  const onto = (over, under) =>
+    over.slice(0, 3).map((x, i) => x * over[3] + under[i] * (1 - over[3]));
+  const ground = element => {
+    if (!element) return [1, 1, 1];
+    const colour = channels(getComputedStyle(element).backgroundColor);
+    return colour[3] === 1 ? colour.slice(0, 3) : onto(colour, ground(element.parentElement));
+  };
+  const light = rgb => rgb.map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const texts = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement, style = getComputedStyle(element);
+    const text = texts.currentNode.textContent.trim();
+    const unread = element.closest("script, style, title, mjx-container");
+    if (!text || unread || !element.checkVisibility()) continue;
+    const back = ground(element), ink = element.closest("svg") ? style.fill : style.color;
+    const [low, high] = [light(onto(channels(ink), back)), light(back)].sort((a, b) => a - b);
+    if (high / low < (parseFloat(style.fontSize) < 24 ? 4.5 : 3))
+      found.push(`${text.slice(0, 40)}: ${(high / low).toFixed(2)}`);
+  }
+  return found;
+})"""
+"""Texts whose contrast with what they stand on is below that of WCAG 2.2, level AA, in a theme."""
 LAPTOP, PHONE = 1280, 400
 """Widths, px."""
 
@@ -251,17 +284,23 @@ def test_page_in_a_browser_without_network(browser, page):
     assert state["unnamed"] == [], "a picture's alternative text says what it shows"
     assert state["narrow_code"] == [], "code is as wide as its column"
     assert state["source"] == [], "Markdown that was not understood"
+    assert state["same_names"] == [], "a fold is called what its line says"
+    for theme in ("light", "dark"):
+        assert browser.evaluate(f"{FAINT}({theme!r})") == [], theme
 
 
 @pytest.mark.parametrize("width", [LAPTOP, PHONE])
 @pytest.mark.parametrize("page", PAGES)
 def test_page_fits_its_window(browser, page, width):
     """Nothing is wider than a laptop's window, or a phone's, and pictures keep their shape."""
-    state = browser.open(page, width)
+    browser.open(page, width)
+    browser.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    time.sleep(0.1)  # what is unfolded makes room for its equations
+    state = browser.evaluate(STATE)
     assert browser.complaints() == []
     assert state["excess"] <= 0
     assert state["squashed"] == []
-    assert state["cut"] == 0
+    assert state["cut"] == [], "equations end where their column does"
 
 
 @pytest.mark.parametrize("words", ["outage", "virtual queue"])
@@ -292,6 +331,20 @@ def test_the_animation_plays(browser):
         if browser.evaluate(picture) != first:
             return
     pytest.fail("the picture did not change within 5 s of pressing Play")
+
+
+def test_paper_is_white_and_has_the_verdicts(browser):
+    """A print from the dark theme is light, with verdicts open; after it all is as it was."""
+    browser.open("notebooks/scoreboard.html")
+    state = """[document.documentElement.dataset.theme,
+      document.querySelectorAll("details.sentences[open]").length]"""
+    browser.evaluate("document.documentElement.dataset.theme = 'dark'")
+    before = browser.evaluate(state)
+    browser.evaluate("dispatchEvent(new Event('beforeprint'))")
+    theme, opened = browser.evaluate(state)
+    assert theme == "light" and opened > before[1]
+    browser.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert browser.evaluate(state) == before
 
 
 EXPLORE = "notebooks/explore.html"

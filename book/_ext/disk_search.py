@@ -26,7 +26,7 @@ def sections(page: str) -> list[tuple[str, str]]:
     if article is None:
         return []
     whole = BeautifulSoup(article[0], "html.parser")
-    for element in whole.select(".headerlink"):
+    for element in whole.select(".headerlink, div.cell_input, details.hide > summary"):
         element.decompose()
     found: dict[str, list[str]] = {}
     for text in whole.find_all(string=True):

@@ -85,10 +85,10 @@ def picture(root: Path = ROOT) -> str:
             )
     style = (
         ".floors text{fill:currentColor;font-size:14px}"
-        ".floors text.front{fill:#0173b2}"
+        ".floors text.front{fill:var(--pst-color-link)}"
         ".floors line{stroke:currentColor;opacity:.25}"
         ".floors path{fill:none;stroke:currentColor;opacity:.45}"
-        ".floors path.front{stroke:#0173b2;stroke-width:1.6;opacity:1}"
+        ".floors path.front{stroke:var(--pst-color-link);stroke-width:1.6;opacity:1}"
         ".floors marker path{fill:currentColor;stroke:none}"
     )
     tip = (

@@ -1,5 +1,5 @@
 // Equations that are wider than their column become smaller, down to what can still be read.
-const LEAST = 0.56;
+const LEAST = 0.48;
 
 function fitEquations() {
   for (const equation of document.querySelectorAll('mjx-container[display="true"]')) {
@@ -15,3 +15,27 @@ addEventListener("load", () => {
 });
 addEventListener("resize", fitEquations);
 addEventListener("toggle", fitEquations, true);  // what was folded had no width until now
+
+// A fold is called what its line says; the theme gives all of them the same name.
+addEventListener("DOMContentLoaded", () => {
+  for (const line of document.querySelectorAll("summary[aria-label]")) {
+    line.removeAttribute("aria-label");
+  }
+});
+
+// Paper is white, and what is folded on it stays so: verdicts are opened for the print.
+const root = document.documentElement.dataset;
+let shown = null;
+addEventListener("beforeprint", () => {
+  const closed = [...document.querySelectorAll("details.sentences:not([open])")];
+  shown = {theme: root.theme, mode: root.mode, closed};
+  Object.assign(root, {theme: "light", mode: "light"});
+  for (const fold of closed) fold.open = true;
+});
+addEventListener("afterprint", () => {
+  if (!shown) return;
+  const {theme, mode, closed} = shown;
+  Object.assign(root, {theme, mode});
+  for (const fold of closed) fold.open = false;
+  shown = null;
+});

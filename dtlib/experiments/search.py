@@ -61,7 +61,7 @@ def ranked(tuning: pd.DataFrame) -> pd.DataFrame:
         tuning: results by user on tuning worlds, a row per run and user.
 
     Returns:
-        Indexed by algorithm and variant: ``failed``, a share of the requests; ``energy_j``, of a
+        Indexed by algorithm and variant, ``failed``, a share of the requests; ``energy_j``, of a
         user and slot; ``chosen``.
     """
     runs = tuning.groupby(["algorithm", "variant", "seed"], sort=False)[

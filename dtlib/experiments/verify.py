@@ -27,8 +27,8 @@ def verify(
         effort: where and how.
 
     Returns:
-        A row per run: ``figure``, ``variant``, ``seed``, ``rows`` compared, and ``differs``: the
-        first table and column with another text, empty if every byte is the same.
+        A row per run, with ``figure``, ``variant``, ``seed``, ``rows`` compared, and ``differs``:
+        the first table and column with another text, empty if every byte is the same.
 
     Raises:
         ConfigError: no run of the preset is committed, or what is committed is of older code.

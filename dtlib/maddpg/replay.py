@@ -58,7 +58,7 @@ class Replay:
             generator: on the CPU.
 
         Returns:
-            Arrays [2n, …]: n slots, then in the same order their successors.
+            Arrays [2n, …] of n slots, then in the same order their successors.
         """
         linked = self.linked.nonzero().squeeze(-1)
         if not len(linked):

@@ -49,7 +49,7 @@ def spread(data: pd.DataFrame, metric: str, window: int = 1) -> pd.DataFrame:
             fewer episodes is left as it is.
 
     Returns:
-        ``low``, ``median`` and ``high`` by ``x``: quartiles from ``QUARTILES_FROM`` seeds on, the
+        ``low``, ``median`` and ``high`` by ``x``, quartiles from ``QUARTILES_FROM`` seeds on, the
         least and the greatest below.
     """
     runs = data.pivot_table(index="x", columns="seed", values=metric)

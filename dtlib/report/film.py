@@ -83,6 +83,7 @@ def animation_html(animation: Animation, alt: str) -> HTML:
     text = re.sub(r"<link\b[^>]*>", "", text)
     text = re.sub(r'<i class="fa ([^"]+)"></i>', lambda match: ICONS[match[1]], text)
     text = text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
+    text = text.replace('class="anim-slider"', 'class="anim-slider" aria-label="frame of the film"')
     name = re.findall(r"_anim_img(\w+)", text)[0]
     digest = hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:16]
     return HTML(text.replace(name, digest))

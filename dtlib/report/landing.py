@@ -16,7 +16,7 @@ from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, readings
 from dtlib.studies.comparison import WORST
-from dtlib.verdicts.claims import JUDGED_PRESETS
+from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS
 from dtlib.verdicts.quantities import by_point, tenths
 from dtlib.verdicts.rates import POWER
 from dtlib.verdicts.scoreboard import kept, so_far
@@ -173,9 +173,12 @@ def _card(name: str) -> str:
     picture = next(file for file in pictures if file.is_file())
     title = cells[0]["source"][0].removeprefix("# ").strip()
     here = paths.root() / "book"
+    table, figures = kept("claims.csv"), {one.shown for one in CLAIMS if one.experiment == name}
+    said_there = table[table["figure"].isin(figures)].drop_duplicates(NAMED)
     return (
         f":::{{grid-item-card}} {title}\n"
         f":link: {os.path.relpath(notebook.with_suffix(''), here)}\n:link-type: doc\n"
         f":img-top: {os.path.relpath(picture, here)}\n"
-        f":img-alt: {next(filter(None, said))}\n\n{_of_runs(picture.parent.name, name)}\n:::"
+        f":img-alt: {next(filter(None, said))}\n\n{_of_runs(picture.parent.name, name)}\n\n"
+        f"{chips(said_there[JUDGED_PRESETS[0]].value_counts())}\n:::"
     )

@@ -24,8 +24,9 @@ def beside() -> pd.DataFrame:
     """Return the paper's shares and ours, by the way of measuring that counts.
 
     Returns:
-        A row per sentence and preset: ``figure``, ``sentence``, ``preset``, ``verdict``; ``paper``,
-        ``mean``, ``low`` and ``high`` in %, the last three nan where nothing is judged; ``seeds``.
+        A row per sentence and preset, with ``figure``, ``sentence``, ``preset``, ``verdict``;
+        ``paper``, ``mean``, ``low`` and ``high`` in %, the last three nan where nothing is judged;
+        ``seeds``.
     """
     known = {(row.claim.sentence, row.way, of): row for of in JUDGED_PRESETS for row in judged(of)}
     return pd.DataFrame(

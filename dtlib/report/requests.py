@@ -101,7 +101,7 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         curves: of :mod:`dtlib.studies.demand`.
 
     Returns:
-        A column per K, a row per number and way: means over seeds, the least and the greatest.
+        A column per K, a row per number and way, with means over seeds, the least and the greatest.
     """
     found = {}
     for users, part in rows.groupby("num_users"):
@@ -120,8 +120,8 @@ def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -
         worlds: how many held-out worlds.
 
     Returns:
-        A row per policy and way: failures, energy, and by how much it is above the rule's where as
-        many requests fail.
+        A row per policy and way, with failures, energy, and by how much it is above the rule's
+        where as many requests fail.
     """
     curve = demand.known_curve(env)
     found = pd.concat(
@@ -148,9 +148,9 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
         curve: of *demand or silence* in their network.
 
     Returns:
-        A row per action and η: means over seeds, the least and the greatest; how many seeds need
-        less than the rule where as many requests fail, or where fewest of its own do if the seed
-        fails less; and how many do.
+        A row per action and η, with means over seeds, the least and the greatest; how many seeds
+        need less than the rule where as many requests fail, or where fewest of its own do if the
+        seed fails less; and how many do.
     """
     rows = {}
     for variant, part in beside_curve(runs, curve).groupby("variant", sort=False):

@@ -14,6 +14,8 @@ MECHANISMS = dict.fromkeys(
 )  # fmt: skip
 EFFECTS = dict.fromkeys(("effect_of_m", "effect_of_order", "effect_of_data"), ".3g")
 """Columns of :mod:`dtlib.studies.mechanisms`, with formats."""
+WHAT_IS_SWEPT = {"fig07_08": "users (Figs. 7–8)", "fig09": "base stations (Fig. 9)"}
+"""What is swept in a figure."""
 
 
 def bounded_choice(tuning: pd.DataFrame) -> str:
@@ -31,8 +33,8 @@ def differences(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
         bounded: the variant of the bounded Gaussian that is compared.
 
     Returns:
-        A row per comparison and metric: both means, the difference with its 95 % t interval, the
-        probability that Beta's number is the larger one, and what the rule says.
+        A row per comparison and metric, with both means, the difference with its 95 % t interval,
+        the probability that Beta's number is the larger one, and what the rule says.
     """
     rows = {}
     for name, other in (("M", WITHOUT_M), ("Beta", GAUSSIAN), ("Beta", bounded)):
@@ -60,3 +62,9 @@ def effects_table(mechanisms: pd.DataFrame) -> pd.DataFrame:
     """Return how far an update of Beta-HAPPO moves otherwise, in % of its length, by moment."""
     own = mechanisms[mechanisms["variant"] == BETA]
     return table(own.groupby("moment", sort=False), EFFECTS)
+
+
+def effects_at_points(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the same at each point of sweeps, of :mod:`dtlib.studies.effect_of_m`."""
+    swept = effects.assign(swept=effects["figure"].map(WHAT_IS_SWEPT))
+    return table(swept.groupby(["swept", "x"], sort=False), EFFECTS).rename_axis(["", ""])

@@ -69,7 +69,7 @@ def energy_ratios(
         algorithms: other learners.
 
     Returns:
-        By circumstances and by whom it is compared with: a rule, an algorithm, or the best rule
+        By circumstances and by whom it is compared with, a rule, an algorithm, or the best rule
         where as many slots fail.
     """
 

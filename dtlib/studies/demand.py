@@ -41,8 +41,8 @@ def curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
         worlds: how many.
 
     Returns:
-        A row per pair, from the fewest failures on tuning worlds: ``level``, ``limit_w`` and the
-        columns of :meth:`Evaluation.summary`.
+        A row per pair, from the fewest failures on tuning worlds, with ``level``, ``limit_w`` and
+        the columns of :meth:`Evaluation.summary`.
     """
     env = evaluation_env(env)
     tuning = sample_stream(env, "tuning", TUNED_ON)

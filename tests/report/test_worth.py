@@ -51,3 +51,17 @@ def test_tables_speak_of_every_moment():
     effects = worth.effects_table(table)
     assert list(effects.index) == ["start", "end"]
     assert effects.loc["end", "another episode"].startswith("110 [")
+
+
+def test_points_are_told_by_what_is_swept():
+    points = [("fig07_08", 10), ("fig07_08", 25), ("fig09", 3)]
+    rows = [
+        {"figure": figure, "x": x, "seed": seed} | dict.fromkeys(worth.EFFECTS, x / 100)
+        for figure, x in points
+        for seed in range(3)
+    ]
+    found = worth.effects_at_points(pd.DataFrame(rows))
+    assert list(found["M taken as 1"].str.split().str[0]) == ["10", "25", "3"]
+    assert [name for name, _ in found.index] == ["users (Figs. 7–8)"] * 2 + [
+        "base stations (Fig. 9)"
+    ]
