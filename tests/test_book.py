@@ -70,12 +70,12 @@ FAINT = """(theme => {
   const light = rgb => rgb.map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
     .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0.05);
   const texts = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
-  const found = [];
+  const found = [], SHOWN = {visibilityProperty: true, opacityProperty: true};
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement, style = getComputedStyle(element);
     const text = texts.currentNode.textContent.trim();
     const unread = element.closest("script, style, title, mjx-container");
-    if (!text || unread || !element.checkVisibility()) continue;
+    if (!text || unread || !element.checkVisibility(SHOWN)) continue;
     const back = ground(element), ink = element.closest("svg") ? style.fill : style.color;
     const [low, high] = [light(onto(channels(ink), back)), light(back)].sort((a, b) => a - b);
     if (high / low < (parseFloat(style.fontSize) < 24 ? 4.5 : 3))

@@ -4,8 +4,11 @@ const LEAST = 0.48;
 function fitEquations() {
   for (const equation of document.querySelectorAll('mjx-container[display="true"]')) {
     equation.style.fontSize = "";
-    const room = equation.clientWidth / equation.scrollWidth;
-    if (room < 1) equation.style.fontSize = `${100 * Math.max(0.99 * room, LEAST)}%`;
+    let size = 1;  // its number keeps its distance, so that one step is not enough
+    while (equation.scrollWidth > equation.clientWidth && size > LEAST) {
+      size = Math.max(0.99 * size * equation.clientWidth / equation.scrollWidth, LEAST);
+      equation.style.fontSize = `${100 * size}%`;
+    }
   }
 }
 
