@@ -1,7 +1,8 @@
 """A reproducible companion to two-timescale synchronisation and migration of digital twins.
 
 An episode is one expression: ``world = sample_world(env, seed)``,
-``actions = policies.act(world)``, ``outcome = simulate(world, actions, env)``.
+``actions = policies.act(world)``, ``outcome = simulate(world, actions, env)``. ``train`` gives a
+run, ``load_run`` gets it back, ``evaluate`` says what it is worth in worlds that it has not seen.
 """
 
 from importlib import import_module
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from dtlib.agents.policies import Policies
     from dtlib.model.simulator import Actions, Outcome, simulate
     from dtlib.model.world import World, sample_world
-    from dtlib.runtime.errors import ConfigError
+    from dtlib.runtime.errors import ConfigError, FileError
     from dtlib.settings.env import EnvConfig
     from dtlib.settings.train import TrainConfig
-    from dtlib.training.evaluation import evaluate
+    from dtlib.training.evaluation import evaluate, evaluate_policy
     from dtlib.training.loop import Run
     from dtlib.training.run_folder import load_run
     from dtlib.training.train import train
@@ -28,12 +29,14 @@ __all__ = [
     "Actions",
     "ConfigError",
     "EnvConfig",
+    "FileError",
     "Outcome",
     "Policies",
     "Run",
     "TrainConfig",
     "World",
     "evaluate",
+    "evaluate_policy",
     "load_run",
     "sample_world",
     "simulate",
@@ -43,10 +46,10 @@ _PLACES = {
     "agents.policies": ("Policies",),
     "model.simulator": ("Actions", "Outcome", "simulate"),
     "model.world": ("World", "sample_world"),
-    "runtime.errors": ("ConfigError",),
+    "runtime.errors": ("ConfigError", "FileError"),
     "settings.env": ("EnvConfig",),
     "settings.train": ("TrainConfig",),
-    "training.evaluation": ("evaluate",),
+    "training.evaluation": ("evaluate", "evaluate_policy"),
     "training.loop": ("Run",),
     "training.run_folder": ("load_run",),
     "training.train": ("train",),

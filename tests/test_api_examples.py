@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dtlib.runtime import paths
+from dtlib.training import evaluation
 
 WHOLE = ("settings", "model", "agents", "happo")
 """Pages whose session uses all that is public; each is of the folder with its name."""
@@ -23,6 +24,19 @@ def session(page):
     file = paths.root() / "book" / "api" / f"{page}.md"
     text = "\n".join(BLOCK.findall(file.read_text(encoding="utf-8")))
     return doctest.DocTestParser().get_doctest(text, {}, page, str(file), 0)
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/run_it_yourself.md"])
+def test_blocks_of_python_run_in_their_order(page, tmp_path, monkeypatch, capsys):
+    """A newcomer pastes one after the other."""
+    text = (paths.root() / page).read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluation, "EVALUATION_FRAMES", 2)
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        exec(block, names)
+    assert names["outcome"].failure_ratio_slots.shape == (4, names["env"].num_users)
+    assert "energy_per_user_slot_j" in capsys.readouterr().out
 
 
 @pytest.fixture(autouse=True)

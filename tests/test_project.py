@@ -229,4 +229,5 @@ def test_ledger_names_every_open_reading(model):
             g in field.description for g in given
         ):
             continue
-        assert re.search(rf"`(?:\w+\.)?{name}`", text), name
+        found = re.search(rf"`(?:\w+\.)?{name}`", text) is not None
+        assert found, f"book/ledger.md has no entry for `{name}`; see book/carry_on.md"

@@ -60,7 +60,7 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     """Return a committed table, if its manifest has this key where one is given; else None.
 
     Raises:
-        Damaged: the table does not have the checksum that its manifest states.
+        Damaged: the table does not have the checksum that its manifest states, or there is none.
         FileError: it cannot be read.
     """
     known = manifest(folder)
@@ -74,7 +74,8 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
         pass
     command = "references" if folder.name == "references" else f"figure {folder.name}"
     command = f"dtlib {command} --preset {folder.parent.name}"
-    raise Damaged(f"{folder / name}: differs from its manifest; run `{command}` again")
+    wrong = "differs from its manifest" if known else f"its {MANIFEST} is missing or not its own"
+    raise Damaged(f"{folder / name}: {wrong}; take both back from git, or run `{command}` again")
 
 
 def table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:

@@ -12,6 +12,7 @@ from dtlib.model.channel import rate, sinr
 from dtlib.model.lyapunov import frame_start, objective, virtual_queue
 from dtlib.model.synchronization import edge_delay, energy, failures, pick, shares, transfer_delay
 from dtlib.model.world import World
+from dtlib.runtime.kinds import check_type
 from dtlib.settings.env import EnvConfig
 
 
@@ -261,6 +262,7 @@ def respond(
 
 def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
     """Raise ``ValueError``, one line, if actions do not fit the world or leave their bounds."""
+    check_type("actions", actions, Actions, such="policies.act(world)")
     lead, users, sites = world.request.shape[:2], env.num_users, env.num_bs
     part = math.inf if env.cpu_sharing == "served" else 1
     rules = {
@@ -270,7 +272,10 @@ def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
         "deployment": ((*lead, users), sites - 1),
     }
     for name, (shape, top) in rules.items():
-        array = getattr(actions, name)
+        array, whole = getattr(actions, name), name == "deployment"
+        if not isinstance(array, Tensor) or array.is_floating_point() == whole:
+            kind = "integers" if whole else "floating-point numbers"
+            raise ValueError(f"actions.{name}: must be a tensor of {kind}")
         if tuple(array.shape) != shape:
             raise ValueError(f"actions.{name} has shape {tuple(array.shape)}: must be {shape}")
         least, most = array.aminmax()  # nan if any is
@@ -302,6 +307,8 @@ def simulate(
     >>> outcome.energy_j.shape, outcome.reward_global.shape, outcome.carry.slot
     (torch.Size([1, 200, 4]), torch.Size([1, 200]), 200)
     """
+    check_type("world", world, World, such="sample_world(env, seed)")
+    check_type("env", env, EnvConfig, such="run.config.env")
     world.check(env)
     check_actions(actions, world, env)
     carry = initial_carry(world) if carry is None else carry

@@ -46,7 +46,7 @@ def of_kind(value: Any, kind: Any, beside: Mapping[str, FieldInfo]) -> Any:
     if origin in (int, float) and not is_number(value):
         raise PydanticKnownError("int_type" if origin is int else "float_type")
     if origin is int and LARGEST < abs(value) < math.inf:
-        raise PydanticCustomError("size", "Input is too large")
+        raise PydanticCustomError("size", f"Input should be at most {LARGEST} in size")
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise PydanticKnownError("tuple_type")

@@ -10,9 +10,10 @@ from tqdm import tqdm
 from dtlib.model.simulator import Actions, Carry, initial_carry
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.devices import torch_threads
+from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import memory_told
-from dtlib.runtime.messages import check_count, check_name
+from dtlib.runtime.messages import check_count, check_name, show
 from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.env import EnvConfig
 from dtlib.training.finite import check_finite, simulate_finite
@@ -45,7 +46,7 @@ class Evaluation:
     @property
     def worst_user(self) -> float:
         """The largest slot failure ratio of a user: (14b) holds if it is at most ε."""
-        return self.users.failure_ratio_slots.max()
+        return float(self.users.failure_ratio_slots.max())
 
     def summary(self) -> dict[str, float]:
         """Return the means over worlds, and the worst user over all of them."""
@@ -99,10 +100,19 @@ def evaluate_policy(
     """Evaluate a policy; what is not told here is as for :func:`evaluate`.
 
     Args:
-        policy: what acts.
+        policy: what acts: an object with ``act(world, *, carry, env)`` that returns actions, such
+            as ``run.policies`` or ``Reference(env, rule)``.
         env: the network, with the length of the worlds.
         carry_queue: whether a world begins with the queue that the one before has left.
+
+    Raises:
+        ConfigError: as for :func:`evaluate`, or the policy cannot act.
+        ValueError: its actions do not fit the network, or leave their bounds.
     """
+    if not callable(getattr(policy, "act", None)):
+        such = "run.policies, Reference(env, rule) or an object with act(world, *, carry, env)"
+        raise ConfigError(f"policy = {show(policy)}: cannot act: must be {such}")
+    check_type("env", env, EnvConfig, such="run.config.env")
     check_count("worlds", worlds)
     check_name("stream", stream, WORLDS)
     rows, queue = [], None

@@ -54,7 +54,10 @@ def claim(folder: Path, config: TrainConfig) -> None:
     if found not in (None, config) and any(
         os.path.lexists(folder / name) for name in (CHECKPOINT, HISTORY)
     ):
-        raise Damaged(f"{folder}: holds a run with another {_first_difference(found, config)}")
+        raise Damaged(
+            f"{folder}: holds a run with another {_first_difference(found, config)}; "
+            "choose a new folder"
+        )
     if found != config:
         write_text(settings, _settings_text(config))
     remove_leftovers(folder)

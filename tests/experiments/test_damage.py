@@ -344,10 +344,18 @@ def test_results_heal(drawn, harm):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
 
 
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_manifest_is_told_from_its_table(drawn, content):
+    path = results.folder_of("smoke", "curve") / results.MANIFEST
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(Damaged, match="data.csv: its manifest.json is missing or not its own"):
+        results.read(path.parent, results.DATA)
+
+
 def test_folders_of_results_exchanged_are_not_read(drawn):
     folder = results.folder_of("smoke", "curve")
     shutil.copytree(folder, results.folder_of("smoke", "one"))
-    with pytest.raises(Damaged, match="one/data.csv: differs from its manifest"):
+    with pytest.raises(Damaged, match="one/data.csv: its manifest.json is missing or not its own"):
         committed.fullest("one", "smoke")
 
 

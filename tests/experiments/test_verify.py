@@ -117,7 +117,7 @@ def test_nothing_committed_is_said():
 def test_a_manifest_that_is_cut_is_no_empty_folder():
     folder = datasets.write_experiment(ONE, "smoke", effort=ALONE)
     (folder / results.MANIFEST).write_text("{")
-    with pytest.raises(Damaged, match="data.csv: differs from its manifest; run `dtlib figure"):
+    with pytest.raises(Damaged, match="data.csv: its manifest.json is missing or not its own"):
         verify(ONE, "smoke", effort=ALONE)
 
 

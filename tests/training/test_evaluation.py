@@ -81,6 +81,14 @@ def test_at_least_one_world(worlds):
         evaluate_policy(Rough(), ENV, worlds=worlds)
 
 
+def test_what_cannot_act_is_named():
+    for policy in (Rough().act, None):
+        with pytest.raises(ConfigError, match="policy = .*: cannot act: must be run.policies, "):
+            evaluate_policy(policy, ENV, worlds=1)
+    with pytest.raises(ConfigError, match="env = .*: must be an EnvConfig"):
+        evaluate_policy(Rough(), TrainConfig(env=ENV), worlds=1)
+
+
 def test_a_run_is_evaluated_on_long_worlds(tmp_path):
     """Its own are shorter; what is loaded is worth what was trained."""
     tiny = {"num_users": 4, "num_bs": 2, "frames": 5}
