@@ -183,26 +183,6 @@ def beside_rules(found: Source, finding: Finding) -> str:
     return f"beside it: {text}" if text else ""
 
 
-def elsewhere(experiment: str, some: str, preset: str) -> str:
-    """Say what another experiment has of a figure's runs; empty if nothing is committed.
-
-    Args:
-        experiment: its name.
-        some: a query for points.
-        preset: whose runs.
-    """
-    table = results.table(preset, experiment)
-    if table is None:
-        return ""
-    own = by_point(table.query(some))
-    points, failed = own[FAILED].mean().index, 100 * own[FAILED].mean()
-    return (
-        f"beside it: experiment {experiment} has {own['seed'].nunique().min()} seeds of "
-        f"Beta-HAPPO's runs of this figure at K = {', '.join(f'{x:g}' for x in points)}, which "
-        f"fail {', '.join(f'{value:.1f}' for value in failed)} % of requests"
-    )
-
-
 def near_the_rule(found: Source, finding: Finding) -> str:
     """Say how few requests fail at the lower end of a sweep beside a rule that learns nothing."""
     own, *rules = (100 * by_point(found.data, who)[FAILED].mean() for who in (OWN, *ON_DEMAND))

@@ -77,8 +77,6 @@ class Claim:
     """Says what was shown to be the cause where it does not hold."""
     known: Remark | None = None
     """Says what stands beside it there."""
-    elsewhere: tuple[str, str] | None = None
-    """Another experiment with some runs of this figure, and a query for those that it speaks of."""
     uncounted: str = ""
     """Why it is not counted; empty if it is."""
     physical: bool = False
@@ -138,7 +136,7 @@ CLAIMS = (
     Claim("fig07", "Beta-HAPPO needs the least energy at every K.", lowest(ENERGY, "K"),
           why=of_comparison, known=unequal_failures),
     Claim("fig08", "No request fails up to K = 25.", failing(0, "x <= 25"), reported="0 %",
-          why=without_slices, known=beside_rules, elsewhere=("outage", "x <= 25")),
+          why=without_slices, known=beside_rules),
     Claim("fig08", "Beyond K = 30 failures rise with K.",
           trend(FAILED, some="x >= 30", effect=10 * RISE, basis=STRAIGHT)),
     Claim("fig08", "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",

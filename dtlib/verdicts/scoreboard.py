@@ -12,7 +12,7 @@ from dtlib.experiments.grids import find, planned_seeds
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_text
 from dtlib.runtime.reading import read_text
-from dtlib.verdicts.causes import DOUBTED, elsewhere, remark
+from dtlib.verdicts.causes import DOUBTED, remark
 from dtlib.verdicts.checks import HELD_OUT
 from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS, Claim, Judged, judged
 from dtlib.verdicts.judgement import Verdict
@@ -43,11 +43,8 @@ def remarks(claim: Claim, of: dict[str, Judged]) -> str:
         return claim.uncounted
     lines = {
         preset: remark(row.found, row.finding, why=claim.why, known=claim.known)
-        if row.found is not None
-        else elsewhere(*claim.elsewhere, preset)
-        if claim.elsewhere
-        else ""
         for preset, row in of.items()
+        if row.found is not None
     }
     return ". ".join(f"{preset}: {line}" for preset, line in lines.items() if line)
 

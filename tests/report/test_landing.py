@@ -71,9 +71,9 @@ def test_gallery_has_a_card_for_each_page_of_figures():
     book = paths.root() / "book"
     assert all((book / f"{link}.ipynb").is_file() for link in links)
     assert all((book / picture).is_file() for picture in pictures)
-    runs = re.findall(r"\n\n`(\w+)`, (\d+) seeds?\n", text)
+    runs = re.findall(r"\n\n`(\w+)`, (\d+) seeds?\n\n<span class=\"verdict\"", text)
     assert [preset for preset, _ in runs] == [re.search(r"(\w+)/\w+\.png", p)[1] for p in pictures]
-    assert dict(zip(STORIES, runs, strict=True))["fig07_08"] == ("companion", "3")
+    assert dict(zip(STORIES, runs, strict=True))["fig07_08"] == ("companion", "6")
     assert all(len(alt) > 60 for alt in re.findall(r":img-alt: (.+)", text))
 
 

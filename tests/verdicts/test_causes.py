@@ -5,7 +5,6 @@ import re
 import pandas as pd
 import pytest
 
-from dtlib.experiments import grids
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.verdicts import causes, checks, quantities, scoreboard
 from dtlib.verdicts.judgement import Evidence, Finding, Part, judge
@@ -69,19 +68,6 @@ def test_of_requests_that_fail():
     elsewhere = sweep(beta_happo=0.1)
     finding = found(checks.failing(0, "x <= 2"), elsewhere)
     assert causes.beside_rules(elsewhere, finding) == "", "no rule was measured there"
-
-
-def test_of_runs_that_another_experiment_has():
-    """The runs of ``outage`` are some of Fig. 8's, which alone is judged."""
-    keys = [{run.key for run in grids.find(name).runs("companion", 3)} for name in
-            ("outage", "fig07_08")]  # fmt: skip
-    assert keys[0] <= keys[1]
-    line = causes.elsewhere("outage", "x <= 25", "companion")
-    assert "has 3 seeds of Beta-HAPPO's runs of this figure at K = 10, 15, 20, 25, which" in line
-    assert line.endswith(", 12.2 % of requests")
-    assert causes.elsewhere("outage", "x <= 25", "paper") == ""
-    shown = scoreboard.verdicts().set_index("the paper says").loc["No request fails up to K = 25."]
-    assert shown["companion"] == "not testable" and shown["remark"] == f"companion: {line}"
 
 
 def test_of_a_point_where_another_needs_less():

@@ -16,17 +16,14 @@ BOTH_WEAK = {
     "Energy falls during training, for all schemes.",
     "Beta-HAPPO needs the least energy at every K.",
     "No request fails up to K = 25.",
+    "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
     "Beta-HAPPO needs the least energy at every M.",
     "Energy rises from K = 50 to 60.",
     "Energy rises with the control factor.",
 }
 WEAK = {
     "companion": BOTH_WEAK,
-    "paper": BOTH_WEAK
-    | {
-        "Beta-HAPPO has a higher reward than MADDPG.",
-        "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
-    },
+    "paper": BOTH_WEAK | {"Beta-HAPPO has a higher reward than MADDPG."},
 }
 """Sentences that the planned seeds find in less than 80 % of cases, in some way of measuring."""
 MC = 0.999
