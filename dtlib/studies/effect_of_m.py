@@ -1,9 +1,13 @@
 """How far the factor M moves an update, which is all that sets Beta-HAPPO apart from Beta-MAPPO.
 
 Measured at the end of Beta-HAPPO's runs at each point of the figures whose sentences compare
-learners there. The rule was written before the runs of ``worth``, and before those of the points
-but for one (Fig. 9, six stations, seed 0: 16 and 93 %): M explains nothing that data do not if it
-moves an update by less than another episode does, as means over the seeds of a point.
+learners there. A rule was written before the runs of ``worth``, and before those of the points but
+for one (Fig. 9, six stations, seed 0: 16 and 93 %): M explains nothing that data do not if it moves
+an update by less than another episode does, as means over the seeds of a point.
+
+The rule is no test. At every point M moves an update by less, and by about as much; yet at 35 and
+40 users fewer requests fail with M in each of six seeds. What it moves adds up. So no verdict rests
+on it.
 """
 
 import pandas as pd

@@ -24,7 +24,7 @@ from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import DATA, ENERGY, FAILED
-from dtlib.studies import corrected, effect_of_m, mechanisms
+from dtlib.studies import corrected, mechanisms
 from dtlib.verdicts.breakdown import per_served
 from dtlib.verdicts.checks import (
     HELD_OUT,
@@ -36,7 +36,7 @@ from dtlib.verdicts.checks import (
     energy_falls,
     saves,
 )
-from dtlib.verdicts.judgement import ERROR, Finding, Part
+from dtlib.verdicts.judgement import ERROR, Finding
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import by_point, gap, sooner, trained_for
 from dtlib.verdicts.statistics import FEWEST, detectable, estimate
@@ -47,13 +47,14 @@ REWARDS = ("reward_global", "reward_centre")
 def of_comparison(found: Source, finding: Finding) -> str:
     """Return why two learners do not differ as a sentence says; empty where nothing was shown.
 
-    At a single point of a sweep, nothing but M was changed.
+    Nothing was changed at a single point of a sweep. M alone sets Beta-MAPPO apart, and no cause is
+    named for it: see :mod:`dtlib.studies.effect_of_m`.
     """
     assert finding.part is not None and finding.evidence is not None
     own, other = finding.part.learners[0], finding.part.learners[-1]
     causes = CAUSES.get((other, finding.evidence.metric), ()) if own == OWN else ()
     if finding.part.at is not None:
-        causes = tuple(cause for cause in causes if cause is _factor)
+        return ""
     return next(filter(None, (cause(found, finding) for cause in causes)), "")
 
 
@@ -63,31 +64,6 @@ def _mechanisms(preset: str) -> pd.DataFrame | None:
     if table is None:
         return None
     return 100 * table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
-
-
-def _effects_of_m(found: Source, part: Part) -> pd.Series | None:
-    """Return how far M and other data move an update where a part is of, %; None if unknown."""
-    if part.at is None:
-        ends = _mechanisms(found.preset)
-        return None if ends is None else ends.loc[BETA]
-    table = results.table(found.preset, effect_of_m.NAME)
-    if table is None:
-        return None
-    there = (table["figure"] == found.data["figure"].iloc[0]) & (table["x"] == part.at)
-    return 100 * table[there].mean(numeric_only=True)
-
-
-def _factor(found: Source, finding: Finding) -> str:
-    """M alone sets Beta-MAPPO apart; the rule is that it moves an update less than data do."""
-    assert finding.part is not None
-    moved = _effects_of_m(found, finding.part)
-    if moved is None or not moved["effect_of_m"] < moved["effect_of_data"]:
-        return ""
-    return (
-        "the factor M alone sets the two apart, and with M taken as 1 an update differs by "
-        f"{moved['effect_of_m']:.0f} % of its length, on another episode by "
-        f"{moved['effect_of_data']:.0f} %"
-    )
 
 
 def _mean_actions(found: Source, finding: Finding) -> str:
@@ -301,12 +277,8 @@ def another_action(found: Source, finding: Finding) -> str:
     )
 
 
-BETA_MAPPO, GAUSSIAN_HAPPO = "beta-mappo", "gaussian-happo"
+GAUSSIAN_HAPPO = "gaussian-happo"
 CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
-    (BETA_MAPPO, "reward_global"): (_factor,),
-    (BETA_MAPPO, "reward_centre"): (_factor,),
-    (BETA_MAPPO, ENERGY): (_factor,),
-    (BETA_MAPPO, FAILED): (_factor,),
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
     (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),
     (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),
