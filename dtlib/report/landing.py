@@ -53,13 +53,14 @@ def _users(count: float) -> str:
 def _sentences() -> str:
     counts = kept("claims_counts.csv").set_index("verdict").astype(int)
     shown = counts[JUDGED_PRESETS[0]].drop("not counted")
+    undecided = shown["not testable"]
+    wait = f" {undecided} cannot be judged before more runs are there." if undecided else ""
     return (
         f"Of the {shown.sum()} sentences that can be checked, the preset `{JUDGED_PRESETS[0]}` "
         f"reproduces {shown['reproduced']}, and {shown['reproduced in part']} in part. It does not "
         f"reproduce {shown['not reproduced']}; for {_weak()} of these the test is weak, and would "
         "miss the effect that the scoreboard names more often than once in five. It contradicts "
-        f"{listed(_contradicted())}. "
-        f"{shown['not testable']} cannot be judged before more runs are there."
+        f"{listed(_contradicted())}.{wait}"
     )
 
 

@@ -26,8 +26,19 @@ def test_the_first_line_counts_each_sentence_that_counts():
     assert list(map(int, whole.groups()[1:])) == told
     assert len(re.findall(r"Fig\. \d+'s \*", first)) == counts["contradicted"]
     assert "some are in time* (implied, not said)" in first and "“" not in first
-    assert first.endswith(
-        f". {counts['not testable']} cannot be judged before more runs are there."
+    left = counts["not testable"]
+    said = f". {left} cannot be judged before more runs are there."
+    assert first.endswith(said if left else "(implied, not said).")
+
+
+def test_what_cannot_be_judged_yet_is_counted(monkeypatch):
+    known = scoreboard.counts().astype(str)
+    known.loc[known["verdict"] == "not testable", claims.JUDGED_PRESETS[0]] = "2"
+    monkeypatch.setattr(landing, "kept", lambda name: known)
+    monkeypatch.setattr(landing, "_weak", lambda: 6)
+    monkeypatch.setattr(landing, "_contradicted", lambda: ["one"])
+    assert landing._sentences().endswith(
+        "It contradicts one. 2 cannot be judged before more runs are there."
     )
 
 
