@@ -20,11 +20,25 @@ from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key, digest
 from dtlib.happo.learner import Learner
 from dtlib.runtime.seeds import seeded
+from dtlib.settings.train import TrainConfig
 from dtlib.studies.measured_table import MeasuredTable
 from dtlib.training.loop import Rollout, Trainer
 from dtlib.training.run_folder import take_up
 
 FIGURES, NAME = ("fig07_08", "fig09"), "effect_of_m"
+
+
+def trained(config: TrainConfig, episodes: int | None = None) -> Trainer:
+    """Return a trainer at the end of a run of the store, which is trained if need be.
+
+    Args:
+        config: the run's settings.
+        episodes: how many of its episodes; all if absent.
+    """
+    store.get(config, episodes)
+    trainer = Trainer([config])
+    take_up(store.folder(config, episodes), trainer, 0)
+    return trainer
 
 
 def update_effects(trainer: Trainer) -> dict[str, float]:
@@ -88,11 +102,8 @@ def _row(figure: str, planned: PlannedRun) -> pd.DataFrame:
     config, episodes, (x,) = planned.config, planned.episodes, planned.at.values()
 
     def compute() -> pd.DataFrame:
-        store.get(config, episodes)
-        trainer = Trainer([config])
-        take_up(store.folder(config, episodes), trainer, 0)
         whose = {"figure": figure, "x": x, "seed": config.seed}
-        return pd.DataFrame([whose | update_effects(trainer)])
+        return pd.DataFrame([whose | update_effects(trained(config, episodes))])
 
     return sealed.table(NAME, digest([figure, planned.digest]), compute)
 

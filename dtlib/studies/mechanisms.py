@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtlib.experiments import sealed, store
+from dtlib.experiments import sealed
 from dtlib.experiments.experiment import OWN, PlannedRun
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key, digest
@@ -18,11 +18,10 @@ from dtlib.model.simulator import Actions, Carry
 from dtlib.model.world import World
 from dtlib.runtime.seeds import seeded
 from dtlib.settings.env import EnvConfig
-from dtlib.studies.effect_of_m import update_effects
+from dtlib.studies.effect_of_m import trained, update_effects
 from dtlib.studies.measured_table import MeasuredTable
 from dtlib.training.evaluation import evaluate_policy, evaluation_env
 from dtlib.training.loop import Trainer
-from dtlib.training.run_folder import take_up
 
 EXPERIMENT, NAME = "worth", "mechanisms"
 
@@ -67,16 +66,13 @@ def _rows(planned: PlannedRun, preset: str) -> pd.DataFrame:
     """Return the two rows of a run, from the store or measured now, the run trained if need be."""
 
     def compute() -> pd.DataFrame:
-        store.get(planned.config)
         return pd.DataFrame([_measure(planned, moment, preset) for moment in ("start", "end")])
 
     return sealed.table(NAME, digest([planned.digest, worlds_of(preset)]), compute)
 
 
 def _measure(planned: PlannedRun, moment: str, preset: str) -> dict[str, Any]:
-    trainer = Trainer([planned.config])
-    if moment == "end":
-        take_up(store.folder(planned.config), trainer, 0)
+    trainer = trained(planned.config) if moment == "end" else Trainer([planned.config])
     row: dict[str, Any] = {"variant": planned.variant, "seed": planned.config.seed}
     row |= {"moment": moment} | draws(trainer, worlds_of(preset))
     return row | (update_effects(trainer) if planned.config.algorithm == OWN else {})
