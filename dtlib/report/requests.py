@@ -8,6 +8,7 @@ import torch
 
 from dtlib.agents.policies import Policies
 from dtlib.baselines.rules import own_distance
+from dtlib.experiments.experiment import GAUSSIAN_HAPPO, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
 from dtlib.model.world import World
@@ -16,7 +17,8 @@ from dtlib.report.scales import slice_seconds
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, demand
 from dtlib.studies.comparison import WORST, beside_curve
-from dtlib.verdicts.statistics import range_text
+from dtlib.verdicts.names import label
+from dtlib.verdicts.statistics import interval_text, range_text
 
 HURRIED = 0.85
 """Part of the deadline from which on computing leaves little time to send."""
@@ -97,18 +99,39 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Return what trained policies achieve as they are and put right, beside the rule.
 
     Args:
-        rows: of :mod:`dtlib.studies.corrected`.
+        rows: of :mod:`dtlib.studies.corrected`; those of Beta-HAPPO at the curves' K are shown.
         curves: of :mod:`dtlib.studies.demand`.
 
     Returns:
         A column per K, a row per number and way, with means over seeds, the least and the greatest.
     """
     found = {}
-    for users, part in rows.groupby("num_users"):
-        beside = beside_curve(part, curves[curves["num_users"] == users])
+    own = rows[rows["algorithm"] == OWN]
+    for users, curve in curves.groupby("num_users"):
+        beside = beside_curve(own[own["num_users"] == users], curve)
         ways = table(beside.groupby("done", sort=False), FORMATS, range_text)
         found[f"K = {users}"] = ways.T.stack()
     return pd.DataFrame(found)
+
+
+def beside_gaussian(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return in what Beta-HAPPO and Gaussian-HAPPO fail, as they are and put right.
+
+    Args:
+        rows: of :mod:`dtlib.studies.corrected`; those where both were measured are shown.
+
+    Returns:
+        A row per K and way, with means over seeds in % and the difference within a seed, with its
+        95 % t interval.
+    """
+    failed = {done: corrected.failed_by_both(rows, done) for done in rows["done"].unique()}
+    found = {
+        (f"K = {users}", done): {label(name): f"{part[name].mean():.1f}" for name in part}
+        | {"difference (points)": interval_text(list(part[OWN] - part[GAUSSIAN_HAPPO]), ".1f")}
+        for users in failed["as trained"].index.unique("num_users")
+        for done, part in ((done, of_both.loc[users]) for done, of_both in failed.items())
+    }
+    return pd.DataFrame.from_dict(found, orient="index")
 
 
 def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -> pd.DataFrame:

@@ -45,6 +45,7 @@ from dtlib.verdicts.interventions import (
     of_comparison,
     powers_of_ten,
     trained_longer,
+    unused_slices,
     without_slices,
 )
 from dtlib.verdicts.judgement import Evidence, Finding, judge
@@ -140,7 +141,7 @@ CLAIMS = (
     Claim("fig08", "Beyond K = 30 failures rise with K.",
           trend(FAILED, some="x >= 30", effect=10 * RISE, basis=STRAIGHT)),
     Claim("fig08", "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
-          lowest(FAILED, "K", "x > 25")),
+          lowest(FAILED, "K", "x > 25"), why=unused_slices),
     _physical("fig09", "Energy falls with the number of base stations.", -1),
     Claim("fig09", "Beta-HAPPO needs the least energy at every M.", lowest(ENERGY, "M"),
           known=unequal_failures),

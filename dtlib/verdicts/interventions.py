@@ -22,7 +22,7 @@ from dtlib.experiments.alternatives import (
 )
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
-from dtlib.experiments.experiment import OFF_POLICY, OWN
+from dtlib.experiments.experiment import GAUSSIAN_HAPPO, OFF_POLICY, OWN
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.studies import corrected, mechanisms
 from dtlib.verdicts.breakdown import per_served
@@ -253,6 +253,26 @@ def without_slices(found: Source, finding: Finding) -> str:
     return ""
 
 
+def unused_slices(found: Source, finding: Finding) -> str:
+    """The rule: where slices of both are used whole, Beta-HAPPO fails in less than a point more.
+
+    By the 95 % t interval within a seed (:mod:`dtlib.studies.corrected`).
+    """
+    assert finding.part is not None
+    table = results.table(found.preset, corrected.NAME)
+    if table is None or finding.part.learners[-1] != GAUSSIAN_HAPPO:
+        return ""
+    failed = corrected.failed_by_both(table, "whole slices").loc[finding.part.at]
+    own, other = (failed[learner] for learner in finding.part.learners)
+    if not estimate(own - other)[2] < RELEVANT_POINTS:
+        return ""
+    return (
+        "a part of each slice of the CPU stays unused: with whole slices, and nothing trained, "
+        f"Beta-HAPPO fails in {own.mean():.1f} % of requests there, and Gaussian-HAPPO in "
+        f"{other.mean():.1f} ({len(failed)} seeds)"
+    )
+
+
 def another_action(found: Source, finding: Finding) -> str:
     """The rule: with another action, at least a point of the requests more is served.
 
@@ -277,7 +297,6 @@ def another_action(found: Source, finding: Finding) -> str:
     )
 
 
-GAUSSIAN_HAPPO = "gaussian-happo"
 CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
     (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),

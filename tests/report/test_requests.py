@@ -63,10 +63,31 @@ def test_what_is_put_right_stands_beside_the_rule_of_its_users():
             (10, 0, "silenced", 0.4),
         ],
         columns=["num_users", "seed", "done", FAILED],
-    ).assign(**{ENERGY: 4e-3, WORST: 0.3})
-    table = requests.put_right(rows, curves).loc["more than the rule (%)"]
+    ).assign(**{ENERGY: 4e-3, WORST: 0.3, "algorithm": "beta-happo"})
+    others = [rows.assign(num_users=40), rows.assign(algorithm="gaussian-happo", **{ENERGY: 1.0})]
+    table = requests.put_right(pd.concat([rows, *others]), curves).loc["more than the rule (%)"]
     assert table.loc["as trained"].to_dict() == {"K = 10": "0", "K = 30": "-50"}
     assert table.loc["silenced", "K = 30"] == "100"
+
+
+def test_two_learners_put_right_are_compared_within_a_seed():
+    """Seed 2 has one learner alone, and at 10 users there is one alone as well."""
+    rows = [
+        ("gaussian-happo", 40, seed, done, ratio)
+        for done, ratios in (("whole slices", (0.5, 0.6)), ("as trained", (0.5, 0.7)))
+        for seed, ratio in enumerate(ratios)
+    ] + [
+        ("beta-happo", users, seed, done, ratio)
+        for done, ratios in (("whole slices", (0.5, 0.8, 0.9)), ("as trained", (0.6, 0.8, 0.9)))
+        for seed, ratio in enumerate(ratios) for users in (40, 10)
+    ]  # fmt: skip
+    columns = ["algorithm", "num_users", "seed", "done", FAILED]
+    table = requests.beside_gaussian(pd.DataFrame(rows, columns=columns))
+    assert list(table.index) == [("K = 40", "whole slices"), ("K = 40", "as trained")]
+    assert list(table["Beta-HAPPO"]) == ["65.0", "70.0"]
+    assert list(table["Gaussian-HAPPO"]) == ["55.0", "60.0"]
+    said = [text.replace("\xa0", " ") for text in table["difference (points)"]]
+    assert said == ["10.0 [-117.1, 137.1]", "10.0 [10.0, 10.0]"]
 
 
 def test_single_policies_stand_beside_the_rule(monkeypatch):

@@ -80,8 +80,13 @@ def test_modes_are_where_a_density_is_largest(algorithm):
 
 def test_table_is_of_each_run_in_each_way():
     table = corrected.TABLE.read("smoke", jobs=1)
-    assert [*table.groupby("num_users").size()] == [5, 5]
+    whose = [("beta-happo", 4), ("beta-happo", 6), ("gaussian-happo", 4), ("gaussian-happo", 6)]
+    assert table.groupby(["algorithm", "num_users"]).size().to_dict() == dict.fromkeys(whose, 5)
     own, _, whole, silenced, both = (part for _, part in table.groupby("done", sort=False))
+    for done, part in (("as trained", own), ("silenced", silenced)):
+        failed = corrected.failed_by_both(table, done)
+        assert [*failed.index] == [(4, 0), (6, 0)]
+        assert {*failed.stack()} == {*100 * part[FAILED]}, "of two users in four runs"
     assert [*whole[ENERGY]] == [*own[ENERGY]] and [*both[ENERGY]] == [*silenced[ENERGY]]
     assert (whole[FAILED].to_numpy() <= own[FAILED].to_numpy()).all()
     folder = corrected.TABLE.write("smoke", jobs=1)
