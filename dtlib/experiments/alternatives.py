@@ -60,6 +60,10 @@ experiment ``divided``: the slices are why requests fail with up to 25 users if 
 only with a strict (14b). When it was written, it was known that with slices 1.5, 1.9, 3.0 and
 12.2 % fail at 10, 15, 20 and 25 users, and 0.6 % at 10 with a strict (14b); and that of a rule's
 requests 0.3 to 0.6 % fail where servers divide their CPU."""
+WITHOUT_SLICES_SEEDS = {"divided": 3, "divided, strict": 6}
+"""With three seeds 1.0, 1.0, 1.3 and 2.1 % failed where servers divide their CPU, and with a strict
+(14b) 0.5, 0.7, 0.7 and 0.8 %, whose intervals end at 0.6, 1.6, 1.3 and 1.2. Three more of the
+latter were planned then: the rule is asked a second time, of six."""
 CROWD = SENDING | {
     "whole slices": WHOLE,
     "levels or silence, whole slices": SENDING["levels or silence"] | WHOLE,

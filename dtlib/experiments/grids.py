@@ -18,6 +18,7 @@ from dtlib.experiments.alternatives import (
     VARIANTS,
     WHOLE,
     WITHOUT_SLICES,
+    WITHOUT_SLICES_SEEDS,
     WORTH,
     forward,
 )
@@ -185,7 +186,7 @@ EXPERIMENTS = {
             name="divided",
             title="Failures of Beta-HAPPO up to 25 users, with servers that divide their CPU",
             variants=WITHOUT_SLICES,
-            seeds=TRAINED,
+            seeds=TRAINED | {"companion": WITHOUT_SLICES_SEEDS},
             axes={"num_users": Axis((10, 15, 20, 25), (10, 25), (4,))},
         ),
         Experiment(
