@@ -22,6 +22,8 @@ from dtlib.verdicts.statistics import interval_text, range_text
 
 HURRIED = 0.85
 """Part of the deadline from which on computing leaves little time to send."""
+ROUNDING = 1e-6
+"""Of a used part of a slice, in 32 bits."""
 FORMATS = {FAILED: ".1f", ENERGY: ".2f", "more": ".0f", WORST: ".1f"}
 """What is told of a policy beside *demand or silence*, with formats."""
 
@@ -64,23 +66,22 @@ def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         "energy_j": ("energy of a request (mJ)", 1e3, ".3g"),
         "lost": ("of it for failed requests (%)", 100, ".0f"),
         "used": ("used part of the slice (%)", 100, ".0f"),
+        "whole": ("slices used whole (%)", 100, ".0f"),
         "elsewhere": ("twins elsewhere (%)", 100, ".1f"),
     }
     means = {name: rows.mean() for name, rows in policies.items()}
     for name, rows in policies.items():
         hurried = rows["compute_share"].between(HURRIED, 1)
+        means[name]["whole"] = (rows["used"] > 1 - ROUNDING).mean()
         means[name]["lost"] = rows["energy_j"] @ rows["failed"] / rows["energy_j"].sum()
         means[name]["hurried"] = (rows["failed"] * hurried).mean()
         means[name]["failed_hurried"] = rows["failed"][hurried].mean()
-    return pd.DataFrame(
-        {
-            name: {
-                label: format(unit * mean[column], form)
-                for column, (label, unit, form) in said.items()
-            }
-            for name, mean in means.items()
-        }
-    ).T
+    found = pd.DataFrame(means).T
+    columns = {
+        title: (unit * found[column]).map(f"{{:{form}}}".format)
+        for column, (title, unit, form) in said.items()
+    }
+    return pd.DataFrame(columns)
 
 
 def profile(rows: pd.DataFrame, by: str, parts: int = 10) -> pd.DataFrame:

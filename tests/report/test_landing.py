@@ -4,16 +4,17 @@ import re
 
 import pytest
 
-from dtlib.report import landing
+from dtlib.report import landing, requests
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
+from dtlib.studies import corrected
 from dtlib.studies.measured_table import MeasuredTable
 from dtlib.verdicts import claims, scoreboard
 
 
-def test_findings_are_five_lines_with_numbers():
+def test_findings_are_six_lines_with_numbers():
     lines = landing.findings().data.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert all(re.search(r"\d", line) and "nan" not in line for line in lines)
 
 
@@ -61,7 +62,26 @@ def test_findings_follow_the_data(monkeypatch):
     monkeypatch.setattr(landing.committed, "fullest", lambda *which: halved(fullest(*which)))
     monkeypatch.setattr(MeasuredTable, "read", lambda *which: halved(read(*which)))
     after = landing.findings().data.splitlines()
-    assert [one != two for one, two in zip(before, after, strict=True)] == [False] * 2 + [True] * 3
+    assert [one != two for one, two in zip(before, after, strict=True)] == [
+        False,
+        True,
+        False,
+        *[True] * 3,
+    ]
+
+
+def test_what_beta_happo_is_worth_is_what_pages_show():
+    """Numbers of the scoreboard, of Figs. 7 and 8, and of the trained agents' table."""
+    text = landing.findings().data.splitlines()[1].replace("\xa0", " ")
+    verdicts = scoreboard.kept("claims.csv")
+    (saved,) = verdicts[verdicts["the paper says"].str.endswith("energy than Gaussian-HAPPO.")
+                        & (verdicts["measured on"] == "held-out worlds")]["measured, companion"]  # fmt: skip
+    mean, low, high = re.search(r": (\S+) % \[(\S+), (\S+)\]", saved).groups()
+    assert f"{mean} % [{low}, {high}] of Gaussian-HAPPO's" in text
+    found = requests.beside_gaussian(corrected.TABLE.read("companion"))["difference (points)"]
+    for users in (35, 40):
+        number = found[f"K = {users}", "as trained"].replace("\xa0", " ")
+        assert f"{number} at K = {users}" in text.partition("Gaussian-HAPPO's by")[2]
 
 
 def test_verdicts_are_the_counts():

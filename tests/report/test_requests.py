@@ -25,6 +25,10 @@ def test_requests_and_their_profile():
     assert mean["failed requests (%)"] == f"{100 * rows['failed'].mean():.1f}"
     lost = rows.loc[rows["failed"] == 1, "energy_j"].sum() / rows["energy_j"].sum()
     assert mean["of it for failed requests (%)"] == f"{100 * lost:.0f}" and 0 < lost < 1
+    assert mean["used part of the slice (%)"] == mean["slices used whole (%)"] == "100"
+    rows.loc[::4, "used"] = 0.97
+    (part,) = requests.whole({"equal power": rows}).to_dict("records")
+    assert part["slices used whole (%)"] == "75"
     assert mean["energy of a request (mJ)"] == f"{1e3 * rows['energy_j'].mean():.3g}"
     hurried = (rows["compute_share"] >= requests.HURRIED) & (rows["compute_share"] <= 1)
     share, lost = hurried.mean(), rows.loc[hurried, "failed"].mean()
