@@ -150,8 +150,9 @@ def _partition() -> str:
     return (
         f"The outage at {_users(58)}. With slices, *demand or silence*, which learns nothing and "
         "has seven levels of power to choose from here, fails in "
-        f"{_percent(at_58[readings.SLICES])} of the requests there, and {_percent(at_30[readings.SLICES])} at {_users(30)}. Where "
-        f"servers divide their CPU among those who ask, it fails in "
+        f"{_percent(at_58[readings.SLICES])} of the requests there, and "
+        f"{_percent(at_30[readings.SLICES])} at {_users(30)}. Where servers divide their CPU "
+        "among those who ask, it fails in "
         f"{_percent(at_58[readings.DIVIDED])} and {_percent(at_30[readings.DIVIDED])}."
     )
 

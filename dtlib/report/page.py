@@ -35,7 +35,8 @@ DRAWN_WHERE = (
 )
 GENIE = (
     'The genie\'s bound ({doc}`11_genie`) in this network is among the numbers below; "inf" says '
-    "that not even the genie could keep (14b)."
+    "that not even the genie could keep (14b). It uses up what (14b) allows, two requests in five "
+    "at λ = 0.5, so that its energy is of fewer requests than the others'."
 )
 TABLES = {
     "CSV": results.DATA,

@@ -18,7 +18,7 @@ from dtlib.studies.readings import CLAIRVOYANT, DIVIDED, GIVES_UP, SENDS, SLICES
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import by_point
 
-OVER_USERS = ("outage", "fig07_08", "fig13_14")
+OVER_USERS = ("fig07_08", "outage", "fig13_14")
 """Experiments whose runs of Beta-HAPPO are over K; the first that has a K is taken."""
 LEARNT = FULLEST[0]
 """The preset of those runs: in a smaller one learners have learnt less."""

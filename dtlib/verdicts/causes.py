@@ -170,8 +170,8 @@ def failed_by_rules(preset: str, failed: pd.Series) -> str:
     )
     return (
         f"at K = {', '.join(f'{users:g}' for users in failed.index)} Beta-HAPPO fails in {own} % "
-        f"of requests; *demand or silence*, which learns nothing, fails in {first} %, and a "
-        f"clairvoyant rule in {best} %"
+        f"of requests; *demand or silence*, which learns nothing (seven levels), fails in "
+        f"{first} %, and a clairvoyant rule in {best} %"
     )
 
 

@@ -74,8 +74,10 @@ def test_what_beta_happo_is_worth_is_what_pages_show():
     """Numbers of the scoreboard, of Figs. 7 and 8, and of the trained agents' table."""
     text = landing.findings().data.splitlines()[1].replace("\xa0", " ")
     verdicts = scoreboard.kept("claims.csv")
-    (saved,) = verdicts[verdicts["the paper says"].str.endswith("energy than Gaussian-HAPPO.")
-                        & (verdicts["measured on"] == "held-out worlds")]["measured, companion"]  # fmt: skip
+    (saved,) = verdicts[
+        verdicts["the paper says"].str.endswith("less energy than Gaussian-HAPPO.")
+        & (verdicts["measured on"] == "held-out worlds")
+    ]["measured, companion"]
     mean, low, high = re.search(r": (\S+) % \[(\S+), (\S+)\]", saved).groups()
     assert f"{mean} % [{low}, {high}] of Gaussian-HAPPO's" in text
     found = requests.beside_gaussian(corrected.TABLE.read("companion"))["difference (points)"]
