@@ -74,9 +74,12 @@ def ahead(shown: Shown, other: str) -> str:
     return f"{label(OWN)}'s $r_g$ is higher in {higher} of {len(pair)} seeds"
 
 
-def savings(shown: Shown) -> dict[str, float]:
-    """Return how much energy Beta-HAPPO saves of each other's on held-out worlds, as judged, %."""
-    energy = shown.measured.pivot_table(index="seed", columns="algorithm", values=ENERGY)
+def savings(energy: pd.DataFrame) -> dict[str, float]:
+    """Return how much energy Beta-HAPPO saves of each other's, as judged, %.
+
+    Args:
+        energy: a row per seed and a column per algorithm.
+    """
     known = [name for name in SAVINGS if {name, OWN} <= set(energy)]
     return {name: as_saving(gap(energy[OWN], energy[name]).mean()) for name in known}
 

@@ -14,7 +14,7 @@ from dtlib.report import page, phrases, scales, training_tables
 from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
-from dtlib.verdicts import words
+from dtlib.verdicts import scoreboard, words
 
 NAMES = list(STORIES)
 NOTEBOOKS = sorted(paths.notebooks().glob("fig*.ipynb"))
@@ -123,6 +123,19 @@ def test_learners_are_compared_after_as_many_slots():
     assert phrases.equal_slots(replace(shown, data=rest)) == phrases.equal_slots(paired) != text
     alike = replace(shown, data=shown.data.query("x <= 50000"))
     assert phrases.equal_slots(alike) == ""
+
+
+def test_savings_are_told_as_the_paper_measures_them_and_on_held_out_worlds():
+    """The numbers of the scoreboard's two lines."""
+    text = str(page.beside(load("fig04_06", "companion")).data).replace("\xa0", " ")
+    training, held_out = text.split("at the end of training", 1)
+    kept = scoreboard.kept("claims.csv")
+    lines = kept[kept["the paper says"].str.contains("needs less energy than")]
+    for row in lines.to_dict("records"):
+        (mean,) = re.findall(r": (\S+) % \[", row["measured, companion"])
+        other = row["the paper says"].removesuffix(".").rpartition(" ")[2]
+        part = training if row["measured on"] == "end of training" else held_out
+        assert f"{other} {words.minus(mean)} %" in part, row
 
 
 def test_giving_up_is_told_beside_rules_of_the_same_network():
