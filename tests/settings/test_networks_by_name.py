@@ -283,12 +283,8 @@ def test_what_was_published_is_still_planned():
 @pytest.mark.parametrize("name", PLANNED)
 @pytest.mark.parametrize("preset", ["quick", "companion"])
 def test_planned_runs_are_the_committed_ones(name, preset):
-    """Rows of the same variant, seed and place have the same key; those of ``partition`` may still
-    be where they were made."""
-    folders = [name, *["fig07_08", "fig13_14"] * (name == "partition")]
-    found = [MANIFESTS.get(f"{preset}/{folder}", {"runs": []}) for folder in folders]
-    committed = {one["run"] for manifest in found for one in manifest["runs"]}
-    keys = set(keys_of(name, preset, found[0]["results_version"]))
-    if not committed & keys and name == "partition":
-        pytest.skip("its rows are not there yet")
+    """Rows of the same variant, seed and place have the same key."""
+    manifest = MANIFESTS[f"{preset}/{name}"]
+    committed = {one["run"] for one in manifest["runs"]}
+    keys = set(keys_of(name, preset, manifest["results_version"]))
     assert len(keys & committed) >= (0.7 if name == "tradeoff" else 1) * len(keys)
