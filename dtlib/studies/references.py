@@ -176,18 +176,13 @@ def _config(preset: str) -> TrainConfig:
     return TrainConfig.from_preset(preset, NETWORKS[1])
 
 
-def table_key(preset: str, version: int | None = None) -> str:
-    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    return digest([_circumstances(preset, version), list(ROWS_OF)])
-
-
 def _circumstances(preset: str, version: int | None = None) -> str:
     return digest([config_key(_config(preset), version), list(vars(budget(preset)).values())])
 
 
 TABLE = MeasuredTable(
     name="references",
-    key=table_key,
+    key=lambda preset, version: digest([_circumstances(preset, version), list(ROWS_OF)]),
     tasks=_pieces,
     rows=_piece,
     facts=lambda preset: vars(budget(preset)),
