@@ -293,13 +293,12 @@ def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> 
 @_seeds
 def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
     """Show which runs are done, missing or failed: of figures NAME, and what each is; or of all."""
-    from dtlib.experiments import grids
-    from dtlib.experiments import status as progress
+    from dtlib.experiments import grids, status
 
     experiments = [grids.find(name) for name in names] or grids.of_preset(preset)
-    click.echo(progress.status(experiments, preset, seeds).to_string(index=False))
+    click.echo(status.status(experiments, preset, seeds).to_string(index=False))
     what = [f"{experiment.name}: {experiment.title}" for experiment in experiments if names]
-    for line in [*what, *progress.failures(experiments, preset, seeds)]:
+    for line in [*what, *status.failures(experiments, preset, seeds)]:
         click.echo(line)
 
 

@@ -1,6 +1,5 @@
 """How reference policies are tuned: the least energy for which (14b) holds, or other aims."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -64,21 +63,41 @@ def measure(policy: Reference, world: World) -> Result:
     )
 
 
-def tune(family: Callable[[float], Reference], world: World) -> Result:
-    """Return the policy of least energy for which (14b) holds, by its level of power.
+def tune(
+    family: Callable[..., Reference], world: World, cutoffs: tuple[float, float] | None = None
+) -> Result:
+    """Return the policy of least energy for which (14b) holds, by its level of power and cut-off.
 
     Where failed transmissions cost energy too, more power for all costs every user more: the least
     level that holds is the best. Failures need not fall with the level for ever (users at P_max
     drown in the others' interference), so the least one is searched upwards, then bisected.
 
+    Silence saves energy and interference, and (14b) permits some. For each level, from the one that
+    holds without silence in steps of 0.5 dB to the last of ``LEVELS``, the least cut-off that holds
+    is bisected, until energy is a tenth above its minimum.
+
     Args:
-        family: gives a policy for a level, as ``lambda level: Reference(env, Inversion(level))``.
+        family: gives a policy for a level, as ``lambda level: Reference(env, Inversion(level))``,
+            and for a level and a cut-off if there are cut-offs.
         world: worlds to tune on, never those that results are reported of.
+        cutoffs: the least and the largest cut-off to consider; nobody is silent if absent.
 
     Returns:
         The result on these worlds. Where no level holds, that of the least worst user.
     """
-    return _least_level(lambda level: measure(family(level), world))[1]
+
+    def at(*parameters: float) -> Result:
+        return measure(family(*parameters), world)
+
+    level, best = _least_level(at)
+    if cutoffs is None:
+        return best
+    result = best
+    while result.holds and 0 < result.energy_j <= 1.1 * best.energy_j and level <= LEVELS[-1]:
+        result = _bisect(partial(at, level), *cutoffs)[1]
+        best = result if result.holds and result.energy_j < best.energy_j else best
+        level *= 10**0.05
+    return best
 
 
 def tune_reward(
@@ -116,36 +135,6 @@ def tune_failures(
     found = [measure(family(level), world) for level in levels]
     best = min(result.failed_requests for result in found)
     return next(result for result in found if result.failed_requests <= best + 0.002)
-
-
-def tune_truncated(
-    family: Callable[[float, float], Reference], world: World, cutoffs: tuple[float, float]
-) -> Result:
-    """Return the policy of least energy for which (14b) holds, by level and cut-off.
-
-    Silence saves energy and interference, and (14b) permits some. For each level, from the one that
-    holds without silence in steps of 0.5 dB to the last of ``LEVELS``, the least cut-off that holds
-    is bisected, until energy is a tenth above its minimum.
-
-    Args:
-        family: gives a policy for a level and a cut-off; nobody is silent where that is infinite.
-        world: worlds to tune on, never those that results are reported of.
-        cutoffs: the least and the largest cut-off to consider.
-
-    Returns:
-        The result on these worlds, no dearer than that of :func:`tune`.
-    """
-
-    def at(level: float, cutoff: float = math.inf) -> Result:
-        return measure(family(level, cutoff), world)
-
-    level, best = _least_level(at)
-    result = best
-    while result.holds and 0 < result.energy_j <= 1.1 * best.energy_j and level <= LEVELS[-1]:
-        result = _bisect(partial(at, level), *cutoffs)[1]
-        best = result if result.holds and result.energy_j < best.energy_j else best
-        level *= 10**0.05
-    return best
 
 
 def _least_level(at: Callable[[float], Result]) -> tuple[float, Result]:

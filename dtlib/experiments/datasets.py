@@ -96,37 +96,31 @@ def write_experiment(
         preset: budget and size.
         seeds: how many; the preset's number if absent.
         effort: where and how.
-        keep: take committed rows as they are, those of further seeds too, and run only what is
-            missing.
+        keep: take committed rows as they are, of further seeds too, and run only what is missing.
         finished: run nothing, and write what the store has.
     """
     runs, folder = experiment.runs(preset, seeds), results.folder_of(preset, experiment.name)
     known = results.runs(preset, experiment.name) if keep else {}
     if keep:
         runs = [*runs, *committed.runs_of(experiment, preset)]
-        wanted = {planned.key for planned in runs}
-        most = 1 + max(planned.config.seed for planned in runs)
-        runs = [planned for planned in experiment.runs(preset, most) if planned.key in wanted]
+        wanted, most = {run.key for run in runs}, 1 + max(run.config.seed for run in runs)
+        runs = [run for run in experiment.runs(preset, most) if run.key in wanted]
     if finished:
         runs = [run for run in runs if run.key in known or measurements.done(run)]
         if not runs:
             raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is finished")
-    names = tables_of(experiment)
     if keep:
-        found = _merged(experiment, runs, preset=preset, names=names, effort=effort)
+        found = _merged(experiment, runs, preset=preset, names=tables_of(experiment), effort=effort)
     else:
-        found = collect(experiment, runs, effort=effort, names=names)
+        found = collect(experiment, runs, effort=effort)
     facts = {
         "experiment": experiment.name,
         "preset": preset,
         "threads_per_run": 1,
         "device": resolve_device(effort.device).type,
-        "runs": [
-            (known.get(planned.key) or _facts(planned)) | {"variant": planned.variant}
-            for planned in runs
-        ],
+        "runs": [(known.get(run.key) or _facts(run)) | {"variant": run.variant} for run in runs],
     }
-    key = digest([[planned.variant, planned.key] for planned in runs])
+    key = digest([[run.variant, run.key] for run in runs])
     results.write(folder, key, tables=found, facts=facts)
     return folder
 

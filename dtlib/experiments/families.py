@@ -12,8 +12,6 @@ from dtlib.baselines.rules import (
     Reference,
     Shares,
 )
-from dtlib.baselines.tuning import tune, tune_truncated
-from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
 
@@ -40,13 +38,6 @@ def families(env: EnvConfig) -> dict[str, Family]:
         "demand inversion": Family(power(DemandInversion, "demand")),
         "truncated demand inversion": Family(power(DemandInversion, "demand"), loud),
     }
-
-
-def tuned(family: Family, world: World) -> Reference:
-    """Return the family's policy of least energy that holds (14b) in these worlds."""
-    if family.cutoffs is None:
-        return tune(family.make, world).policy
-    return tune_truncated(family.make, world, family.cutoffs).policy
 
 
 def untuned(env: EnvConfig) -> dict[str, Reference]:

@@ -12,9 +12,12 @@ from dtlib.experiments.places import locked, set_aside
 from dtlib.experiments.store import folder, get
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_text
-from dtlib.runtime.reading import Damaged, read_text, sealed, unsealed
+from dtlib.runtime.reading import Damaged, read_text, sha256
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import Run
+
+SEAL = "# sha256 "
+"""The last line of a table begins with it; a checksum follows."""
 
 
 def run_tables(
@@ -72,7 +75,7 @@ def write_table(path: Path, key: str, table: pd.DataFrame) -> None:
         table: what is told.
     """
     text = table.to_csv(index=False, lineterminator="\n")
-    write_text(path, sealed(text, _of(path, key)))
+    write_text(path, _sealed(path, key, text))
 
 
 def read_table(path: Path, key: str) -> pd.DataFrame | None:
@@ -93,15 +96,23 @@ def read_table(path: Path, key: str) -> pd.DataFrame | None:
             return None
 
 
-def _of(path: Path, key: str) -> str:
-    return f"{key}\n{path.name}\n"
+def _sealed(path: Path, key: str, text: str) -> str:
+    """Return a table's text with a last line that holds its checksum, bound to what it is of."""
+    return text + SEAL + sha256(f"{key}\n{path.name}\n{text}") + "\n"
 
 
 def _checked_table(path: Path, key: str) -> pd.DataFrame | None:
-    """Return a table if it is whole and of what it should be; None if there is none."""
+    """Return a table if it is whole and of what it should be; None if there is none.
+
+    Raises:
+        Damaged: it was altered, cut, or is of something else.
+        FileError: it cannot be read.
+    """
     if (content := read_text(path)) is None:
         return None
-    text = unsealed(path, content, _of(path, key))
+    text = content.rpartition(SEAL)[0]
+    if content != _sealed(path, key, text):
+        raise Damaged(f"{path}: its seal does not fit: it was altered, or is of something else")
     try:
         return pd.read_csv(io.StringIO(text))
     except ValueError as error:

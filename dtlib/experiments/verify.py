@@ -1,8 +1,9 @@
 """Committed rows made again: the same runs, from nothing, compared byte for byte."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
@@ -51,23 +52,10 @@ def verify(
         patch.dict(os.environ, {"DTLIB_STORE": empty}),
     ):
         made = datasets.collect(experiment, runs, effort=effort, names=names)
-    rows = []
-    for planned in runs:
-        parts = {
-            name: (_of(known[name], planned), _of(made[name], planned, rounded=True))
-            for name in names
-        }
-        differs = (f"{name}: {found}" for name, pair in parts.items() if (found := _differs(*pair)))
-        rows.append(
-            {
-                "figure": experiment.name,
-                "variant": planned.variant,
-                "seed": planned.config.seed,
-                "rows": sum(len(kept) for kept, _ in parts.values()),
-                "differs": next(differs, ""),
-            }
-        )
-    return pd.DataFrame(rows)
+    for name, table in made.items():  # a key of digits, or with one e, is no number
+        made[name] = results.as_committed(table).assign(run=table["run"])
+    rows = [_compared(planned, known, made) for planned in runs]
+    return pd.DataFrame([{"figure": experiment.name} | row for row in rows])
 
 
 def chosen(runs: Sequence[PlannedRun], count: int) -> list[PlannedRun]:
@@ -81,11 +69,24 @@ def chosen(runs: Sequence[PlannedRun], count: int) -> list[PlannedRun]:
     return [planned for *_, planned in ranked[: count or None]]
 
 
-def _of(table: pd.DataFrame | None, planned: PlannedRun, rounded: bool = False) -> pd.DataFrame:
-    """Return one run's rows as text, as they are committed."""
+def _compared(
+    planned: PlannedRun, known: Mapping[str, pd.DataFrame | None], made: Mapping[str, pd.DataFrame]
+) -> dict[str, Any]:
+    """Return one run's row of :func:`verify`, given what is committed and what is made of all."""
+    parts = {name: (_of(known[name], planned), _of(made[name], planned)) for name in made}
+    differs = (f"{name}: {found}" for name, pair in parts.items() if (found := _differs(*pair)))
+    return {
+        "variant": planned.variant,
+        "seed": planned.config.seed,
+        "rows": sum(len(kept) for kept, _ in parts.values()),
+        "differs": next(differs, ""),
+    }
+
+
+def _of(table: pd.DataFrame | None, planned: PlannedRun) -> pd.DataFrame:
+    """Return one run's rows."""
     assert table is not None
-    own = table[table["run"] == planned.key].reset_index(drop=True)
-    return results.as_committed(own) if rounded else own
+    return table[table["run"] == planned.key].reset_index(drop=True)
 
 
 def _differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:

@@ -1,7 +1,5 @@
 """What the preset ``companion`` changes, one setting at a time: the tables and the picture."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -23,14 +21,15 @@ SHOWN = {FAILED: ".1f", ENERGY: ".2f", "reward_centre": ".2f"}
 
 def differences() -> pd.DataFrame:
     """Return the settings that ``paper`` and ``companion`` have otherwise, a row for each."""
-    paper, companion = (TrainConfig.from_preset(name) for name in ("paper", "companion"))
-    pairs: dict[str, tuple[Any, Any]] = {
-        f"{where}{name}": (getattr(one, name), getattr(other, name))
-        for where, one, other in (("", paper, companion), ("env.", paper.env, companion.env))
-        for name in type(one).model_fields
-        if name not in ("preset", "env")
+    paper, companion = (
+        dict(one) | {f"env.{name}": value for name, value in one.env}
+        for one in map(TrainConfig.from_preset, ("paper", "companion"))
+    )
+    differ = {
+        name: (value, companion[name])
+        for name, value in paper.items()
+        if value != companion[name] and name not in ("preset", "env")
     }
-    differ = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     return pd.DataFrame.from_dict(differ, orient="index", columns=["paper", "companion"])
 
 

@@ -82,26 +82,6 @@ def parse_json(path: Path, text: str | bytes) -> dict[str, Any]:
     return found
 
 
-SEAL = "# sha256 "
-
-
 def sha256(text: str) -> str:
     """Return a text's checksum."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def sealed(text: str, of: str) -> str:
-    """Return a text with a last line that holds its checksum, bound to what it is of."""
-    return f"{text}{SEAL}{sha256(of + text)}\n"
-
-
-def unsealed(path: Path, content: str, of: str) -> str:
-    """Return the text of :func:`sealed`.
-
-    Raises:
-        Damaged: it was altered, cut, or is of something else.
-    """
-    text = content.rpartition(SEAL)[0]
-    if content != sealed(text, of):
-        raise Damaged(f"{path}: its seal does not fit: it was altered, or is of something else")
-    return text

@@ -123,15 +123,11 @@ def _rows(planned: PlannedRun) -> pd.DataFrame:
     return sealed.table(NAME, planned.digest, compute).assign(algorithm=config.algorithm)
 
 
-def table_key(preset: str, version: int | None = None) -> str:
-    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    runs = _learners(preset)
-    return digest([[config_key(run.config, version), run.worlds] for run in runs])
-
-
 TABLE = MeasuredTable(
     name=NAME,
-    key=table_key,
+    key=lambda preset, version: digest(
+        [[config_key(run.config, version), run.worlds] for run in _learners(preset)]
+    ),
     tasks=lambda preset: [(planned,) for planned in _learners(preset)],
     rows=_rows,
     facts=lambda preset: {"worlds": min(run.worlds for run in _learners(preset))},

@@ -94,12 +94,6 @@ def _worlds(preset: str) -> int:
     return FEW if preset == "smoke" else WORLDS["held-out"]
 
 
-def table_key(preset: str, version: int | None = None) -> str:
-    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    networks = [env_key(_env(preset, users), version) for users in _users(preset)]
-    return digest([networks, DEMAND_LEVELS, LIMITS, _worlds(preset)])
-
-
 def _rows(preset: str, users: int) -> pd.DataFrame:
     """Return a network's rows, from the store or measured now."""
     env, worlds = _env(preset, users), _worlds(preset)
@@ -114,9 +108,12 @@ def _rows(preset: str, users: int) -> pd.DataFrame:
 
 TABLE = MeasuredTable(
     name=NAME,
-    key=table_key,
+    key=lambda preset, version: digest([
+        [env_key(_env(preset, users), version) for users in _users(preset)],
+        DEMAND_LEVELS, LIMITS, _worlds(preset),
+    ]),
     tasks=lambda preset: [(preset, users) for users in _users(preset)],
     rows=_rows,
     facts=lambda preset: {"worlds": _worlds(preset)},
-)
+)  # fmt: skip
 """The curves of a preset at each K of the experiment ``outage``."""

@@ -108,14 +108,10 @@ def _row(figure: str, planned: PlannedRun) -> pd.DataFrame:
     return sealed.table(NAME, digest([figure, planned.digest]), compute)
 
 
-def table_key(preset: str, version: int | None = None) -> str:
-    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    runs = _runs(preset)
-    return digest([[config_key(run.config, version), run.episodes] for _, run in runs])
-
-
 TABLE = MeasuredTable(
-    name=NAME, key=table_key, tasks=_runs, rows=_row,
-    facts=lambda preset: {"figures": list(FIGURES)},
+    name=NAME, tasks=_runs, rows=_row, facts=lambda preset: {"figures": list(FIGURES)},
+    key=lambda preset, version: digest(
+        [[config_key(run.config, version), run.episodes] for _, run in _runs(preset)]
+    ),
 )  # fmt: skip
 """A row for each of Beta-HAPPO's runs of these figures."""

@@ -83,15 +83,14 @@ def worlds_of(preset: str) -> int:
     return 1 if preset == "smoke" else 5
 
 
-def table_key(preset: str, version: int | None = None) -> str:
-    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    runs = find(EXPERIMENT).runs(preset)
-    return digest([[config_key(run.config, version) for run in runs], worlds_of(preset)])
-
-
 TABLE = MeasuredTable(
     name=NAME,
-    key=table_key,
+    key=lambda preset, version: digest(
+        [
+            [config_key(run.config, version) for run in find(EXPERIMENT).runs(preset)],
+            worlds_of(preset),
+        ]
+    ),
     tasks=lambda preset: [(planned, preset) for planned in find(EXPERIMENT).runs(preset)],
     rows=_rows,
     facts=lambda preset: {"worlds": worlds_of(preset)},

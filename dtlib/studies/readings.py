@@ -224,12 +224,6 @@ def best_centre_reward(env: EnvConfig) -> float:
     return -env.reward_scale * env.request_prob * delay_s
 
 
-def table_key(preset: str, version: int | None = None) -> str:
-    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    what = [READINGS, POINTS, list(FAMILIES), POWER_LEVELS, env_key(EnvConfig(), version)]
-    return digest([*what, list(vars(sampling_of(preset)).values())])
-
-
 def _tasks(preset: str) -> list[tuple[Any, ...]]:
     sampling = sampling_of(preset)
     return [
@@ -243,9 +237,12 @@ def _tasks(preset: str) -> list[tuple[Any, ...]]:
 
 TABLE = MeasuredTable(
     name="readings",
-    key=table_key,
+    key=lambda preset, version: digest([
+        READINGS, POINTS, list(FAMILIES), POWER_LEVELS, env_key(EnvConfig(), version),
+        list(vars(sampling_of(preset)).values()),
+    ]),
     tasks=_tasks,
     rows=lambda *task: pd.DataFrame([measure_point(*task)]),
     facts=lambda preset: vars(sampling_of(preset)),
-)
+)  # fmt: skip
 """A row per reading, rule and point."""

@@ -14,8 +14,9 @@ from torch import Tensor
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.informed import TRAINING_STEPS, train_informed
 from dtlib.baselines.rules import DemandInversion, Reference
+from dtlib.baselines.tuning import tune
 from dtlib.experiments import sealed
-from dtlib.experiments.families import families, tuned, untuned
+from dtlib.experiments.families import families, untuned
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
@@ -71,7 +72,7 @@ def simple_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterat
         return
     tuning = sample_stream(env, "tuning", budget.tuning)
     for name, family in families(env.replace(failure_threshold=threshold)).items():
-        policy = tuned(family, tuning)
+        policy = tune(family.make, tuning, family.cutoffs).policy
         level, *cutoff = vars(policy.power).values()
         row = {"policy": name, "threshold": threshold, "level": level}
         row["cutoff"] = cutoff[0] if cutoff else math.nan
@@ -176,18 +177,13 @@ def _config(preset: str) -> TrainConfig:
     return TrainConfig.from_preset(preset, NETWORKS[1])
 
 
-def table_key(preset: str, version: int | None = None) -> str:
-    """Return the sha256 of what a preset's table is of, in an older version if one is given."""
-    return digest([_circumstances(preset, version), list(ROWS_OF)])
-
-
 def _circumstances(preset: str, version: int | None = None) -> str:
     return digest([config_key(_config(preset), version), list(vars(budget(preset)).values())])
 
 
 TABLE = MeasuredTable(
     name="references",
-    key=table_key,
+    key=lambda preset, version: digest([_circumstances(preset, version), list(ROWS_OF)]),
     tasks=_pieces,
     rows=_piece,
     facts=lambda preset: vars(budget(preset)),

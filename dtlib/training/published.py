@@ -1,6 +1,5 @@
 """A trained policy to pass on: weights of actors, and nothing that training goes on from."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,6 @@ def is_of(rest: dict[str, Any], config: TrainConfig) -> bool:
         return TrainConfig.from_dict(rest["config"]) == config
     except (ConfigError, KeyError):
         return False
-
-
-def is_published(folder: Path) -> bool:
-    """Return whether a folder holds a policy that was passed on."""
-    return os.path.lexists(folder / POLICY)
 
 
 def save_policy(folder: Path, run: Run) -> None:

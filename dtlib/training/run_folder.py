@@ -17,7 +17,7 @@ from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, sa
 from dtlib.settings.base import Settings
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import TIMINGS, Run, Trainer
-from dtlib.training.published import is_of, is_published, load_policy, save_policy
+from dtlib.training.published import POLICY, is_of, load_policy, save_policy
 
 CONFIG, CHECKPOINT, HISTORY = "config.json", "checkpoint.safetensors", "history.csv"
 HISTORY_COLUMNS = (
@@ -40,7 +40,7 @@ def claim(folder: Path, config: TrainConfig) -> None:
     """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise Damaged(f"{folder}: is a file; the output must be a folder")
-    if is_published(folder):
+    if os.path.lexists(folder / POLICY):
         raise Damaged(f"{folder}: holds a policy to use, not to train further; choose a new folder")
     settings, lost = folder / CONFIG, ""
     try:
@@ -169,7 +169,7 @@ def load_run(folder: str | Path) -> Run:
     folder = Path(folder)
     if (config := _read_config(folder / CONFIG)) is None:
         raise Damaged(f"{folder}: holds no run ({CONFIG} is missing)")
-    if is_published(folder):
+    if os.path.lexists(folder / POLICY):
         return load_policy(folder, config)
     trainer = Trainer([config])
     if not os.path.lexists(folder / CHECKPOINT):

@@ -15,7 +15,7 @@ from dtlib.training.algorithms import learning_of
 
 REAL = 4
 """Bytes of a number."""
-HELD = 4
+COPIES = 4
 """A weight, its gradient and Adam's two moments."""
 
 
@@ -23,7 +23,7 @@ def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
     """Raise :class:`~dtlib.runtime.errors.ConfigError` if runs side by side do not fit.
 
     Args:
-        configs: equal in what changes sizes, but for the number of worlds.
+        configs: equal in all that changes sizes, as those that learn side by side are.
         device: where they learn.
     """
     config, runs = configs[0], len(configs)
@@ -33,7 +33,7 @@ def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
             ("worlds", *(f"env.{name}" for name in WORLD)),
         ),
         "the networks": (
-            _weights(config) * HELD * REAL,
+            _weights(config) * COPIES * REAL,
             ("hidden_sizes", "env.num_users", "env.num_bs"),
         ),
     } | learning_of(config).held(config)

@@ -112,21 +112,16 @@ KEPT: dict[str, Callable[[], pd.DataFrame]] = {
 """Committed tables, by file name."""
 
 
-def file_of(name: str) -> Path:
-    """Return where a table is kept."""
-    return paths.results() / name
-
-
 def kept(name: str) -> pd.DataFrame:
     """Return a table that is kept, all of it text; empty if there is none."""
-    file = file_of(name)
+    file = paths.results() / name
     return pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
 
 
 def outdated() -> dict[Path, str]:
     """Return, of each kept table that is not what the committed results say, what they say."""
     made = {
-        file_of(name): make().to_csv(index=False, lineterminator="\n")
+        paths.results() / name: make().to_csv(index=False, lineterminator="\n")
         for name, make in KEPT.items()
     }
     return {file: text for file, text in made.items() if text != read_text(file)}

@@ -11,7 +11,7 @@ from by_loops import simulate_by_loops
 
 from dtlib import EnvConfig, sample_world
 from dtlib.baselines.rules import DemandInversion, EqualPower, Inversion, Reference
-from dtlib.baselines.tuning import LEVELS, measure, tune, tune_truncated
+from dtlib.baselines.tuning import LEVELS, measure, tune
 
 SMALL = EnvConfig(num_users=6, num_bs=3, frame_slots=20, frames=20, migration_slots=2)
 LESS, MORE = np.array([0.98, 0.9, 0.7, 0.3]), np.array([1, 1.1, 2, 10])
@@ -60,7 +60,7 @@ def test_tuned_holds_and_less_power_does_not(rule, worlds):
 @pytest.mark.parametrize("rule", [Inversion, DemandInversion])
 def test_silence_pays(rule, worlds):
     of, (low, high) = family(rule), CUTOFFS[rule]
-    plain, cut = tune(of, worlds), tune_truncated(of, worlds, (low, high))
+    plain, cut = tune(of, worlds), tune(of, worlds, (low, high))
     assert cut.holds and cut.energy_j < 0.9 * plain.energy_j
     level, cutoff = vars(cut.policy.power).values()
     assert cut.policy == of(level, cutoff)
@@ -79,7 +79,7 @@ def test_nothing_holds(worlds):
     assert not best.holds
     assert best.worst_user == min(measure(of(level), worlds).worst_user for level in LEVELS)
     cut = family(Inversion, SMALL.replace(bandwidth_hz=1e5))
-    assert not tune_truncated(cut, worlds, CUTOFFS[Inversion]).holds
+    assert not tune(cut, worlds, CUTOFFS[Inversion]).holds
 
 
 def test_everybody_may_be_silent():
@@ -87,5 +87,5 @@ def test_everybody_may_be_silent():
     env = SMALL.replace(request_prob=0.05)
     world = sample_world(env, 1)
     assert tune(family(EqualPower, env), world).policy.power == EqualPower(LEVELS[0])
-    cut = tune_truncated(family(DemandInversion, env), world, (1e-30, 1.0))
+    cut = tune(family(DemandInversion, env), world, (1e-30, 1.0))
     assert cut.holds and cut.energy_j == 0

@@ -265,6 +265,20 @@ def race(folder, said):
             sealed.read_table(folder / f"{number}.csv", "key")
 
 
+def test_a_seal_says_whose_table_it_is(tmp_path):
+    path, text, table = tmp_path / "x.csv", "x,y\n1,2\n", pd.DataFrame({"x": [1], "y": [2]})
+    sealed.write_table(path, "mine", table)
+    assert sealed._checked_table(path, "mine").equals(table)
+    whole = path.read_text()
+    for other in ("", whole[:-1], whole + "\n", whole[1:], whole.replace("1", "3", 1), text):
+        path.write_text(other)
+        with pytest.raises(Damaged, match="its seal does not fit"):
+            sealed._checked_table(path, "mine")
+    path.write_text(whole)
+    with pytest.raises(Damaged, match="its seal does not fit"):
+        sealed._checked_table(path, "yours")
+
+
 def test_two_processes_that_see_a_damaged_file_set_it_aside_once(tmp_path):
     for number in range(40):
         (tmp_path / f"{number}.csv").write_text("damaged")

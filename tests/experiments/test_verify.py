@@ -12,12 +12,13 @@ from tiny import ONE, SMALL, own_folders  # noqa: F401
 from dtlib import ConfigError
 from dtlib.cli import main
 from dtlib.experiments import datasets, grids, results
+from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.runner import Effort
 from dtlib.experiments.verify import chosen, verify
 from dtlib.runtime import paths
 from dtlib.runtime.reading import Damaged, sha256
 
-ALONE = Effort(jobs=1)
+ALONE, CURVE = Effort(jobs=1), replace(ONE, axes={})
 CURVE_TABLES = ("data.csv", "evaluation.csv", "users.csv", "tuning.csv")
 
 
@@ -107,6 +108,18 @@ def test_one_algorithm_without_what_only_the_other_measures(monkeypatch):
     table = results.read(datasets.write_experiment(two, "smoke", effort=ALONE), "data.csv")
     assert any(own.isna().all().any() for _, own in table.groupby("run"))
     assert verify(two, "smoke", count=1, effort=ALONE)["differs"].tolist() == [""]
+
+
+def test_a_key_that_reads_as_a_number_is_none(monkeypatch):
+    """As 369407e142235237 of Figs. 13 and 14: as a number it is infinite."""
+    key = PlannedRun.key.fget
+    number = property(lambda run: "369407e142235237" if run.config.seed == 0 else key(run))
+    monkeypatch.setattr(PlannedRun, "key", number)
+    two = replace(CURVE, seeds={"smoke": 2})
+    monkeypatch.setitem(grids.EXPERIMENTS, "one", two)
+    datasets.write_experiment(two, "smoke", effort=ALONE)
+    found = verify(two, "smoke", count=1, effort=ALONE).iloc[0]
+    assert found["seed"] == 0 and found["rows"] and not found["differs"], found["differs"]
 
 
 def test_nothing_committed_is_said():

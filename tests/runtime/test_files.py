@@ -11,7 +11,7 @@ import pytest
 from dtlib.runtime import files, paths, reading
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.files import write_text, write_whole
-from dtlib.runtime.reading import Damaged, parse_json, read_text, sealed, unsealed
+from dtlib.runtime.reading import Damaged, parse_json, read_text
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path):
@@ -178,14 +178,3 @@ def test_what_may_not_be_read_is_not_taken_for_damaged(tmp_path, monkeypatch):
 def test_json_that_holds_no_object(tmp_path, text):
     with pytest.raises(Damaged, match=f"^{tmp_path}: [^\n]*$"):
         parse_json(tmp_path, text)
-
-
-def test_a_seal_says_whose_text_it_is(tmp_path):
-    text = "x,y\n1,2\n"
-    assert unsealed(tmp_path, sealed(text, "mine"), "mine") == text
-    whole = sealed(text, "mine")
-    for other in ("", whole[:-1], whole + "\n", whole[1:], whole.replace("1", "3", 1), text):
-        with pytest.raises(Damaged, match="its seal does not fit"):
-            unsealed(tmp_path, other, "mine")
-    with pytest.raises(Damaged, match="its seal does not fit"):
-        unsealed(tmp_path, whole, "yours")

@@ -246,7 +246,7 @@ def test_committed_settings_still_have_their_key(name):
 @pytest.mark.parametrize("preset", ["quick", "companion"])
 def test_committed_references_are_of_these_settings(preset):
     known = MANIFESTS[f"{preset}/references"]
-    assert references.table_key(preset, known["results_version"]) == known["key"]
+    assert references.TABLE.key(preset, known["results_version"]) == known["key"]
 
 
 PLANNED = {

@@ -90,4 +90,4 @@ def test_table_is_of_each_run_in_each_way():
     assert [*whole[ENERGY]] == [*own[ENERGY]] and [*both[ENERGY]] == [*silenced[ENERGY]]
     assert (whole[FAILED].to_numpy() <= own[FAILED].to_numpy()).all()
     folder = corrected.TABLE.write("smoke", jobs=1)
-    assert results.read(folder, results.DATA, corrected.table_key("smoke")) is not None
+    assert results.read(folder, results.DATA, corrected.TABLE.key("smoke", None)) is not None

@@ -50,7 +50,7 @@ def test_a_table_has_a_curve_for_each_number_of_users(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "results", lambda: tmp_path / "results")
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
     folder = demand.TABLE.write("smoke", jobs=1)
-    table = results.read(folder, results.DATA, demand.table_key("smoke"))
+    table = results.read(folder, results.DATA, demand.TABLE.key("smoke", None))
     assert list(table["num_users"].unique()) == [4, 6]
     own = table[table["num_users"] == 6].drop(columns="num_users").reset_index(drop=True)
     pd.testing.assert_frame_equal(own, demand.curve(SMOKE, demand.FEW), rtol=1e-6)

@@ -57,4 +57,4 @@ def test_table_has_each_point_at_the_end_of_its_run():
     row = table.query("figure == 'fig09' and x == 3").iloc[0]
     assert dict(row[3:]) == effect_of_m.update_effects(trainer)
     folder = effect_of_m.TABLE.write("smoke", jobs=1)
-    assert results.read(folder, results.DATA, effect_of_m.table_key("smoke")) is not None
+    assert results.read(folder, results.DATA, effect_of_m.TABLE.key("smoke", None)) is not None

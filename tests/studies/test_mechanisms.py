@@ -49,4 +49,4 @@ def test_table_is_written_once_and_read():
     moments = [part["energy_of_means_j"].to_numpy() for _, part in table.groupby("moment")]
     assert (moments[0] != moments[1]).all(), "training has changed every policy"
     folder = mechanisms.TABLE.write("smoke", jobs=1)
-    assert results.read(folder, results.DATA, mechanisms.table_key("smoke")) is not None
+    assert results.read(folder, results.DATA, mechanisms.TABLE.key("smoke", None)) is not None
