@@ -69,7 +69,7 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     try:
         text = content.decode()
         if sha256(text) == known.get("files_sha256", {}).get(name):
-            return pd.read_csv(io.StringIO(text))
+            return _parsed(text)
     except ValueError:  # not UTF-8, or no table
         pass
     command = "references" if folder.name == "references" else f"figure {folder.name}"
@@ -115,7 +115,11 @@ def older(known: Mapping[str, Any]) -> int | None:
 
 def as_committed(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as it reads once it has been written."""
-    return pd.read_csv(io.StringIO(_csv(table)))
+    return _parsed(_csv(table))
+
+
+def _parsed(text: str) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text), dtype={"run": str})  # a key may look like a number
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -52,8 +52,7 @@ def verify(
         patch.dict(os.environ, {"DTLIB_STORE": empty}),
     ):
         made = datasets.collect(experiment, runs, effort=effort, names=names)
-    for name, table in made.items():  # a key of digits, or with one e, is no number
-        made[name] = results.as_committed(table).assign(run=table["run"])
+    made = {name: results.as_committed(table) for name, table in made.items()}
     rows = [_compared(planned, known, made) for planned in runs]
     return pd.DataFrame([{"figure": experiment.name} | row for row in rows])
 

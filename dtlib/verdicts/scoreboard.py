@@ -52,7 +52,8 @@ def remarks(claim: Claim, of: dict[str, Judged]) -> str:
 def counts() -> pd.DataFrame:
     """Return how many sentences have which verdict in either preset; each sentence counts once.
 
-    By the first way of measuring, and beside it on held-out worlds, of what is measured there.
+    By the first way of measuring, and beside it on held-out worlds, where a sentence is measured
+    there; sentences on training alone count as they do in the first column.
     """
     table = verdicts()
     columns: dict[str, pd.Series] = {}
