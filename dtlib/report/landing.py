@@ -25,7 +25,7 @@ from dtlib.verdicts.scoreboard import kept, so_far
 from dtlib.verdicts.statistics import estimate, interval_text
 from dtlib.verdicts.words import GAP, listed, minus, number
 
-FULL = (35.0, 40.0)
+CROWDED = (35.0, 40.0)
 """Users of Fig. 8 where learners are told apart by what they fail in."""
 NAMED = ["figure", "the paper says"]
 """Columns that tell sentences apart. Of each, the first way of measuring counts."""
@@ -35,7 +35,7 @@ def findings() -> Markdown:
     """Return what was found, in six lines."""
     lines = {
         "Which sentences hold": _sentences(),
-        "Is Beta-HAPPO better": _better(),
+        "Whether Beta-HAPPO is better": _better(),
         "In which world": _world(),
         "What Table I as printed gives": _printed(),
         "What the partition of the CPU explains": _partition(),
@@ -76,7 +76,7 @@ def _better() -> str:
     worth = results.table(JUDGED_PRESETS[0], "worth", committed.EVALUATION)
     assert trained is not None and worth is not None
     failed = committed.fullest("fig07_08").pivot_table(FAILED, ["x", "seed"], "algorithm")
-    points = {30.0: trained.final(FAILED)} | {x: failed.loc[x] for x in FULL}
+    points = {30.0: trained.final(FAILED)} | {x: failed.loc[x] for x in CROWDED}
     energy = trained.final(ENERGY)
     lost, spent = (worth.pivot_table(name, "seed", "variant") for name in (FAILED, ENERGY))
 

@@ -125,13 +125,14 @@ def beside_gaussian(rows: pd.DataFrame) -> pd.DataFrame:
         A row per K and way, with means over seeds in % and the difference within a seed, with its
         95 % t interval.
     """
-    failed = {done: corrected.failed_by_both(rows, done) for done in rows["done"].unique()}
-    found = {
-        (f"K = {users}", done): {label(name): f"{part[name].mean():.1f}" for name in part}
-        | {"difference (points)": interval_text(list(part[OWN] - part[GAUSSIAN_HAPPO]), ".1f")}
-        for users in failed["as trained"].index.unique("num_users")
-        for done, part in ((done, of_both.loc[users]) for done, of_both in failed.items())
-    }
+    ways = {done: corrected.failed_by_both(rows, done) for done in rows["done"].unique()}
+    found = {}
+    for users in ways["as trained"].index.unique("num_users"):
+        for done, failed in ways.items():
+            part = failed.loc[users]
+            more = interval_text(list(part[OWN] - part[GAUSSIAN_HAPPO]), ".1f")
+            means = {label(learner): f"{part[learner].mean():.1f}" for learner in part}
+            found[f"K = {users}", done] = means | {"difference (points)": more}
     return pd.DataFrame.from_dict(found, orient="index")
 
 
