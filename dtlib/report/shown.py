@@ -49,6 +49,10 @@ class Shown:
         """Return an algorithm's medians over seeds on held-out worlds, by what is swept."""
         return by_point(self.measured, algorithm)[metric].median()
 
+    def by_seed(self, metric: str) -> pd.DataFrame:
+        """Return a metric on held-out worlds, a row per seed and a column per algorithm."""
+        return self.measured.pivot_table(metric, "seed", "algorithm")
+
     def env_at(self, x: float) -> EnvConfig:
         """Return the network of the first run at a point of a sweep."""
         return next(run.config.env for run in self.runs if next(iter(run.at.values())) == x)

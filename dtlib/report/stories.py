@@ -224,7 +224,7 @@ def _unrest(shown: Shown) -> str:
 
 def _savings(shown: Shown) -> str:
     trained = savings(tenths(shown.data, ENERGY)["last"].unstack("algorithm"))
-    measured = savings(shown.measured.pivot_table(ENERGY, "seed", "algorithm"))
+    measured = savings(shown.by_seed(ENERGY))
     return (
         f"compared with {each(trained, f'{GAP}%')} at the end of training, as in the paper's "
         f"figure; on held-out worlds {each(measured, f'{GAP}%')}; failed requests there: "

@@ -54,8 +54,7 @@ def on_new_worlds(shown: Shown, text: OverSeeds = interval_text) -> pd.DataFrame
         rows = told(part, METRICS | MORE, text)
         rows["demand or silence where as many fail (mJ)"] = text(1e3 * part["rule_j"], ".3g")
         table[label(algorithm)] = rows
-    energy = shown.measured.pivot_table(ENERGY, "seed", "algorithm")
-    saved = {label(name): f"{value:.1f}" for name, value in savings(energy).items()}
+    saved = {label(name): f"{value:.1f}" for name, value in savings(shown.by_seed(ENERGY)).items()}
     found = pd.DataFrame(table)
     found.loc["energy that Beta-HAPPO saves (%)"] = pd.Series(saved)
     return found.fillna("")
