@@ -123,6 +123,7 @@ def test_page_in_a_browser_without_network(browser, page):
     assert state["broken_equations"] == 0
     assert state["broken_images"] == []
     assert state["unnamed"] == [], "a picture's alternative text says what it shows"
+    assert state["bare"] == [], "a picture has it as its caption, too"
     assert state["narrow_code"] == [], "code is as wide as its column"
     assert state["source"] == [], "Markdown that was not understood"
     assert state["same_names"] == [], "a fold is called what its line says"
@@ -143,6 +144,14 @@ def test_page_fits_its_window(browser, page, width):
     assert state["excess"] <= 0
     assert state["squashed"] == []
     assert state["cut"] == [], "equations end where their column does"
+
+
+def test_tables_are_saved_under_the_name_of_their_page(browser):
+    """Two figures' tables do not overwrite each other in a reader's folder."""
+    browser.open("notebooks/fig09_base_stations.html")
+    saved = browser.evaluate("[...document.querySelectorAll('a.download')].map(a => a.download)")
+    assert "fig09_base_stations-data.csv" in saved
+    assert len(set(saved) - {""}) == len([name for name in saved if name])
 
 
 @pytest.mark.parametrize("words", ["outage", "virtual queue"])

@@ -26,6 +26,24 @@ addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// What a picture shows stands below it; who hears the page has it from the picture itself.
+addEventListener("DOMContentLoaded", () => {
+  for (const picture of document.querySelectorAll("div.cell_output img:not(.animation img)")) {
+    const caption = document.createElement("p");
+    Object.assign(caption, {className: "caption", textContent: picture.alt, ariaHidden: "true"});
+    picture.after(caption);
+  }
+});
+
+// Tables of all figures are called alike; saved, they are called after their page.
+addEventListener("DOMContentLoaded", () => {
+  const page = location.pathname.split("/").pop().replace(".html", "");
+  for (const link of document.querySelectorAll("a.download")) {
+    const file = link.pathname.split("/").pop();
+    if (!page.startsWith(file.split(".")[0])) link.download = `${page}-${file}`;
+  }
+});
+
 // Paper is white, and what is folded on it stays so: verdicts are opened for the print.
 const root = document.documentElement.dataset;
 let shown = null;

@@ -9,11 +9,13 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.studies.comparison import ALL, WORST
 from dtlib.verdicts.statistics import interval_text
 
+ENERGY_LABEL = "energy per user and slot (mJ)"
+FAILED_LABEL = "failed requests (%)"
 COLUMNS = {
     "reward_global": ("r_g", 1.0),
     "reward_centre": ("r_c", 1.0),
-    ENERGY: ("energy (mJ)", 1e3),
-    FAILED: ("failed requests (%)", 100.0),
+    ENERGY: (ENERGY_LABEL, 1e3),
+    FAILED: (FAILED_LABEL, 100.0),
     ALL: ("failed slots (%)", 100.0),
     WORST: ("failed slots, worst user (%)", 100.0),
     "rule_j": ("energy of the rule (mJ)", 1e3),

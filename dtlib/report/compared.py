@@ -8,7 +8,7 @@ import pandas as pd
 from dtlib.experiments import committed, datasets, grids, measurements
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.results import DATA, ENERGY, PER_SERVED
-from dtlib.report.columns import told
+from dtlib.report.columns import ENERGY_LABEL, told
 from dtlib.report.shown import training_hours
 from dtlib.studies import comparison
 from dtlib.studies.comparison import ALL, WORST
@@ -30,7 +30,7 @@ def _row(part: pd.DataFrame, ends: pd.Series, parameter: str = "") -> dict[str, 
     ]
     return {
         "parameter": parameter,
-        "energy (mJ)": interval_text(1e3 * energy, ".4f"),
+        ENERGY_LABEL: interval_text(1e3 * energy, ".4f"),
         "per served request (mJ)": f"{1e3 * part[PER_SERVED].mean():.3f}",
         "failed slots (%)": f"{100 * part[ALL].mean():.1f}",
         "worst user (%)": f"{100 * part[WORST].max():.1f}",

@@ -13,13 +13,12 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.experiments.results import FAILED
+from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL
 from dtlib.report.curves import how_drawn, legend_below, spread, with_millijoules
 from dtlib.report.style import ALARM, COLUMN, FAINT, INK, PALETTE, WIDTH, line_style
 
 KB = 1e5
 """Data sizes of Fig. 11 below this are in Kb, those above are as printed, bit."""
-ENERGY_LABEL = "energy per user and slot (mJ)"
-FAILED_LABEL = "failed requests (%)"
 
 REFERENCES: dict[str, dict[str, Any]] = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},

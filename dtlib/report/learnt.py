@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from dtlib.experiments import search
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.columns import COLUMNS, table
-from dtlib.report.figures import FAILED_LABEL
+from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL, table
 from dtlib.report.style import COLUMN, PALETTE
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import comparison, demand
@@ -134,8 +133,8 @@ def rounds(*tuning: pd.DataFrame) -> pd.DataFrame:
     for name, results in zip(("first", "second"), tuning, strict=True):
         found = search.ranked(results).droplevel("algorithm")
         columns = {
-            "failed requests (%)": (100 * found["failed"]).round(1),
-            "energy (mJ)": (1e3 * found["energy_j"]).round(2),
+            FAILED_LABEL: (100 * found["failed"]).round(1),
+            ENERGY_LABEL: (1e3 * found["energy_j"]).round(2),
             "chosen": found["chosen"].map({True: "chosen", False: ""}),
         }
         tables[name] = pd.DataFrame(columns)

@@ -12,7 +12,8 @@ from dtlib.experiments import results
 from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.figures import ENERGY_LABEL, FAILED_LABEL, by_ratio
+from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL
+from dtlib.report.figures import by_ratio
 from dtlib.report.style import COLUMN, INK, PALETTE, line_style
 from dtlib.studies.readings import CLAIRVOYANT, DIVIDED, GIVES_UP, SENDS, SLICES, of_rules
 from dtlib.verdicts.names import label

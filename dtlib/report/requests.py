@@ -12,7 +12,7 @@ from dtlib.experiments.experiment import GAUSSIAN_HAPPO, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
 from dtlib.model.world import World
-from dtlib.report.columns import table, told
+from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL, table, told
 from dtlib.report.scales import slice_seconds
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, demand
@@ -59,7 +59,7 @@ def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     *Hurried* are requests that can be in time, and whose computing leaves little of the deadline.
     """
     said = {
-        "failed": ("failed requests (%)", 100, ".1f"),
+        "failed": (FAILED_LABEL, 100, ".1f"),
         "hurried": ("of these, hurried (points)", 100, ".1f"),
         "failed_hurried": ("hurried ones that fail (%)", 100, ".0f"),
         "power_w": ("mean power (mW)", 1e3, ".3g"),
@@ -158,8 +158,8 @@ def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -
         }
     )
     columns = {
-        "failed requests (%)": (100 * found[FAILED]).round(1),
-        "energy (mJ)": (1e3 * found[ENERGY]).round(2),
+        FAILED_LABEL: (100 * found[FAILED]).round(1),
+        ENERGY_LABEL: (1e3 * found[ENERGY]).round(2),
         "more than the rule (%)": (100 * found["more"]).round().astype(int),
     }
     return pd.DataFrame(columns)

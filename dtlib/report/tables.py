@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.figures import FAILED_LABEL
+from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.style import ALARM
 from dtlib.runtime.messages import check_name
@@ -27,7 +27,7 @@ def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
         swept: columns of what is swept.
     """
     sweep = SWEEPS.get(data["figure"].iloc[0])
-    values = {"energy (mJ)": 1e3 * data[ENERGY], FAILED_LABEL: 100 * data[FAILED]}
+    values = {ENERGY_LABEL: 1e3 * data[ENERGY], FAILED_LABEL: 100 * data[FAILED]}
     found = data.assign(algorithm=data["algorithm"].map(label), **values).pivot_table(
         index="algorithm", columns=list(swept), sort=False, values=list(values), aggfunc="median"
     )

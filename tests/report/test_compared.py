@@ -7,6 +7,7 @@ import pandas as pd
 from dtlib.experiments import measurements
 from dtlib.experiments.results import ENERGY
 from dtlib.report import compared
+from dtlib.report.columns import ENERGY_LABEL
 from dtlib.studies import comparison
 from dtlib.studies.comparison import ALL, WORST
 
@@ -43,7 +44,7 @@ def test_what_it_takes_to_keep_14b():
     assert list(aside.index) == ["silence"]
     assert list(table.index[-3:]) == ["Beta-HAPPO", "Beta-HAPPO, priced", "MADDPG"]
     own = table.loc["Beta-HAPPO"].to_dict()
-    assert own["energy (mJ)"].startswith("0.1000 [") and own["parameter"] == "logit 1.00"
+    assert own[ENERGY_LABEL].startswith("0.1000 [") and own["parameter"] == "logit 1.00"
     assert own["closed (%)"].startswith("50 [") and own["worst user (%)"] == "30.0"
     assert table.loc["equal power", ["parameter", "closed (%)"]].to_list() == ["0.25", "0"]
     assert table.loc["genie bound", ["parameter", "closed (%)"]].to_list() == ["", "100"]
@@ -73,7 +74,7 @@ def test_as_published_stands_beside_no_training(monkeypatch):
     table, curves = compared.to_the_letter()
     first = table.iloc[0]
     assert first["seeds"] == 3 and first["episodes run"] == "0 of 150"
-    assert first["energy (mJ)"].startswith("1 [1,") and first["hours of all"] == ""
+    assert first[ENERGY_LABEL].startswith("1 [1,") and first["hours of all"] == ""
     assert set(table.index[1:]) == {"Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"}
     assert table.loc["MADDPG", "episodes run"] == "20 of 150"
     assert curves["reward_global"].notna().all()

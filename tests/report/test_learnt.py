@@ -7,6 +7,7 @@ import pytest
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import learnt
+from dtlib.report.columns import ENERGY_LABEL
 from dtlib.studies import comparison, demand
 
 ROWS = pd.DataFrame(
@@ -26,7 +27,10 @@ def test_a_column_per_policy_and_a_row_per_k():
     table = learnt.against_users(PARTS)
     own = table["failed requests (%)", "Beta-HAPPO"]
     assert own[10].replace("\xa0", " ") == "20.0 [10.0, 30.0]" and own[20] == "40.0"
-    assert table["energy (mJ)", "power on demand"].to_dict() == {10: "", 20: "1.00"}
+    assert table[ENERGY_LABEL, "power on demand"].to_dict() == {
+        10: "",
+        20: "1.00",
+    }
 
 
 def test_a_dot_per_run_and_a_line_through_the_means():
@@ -46,7 +50,7 @@ def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
     monkeypatch.setattr(demand, "known_curve", known)
     table = learnt.at_equal_failures(PARTS["Beta-HAPPO"], "quick")
     assert table.loc[20].to_dict() == {
-        "failed requests (%)": "40.0", "energy (mJ)": "8.00", "energy of the rule (mJ)": "20.00",
+        "failed requests (%)": "40.0", ENERGY_LABEL: "8.00", "energy of the rule (mJ)": "20.00",
         "more than the rule (%)": "-60",
     }  # fmt: skip
     assert table.loc[10, "energy of the rule (mJ)"].startswith("10.00 [")
@@ -62,8 +66,8 @@ def test_whole_slices_against_slices_within_a_seed(monkeypatch):
     expected = {
         ("failed requests (%)", "slices"): "31.0 [30.0, 32.0]",
         ("failed requests (%)", "whole slices"): "26.0 [25.0, 27.0]",
-        ("energy (mJ)", "slices"): "1.00 [1.00, 1.00]",
-        ("energy (mJ)", "whole slices"): "2.00 [2.00, 2.00]",
+        (ENERGY_LABEL, "slices"): "1.00 [1.00, 1.00]",
+        (ENERGY_LABEL, "whole slices"): "2.00 [2.00, 2.00]",
         ("failed slots, worst user (%)", "slices"): "22.0 [22.0, 22.0]",
         ("failed slots, worst user (%)", "whole slices"): "15.0 [15.0, 15.0]",
         ("more than the rule (%)", "slices"): "0 [0, 0]",
@@ -90,7 +94,7 @@ def test_what_is_served_in_training_and_after_it():
 
 def test_variants_and_rounds():
     table = learnt.by_variant(ROWS.assign(variant=ROWS["num_users"]))
-    assert list(table) == ["energy (mJ)", "failed requests (%)"]
+    assert list(table) == [ENERGY_LABEL, "failed requests (%)"]
     assert table.loc[20, "failed requests (%)"].startswith("30.0 [20.0")
     tuning = pd.DataFrame(
         [("maddpg", "few", 0, 0.5, 1e-3), ("maddpg", "many", 0, 0.1, 2e-3)],
@@ -100,4 +104,4 @@ def test_variants_and_rounds():
     assert list(found["first", "chosen"]) == ["", "chosen"]
     assert found.loc["few", "second"].to_list() == [50.0, 1.0, "chosen"]
     assert found.loc["many", "second"].to_list() == ["", "", ""]
-    assert found.loc["many", ("first", "energy (mJ)")] == pytest.approx(2.0)
+    assert found.loc["many", ("first", ENERGY_LABEL)] == pytest.approx(2.0)

@@ -11,6 +11,7 @@ from dtlib.experiments import committed, results
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import page, phrases, scales, training_tables
+from dtlib.report.columns import ENERGY_LABEL
 from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
@@ -212,7 +213,7 @@ def test_tables_of_training():
     shown = load("fig04_06", "quick")
     ends = training_tables.ends_of_training(shown)
     assert ends.shape == (4 * len(LEARNERS), 2)
-    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", ends.loc[("energy (mJ)", "MADDPG"), "last tenth"])
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", ends.loc[(ENERGY_LABEL, "MADDPG"), "last tenth"])
     table = training_tables.on_new_worlds(shown)
     assert list(table) == ["Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"]
     assert table.loc["energy that Beta-HAPPO saves (%)", "Beta-HAPPO"] == ""
@@ -241,7 +242,7 @@ def test_maddpg_beside_itself_with_as_many_slots():
     ]  # fmt: skip
     runs = results.table("companion", "equal_slots", committed.EVALUATION).groupby("seed")
     means = 1e3 * runs[ENERGY].mean()
-    assert table.loc["MADDPG, 300 episodes", "energy (mJ)"] == (
+    assert table.loc["MADDPG, 300 episodes", ENERGY_LABEL] == (
         f"{means.mean():.2f} [{means.min():.2f},{words.GAP}{means.max():.2f}]"
     )
     of = results.table("companion", "fig04_06", committed.EVALUATION).query(

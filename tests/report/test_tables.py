@@ -8,7 +8,7 @@ import pytest
 
 from dtlib import ConfigError
 from dtlib.report import tables
-from dtlib.report.figures import FAILED_LABEL
+from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL
 from dtlib.verdicts.scoreboard import kept
 
 
@@ -23,7 +23,7 @@ def test_numbers_are_medians_over_seeds():
         ]
     )  # fmt: skip
     table = tables.numbers(sweep)
-    assert table.loc[("energy (mJ)", 0.4), "Beta-HAPPO"] == "0.8"
+    assert table.loc[(ENERGY_LABEL, 0.4), "Beta-HAPPO"] == "0.8"
     assert table.loc[(FAILED_LABEL, 0.2), "genie bound"] == ""
     assert set(table.loc[FAILED_LABEL, 0.2]) == {"25", ""}
     assert table.index.names == [None, "request probability λ"]

@@ -8,6 +8,7 @@ from dtlib import TrainConfig
 from dtlib.experiments import alternatives
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import taken_back
+from dtlib.report.columns import ENERGY_LABEL
 
 
 def results():
@@ -54,5 +55,5 @@ def test_the_picture_has_a_point_per_run():
     failed, energy = taken_back.draw(results()).axes
     points = [line for line in failed.lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in points] == [2] * len(taken_back.ORDER)
-    assert failed.get_ylim()[0] > failed.get_ylim()[1] and energy.get_xlabel() == "energy (mJ)"
+    assert failed.get_ylim()[0] > failed.get_ylim()[1] and energy.get_xlabel() == ENERGY_LABEL
     plt.close("all")

@@ -5,6 +5,7 @@ import pytest
 
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import worth
+from dtlib.report.columns import ENERGY_LABEL
 
 STEPS = "bounded Gaussian, Beta's steps"
 
@@ -25,9 +26,9 @@ def test_differences_are_within_a_seed_and_named():
     )
     without = runs.loc[["Beta"]].rename(index={"Beta": worth.WITHOUT_M}, level=0)
     found = worth.differences(pd.concat([runs, without]), "bounded Gaussian")
-    said = found["so it has"].xs("energy (mJ)", level=1)
+    said = found["so it has"].xs(ENERGY_LABEL, level=1)
     assert list(said) == ["not told apart", "less", "more"]
-    own = found.loc[("Beta, against Gaussian", "energy (mJ)")]
+    own = found.loc[("Beta, against Gaussian", ENERGY_LABEL)]
     assert own["difference"].startswith("-0.53 [") and own["P(Beta-HAPPO's is larger)"] == "0.33"
     assert set(found["so it has"].xs("failed requests (%)", level=1)) == {"not told apart"}
 
