@@ -64,6 +64,13 @@ WITHOUT_SLICES_SEEDS = {"divided": 3, "divided, strict": 6}
 """With three seeds 1.0, 1.0, 1.3 and 2.1 % failed where servers divide their CPU, and with a strict
 (14b) 0.5, 0.7, 0.7 and 0.8 %, whose intervals end at 0.6, 1.6, 1.3 and 1.2. Three more of the
 latter were planned then: the rule is asked a second time, of six."""
+PRINTED_REWARD: dict[str, dict[str, Any]] = {
+    "reward as printed": {"env": {"objective_scale": "letter"}}
+}
+"""Energy as Ξ of (19) has it: some 10⁻⁵ in a reward of thousands. The rule, written before any run:
+the reading of Ξ is what saves energy at a K, if with the reward as printed the 95 % t interval of
+the energy's change within a seed begins above 2 %; and it costs no failures, if that of failures
+begins above minus one point. The first was expected."""
 CROWD = SENDING | {
     "whole slices": WHOLE,
     "levels or silence, whole slices": SENDING["levels or silence"] | WHOLE,

@@ -10,6 +10,7 @@ from dtlib.experiments.alternatives import (
     CROWD_SEEDS,
     ENDS,
     FORWARD,
+    PRINTED_REWARD,
     SILENCE,
     STRICT,
     TAKEN_BACK,
@@ -181,6 +182,13 @@ EXPERIMENTS = {
             variants={"whole slices": WHOLE},
             seeds=TRAINED,
             axes=KNEE,
+        ),
+        Experiment(
+            name="printed_reward",
+            title="Beta-HAPPO with the reward as printed, where energy weighs next to nothing",
+            variants=PRINTED_REWARD,
+            seeds=TRAINED,
+            axes={"num_users": Axis((20, 30), (20, 30), (4,))},
         ),
         Experiment(
             name="divided",

@@ -61,12 +61,12 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
     return table(found, forms, range_text).rename_axis("K")
 
 
-def with_whole_slices(as_is: pd.DataFrame, whole: pd.DataFrame, preset: str) -> pd.DataFrame:
-    """Return what training with whole slices changes, a column per K.
+def trained_otherwise(as_is: pd.DataFrame, changed: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """Return what training with something changed makes of Beta-HAPPO, a column per K.
 
     Args:
-        as_is: runs of Beta-HAPPO in the network of Section V.
-        whole: the same, where slices are used whole.
+        as_is: runs of it in the network of Section V.
+        changed: of a variant, at the same K.
         preset: whose curve of *demand or silence*.
 
     Returns:
@@ -76,10 +76,10 @@ def with_whole_slices(as_is: pd.DataFrame, whole: pd.DataFrame, preset: str) -> 
     forms = FORMATS | {"more": ".0f", comparison.WORST: ".1f"}
     tables = {
         name: table(_beside_rule(part, preset).groupby("num_users"), forms, range_text)
-        for name, part in (("slices", as_is), ("whole slices", whole))
+        for name, part in (("as it is", as_is), (changed["variant"].iloc[0], changed))
     }
     found = pd.concat(tables, axis=1).swaplevel(axis=1)[[COLUMNS[metric][0] for metric in forms]]
-    before, after = (part.set_index(["num_users", "seed"]) for part in (as_is, whole))
+    before, after = (part.set_index(["num_users", "seed"]) for part in (as_is, changed))
     more = {
         ("more failed requests", "points"): after[FAILED] - before[FAILED],
         ("more energy", "%"): after[ENERGY] / before[ENERGY] - 1,

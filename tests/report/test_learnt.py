@@ -56,21 +56,23 @@ def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
     assert table.loc[10, "energy of the rule (mJ)"].startswith("10.00 [")
 
 
-def test_whole_slices_against_slices_within_a_seed(monkeypatch):
+def test_what_is_trained_otherwise_within_a_seed(monkeypatch):
     curve = pd.DataFrame({FAILED: [0.2, 0.4], ENERGY: 1e-3})
     monkeypatch.setattr(demand, "known_curve", lambda env, preset: curve)
     columns = ["num_users", "seed", FAILED, ENERGY, comparison.WORST]
     as_is = pd.DataFrame([(30, s, 0.3 + s / 100, 1e-3, 0.22) for s in range(3)], columns=columns)
-    whole = as_is.assign(**{FAILED: [0.25, 0.27, 0.26], ENERGY: 2e-3, comparison.WORST: 0.15})
-    found = learnt.with_whole_slices(as_is, whole[::-1], "quick")[30].str.replace("\xa0", " ")
+    whole = as_is.assign(
+        variant="whole slices", **{FAILED: [0.25, 0.27, 0.26], ENERGY: 2e-3, comparison.WORST: 0.15}
+    )
+    found = learnt.trained_otherwise(as_is, whole[::-1], "quick")[30].str.replace("\xa0", " ")
     expected = {
-        ("failed requests (%)", "slices"): "31.0 [30.0, 32.0]",
+        ("failed requests (%)", "as it is"): "31.0 [30.0, 32.0]",
         ("failed requests (%)", "whole slices"): "26.0 [25.0, 27.0]",
-        (ENERGY_LABEL, "slices"): "1.00 [1.00, 1.00]",
+        (ENERGY_LABEL, "as it is"): "1.00 [1.00, 1.00]",
         (ENERGY_LABEL, "whole slices"): "2.00 [2.00, 2.00]",
-        ("failed slots, worst user (%)", "slices"): "22.0 [22.0, 22.0]",
+        ("failed slots, worst user (%)", "as it is"): "22.0 [22.0, 22.0]",
         ("failed slots, worst user (%)", "whole slices"): "15.0 [15.0, 15.0]",
-        ("more than the rule (%)", "slices"): "0 [0, 0]",
+        ("more than the rule (%)", "as it is"): "0 [0, 0]",
         ("more than the rule (%)", "whole slices"): "100 [100, 100]",
         ("more failed requests", "points"): "-5.0 [-7.5, -2.5]",
         ("more energy", "%"): "100.0 [100.0, 100.0]",
