@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 
 import pandas as pd
 from IPython.display import Markdown
@@ -11,6 +12,8 @@ from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT
 from dtlib.experiments.experiment import BASELINES, GAUSSIAN_HAPPO, LEARNERS, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.columns import COLUMNS
+from dtlib.report.page import table
 from dtlib.report.stories import STORIES
 from dtlib.report.tables import chips
 from dtlib.runtime import paths
@@ -27,6 +30,11 @@ from dtlib.verdicts.words import GAP, listed, minus, number
 
 NAMED = ["figure", "the paper says"]
 """Columns that tell sentences apart. Of each, the first way of measuring counts."""
+LACKING = {
+    "beta-mappo": "Beta-MAPPO, which lacks the factor M",
+    GAUSSIAN_HAPPO: "Gaussian-HAPPO, with the Gaussian of HARL",
+}
+SAVED = "energy"
 
 
 def findings() -> Markdown:
@@ -68,39 +76,74 @@ def _sentences() -> str:
     )
 
 
-def _better() -> str:
-    """Return what Beta-HAPPO fails in and needs, against learners that lack a part of it."""
+def _beside_others() -> dict[str, dict[str, pd.Series]]:
+    """Return Beta-HAPPO's failures less another's, in points, by K, and the gap of energy, in %.
+
+    All within a seed; by what lacks a part of it.
+    """
     trained = source("fig04_06", JUDGED_PRESETS[0])
     worth = results.table(JUDGED_PRESETS[0], "worth", committed.EVALUATION)
     assert trained is not None and worth is not None
-    failed = committed.fullest("fig07_08").pivot_table(FAILED, ["x", "seed"], "algorithm")
-    most = failed.index.unique("x")[-2:]
-    points = {30.0: trained.final(FAILED)} | {x: failed.loc[x] for x in most}
+    crowded = committed.fullest("fig07_08").pivot_table(FAILED, ["x", "seed"], "algorithm")
+    failed = {_users(30): trained.final(FAILED)}
+    failed |= {_users(x): crowded.loc[x] for x in crowded.index.unique("x")[-2:]}
     energy = trained.final(ENERGY)
     lost, spent = (worth.pivot_table(name, "seed", "variant") for name in (FAILED, ENERGY))
-
-    def more(other: str) -> str:
-        told = (_interval(100 * (rows[OWN] - rows[other])) for rows in points.values())
-        return listed([f"{text} at {_users(x)}" for x, text in zip(points, told, strict=True)])
-
-    def saved(own: pd.Series, other: pd.Series) -> str:
-        mean, *bounds = map(as_saving, estimate(gap(own, other)))
-        return f"{number(mean)}{GAP}% [{', '.join(map(number, bounds))}]"
-
-    return (
-        "Its failures are higher than those of Beta-MAPPO, which lacks the factor M, by these "
-        f"points: {more('beta-mappo')}; and than Gaussian-HAPPO's by {more(GAUSSIAN_HAPPO)}. At "
-        f"{_users(30)} it saves {saved(energy[OWN], energy['beta-mappo'])} of Beta-MAPPO's energy, "
-        f"and {saved(energy[OWN], energy[GAUSSIAN_HAPPO])} of Gaussian-HAPPO's, which has the "
-        "Gaussian of HARL. Of one that begins in the middle of the range it saves "
-        f"{saved(spent[BETA], spent[BOUNDED_VARIANT])}, with failures higher by "
-        f"{_interval(100 * (lost[BETA] - lost[BOUNDED_VARIANT]))} points. A negative number says "
-        "that it fails less, or needs more. Brackets are 95 % intervals over seeds."
-    )
+    return {
+        text: {x: 100 * (rows[OWN] - rows[who]) for x, rows in failed.items()}
+        | {SAVED: gap(energy[OWN], energy[who])}
+        for who, text in LACKING.items()
+    } | {
+        "a Gaussian that begins in the middle of the range": {
+            _users(30): 100 * (lost[BETA] - lost[BOUNDED_VARIANT]),
+            SAVED: gap(spent[BETA], spent[BOUNDED_VARIANT]),
+        }
+    }
 
 
-def _interval(values: pd.Series) -> str:
-    return minus(interval_text(list(values.dropna()), ".1f"))
+def _better() -> str:
+    lines = [
+        f"Against {other}, {_failing(gaps)}, and {_spending(gaps[SAVED])}."
+        for other, gaps in _beside_others().items()
+    ]
+    return " ".join([*lines, "*About* says that the seeds do not tell."])
+
+
+def _failing(gaps: Mapping[str, pd.Series]) -> str:
+    """Return where Beta-HAPPO fails less or more, as far as 95 % intervals tell."""
+    where: dict[str, list[str]] = {"less": [], "more": [], "about as often": []}
+    for users, values in gaps.items():
+        if users != SAVED:
+            _, low, high = estimate(values.dropna())
+            way = "less" if high < 0 else "more" if low > 0 else "about as often"
+            where[way].append(users)
+    return f"it fails {listed([f'{way} at {listed(at)}' for way, at in where.items() if at])}"
+
+
+def _spending(gaps: pd.Series) -> str:
+    mean, low, high = map(as_saving, estimate(gaps))
+    part = f"{number(abs(mean))}{GAP}%"
+    how = f"saves {part} of the" if low > 0 else f"needs {part} more" if high < 0 else ""
+    return f"{how or 'needs about as much'} energy at {_users(30)}"
+
+
+def beside_others() -> Markdown:
+    """Return a table of what Beta-HAPPO fails in and saves, beside what lacks a part of it."""
+    rows = {
+        other: {
+            f"failures at {head} (points)": minus(interval_text(list(values.dropna()), ".1f"))
+            for head, values in gaps.items()
+            if head != SAVED
+        }
+        | {
+            f"energy saved at {_users(30)} (%)": "{} [{}, {}]".format(
+                *(number(as_saving(bound)) for bound in estimate(gaps[SAVED]))
+            )
+        }
+        for other, gaps in _beside_others().items()
+    }
+    cells = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+    return table(["against", *cells], cells.itertuples(name=None))
 
 
 def _contradicted() -> list[str]:
@@ -157,29 +200,42 @@ def _partition() -> str:
 
 
 def _learning() -> str:
-    data, users = committed.fullest("outage"), 30
-    own, rule = (by_point(data, who)[[FAILED, ENERGY, WORST]].mean() for who in (OWN, BASELINES[1]))
-    known = readings.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)
-    best = known.loc[users, (readings.CLAIRVOYANT, readings.SLICES)]
-    right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == @users")
-    right = right.set_index("done").loc["whole slices, silenced", [FAILED, ENERGY]].mean()
-    whole = by_point(committed.fullest("whole"), OWN)[[FAILED, ENERGY, WORST]].mean()
+    own, rule = (_by_users(committed.fullest("outage"), who) for who in (OWN, BASELINES[1]))
     return (
-        f"Three seeds each. At {_users(own.index[0])}, trained Beta-HAPPO fails in "
-        f"{_percent(own[FAILED].iloc[0])} of the requests; at {users}, in "
-        f"{_percent(own.loc[users, FAILED])}, for {_millijoules(own.loc[users, ENERGY])}; its "
-        "worst user fails in "
-        f"{_percent(own.loc[users, WORST])} of all slots, where (14b) allows "
-        f"{_percent(EnvConfig().failure_threshold)}. *Demand or silence*, with eighteen levels, "
-        f"fails in {_percent(rule.loc[users, FAILED])} there, for "
-        f"{_millijoules(rule.loc[users, ENERGY])}. If Beta-HAPPO's agents use all of each slice "
-        f"and are silent where that rule is, without further training, they fail in "
-        f"{_percent(right[FAILED])}, for {_millijoules(right[ENERGY])}. Trained with whole slices, "
-        f"whatever base stations choose, they fail in {_percent(whole.loc[users, FAILED])}, for "
-        f"{_millijoules(whole.loc[users, ENERGY])}; the worst user fails in "
-        f"{_percent(whole.loc[users, WORST])} of all slots. A clairvoyant rule, "
-        f"which knows all channels, fails in {_percent(best)}."
+        f"At {_users(own.index[0])}, trained Beta-HAPPO fails in "
+        f"{_percent(own[FAILED].iloc[0])} of the requests; at 30, in "
+        f"{_percent(own.loc[30, FAILED])}, for {_millijoules(own.loc[30, ENERGY])}; its "
+        f"worst user fails in {_percent(own.loc[30, WORST])} of all slots, where (14b) allows "
+        f"{_percent(EnvConfig().failure_threshold)}. *Demand or silence*, which learns nothing, "
+        f"fails in {_percent(rule.loc[30, FAILED])} of the requests there, for "
+        f"{_millijoules(rule.loc[30, ENERGY])}. The second table below has "
+        "what can be put right."
     )
+
+
+def _by_users(data: pd.DataFrame, who: str) -> pd.DataFrame:
+    return by_point(data, who)[[FAILED, ENERGY, WORST]].mean()
+
+
+def put_right() -> Markdown:
+    """Return a table of trained Beta-HAPPO with 30 users, put right, and of rules beside it."""
+    outage, known = committed.fullest("outage"), readings.TABLE.read(JUDGED_PRESETS[0])
+    right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == 30").set_index("done")
+    knows = readings.CLAIRVOYANT, readings.SLICES
+    rows = {
+        "Beta-HAPPO, as trained": _by_users(outage, OWN).loc[30],
+        "the same, with slices used whole, and silent where *demand or silence* is": right.loc[
+            "whole slices, silenced", [FAILED, ENERGY, WORST]
+        ].mean(),
+        "trained with whole slices": _by_users(committed.fullest("whole"), OWN).loc[30],
+        "*demand or silence*, eighteen levels": _by_users(outage, BASELINES[1]).loc[30],
+        "a clairvoyant rule, which knows all channels": pd.Series(
+            {name: readings.of_rules(known, name).loc[30, knows] for name in (FAILED, ENERGY)}
+        ),
+    }
+    numbers = pd.DataFrame(rows, index=[FAILED, ENERGY, WORST]).T * [100, 1e3, 100]
+    cells = numbers.map(number, na_action="ignore").fillna("")
+    return table(["", *(COLUMNS[name][0] for name in cells)], cells.itertuples(name=None))
 
 
 def verdicts() -> Markdown:

@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from dtlib.report import landing, requests
@@ -63,23 +64,46 @@ def test_findings_follow_the_data(monkeypatch):
     monkeypatch.setattr(MeasuredTable, "read", lambda *which: halved(read(*which)))
     after = landing.findings().data.splitlines()
     changed = [one != two for one, two in zip(before, after, strict=True)]
-    assert changed == [False, True, False, True, True, True]
+    assert changed == [False, False, False, True, True, True]
+
+
+@pytest.mark.parametrize("shown", [landing.beside_others, landing.put_right])
+def test_tables_follow_the_data(monkeypatch, shown):
+    fullest, before = landing.committed.fullest, shown().data
+    halved = {landing.FAILED: lambda table: table[landing.FAILED] / 2}
+    monkeypatch.setattr(landing.committed, "fullest", lambda *of: fullest(*of).assign(**halved))
+    assert "nan" not in before and shown().data != before
+
+
+@pytest.mark.parametrize(
+    ("failures", "energy", "said"),
+    [
+        ((-5, -4, -3), (10, 12, 11), "fails less at K = 30, and saves 10.4 % of the energy"),
+        ((3, 4, 5), (-10, -12, -11), "fails more at K = 30, and needs 11.6 % more energy"),
+        ((-3, 2, 3), (-10, 12, 1), "fails about as often at K = 30, and needs about as much"),
+    ],
+)
+def test_what_is_said_of_others_is_what_intervals_tell(monkeypatch, failures, energy, said):
+    gaps = {landing._users(30): pd.Series(failures), landing.SAVED: pd.Series(energy)}
+    monkeypatch.setattr(landing, "_beside_others", lambda: {"one": gaps})
+    assert said in landing._better().replace("\xa0", " ")
 
 
 def test_what_beta_happo_is_worth_is_what_pages_show():
     """Numbers of the scoreboard, of Figs. 7 and 8, and of the trained agents' table."""
-    text = landing.findings().data.splitlines()[1].replace("\xa0", " ")
+    rows = landing.beside_others().data.replace("\xa0", " ").splitlines()
+    (text,) = (row for row in rows if "Gaussian-HAPPO" in row)
     verdicts = scoreboard.kept("claims.csv")
     (saved,) = verdicts[
         verdicts["the paper says"].str.endswith("less energy than Gaussian-HAPPO.")
         & (verdicts["measured on"] == "held-out worlds")
     ]["measured, companion"]
     mean, low, high = re.search(r": (\S+) % \[(\S+), (\S+)\]", saved).groups()
-    assert f"{mean} % [{low}, {high}] of Gaussian-HAPPO's" in text
+    assert text.endswith(f"| {mean} [{low}, {high}] |")
     found = requests.beside_gaussian(corrected.TABLE.read("companion"))["difference (points)"]
     for users in (35, 40):
         number = found[f"K = {users}", "as trained"].replace("\xa0", " ")
-        assert f"{number} at K = {users}" in text.partition("Gaussian-HAPPO's by")[2]
+        assert f"| {number} |" in text and f"at K = {users} (points)" in rows[0]
 
 
 def test_verdicts_are_the_counts():
