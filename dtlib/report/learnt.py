@@ -66,7 +66,7 @@ def trained_otherwise(as_is: pd.DataFrame, changed: pd.DataFrame, preset: str) -
 
     Args:
         as_is: runs of it in the network of Section V.
-        changed: of a variant, at the same K.
+        changed: of a variant, whose K are shown.
         preset: whose curve of *demand or silence*.
 
     Returns:
@@ -74,6 +74,7 @@ def trained_otherwise(as_is: pd.DataFrame, changed: pd.DataFrame, preset: str) -
         interval.
     """
     forms = FORMATS | {"more": ".0f", comparison.WORST: ".1f"}
+    as_is = as_is[as_is["num_users"].isin(changed["num_users"])]
     tables = {
         name: table(_beside_rule(part, preset).groupby("num_users"), forms, range_text)
         for name, part in (("as it is", as_is), (changed["variant"].iloc[0], changed))

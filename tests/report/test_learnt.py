@@ -64,7 +64,10 @@ def test_what_is_trained_otherwise_within_a_seed(monkeypatch):
     whole = as_is.assign(
         variant="whole slices", **{FAILED: [0.25, 0.27, 0.26], ENERGY: 2e-3, comparison.WORST: 0.15}
     )
-    found = learnt.trained_otherwise(as_is, whole[::-1], "quick")[30].str.replace("\xa0", " ")
+    elsewhere = as_is.assign(num_users=10)
+    table = learnt.trained_otherwise(pd.concat([as_is, elsewhere]), whole[::-1], "quick")
+    assert list(table) == [30]
+    found = table[30].str.replace("\xa0", " ")
     expected = {
         ("failed requests (%)", "as it is"): "31.0 [30.0, 32.0]",
         ("failed requests (%)", "whole slices"): "26.0 [25.0, 27.0]",
