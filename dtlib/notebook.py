@@ -95,6 +95,8 @@ def parse(name: str, text: str, known: dict[str, Any]) -> Any:
         return text
     if isinstance(default, float) and type(value) is int:
         value = float(value)
+    if type(default) is int and type(value) is float and value.is_integer():
+        value = int(value)  # 1e4 is a whole number, as it is for --set
     if default is not None and value is not None and type(value) is not type(default):
         kind = type(default).__name__
         raise ConfigError(

@@ -161,7 +161,12 @@ def test_parameters_that_are_no_values_are_one_line(source, tmp_path):
         notebook.execute(str(bad), {}, tmp_path / "o.ipynb", False)
 
 
-@pytest.mark.parametrize("text", ["(" * 10**5, "{[]: 1}", "1_0_", "9" * 5000 + "x"])
+@pytest.mark.parametrize(("text", "value"), [("1e4", 10_000), ("-2.0", -2), ("7", 7)])
+def test_whole_numbers_are_those_of_set(text, value):
+    assert type(found := notebook.parse("seed", text, {"seed": 1})) is int and found == value
+
+
+@pytest.mark.parametrize("text", ["(" * 10**5, "{[]: 1}", "1_0_", "9" * 5000 + "x", "1e999"])
 def test_values_that_are_none_are_one_line(text):
     with pytest.raises(ConfigError, match="^parameter seed = .*: must be of type int") as caught:
         notebook.parse("seed", text, {"seed": 1})
