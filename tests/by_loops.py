@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import torch
@@ -266,6 +267,14 @@ def random_actions(
     )
 
 
+CHOICES = {
+    name: get_args(field.annotation) or (False, True)
+    for name, field in EnvConfig.model_fields.items()
+    if field.annotation is bool or get_origin(field.annotation) is Literal
+}
+"""Readings of the paper. One that is new is drawn, too, and fails unless the loops have it."""
+
+
 @st.composite
 def networks(draw: st.DrawFn, **fixed) -> EnvConfig:
     """Small networks with every reading of the paper, some of them overloaded."""
@@ -285,15 +294,8 @@ def networks(draw: st.DrawFn, **fixed) -> EnvConfig:
         "failure_threshold": draw(st.sampled_from([0.05, 0.2, 0.7])),
         "control_factor": draw(st.sampled_from([0.0, 1.0, 3.0])),
         "deadline_s": draw(st.sampled_from([(0.01, 0.05), (0.04, 0.05)])),
-        "bs_layout": draw(st.sampled_from(["spread", "random"])),
-        "interference": draw(st.sampled_from(["receiver", "eq7"])),
-        "cpu_sharing": draw(st.sampled_from(["slices", "whole", "hosted", "served"])),
-        "objective_scale": draw(st.sampled_from(["scaled", "mean", "letter"])),
-        "energy_of_failed": draw(st.sampled_from(["deadline", "full", "none"])),
-        "centre_delay": draw(st.sampled_from(["capped", "letter"])),
-        "migrating_transmits": draw(st.booleans()),
-        "deployment_decision": draw(st.sampled_from(["frame-end", "frame-start"])),
     }
+    values |= {name: draw(st.sampled_from(choices)) for name, choices in CHOICES.items()}
     return EnvConfig(**values | fixed)
 
 

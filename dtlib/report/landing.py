@@ -17,6 +17,7 @@ from dtlib.report.page import table
 from dtlib.report.stories import STORIES
 from dtlib.report.tables import chips
 from dtlib.runtime import paths
+from dtlib.runtime.errors import FileError
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, readings
 from dtlib.studies.comparison import WORST
@@ -268,7 +269,11 @@ def _card(name: str) -> str:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     said = [cell["metadata"].get("mystnb", {}).get("image", {}).get("alt") for cell in cells]
     pictures = (paths.pictures() / preset / f"{name}.png" for preset in committed.FULLEST)
-    picture = next(file for file in pictures if file.is_file())
+    picture = next((file for file in pictures if file.is_file()), None)
+    if picture is None:
+        raise FileError(
+            f"{name}: no picture is committed; dtlib figure {name} --preset companion makes one"
+        )
     title = cells[0]["source"][0].removeprefix("# ").strip()
     here = paths.root() / "book"
     table, figures = kept("claims.csv"), {one.shown for one in CLAIMS if one.experiment == name}

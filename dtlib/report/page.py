@@ -118,9 +118,12 @@ def _trained(shown: Shown) -> str:
 def differences(shown: Shown) -> Markdown:
     """Return a box: settings that are not those of the preset ``paper``, points, episodes, seeds.
 
-    A learner that has another value than Beta-HAPPO is named with it.
+    A learner that has another value than Beta-HAPPO is named with it. Nothing is returned of an
+    experiment that ``paper`` does not have.
     """
     experiment = shown.experiment
+    if "paper" not in experiment.seeds:
+        return Markdown("")
     paper, here = _first(experiment.runs("paper", 1)), _first(shown.runs)
     swept = {name for axis in experiment.axes for name in setting(axis, 1.0)}
     rows = []

@@ -94,11 +94,11 @@ def _queues_decide(shown: Shown) -> str:
 def _slices(shown: Shown) -> str:
     if shown.env.cpu_sharing not in SLICED:
         return "the CPU is not divided into slices here, so that failures come from the radio."
-    users = shown.points(FAILED).index
-    shares = [100 * scales.too_big(shown.env_at(x)) for x in users]
+    axis, points = next(iter(shown.experiment.axes)), shown.points(FAILED).index
+    shares = [100 * scales.too_big(shown.env_at(x)) for x in points]
     return (
         "each user owns a slice $f^{\\max}/K$ of a CPU (14h). Even a whole slice is too small for "
-        f"{steps(shares)}{GAP}% of the requests at {told('num_users', users)}, whatever is sent."
+        f"{steps(shares)}{GAP}% of the requests at {told(axis, points)}, whatever is sent."
     )
 
 

@@ -35,10 +35,12 @@ def _buffer(config: TrainConfig) -> Held:
 
 ON_POLICY = Learning(learner=Learner, passes=lambda config: config.epochs, held=lambda config: {})
 """HAPPO and MAPPO: from an episode, which is then forgotten."""
-FROM_REPLAY = {"maddpg": Learning(learner=MADDPG, passes=lambda config: 30, held=_buffer)}
+LEARNING = dict.fromkeys(("beta-happo", "gaussian-happo", "beta-mappo"), ON_POLICY) | {
+    "maddpg": Learning(learner=MADDPG, passes=lambda config: 30, held=_buffer)
+}
 """By name. MADDPG's passes were measured with the companion's updates in a frame."""
 
 
 def learning_of(config: TrainConfig) -> Learning:
     """Return what the name of a run's algorithm means."""
-    return FROM_REPLAY.get(config.algorithm, ON_POLICY)
+    return LEARNING[config.algorithm]

@@ -191,8 +191,12 @@ def saves(other: str) -> Check:
 
 
 def paper_gap(other: str) -> float:
-    """Return the paper's saving over another learner as a gap, in % of the mean of the two."""
-    return 200 * SAVINGS[other] / (200 - SAVINGS[other])
+    """Return the paper's saving over another learner as a gap, in % of the mean of the two.
+
+    Over a learner that the paper does not have: the least of its savings.
+    """
+    saving = SAVINGS.get(other, SIZE)
+    return 200 * saving / (200 - saving)
 
 
 def as_saving(found: float) -> float:

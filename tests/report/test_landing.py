@@ -8,6 +8,7 @@ import pytest
 from dtlib.report import landing, requests
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
+from dtlib.runtime.errors import FileError
 from dtlib.studies import corrected
 from dtlib.studies.measured_table import MeasuredTable
 from dtlib.verdicts import claims, scoreboard
@@ -128,6 +129,12 @@ def test_gallery_has_a_card_for_each_page_of_figures():
     assert [preset for preset, _ in runs] == [re.search(r"(\w+)/\w+\.png", p)[1] for p in pictures]
     assert dict(zip(STORIES, runs, strict=True))["fig07_08"] == ("companion", "6")
     assert all(len(alt) > 60 for alt in re.findall(r":img-alt: (.+)", text))
+
+
+def test_a_figure_without_a_picture_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(landing.paths, "pictures", lambda: tmp_path)
+    with pytest.raises(FileError, match="^fig04_06: no picture is committed; dtlib figure fig"):
+        landing.gallery()
 
 
 @pytest.mark.parametrize("page", ["index.md", "map.md"])

@@ -10,7 +10,7 @@ from dtlib import ConfigError, EnvConfig, notebook
 from dtlib.experiments import committed, results
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import page, phrases, scales, training_tables
+from dtlib.report import page, phrases, scales, stories, training_tables
 from dtlib.report.columns import ENERGY_LABEL
 from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
@@ -81,6 +81,11 @@ def test_a_learner_with_fewer_seeds_is_named():
     assert f"| seeds of each learner | not stated | {most} |" in page.differences(shown).data
     fewer = replace(shown, data=shown.data.query("algorithm != 'maddpg' or seed == 0"))
     assert f"| {most} (MADDPG: 1) |" in page.differences(fewer).data
+
+
+def test_there_is_nothing_to_compare_without_the_paper_preset(shown):
+    alone = replace(shown, experiment=replace(shown.experiment, seeds={"smoke": 1}))
+    assert page.differences(alone).data == ""
 
 
 def test_the_command_runs_and_says_how_long(shown):
@@ -196,6 +201,12 @@ def test_scales():
     one = EnvConfig(num_bs=1)
     assert scales.nearest_metres(one) == pytest.approx(382.6, abs=0.1), "to the middle of a square"
     assert scales.nearest_metres(one.replace(num_bs=4)) == pytest.approx(191.3, abs=0.1)
+
+
+def test_slices_are_told_by_what_is_swept():
+    """Another axis than the number of users has its own name and unit."""
+    data = load("fig10", "quick")
+    assert "of the requests at λ = 0.3, 0.7" in stories._slices(data).replace("\xa0", " ")
 
 
 def test_phrases():

@@ -1,6 +1,7 @@
 """The loop: what an episode is made of, what the learner is told, what history keeps."""
 
 import itertools
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -10,6 +11,8 @@ from dtlib import Actions, Policies, TrainConfig, sample_world, simulate, train
 from dtlib.model.simulator import initial_carry, join
 from dtlib.runtime.checkpoint import load_checkpoint
 from dtlib.runtime.seeds import stream_seed
+from dtlib.settings.train import Algorithm
+from dtlib.training.algorithms import LEARNING
 from dtlib.training.loop import Rollout, Trainer
 from dtlib.training.run_folder import CHECKPOINT
 
@@ -23,6 +26,11 @@ def assert_same_outcome(found, expected):
         assert torch.equal(getattr(found, name), getattr(expected, name)), name
     for name, value in vars(expected.carry).items():
         assert torch.equal(torch.as_tensor(vars(found.carry)[name]), torch.as_tensor(value)), name
+
+
+def test_each_name_says_who_learns():
+    """A name that only the settings have would be another learner in silence."""
+    assert {*LEARNING} == {*get_args(Algorithm)}
 
 
 @pytest.mark.parametrize("decision", ["frame-end", "frame-start"])

@@ -88,6 +88,10 @@ def test_lowest_at_every_point_against_every_other():
     assert found(checks.lowest(ENERGY, "K"), nearly).verdict == "not reproduced", "no one sees 1 %"
 
 
+def test_a_learner_that_the_paper_does_not_have_is_compared_too():
+    assert checks.paper_gap("ours") == checks.paper_gap("beta-mappo"), "the least of its savings"
+
+
 def test_fails_least_in_points():
     best = sweep(lambda a, x, s: 1.0, lambda a, x, s: (0.1 if a == "beta-happo" else 0.2) + s / 1e3)
     evidence = checks.lowest(FAILED, "K", "x > 1")(best)
