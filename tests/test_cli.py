@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -299,15 +300,27 @@ def test_help_and_usage_errors_need_no_torch(tmp_path):
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_a_process_that_trains_does_without_scipy(tmp_path):
+    """Its import takes as long as a third of all others; workers, kernels and commands pay it."""
+    code = "import sys; from dtlib.experiments import runner; import dtlib; dtlib.train(dtlib."
+    code += "TrainConfig.from_preset('smoke', episodes=1)); print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=lambda told: told.name)
 def test_told_to_stop_it_says_one_line_and_can_go_on(told, tmp_path):
     command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]
     command += ["--set", "episodes=5000", "--set", "epochs=1", "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run" / "history.csv").exists() and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(told)
-    said = process.communicate(timeout=60)[1].strip()
+    heeded = partial(signal.signal, told, signal.SIG_DFL)  # also in the background
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeded)
+    try:
+        while not (tmp_path / "run" / "history.csv").exists() and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(told)
+        said = process.communicate(timeout=60)[1].strip()
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert said.startswith("dtlib: stopped;") and len(said.splitlines()) == 1
     done = len(load_run(tmp_path / "run").history)

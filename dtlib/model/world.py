@@ -7,9 +7,9 @@ from typing import Self
 
 import numpy as np
 import torch
-from scipy.stats.qmc import Halton
 from torch import Tensor
 
+from dtlib.kernels.halton import halton
 from dtlib.model.channel import rician_gain
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
 from dtlib.runtime.errors import ConfigError
@@ -101,7 +101,7 @@ def _positions_of(*, layout: str, count: int, seed: int, area_m: float) -> np.nd
     else:
         ticks = (np.arange(60) + 0.5) / 60
         grid = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
-        points = Halton(d=2, scramble=False).random(count + 1)[1:]
+        points = halton(count)
         for _ in range(100):
             owner = ((grid[:, None] - points) ** 2).sum(-1).argmin(1)
             points = np.stack([grid[owner == m].mean(0) for m in range(count)])

@@ -9,6 +9,7 @@ import pytest
 from by_loops import walk_with_reflections
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
 
@@ -110,3 +111,12 @@ def test_reflected_heading_is_the_way_it_goes():
     expected = 0.5 * np.stack([np.cos(direction), np.sin(direction)], -1)[:-1]
     assert 0.5 < straight.mean() < 1
     np.testing.assert_allclose(step[straight], expected[straight], atol=1e-9)
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.3, 0.999])
+def test_the_path_is_scipys_filter_in_every_bit(memory):
+    rng = np.random.default_rng(3)
+    mean, noise = rng.standard_normal(4), rng.standard_normal((99, 4))
+    drive = np.concatenate([(1 - mean)[None], np.sqrt(1 - memory**2) * 0.7 * noise])
+    found = gauss_markov(mean, memory=memory, std=0.7, noise=noise, initial=np.ones(4))
+    assert np.array_equal(found, mean + lfilter([1.0], [1.0, -memory], drive, axis=0))
