@@ -31,7 +31,7 @@ addEventListener("DOMContentLoaded", () => {
   for (const picture of document.querySelectorAll("div.cell_output img:not(.animation img)")) {
     const caption = document.createElement("p");
     Object.assign(caption, {className: "caption", textContent: picture.alt, ariaHidden: "true"});
-    picture.after(caption);
+    (picture.closest("a") ?? picture).after(caption);  // a picture leads to itself, its text does not
   }
 });
 

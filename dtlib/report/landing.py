@@ -132,7 +132,7 @@ def beside_others() -> Markdown:
     """Return a table of what Beta-HAPPO fails in and saves, beside what lacks a part of it."""
     rows = {
         other: {
-            f"failures at {head} (points)": minus(interval_text(list(values.dropna()), ".1f"))
+            f"more failures at {head} (points)": minus(interval_text(list(values.dropna()), ".1f"))
             for head, values in gaps.items()
             if head != SAVED
         }
