@@ -40,6 +40,17 @@ SMOKE["episodes"] = 2
 """What a kernel does before the first cell. Most of a smoke run's time would go into worlds of 50
 frames to evaluate it on and into MADDPG's updates; how many there are, pages do not ask."""
 
+SHORT = {
+    "which_world": """
+from functools import partial
+
+from dtlib.studies import readings
+
+readings.EnvConfig = partial(readings.EnvConfig, frame_slots=25)
+"""
+}
+"""Besides, by page: all readings are measured, each for a quarter of the slots."""
+
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
@@ -47,11 +58,11 @@ def own_store(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def tiny_runs(tmp_path, monkeypatch):
-    """Have kernels run ``STARTUP``: IPython runs what lies in its profile."""
+def tiny_runs(name, tmp_path, monkeypatch):
+    """Have kernels run ``STARTUP``, and ``SHORT``: IPython runs what lies in its profile."""
     folder = tmp_path / "ipython" / "profile_default" / "startup"
     folder.mkdir(parents=True)
-    (folder / "tiny_runs.py").write_text(STARTUP)
+    (folder / "tiny_runs.py").write_text(STARTUP + SHORT.get(name, ""))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
 
