@@ -11,7 +11,7 @@ from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL, table
 from dtlib.report.style import COLUMN, PALETTE
-from dtlib.settings.env import EnvConfig
+from dtlib.settings.train import TrainConfig
 from dtlib.studies import comparison, demand
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import tenths
@@ -91,10 +91,11 @@ def trained_otherwise(as_is: pd.DataFrame, changed: pd.DataFrame, preset: str) -
 
 
 def _beside_rule(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
-    return pd.concat(
-        comparison.beside_curve(part, demand.known_curve(EnvConfig(num_users=int(users)), preset))
-        for users, part in runs.groupby("num_users")
-    )
+    parts = []
+    for users, part in runs.groupby("num_users"):
+        env = TrainConfig.from_preset(preset, env={"num_users": int(users)}).env
+        parts.append(comparison.beside_curve(part, demand.known_curve(env, preset)))
+    return pd.concat(parts)
 
 
 def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
