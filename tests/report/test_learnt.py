@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from dtlib import TrainConfig
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import learnt
@@ -45,6 +46,8 @@ def test_energy_beside_the_rule_of_as_many_users(monkeypatch):
     def known(env, preset):
         """A rule that needs as many mJ as there are users, whatever it fails."""
         assert preset == "quick"
+        own = TrainConfig.from_preset("quick", env={"num_users": env.num_users})
+        assert env == own.env, "a preset's runs are in its network"
         return pd.DataFrame({FAILED: [0.0, 1.0], ENERGY: 1e-3 * env.num_users})
 
     monkeypatch.setattr(demand, "known_curve", known)
