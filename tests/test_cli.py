@@ -301,7 +301,7 @@ def test_help_and_usage_errors_need_no_torch(tmp_path):
 
 
 def test_a_process_that_trains_does_without_scipy(tmp_path):
-    """Its import takes as long as a third of all others; workers, kernels and commands pay it."""
+    """Its import adds two fifths to what all others take, in each command, worker and kernel."""
     code = "import sys; from dtlib.experiments import runner; import dtlib; dtlib.train(dtlib."
     code += "TrainConfig.from_preset('smoke', episodes=1)); print('scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
