@@ -10,7 +10,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install reproduce book test smoke lint verify bench release publish lock clean
+.PHONY: help install reproduce book notebooks test smoke lint verify bench release publish lock clean
 
 PYTHON ?= python3
 PRESET ?= quick
@@ -25,6 +25,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 BIN := .venv/bin
+BUILD = BOOK_FROM_CACHE=1 $(BIN)/jupyter-book build . -n -W --keep-going
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # .venv is up to date when it holds a stamp named after what was asked for, and where. It is written
 # last, so an interrupted installation starts again.
@@ -40,15 +41,23 @@ reproduce: install  ## train the quick preset (or resume), then build the book f
 	$(BIN)/dtlib reproduce --preset $(PRESET)
 	@$(MAKE) --no-print-directory book
 
-book: install  ## run every notebook afresh, with nbval, and build the book; any warning is an error
-	@rm -rf _build/html _build/.doctrees _build/jupyter_execute _build/.jupyter_cache
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
-	BOOK_FROM_CACHE=1 $(BIN)/jupyter-book build . -n -W --keep-going
+book: notebooks  ## run every notebook afresh, with nbval, and build the book; any warning is an error
+	$(BUILD)
 	@echo && echo "The book is built. Open _build/html/index.html"
 
-test: lint  ## lint, tests, every notebook, the strict build of the book, the book in a browser
-	$(BIN)/pytest -n $(JOBS) --dist worksteal --durations 25 --durations-min 5 -m "not book"
-	@$(MAKE) --no-print-directory book
+notebooks: install
+	@rm -rf _build/html _build/.doctrees _build/jupyter_execute _build/.jupyter_cache
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+# The book is built while tests run: its one process leaves a second core idle.
+test: lint notebooks  ## lint, every notebook, tests, the strict build of the book, the book in a browser
+	@mkdir -p _build
+	$(BUILD) >_build/build.log 2>&1 & building=$$!; \
+	trap 'kill $$building' INT TERM; \
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --durations 25 --durations-min 5 -m "not book" \
+	    || failed=1; \
+	wait $$building || { cat _build/build.log; failed=1; }; \
+	exit $${failed:-0}
 	$(BIN)/pytest -n $(JOBS) -m book tests/test_book.py
 
 smoke: install  ## every notebook once with other parameters and tiny runs, from empty stores

@@ -101,7 +101,12 @@ class Browser:
                 break
             time.sleep(0.1)
         number, path = port.read_text().split()
-        self.socket = websocket.create_connection(f"ws://127.0.0.1:{number}{path}", timeout=60)
+        address = f"ws://127.0.0.1:{number}{path}"
+        self.socket = websocket.create_connection(
+            address,
+            timeout=60,
+            skip_utf8_validation=True,  # character by character, in Python
+        )
         self.count = 0
         self.events: list[dict] = []
         self.session = None
