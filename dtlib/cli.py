@@ -191,24 +191,22 @@ def figure(
 ) -> None:  # fmt: skip
     """Run what figure NAME needs and write its data to results/PRESET/.
 
-    NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps;
-    readings, which tests readings of the paper by its sentences and trains nothing; mechanisms,
-    which says why the learners of the experiment worth differ; effect_of_m, which says the same of
-    the factor M at the points of figures 7 to 9; demand, the curve of the rule that learners are
-    held against; or corrected, which puts trained policies right and trains nothing.
+    NAME is one of the paper's figures, such as fig10; an experiment beside them, such as steps; or
+    a table of no runs: readings (tested by the paper's sentences), references (not learnt),
+    mechanisms and effect_of_m (why learners differ), demand (the rule that learners are held
+    against) or corrected (trained policies put right).
     """
-    from dtlib.experiments import grids, results
+    from dtlib.experiments import results
     from dtlib.experiments.datasets import write_experiment
     from dtlib.experiments.provenance import check_clean
     from dtlib.report.pictures import PICTURES, save
-    from dtlib.studies import corrected, demand, effect_of_m, mechanisms, readings
+    from dtlib.studies import tables
+    from dtlib.studies.measured_table import MeasuredTable
 
-    studies = (readings, mechanisms, effect_of_m, demand, corrected)
-    tables = {study.TABLE.name: study.TABLE for study in studies}
-    experiment = None if name in tables else grids.find(name, beside=tables)
+    experiment = tables.find(name)
     check_clean(preset, dirty)
-    if experiment is None:  # no grid of runs
-        folder = tables[name].write(preset, effort.jobs, effort.progress)
+    if isinstance(experiment, MeasuredTable):
+        folder = experiment.write(preset, effort.jobs, effort.progress)
         click.echo(f"{paths.relative(folder)}: table and manifest are written")
         return
     folder = write_experiment(
@@ -259,7 +257,8 @@ def policies(preset: str, effort: "Effort", dirty: bool) -> None:
 @_preset
 @_option(
     "--runs", default=1, type=click.IntRange(min=0),
-    help="Runs of each figure that are made again, the cheapest of each learner first; 0 for all.",
+    help="Runs of each figure, or parts of a table, that are made again, the cheapest of each "
+    "learner first; 0 for all.",
 )  # fmt: skip
 @_jobs
 @_quiet
@@ -267,23 +266,27 @@ def policies(preset: str, effort: "Effort", dirty: bool) -> None:
 def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> None:
     """Make committed runs of figures NAME again, from nothing, and compare every byte.
 
-    All of the paper's figures are verified if none is named. Exit code 1 if any byte differs.
+    All of the paper's figures are verified if none is named. A table that is of no runs, such as
+    readings, is measured again in parts. Exit code 1 if any byte differs.
     """
     import pandas as pd
 
     from dtlib.experiments import grids
     from dtlib.experiments.verify import verify as run_verification
+    from dtlib.studies import tables
+    from dtlib.studies.measured_table import MeasuredTable
 
-    wanted = [grids.find(name) for name in names] or [
-        experiment for experiment in grids.of_preset(preset) if experiment.of_the_paper
-    ]
+    of_the_paper = [each for each in grids.of_preset(preset) if each.of_the_paper]
     effort = replace(effort, device="cpu")
     found = pd.concat(
-        [run_verification(experiment, preset, count=runs, effort=effort) for experiment in wanted]
+        one.verify(preset, count=runs, jobs=effort.jobs)
+        if isinstance(one, MeasuredTable)
+        else run_verification(one, preset, count=runs, effort=effort)
+        for one in [tables.find(name) for name in names] or of_the_paper
     )
     differ = int((found["differs"] != "").sum())
     click.echo(found.replace({"differs": {"": "-"}}).to_string(index=False))
-    click.echo(f"{len(found) - differ} of {len(found)} runs are the same in every byte")
+    click.echo(f"{len(found) - differ} of {len(found)} runs or parts are the same in every byte")
     sys.exit(1 if differ else 0)
 
 
@@ -292,11 +295,23 @@ def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> 
 @_preset
 @_seeds
 def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
-    """Show which runs are done, missing or failed: of figures NAME, and what each is; or of all."""
-    from dtlib.experiments import grids, status
+    """Show which runs are done, missing or failed: of figures NAME, and what each is; or of all.
 
-    experiments = [grids.find(name) for name in names] or grids.of_preset(preset)
-    click.echo(status.status(experiments, preset, seeds).to_string(index=False))
+    Tables that are of no runs, such as readings, are below.
+    """
+    from dtlib.experiments import grids, status
+    from dtlib.experiments.experiment import Experiment
+    from dtlib.studies import tables
+    from dtlib.studies.measured_table import MeasuredTable
+
+    wanted = [tables.find(name) for name in names]
+    wanted = wanted or [*grids.of_preset(preset), *tables.MEASURED.values()]
+    experiments = [one for one in wanted if isinstance(one, Experiment)]
+    if experiments:
+        click.echo(status.status(experiments, preset, seeds).to_string(index=False))
+    for one in wanted:
+        if isinstance(one, MeasuredTable):
+            click.echo(f"{one.name}: {one.state(preset)}")
     what = [f"{experiment.name}: {experiment.title}" for experiment in experiments if names]
     for line in [*what, *status.failures(experiments, preset, seeds)]:
         click.echo(line)

@@ -118,6 +118,11 @@ def as_committed(table: pd.DataFrame) -> pd.DataFrame:
     return _parsed(_csv(table))
 
 
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose cells are the texts that are written."""
+    return pd.read_csv(io.StringIO(_csv(table)), dtype=str, keep_default_na=False)
+
+
 def _parsed(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text), dtype={"run": str})  # a key may look like a number
 

@@ -1,7 +1,8 @@
 """Committed rows made again: the same runs, from nothing, compared byte for byte."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
@@ -39,22 +40,38 @@ def verify(
     if not runs:
         results.table(preset, experiment.name)  # told if damaged
         raise ConfigError(f"{experiment.name}: no run of preset {preset!r} is committed")
-    if runs[0].version:
-        raise ConfigError(
-            f"{experiment.name}: what is committed is of results version {runs[0].version}, the "
-            f"code gives version {RESULTS_VERSION}; `dtlib figure {experiment.name} "
-            f"--preset {preset}` makes it anew"
-        )
+    check_version(experiment.name, preset)
     names = committed.tables_of(experiment)
     known = {name: committed.rows_of(experiment, runs, preset, name=name) for name in names}
-    with (
-        TemporaryDirectory(prefix="dtlib-verify-") as empty,
-        patch.dict(os.environ, {"DTLIB_STORE": empty}),
-    ):
+    with empty_store():
         made = datasets.collect(experiment, runs, effort=effort, names=names)
     made = {name: results.as_committed(table) for name, table in made.items()}
     rows = [_compared(planned, known, made) for planned in runs]
     return pd.DataFrame([{"figure": experiment.name} | row for row in rows])
+
+
+def check_version(name: str, preset: str) -> None:
+    """Refuse tables that are committed, but that the code would not give any more.
+
+    Raises:
+        ConfigError: they are of another version of the results.
+    """
+    version = results.older(results.manifest(results.folder_of(preset, name)))
+    if version:
+        raise ConfigError(
+            f"{name}: what is committed is of results version {version}, the code gives version "
+            f"{RESULTS_VERSION}; `dtlib figure {name} --preset {preset}` makes it anew"
+        )
+
+
+@contextmanager
+def empty_store() -> Iterator[None]:
+    """Have what is trained inside begin from nothing, and leave nothing."""
+    with (
+        TemporaryDirectory(prefix="dtlib-verify-") as empty,
+        patch.dict(os.environ, {"DTLIB_STORE": empty}),
+    ):
+        yield
 
 
 def chosen(runs: Sequence[PlannedRun], count: int) -> list[PlannedRun]:

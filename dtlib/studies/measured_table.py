@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from tqdm import tqdm
 
-from dtlib.experiments import results
+from dtlib.experiments import results, verify
 from dtlib.experiments.results import DATA
+from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.reading import Damaged
 from dtlib.runtime.workers import in_parallel
 
@@ -66,7 +68,68 @@ class MeasuredTable:
             jobs: processes that measure.
             only: whether a part, by the arguments of :attr:`rows`, is measured then; all if absent.
         """
+        known = self._committed(preset)
+        return self.measure(preset, jobs, only=only) if known is None else known
+
+    def verify(self, preset: str, *, count: int = 1, jobs: int = 2) -> pd.DataFrame:
+        """Measure parts of a preset's committed table again, and compare every byte.
+
+        Args:
+            preset: whose.
+            count: how many parts, spread over the table; all if 0.
+            jobs: processes that measure.
+
+        Returns:
+            A row per part, as for runs (:func:`.verify.verify`); ``variant`` is what a part says of
+            itself, and it has no ``seed``.
+
+        Raises:
+            ConfigError: no table is committed that the code would give, or it is of older code.
+        """
+        verify.check_version(self.name, preset)
+        known = self._committed(preset)
+        if known is None:
+            raise ConfigError(f"{self.name}: no table of preset {preset!r} is committed")
+        tasks = self.tasks(preset)
+        some = tasks[:: max(1, len(tasks) // count)][:count] if count else tasks
+        with verify.empty_store():
+            parts = list(in_parallel(self.rows, some, jobs))
+        return pd.DataFrame([self._compared(known, part) for part in parts])
+
+    def state(self, preset: str) -> str:
+        """Return whether a preset's table is committed, and of which version, in a few words."""
+        version = results.older(results.manifest(results.folder_of(preset, self.name)))
+        try:
+            known = self._committed(preset)
+        except ConfigError as error:  # another preset's only
+            return str(error)
+        if known is None:
+            return "missing"
+        return f"committed, of version {version}" if version else "committed"
+
+    def _committed(self, preset: str) -> pd.DataFrame | None:
+        """Return the committed table if it has its version's key."""
         folder = results.folder_of(preset, self.name)
         key = self.key(preset, results.older(results.manifest(folder)))
-        known = results.read(folder, DATA, key)
-        return self.measure(preset, jobs, only=only) if known is None else known
+        return results.read(folder, DATA, key)
+
+    def _compared(self, known: pd.DataFrame, part: pd.DataFrame) -> dict[str, Any]:
+        """Return a part's row of :meth:`verify`: each of its rows is sought in the table."""
+        about = part.iloc[0][[name for name in part if not is_numeric_dtype(part[name])]]
+        kept = results.as_text(known)
+        made = results.as_text(part.reindex(columns=known.columns))
+        cells = ((kept == row).to_numpy() for _, row in made.iterrows())
+        nearest = [(number := int(same.sum(1).argmax()), same[number]) for same in cells]
+        differ = (
+            f"{DATA}: {(name := kept.columns[~same][0])} is {made[name][row]}, "
+            f"not {kept[name][number]} (row {number})"
+            for row, (number, same) in enumerate(nearest)
+            if not same.all()
+        )
+        return {
+            "figure": self.name,
+            "variant": ", ".join(map(str, about)),
+            "seed": "-",
+            "rows": len(made),
+            "differs": next(differ, ""),
+        }
