@@ -13,6 +13,7 @@ from dtlib.report import columns
 from dtlib.report.figures import by_ratio
 from dtlib.report.style import PALETTE
 from dtlib.studies.comparison import ALL, WORST
+from dtlib.verdicts.statistics import interval_text
 
 FORMATS = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), ".3g")
 """What is told of a run on held-out worlds, with formats."""
@@ -25,6 +26,28 @@ def table(runs: pd.DataFrame) -> pd.DataFrame:
         runs: by variant and seed, as :func:`.datasets.run_means` has them.
     """
     return columns.table(runs.groupby("variant", sort=False), FORMATS)
+
+
+def within_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return how much more than the first variant the others need and fail, seed by seed.
+
+    Args:
+        runs: by variant and seed, from above.
+
+    Returns:
+        Means over the seeds that both have, with their 95 % intervals.
+    """
+    first = runs.index[0][0]
+    was = runs.loc[first].reindex(runs.index, level="seed")
+    more = pd.DataFrame(
+        {
+            "more energy (%)": runs[ENERGY] / was[ENERGY] - 1,
+            "more failed slots (points)": runs[ALL] - was[ALL],
+            "more of the worst user's (points)": runs[WORST] - was[WORST],
+        }
+    )
+    others = 100 * more.drop(index=first, level="variant").dropna()
+    return others.groupby("variant", sort=False).agg(interval_text, ".1f")
 
 
 def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:

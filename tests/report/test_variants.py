@@ -24,6 +24,18 @@ def test_means_with_their_intervals():
     assert told(RUNS.loc["b"], {ALL: ".3g"}) == {"failed slots (%)": "50"}
 
 
+def test_differences_are_of_the_same_seed():
+    """Of b's seeds only 0 is one of a's: 4 mJ for 1 mJ, 50 % for 10 %."""
+    other = RUNS.loc[["b"]].rename(index={0: 7}, level="seed").assign(**{ENERGY: 1.0})
+    table = variants.within_seeds(pd.concat([RUNS, other]))
+    assert table.loc["b"].tolist() == ["300.0", "40.0", "0.0"] and list(table.index) == ["b"]
+    twice = RUNS.loc[["a"]].rename(index={"a": "c"}, level="variant")
+    twice = twice.assign(**{ENERGY: 2 * twice[ENERGY], ALL: twice[ALL] + [0.1, 0.3]})
+    table = variants.within_seeds(pd.concat([RUNS, twice]))
+    assert table.loc["c"].iloc[0] == "100.0 [100.0,\N{NO-BREAK SPACE}100.0]"
+    assert table.loc["c"].iloc[1].startswith("20.0 [-") and "," in table.loc["c"].iloc[1]
+
+
 def test_each_run_is_a_point_and_each_mean_a_stroke():
     energy, failed = variants.draw(RUNS, [ENERGY, ALL]).axes
     drawn = [line.get_xdata().tolist() for line in energy.lines]
