@@ -114,11 +114,10 @@ $(STAMP):
 	@if ! { .venv/bin/python -m pip --version && grep -qF "$$(pwd -P)/.venv" .venv/bin/activate; } \
 	    >/dev/null 2>&1; then $(call create_venv,.venv); fi
 	@echo "Installing the locked dependencies into .venv; the first time takes some minutes."
-	@# What is never imported need not be compiled, which would take half of the time.
 	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock > .venv/pip.lock
 	@$(BIN)/python -m pip install -qq --require-hashes -r .venv/pip.lock
-	@$(BIN)/python -m pip install -qq --no-compile --require-hashes --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install -qq --no-compile --no-build-isolation -e .  # torch: pyproject.toml
+	@$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-build-isolation -e .  # and torch, as pyproject.toml says
 	@$(BIN)/python -m pip check
 	@mkdir -p .venv/etc/ipython  # kernels talk on this machine only: no warning about plain TCP
 	@{ echo 'c.IPKernelApp.log_level = "ERROR"'; \
