@@ -43,11 +43,11 @@ def within_seeds(runs: pd.DataFrame) -> pd.DataFrame:
         {
             "more energy (%)": runs[ENERGY] / was[ENERGY] - 1,
             "more failed slots (points)": runs[ALL] - was[ALL],
-            "more of the worst user's (points)": runs[WORST] - was[WORST],
+            "more failed slots, worst user (points)": runs[WORST] - was[WORST],
         }
     )
     others = 100 * more.drop(index=first, level="variant").dropna()
-    return others.groupby("variant", sort=False).agg(interval_text, ".1f")
+    return others.groupby("variant", sort=False).agg(interval_text, "z.1f")
 
 
 def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:
