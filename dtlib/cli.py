@@ -325,12 +325,8 @@ def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
 @_with_effort
 def references(preset: str, effort: "Effort", dirty: bool) -> None:
     """Tune and measure what is not learnt: reference policies, informed limit, genie."""
-    from dtlib.experiments import provenance
-    from dtlib.studies.references import TABLE
-
-    provenance.check_clean(preset, dirty)
-    folder = TABLE.write(preset, effort.jobs, effort.progress)
-    click.echo(f"{paths.relative(folder)}: table and manifest are written")
+    call = click.get_current_context().invoke
+    call(figure, name="references", preset=preset, effort=effort, dirty=dirty)
 
 
 @main.command()

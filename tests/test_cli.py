@@ -109,7 +109,10 @@ def test_bad_settings(tmp_path, arguments, message):
     "arguments, message",
     [
         (["figure", "fig99"], "figure = 'fig99': must be one of ablations"),
-        (["figure", "reading"], ", readings, references, mechanisms, effect_of_m"),
+        (
+            ["figure", "reading"],
+            ", readings, references, mechanisms, effect_of_m, demand, corrected",
+        ),
         (["figure", "fig05", "--preset", "smoke", "--seeds", "0"], "seeds = 0: "),
         (["notebook", "fig99"], "notebook = 'fig99': must be one of"),
         (["evaluate", "no/such/run"], "holds no run"),

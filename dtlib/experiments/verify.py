@@ -90,12 +90,12 @@ def _compared(
 ) -> dict[str, Any]:
     """Return one run's row of :func:`verify`, given what is committed and what is made of all."""
     parts = {name: (_of(known[name], planned), _of(made[name], planned)) for name in made}
-    differs = (f"{name}: {found}" for name, pair in parts.items() if (found := _differs(*pair)))
+    said = (f"{name}: {found}" for name, pair in parts.items() if (found := differs(*pair)))
     return {
         "variant": planned.variant,
         "seed": planned.config.seed,
         "rows": sum(len(kept) for kept, _ in parts.values()),
-        "differs": next(differs, ""),
+        "differs": next(said, ""),
     }
 
 
@@ -105,8 +105,8 @@ def _of(table: pd.DataFrame | None, planned: PlannedRun) -> pd.DataFrame:
     return table[table["run"] == planned.key].reset_index(drop=True)
 
 
-def _differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
-    """Return the first column in which two tables differ, and where; empty if in none."""
+def differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
+    """Return the first column in which two tables of one index differ, and where; or nothing."""
     others = [name for name in kept if name not in made and kept[name].isna().all()]
     kept = kept.drop(columns=others)  # of algorithms that were not made again
     if list(kept.columns) != list(made.columns):
@@ -116,5 +116,6 @@ def _differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
     same = (kept == made) | (kept.isna() & made.isna())
     for column in kept.columns[~same.all()]:
         row = int((~same[column]).to_numpy().argmax())
-        return f"{column} is {made[column][row]}, not {kept[column][row]} (row {row})"
+        numbers = made[column].iloc[row], kept[column].iloc[row]
+        return "{} is {}, not {} (row {})".format(column, *numbers, kept.index[row])
     return ""

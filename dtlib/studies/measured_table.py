@@ -94,7 +94,8 @@ class MeasuredTable:
         some = tasks[:: max(1, len(tasks) // count)][:count] if count else tasks
         with verify.empty_store():
             parts = list(in_parallel(self.rows, some, jobs))
-        return pd.DataFrame([self._compared(known, part) for part in parts])
+        kept = results.as_text(known)
+        return pd.DataFrame([self._compared(kept, part) for part in parts])
 
     def state(self, preset: str) -> str:
         """Return whether a preset's table is committed, and of which version, in a few words."""
@@ -113,23 +114,17 @@ class MeasuredTable:
         key = self.key(preset, results.older(results.manifest(folder)))
         return results.read(folder, DATA, key)
 
-    def _compared(self, known: pd.DataFrame, part: pd.DataFrame) -> dict[str, Any]:
-        """Return a part's row of :meth:`verify`: each of its rows is sought in the table."""
+    def _compared(self, kept: pd.DataFrame, part: pd.DataFrame) -> dict[str, Any]:
+        """Return a part's row of :meth:`verify`: its rows are sought in the table's texts."""
         about = part.iloc[0][[name for name in part if not is_numeric_dtype(part[name])]]
-        kept = results.as_text(known)
-        made = results.as_text(part.reindex(columns=known.columns))
-        cells = ((kept == row).to_numpy() for _, row in made.iterrows())
-        nearest = [(number := int(same.sum(1).argmax()), same[number]) for same in cells]
-        differ = (
-            f"{DATA}: {(name := kept.columns[~same][0])} is {made[name][row]}, "
-            f"not {kept[name][number]} (row {number})"
-            for row, (number, same) in enumerate(nearest)
-            if not same.all()
-        )
+        columns = dict.fromkeys([*kept, *part])  # other parts have had numbers that this one lacks
+        made = results.as_text(part.reindex(columns=list(columns)))
+        nearest = [int(kept.eq(row).sum(axis=1).argmax()) for _, row in made.iterrows()]
+        said = verify.differs(kept.iloc[nearest], made.set_index(kept.index[nearest]))
         return {
             "figure": self.name,
             "variant": ", ".join(map(str, about)),
             "seed": "-",
             "rows": len(made),
-            "differs": next(differ, ""),
+            "differs": said and f"{DATA}: {said}",
         }
