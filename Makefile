@@ -116,9 +116,10 @@ $(STAMP):
 	@echo "Installing the locked dependencies into .venv; the first time takes some minutes."
 	@sed -n '/^pip==/,/[^\\]$$/p' requirements.lock > .venv/pip.lock
 	@$(BIN)/python -m pip install -qq --require-hashes -r .venv/pip.lock
-	@$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements.lock
-	@$(BIN)/python -m pip install -qq --no-build-isolation -e .  # and torch, as pyproject.toml says
+	@$(BIN)/python -m pip install -qq --no-compile --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-compile --no-build-isolation -e .  # and torch, see pyproject
 	@$(BIN)/python -m pip check
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || :  # pip would, on one core
 	@mkdir -p .venv/etc/ipython  # kernels talk on this machine only: no warning about plain TCP
 	@{ echo 'c.IPKernelApp.log_level = "ERROR"'; \
 	   echo 'import runpy  # the same bits as elsewhere, before a notebook loads NumPy or torch'; \

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import forked_kernels
+import jupyter_client.launcher
 import nbval.kernel
 import pytest
 from filelock import FileLock
@@ -31,6 +33,7 @@ def started_again(startup_timeout=60, *, start=nbval.kernel.start_new_kernel, **
 
 
 nbval.kernel.start_new_kernel = started_again
+jupyter_client.launcher.Popen = forked_kernels.launch
 
 
 @pytest.hookimpl(wrapper=True)

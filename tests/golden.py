@@ -47,7 +47,7 @@ def numbers(table: pd.DataFrame) -> np.ndarray:
 def hashes_of(network: str) -> Iterator[tuple[str, str]]:
     """Yield what is computed in a network, and its hash."""
     small = {"episodes": 1, "updates_per_frame": 1, "batch_size": 8}
-    small["env"] = {"frames": 2, "frame_slots": 8}
+    small["env"] = {"num_users": 4, "num_bs": 2, "frames": 2, "frame_slots": 8}
     for algorithm in LEARNERS:
         config = dtlib.TrainConfig.from_preset("smoke", network, algorithm=algorithm, **small)
         trainer = Trainer([config])

@@ -1,6 +1,7 @@
-"""Processes that tests kill: forked from a server that has imported the library once.
+"""Processes that tests start: forked from a server that has imported the libraries once.
 
-A new interpreter would take seconds to import torch, each time.
+A new interpreter would take seconds to import torch, each time. Modules of dtlib are not among
+what is loaded: notebooks are to find them as a reader's kernel does.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["dtlib.experiments.datasets"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["dtlib", "torch", "joblib", "seaborn", "ipykernel.kernelapp"])
 
 
 def start(function: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Begin a process that calls a function of a test's file."""
-    process = _CONTEXT.Process(target=function, args=arguments, daemon=True)
+    process = CONTEXT.Process(target=function, args=arguments, daemon=True)
     process.start()
     return process
 

@@ -128,8 +128,8 @@ def test_installation_checks_hashes():
     installed = re.findall(r"pip install -qq (.*?)(?:  #.*)?\n", recipe)
     assert installed == [
         f"--require-hashes -r {cut[2]}",
-        "--require-hashes --no-deps -r requirements.lock",
-        "--no-build-isolation -e .",
+        "--no-compile --require-hashes --no-deps -r requirements.lock",
+        "--no-compile --no-build-isolation -e .",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import forked_kernels
 import nbformat
 import pytest
 
@@ -40,7 +41,14 @@ SMOKE["episodes"] = SMOKE["env"]["frames"] = 2
 """What a kernel does before the first cell. Most of a smoke run's time would go into worlds of 50
 frames to evaluate it on and into MADDPG's updates; how many there are, pages do not ask."""
 
+FEW_PICTURES = """
+from dtlib.report import film
+
+film.MOST_PICTURES = 4
+"""
 SHORT = {
+    "02_two_timescales": FEW_PICTURES,
+    "trained_agents": FEW_PICTURES,
     "which_world": """
 from functools import partial
 
@@ -50,14 +58,16 @@ readings.EnvConfig = partial(readings.EnvConfig, frame_slots=25)
 shown = [{"num_users": users} for users in (25, 30, 50, 58)]
 for points in readings.POINTS.values():
     points[1:-1] = [one for one in points[1:-1] if one in shown]
-"""
+""",
 }
-"""Besides, by page: all readings are measured, at fewer points, for a quarter of the slots."""
+"""Besides, by page: films are short; all readings are measured, at fewer points, for a quarter of
+the slots."""
 
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr("jupyter_client.launcher.Popen", forked_kernels.launch)
 
 
 @pytest.fixture
