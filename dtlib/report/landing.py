@@ -32,8 +32,8 @@ from dtlib.verdicts.words import GAP, listed, minus, number
 NAMED = ["figure", "the paper says"]
 """Columns that tell sentences apart. Of each, the first way of measuring counts."""
 LACKING = {
-    "beta-mappo": "Beta-MAPPO, which lacks the factor M",
-    GAUSSIAN_HAPPO: "Gaussian-HAPPO, with the Gaussian of HARL",
+    "beta-mappo": "Beta-MAPPO, which updates all agents at once, without HAPPO's factor M",
+    GAUSSIAN_HAPPO: "Gaussian-HAPPO, with the Gaussian of HARL, the code of HAPPO's authors",
 }
 SAVED = "energy"
 
@@ -169,7 +169,8 @@ def _weak() -> int:
 def _world() -> str:
     first, last = readings.thresholds(EnvConfig())
     return (
-        "In the reading of (14h) taken here, each user owns a fixed slice of every server's CPU. "
+        "In the reading taken here of (14h), the limit of a server's CPU, each user owns a fixed "
+        "slice of each. "
         f"Then computing alone makes the largest request late beyond {_users(first)}, and the "
         f"smallest beyond {number(last)}; the radio moves both down a little. The paper has no "
         "failure up to 25, and nothing but failures at 58."
@@ -206,10 +207,10 @@ def _learning() -> str:
         f"At {_users(own.index[0])}, trained Beta-HAPPO fails in "
         f"{_percent(own[FAILED].iloc[0])} of the requests; at 30, in "
         f"{_percent(own.loc[30, FAILED])}, for {_millijoules(own.loc[30, ENERGY])}; its "
-        f"worst user fails in {_percent(own.loc[30, WORST])} of all slots, where (14b) allows "
-        f"{_percent(EnvConfig().failure_threshold)}. *Demand or silence*, which learns nothing, "
-        f"fails in {_percent(rule.loc[30, FAILED])} of the requests there, for "
-        f"{_millijoules(rule.loc[30, ENERGY])}. The second table below has "
+        f"worst user fails in {_percent(own.loc[30, WORST])} of all slots, where (14b), the limit "
+        f"of each user's failures, allows {_percent(EnvConfig().failure_threshold)}. *Demand or "
+        f"silence*, which learns nothing, fails in {_percent(rule.loc[30, FAILED])} of the "
+        f"requests there, for {_millijoules(rule.loc[30, ENERGY])}. The second table below has "
         "what can be put right."
     )
 
