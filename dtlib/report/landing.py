@@ -170,7 +170,7 @@ def _world() -> str:
     first, last = readings.thresholds(EnvConfig())
     return (
         "In the reading taken here of (14h), the limit of a server's CPU, each user owns a fixed "
-        "slice of each. "
+        "slice of every server. "
         f"Then computing alone makes the largest request late beyond {_users(first)}, and the "
         f"smallest beyond {number(last)}; the radio moves both down a little. The paper has no "
         "failure up to 25, and nothing but failures at 58."
