@@ -267,6 +267,12 @@ def random_actions(
     )
 
 
+def deployed(world: World, env: EnvConfig, seed: int = 0) -> torch.Tensor:
+    """A base station for each twin in each slot, at random."""
+    generator = Generator().manual_seed(seed)
+    return torch.randint(env.num_bs, world.association.shape, generator=generator)
+
+
 CHOICES = {
     name: get_args(field.annotation) or (False, True)
     for name, field in EnvConfig.model_fields.items()

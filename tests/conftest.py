@@ -29,6 +29,14 @@ def _one_thread():
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def double():
+    """Double precision."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the longest tests: at the end, they would leave the other core idle."""
     items.sort(key=lambda item: "test_on_another_processor" not in item.name)

@@ -9,21 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks import critics, episode, training
 from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.experiments import provenance
 from dtlib.happo.algorithm import Agent
 from dtlib.model.layouts import centre_layout, state_layout, station_layout, user_layout
 
 
-@pytest.fixture
-def episode(request, monkeypatch):
-    monkeypatch.syspath_prepend(str(request.config.rootpath))
-    from benchmarks import episode
-
-    return episode
-
-
-def test_measures_every_quantity(episode):
+def test_measures_every_quantity():
     config = TrainConfig.from_preset(
         "smoke", env={"frames": 30, "num_users": 3, "num_bs": 2}, **episode.SEEN
     )
@@ -41,14 +34,14 @@ def test_measures_every_quantity(episode):
     assert found.loc["ratio_act", "median"] > 1 and found.loc["ratio_given", "median"] > 1
 
 
-def test_table_names_every_quantity(episode):
+def test_table_names_every_quantity():
     text = episode.table(
         episode.measure(TrainConfig.from_preset("smoke", **episode.SEEN), rounds=1, steps=5)
     )
     assert all(meaning in text for meaning in episode.MEANING.values())
 
 
-def test_writes_tidy_data_and_manifest(episode, request, tmp_path, capsys):
+def test_writes_tidy_data_and_manifest(request, tmp_path, capsys):
     out = tmp_path / "results"
     options = ["--preset", "smoke", "--rounds", "1", "--steps", "5", "--dirty", "--out"]
     options.append(str(out))
@@ -85,7 +78,7 @@ def test_writes_tidy_data_and_manifest(episode, request, tmp_path, capsys):
         (["--fast"], "bench: unrecognized arguments: --fast"),
     ],
 )
-def test_refuses_bad_options_in_one_line(episode, capsys, options, line):
+def test_refuses_bad_options_in_one_line(capsys, options, line):
     try:
         code = episode.main(["--preset", "smoke", *options])
     except SystemExit as stop:
@@ -94,7 +87,7 @@ def test_refuses_bad_options_in_one_line(episode, capsys, options, line):
     assert capsys.readouterr().err == line + "\n"
 
 
-def test_refuses_foreign_folders_before_measuring(episode, capsys, tmp_path, monkeypatch):
+def test_refuses_foreign_folders_before_measuring(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(episode, "measure", lambda *_: pytest.fail("measured"))
     (tmp_path / "notes.txt").write_text("mine")
     assert episode.main(["--out", str(tmp_path)]) == 2
@@ -104,14 +97,14 @@ def test_refuses_foreign_folders_before_measuring(episode, capsys, tmp_path, mon
     assert "is a file; the output must be a folder" in capsys.readouterr().err
 
 
-def test_results_of_a_changed_tree_are_refused(episode, capsys, tmp_path, monkeypatch):
+def test_results_of_a_changed_tree_are_refused(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(episode, "measure", lambda *_: pytest.fail("measured"))
     monkeypatch.setattr(provenance, "_commit", lambda: f"0123abc{provenance.CHANGED}")
     assert episode.main(["--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("bench: dtlib/ has changes that no commit has")
 
 
-def test_refuses_episodes_too_short_to_time(episode):
+def test_refuses_episodes_too_short_to_time():
     env = EnvConfig(num_users=1, num_bs=1, frames=1, frame_slots=2, migration_slots=0)
     with pytest.raises(ConfigError, match="frames·frame_slots = 2: must be at least 3"):
         episode.measure(TrainConfig(env=env))
@@ -120,15 +113,7 @@ def test_refuses_episodes_too_short_to_time(episode):
 # --- training -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def training(request, monkeypatch):
-    monkeypatch.syspath_prepend(str(request.config.rootpath))
-    from benchmarks import training
-
-    return training
-
-
-def test_training_measures_each_phase_in_processes_of_its_own(training, tmp_path, monkeypatch):
+def test_training_measures_each_phase_in_processes_of_its_own(tmp_path, monkeypatch):
     case = training.Case("plain", users=4, sites=2, frames=1, epochs=2, jobs=2)
     rows = pd.DataFrame(training.measure(case, rounds=2))
     assert set(rows["job"]) == {0, 1} and set(rows["round"]) == {0, 1}
@@ -142,7 +127,7 @@ def test_training_measures_each_phase_in_processes_of_its_own(training, tmp_path
     assert "episode_s" in training.table(rows)
 
 
-def test_dense_operations_by_hand(training):
+def test_dense_operations_by_hand():
     """Two users with 3 and 5 rows, one base station with 4, the centre with 2; 10 slots."""
     config = TrainConfig(
         env={"num_users": 2, "num_bs": 1, "frame_slots": 10, "frames": 1, "migration_slots": 0},
@@ -160,7 +145,7 @@ def test_dense_operations_by_hand(training):
     assert found == expected
 
 
-def test_counted_operations_are_those_executed(training):
+def test_counted_operations_are_those_executed():
     """Products that are replaced by look-ups are not counted."""
     case = training.Case("phases", users=3, sites=2, frames=1, epochs=1)
     methods = dict(vars(Agent))
@@ -177,7 +162,7 @@ def test_counted_operations_are_those_executed(training):
         (["--rounds", "x"], "invalid int value"),
     ],
 )
-def test_training_refuses_bad_input(training, options, line, capsys, monkeypatch):
+def test_training_refuses_bad_input(options, line, capsys, monkeypatch):
     monkeypatch.setattr(training, "measure", lambda *_: pytest.fail("was measured"))
     try:
         assert training.main(options) == 2
@@ -186,10 +171,7 @@ def test_training_refuses_bad_input(training, options, line, capsys, monkeypatch
     assert line in capsys.readouterr().err
 
 
-def test_critics_are_compared_on_the_same_runs(request, monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(request.config.rootpath))
-    from benchmarks import critics
-
+def test_critics_are_compared_on_the_same_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(critics.store.paths, "store", lambda: tmp_path)
     rows = critics.measure("smoke", seeds=1, jobs=1)
     assert set(rows["critic"]) == {"shared", "per-agent"}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import beside, harl
 from dtlib import ConfigError, EnvConfig, TrainConfig
 from dtlib.pettingzoo import CENTRE, parallel_env
 
@@ -19,15 +20,7 @@ CHECKOUT = os.environ.get("HARL")
 needs_harl = pytest.mark.skipif(not CHECKOUT, reason="HARL=... names no checkout of HARL")
 
 
-@pytest.fixture
-def harl(request, monkeypatch):
-    monkeypatch.syspath_prepend(str(request.config.rootpath))
-    from benchmarks import harl
-
-    return harl
-
-
-def test_steps_as_our_environment_does(harl):
+def test_steps_as_our_environment_does():
     """Side by side, with the rewards summed, and from the next world on after an episode."""
     twins = harl.Twins(TINY, envs=2, seed=7)
     alone = [parallel_env(TINY) for _ in range(2)]
@@ -65,7 +58,7 @@ def test_steps_as_our_environment_does(harl):
                 seen[i] = env.reset(seed=seeds[i])[0]
 
 
-def test_settings_are_ours(harl):
+def test_settings_are_ours():
     """What is set by hand in HARL is read from our settings, for a whole batch at a time."""
     found = harl.settings(TrainConfig(), slots=40, envs=4)
     assert found["train"] == {"n_rollout_threads": 4, "episode_length": 10}
@@ -73,14 +66,14 @@ def test_settings_are_ours(harl):
     assert found["algo"]["clip_param"] == TrainConfig().clip
 
 
-def test_says_in_one_line_what_is_no_checkout(harl, tmp_path, capsys):
+def test_says_in_one_line_what_is_no_checkout(tmp_path, capsys):
     assert harl.main(["--checkout", str(tmp_path), "--rounds", "1", "--slots", "10"]) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1 and "must be a checkout of HARL" in printed
 
 
 @needs_harl
-def test_trains_with_our_sizes(harl):
+def test_trains_with_our_sizes():
     runner = harl.runner(Path(CHECKOUT), TINY, slots=10, epochs=2, envs=2)
     outputs = [1, 1, 1, 6, 6]
     for actor, buffer, width in zip(runner.actor[:-1], runner.actor_buffer, outputs, strict=False):
@@ -99,9 +92,7 @@ def test_trains_with_our_sizes(harl):
 
 
 @needs_harl
-def test_writes_tidy_data_and_manifest(harl, tmp_path, capsys):
-    from benchmarks import beside
-
+def test_writes_tidy_data_and_manifest(tmp_path, capsys):
     out = tmp_path / "results"
     options = ["--slots", "4", "--epochs", "1", "--rounds", "1", "--envs", "2", "--dirty"]
     options += ["--out", str(out)]
@@ -115,8 +106,6 @@ def test_writes_tidy_data_and_manifest(harl, tmp_path, capsys):
 
 
 @needs_harl
-def test_refuses_what_cannot_be_measured(harl):
-    from benchmarks import beside
-
+def test_refuses_what_cannot_be_measured():
     with pytest.raises(ConfigError, match="slots = 5: must be a multiple of envs = 2"):
         beside.measure("HARL", harl.seconds, TINY, slots=5, envs=2)

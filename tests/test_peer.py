@@ -5,32 +5,18 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks import beside
 from dtlib import ConfigError, EnvConfig
 from dtlib.pettingzoo import CENTRE, parallel_env
 
-pytest.importorskip("benchmarl", reason="BenchMARL is not installed: it is the extra 'bench'")
+peer = pytest.importorskip("benchmarks.peer", reason="needs BenchMARL: it is the extra 'bench'")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TorchRL's own: deprecations and versions
 
 TINY = EnvConfig(num_users=3, num_bs=2, frames=2, frame_slots=5, migration_slots=2)
 
 
-@pytest.fixture
-def peer(request, monkeypatch):
-    monkeypatch.syspath_prepend(str(request.config.rootpath))
-    from benchmarks import peer
-
-    return peer
-
-
-@pytest.fixture
-def beside(peer):
-    from benchmarks import beside
-
-    return beside
-
-
-def test_measures_every_part(peer, beside):
+def test_measures_every_part():
     threads = torch.get_num_threads()
     rows = peer.measure(TINY, slots=12, epochs=2, threads=1, rounds=2, envs=2)
     assert torch.get_num_threads() == threads
@@ -46,7 +32,7 @@ def test_measures_every_part(peer, beside):
     assert all(meaning in beside.table(rows) for meaning in beside.MEANING.values())
 
 
-def test_trains_networks_of_our_sizes(peer, tmp_path):
+def test_trains_networks_of_our_sizes(tmp_path):
     run = peer.experiment(TINY, slots=10, epochs=1, iterations=1, envs=1, folder=str(tmp_path))
     agents = {"users": 3, "stations": 2, CENTRE: 1}
     outputs = {"users": 1, "stations": 2 * 3, CENTRE: 3 * 2}
@@ -72,7 +58,7 @@ def test_trains_networks_of_our_sizes(peer, tmp_path):
             assert (one != other).flatten(1).any(1).all()
 
 
-def test_adapter_steps_as_our_environment_does(peer):
+def test_adapter_steps_as_our_environment_does():
     adapted = peer.TwinTask("twins", {"env": TINY}).get_env_fun(1, True, 7, "cpu")()
     ours = parallel_env(TINY)
     observations, _ = ours.reset(seed=7)
@@ -106,7 +92,7 @@ def test_adapter_steps_as_our_environment_does(peer):
         assert not state["terminated"].item()
 
 
-def test_writes_tidy_data_and_manifest(peer, beside, tmp_path, capsys):
+def test_writes_tidy_data_and_manifest(tmp_path, capsys):
     out = tmp_path / "results"
     options = ["--slots", "4", "--epochs", "1", "--rounds", "1", "--envs", "2", "--dirty"]
     options += ["--out", str(out)]
@@ -129,6 +115,6 @@ def test_writes_tidy_data_and_manifest(peer, beside, tmp_path, capsys):
         ({"slots": 5, "envs": 2}, "slots = 5: must be a multiple of envs = 2"),
     ],
 )
-def test_refuses_what_cannot_be_measured(peer, given, line):
+def test_refuses_what_cannot_be_measured(given, line):
     with pytest.raises(ConfigError, match=line):
         peer.measure(TINY, **given)

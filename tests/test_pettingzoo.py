@@ -19,6 +19,7 @@ from pettingzoo import ParallelEnv
 from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test
 from pettingzoo.utils import parallel_to_aec
 
+from benchmarks.episode import SEEN, act_on
 from dtlib import Actions, EnvConfig, Policies, TrainConfig, sample_world, simulate
 from dtlib.model.observations import global_state, observe_centre, observe_stations, observe_users
 from dtlib.pettingzoo import TwinEnv, parallel_env, slot_actions, station_names, user_names
@@ -254,11 +255,8 @@ def test_slot_actions_lie_in_the_action_spaces():
         slot_actions(twice, 0, env)
 
 
-def test_actors_see_enough_to_play_the_episode(monkeypatch, request):
+def test_actors_see_enough_to_play_the_episode():
     """Networks on the environment's observations alone act as on the whole episode."""
-    monkeypatch.syspath_prepend(str(request.config.rootpath))
-    from benchmarks.episode import SEEN, act_on
-
     config = TrainConfig.from_preset("smoke", output_gain=1.0, **SEEN)
     policies = Policies(config, torch.Generator().manual_seed(0))
     world = sample_world(config.env, 4)

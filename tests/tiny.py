@@ -1,13 +1,17 @@
-"""An experiment that takes seconds, in a store and a results folder of its own."""
+"""A run and an experiment that take seconds; a store and a results folder of a test's own."""
 
 from __future__ import annotations
 
 import pytest
 
+from dtlib import TrainConfig
 from dtlib.experiments import grids
 from dtlib.runtime import paths
 from dtlib.training.run_folder import CHECKPOINT
 
+TINY = TrainConfig.from_preset(
+    "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
+)
 CURVES, SWEEP = grids.find("fig05"), grids.find("fig10")
 SMALL = {"algorithm": "beta-happo", "env": {"num_users": 3, "num_bs": 2}, "episodes": 2}
 ONE = grids.Experiment("one", "", {"beta": SMALL}, seeds={"smoke": 1}, axes=SWEEP.axes)

@@ -42,10 +42,6 @@ def write_policies(preset: str, effort: Effort = LOCALLY) -> list[Path]:
     """Write a trained policy with its card for each algorithm to ``results/policies/``.
 
     Runs that the store lacks are trained.
-
-    Args:
-        preset: whose runs.
-        effort: where and how.
     """
     runs = [run for run in find(FIGURE).runs(preset) if run.config.seed == SEED]
     runner.finish(runs, effort)

@@ -60,14 +60,7 @@ def collect(
     effort: Effort = LOCALLY,
     names: Sequence[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Finish what the store lacks and return tidy tables by name.
-
-    Args:
-        experiment: whose runs they are.
-        runs: see :meth:`Experiment.runs`.
-        effort: where and how.
-        names: of the tables; all if absent.
-    """
+    """Finish what the store lacks and return tidy tables by name, all if no names are given."""
     names = tables_of(experiment) if names is None else names
     only_curves = tuple(names) == (DATA,) and len(tables_of(experiment)) > 1
     trained = [replace(planned, streams=()) for planned in runs]
@@ -92,10 +85,7 @@ def write_experiment(
     Where the same runs gave the same tables before, nothing is touched.
 
     Args:
-        experiment: which.
-        preset: budget and size.
         seeds: how many; the preset's number if absent.
-        effort: where and how.
         keep: take committed rows as they are, of further seeds too, and run only what is missing.
         finished: run nothing, and write what the store has.
     """
@@ -150,11 +140,9 @@ def tables(
 
     Args:
         name: of the experiment or the figure.
-        preset: budget and size.
         seeds: how many; see :func:`.committed.shown` if absent.
         changes: settings that differ from the preset's.
         values: other values of what is swept.
-        effort: where and how runs that are missing are made.
         names: of the tables; all if absent.
     """
     experiment = find(name)

@@ -155,7 +155,6 @@ class Experiment:
         """Return the runs of a preset.
 
         Args:
-            preset: budget and size.
             seeds: seeds 0 … seeds−1; the preset's number if absent.
             changes: settings that differ from the preset's in all runs.
             values: other values for what is swept, by name; the preset's where absent or empty.

@@ -328,7 +328,6 @@ def find(name: str, beside: Iterable[str] = ()) -> Experiment:
     """Return the experiment of that name or of that figure, such as ``fig05``.
 
     Args:
-        name: whose.
         beside: names that are no experiment's, but allowed where this one was given.
 
     Raises:

@@ -39,7 +39,6 @@ def write(
     """Write tables and their manifest; where the same lie already, nothing is touched.
 
     Args:
-        folder: folder.
         key: sha256 of what the tables are of.
         tables: by file name.
         facts: for the manifest, beside provenance and checksums.
@@ -69,7 +68,8 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     try:
         text = content.decode()
         if sha256(text) == known.get("files_sha256", {}).get(name):
-            return _parsed(text)
+            # a key may look like a number
+            return pd.read_csv(io.StringIO(text), dtype={"run": str})
     except ValueError:  # not UTF-8, or no table
         pass
     command = "references" if folder.name == "references" else f"figure {folder.name}"
@@ -79,12 +79,7 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
 
 
 def table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:
-    """Return a committed table of an experiment, whatever its key; None without any.
-
-    Raises:
-        Damaged: see :func:`read`.
-        FileError: see :func:`read`.
-    """
+    """Return a committed table of an experiment, whatever its key; see :func:`read`."""
     return read(folder_of(preset, name), file)
 
 
@@ -113,18 +108,9 @@ def older(known: Mapping[str, Any]) -> int | None:
     return None if version == RESULTS_VERSION else version
 
 
-def as_committed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table as it reads once it has been written."""
-    return _parsed(_csv(table))
-
-
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose cells are the texts that are written."""
     return pd.read_csv(io.StringIO(_csv(table)), dtype=str, keep_default_na=False)
-
-
-def _parsed(text: str) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(text), dtype={"run": str})  # a key may look like a number
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -57,10 +57,6 @@ def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
     Runs that another process is at work on are left to it until all others are done. A run that
     fails leaves its error in its folder and does not stop the others.
 
-    Args:
-        runs: of any experiments.
-        effort: where and how.
-
     Raises:
         ConfigError: runs failed, or the scheduler cannot be reached.
     """

@@ -27,14 +27,7 @@ def run_tables(
     names: Sequence[str],
     measure: Callable[[Run], Sequence[pd.DataFrame]],
 ) -> list[pd.DataFrame]:
-    """Return tables that are kept with a run, or measure the finished run and keep them.
-
-    Args:
-        config: the run's settings.
-        episodes: how many of its episodes.
-        names: of the tables.
-        measure: the run, a table for each name.
-    """
+    """Return tables that are kept with a run, or measure the finished run, one for each name."""
     files, key = [run_table_file(config, episodes, name) for name in names], config_key(config)
     found = [read_table(file, key) for file in files]
     if any(table is None for table in found):
@@ -67,13 +60,7 @@ def table_file(kind: str, key: str) -> Path:
 
 
 def write_table(path: Path, key: str, table: pd.DataFrame) -> None:
-    """Write a table, in its last line a checksum that is bound to what it is of.
-
-    Args:
-        path: where to; its name says what is told.
-        key: sha256 of whose table it is.
-        table: what is told.
-    """
+    """Write a table, in its last line a checksum that is bound to its file's name and its key."""
     text = table.to_csv(index=False, lineterminator="\n")
     write_text(path, _sealed(path, key, text))
 

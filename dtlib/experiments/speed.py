@@ -28,13 +28,7 @@ def notes() -> dict[str, Any]:
 
 
 def medians(training: pd.DataFrame, suite: str, *quantities: str) -> pd.DataFrame:
-    """Return medians over rounds and processes: a row per case, a column per quantity.
-
-    Args:
-        training: rows of that benchmark.
-        suite: which of its suites.
-        quantities: to be had.
-    """
+    """Return medians over rounds and processes: a row per case, a column per quantity."""
     found = training[training["suite"].eq(suite) & training["quantity"].isin(quantities)]
     return found.pivot_table(
         index=list(CASE), columns="quantity", values="value", aggfunc="median", sort=False

@@ -20,8 +20,7 @@ def status(
     ``minutes left`` are a core's, roughly, for what neither the store nor the results have.
 
     Args:
-        experiments: which, all of them with this preset.
-        preset: budget and size.
+        experiments: all of them with this preset.
         seeds: how many; the preset's number if absent.
     """
     in_results = {one.name: committed.runs_of(one, preset) for one in experiments}

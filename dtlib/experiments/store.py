@@ -25,12 +25,7 @@ ORIGIN = "origin.json"
 
 
 def folder(config: TrainConfig, episodes: int | None = None) -> Path:
-    """Return where a run is kept.
-
-    Args:
-        config: the run's settings.
-        episodes: that it has: it lies apart, if the store's has gone further.
-    """
+    """Return where a run is kept: apart, if it has fewer episodes than the store's."""
     whole = paths.store() / f"{config.algorithm}-{config.preset}" / config_key(config)[:24]
     further = episodes is not None and episodes_in(whole) > episodes
     return whole / f"first-{episodes}" if further else whole
@@ -46,10 +41,6 @@ def get(config: TrainConfig, episodes: int | None = None) -> Run:
 
     A damaged run is named, set aside and begun anew. Where the store's run has gone further than is
     asked for, its first episodes are run once more, and kept beside it.
-
-    Args:
-        config: the run's settings.
-        episodes: how many of its episodes; all if absent.
     """
     return get_together([config], episodes=episodes)[0]
 

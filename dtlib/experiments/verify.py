@@ -23,10 +23,7 @@ def verify(
     """Make some of an experiment's committed runs again and compare their rows.
 
     Args:
-        experiment: which.
-        preset: budget and size.
         count: how many runs, see :func:`chosen`; all if 0.
-        effort: where and how.
 
     Returns:
         A row per run, with ``figure``, ``variant``, ``seed``, ``rows`` compared, and ``differs``:
@@ -45,7 +42,6 @@ def verify(
     known = {name: committed.rows_of(experiment, runs, preset, name=name) for name in names}
     with empty_store():
         made = datasets.collect(experiment, runs, effort=effort, names=names)
-    made = {name: results.as_committed(table) for name, table in made.items()}
     rows = [_compared(planned, known, made) for planned in runs]
     return pd.DataFrame([{"figure": experiment.name} | row for row in rows])
 
@@ -100,20 +96,20 @@ def _compared(
 
 
 def _of(table: pd.DataFrame | None, planned: PlannedRun) -> pd.DataFrame:
-    """Return one run's rows."""
+    """Return one run's rows as they are written."""
     assert table is not None
-    return table[table["run"] == planned.key].reset_index(drop=True)
+    return results.as_text(table[table["run"] == planned.key])
 
 
 def differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
-    """Return the first column in which two tables of one index differ, and where; or nothing."""
-    others = [name for name in kept if name not in made and kept[name].isna().all()]
+    """Return the first column in which two tables of texts differ, and where; or nothing."""
+    others = [name for name in kept if name not in made and not kept[name].any()]
     kept = kept.drop(columns=others)  # of algorithms that were not made again
     if list(kept.columns) != list(made.columns):
         return "other columns"
     if len(kept) != len(made):
         return f"{len(made)} rows, not {len(kept)}"
-    same = (kept == made) | (kept.isna() & made.isna())
+    same = kept == made
     for column in kept.columns[~same.all()]:
         row = int((~same[column]).to_numpy().argmax())
         numbers = made[column].iloc[row], kept[column].iloc[row]

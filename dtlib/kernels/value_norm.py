@@ -13,7 +13,6 @@ class ValueNorm:
     Args:
         shape: [C, R, outputs].
         decay: weight of the past when an episode is added.
-        device: where they are.
     """
 
     def __init__(

@@ -24,7 +24,6 @@ class ActionCritic:
     expectation is meant: Q(s, a, o_k, a_k). Otherwise each agent has its own Q_k(s, a).
 
     Args:
-        actors: the agents.
         inputs: I, length of s and a together.
         start: where the agents' actions begin among them, one agent after another.
         outputs: parts of an agent's reward.

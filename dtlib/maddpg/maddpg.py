@@ -28,7 +28,6 @@ class MADDPG:
     Args:
         config: the settings that all runs have in common; of the network, sizes only.
         generators: of the initial weights, one per run.
-        device: where networks and data are.
     """
 
     def __init__(

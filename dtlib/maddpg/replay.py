@@ -18,7 +18,6 @@ class Replay:
         capacity: how many slots, those of different worlds counted separately.
         fields: what is kept of one.
         worlds: W, how many worlds are played side by side: a slot's successor is W places on.
-        device: where the arrays are.
     """
 
     def __init__(

@@ -59,7 +59,6 @@ def exponents(training: pd.DataFrame, from_users: int = 0) -> pd.DataFrame:
     """Return the exponents with which parts of an episode grow: a row per part, a column per suite.
 
     Args:
-        training: rows of that benchmark.
         from_users: least K of the fit over users.
     """
     found: dict[str, dict[str, float]] = {}
@@ -104,9 +103,6 @@ def beside_peers() -> pd.DataFrame:
 
 def of_critics(critics: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return what runs with one critic and with one for each agent learn, and their seconds.
-
-    Args:
-        critics: rows of that benchmark.
 
     Returns:
         Means over seeds, the deviation over seeds (of both, root mean square), the difference in it

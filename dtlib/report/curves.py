@@ -85,12 +85,7 @@ def how_drawn(data: pd.DataFrame, window: int = 1) -> str:
 
 
 def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> None:
-    """Draw one metric against thousands of slots and fit the ordinate to the moving means.
-
-    Args:
-        data: tidy, of one experiment.
-        window: episodes that the moving mean covers.
-    """
+    """Draw one metric against thousands of slots and fit the ordinate to the moving means."""
     ends = []
     for algorithm, part in data.groupby("algorithm", sort=False):
         style = line_style(algorithm, part["x"].nunique())

@@ -139,13 +139,7 @@ REPORTED = {25: 0.0, 58: 100.0}
 
 
 def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
-    """Draw failures against the number of users under several readings of the paper.
-
-    Args:
-        rows: as the table of :mod:`dtlib.studies.readings` has them.
-        names: of readings.
-        rule: whose failures.
-    """
+    """Draw a rule's failures against the number of users, from :mod:`dtlib.studies.readings`."""
     figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * WIDTH))
     shown = rows[(rows["axis"] == "K") & (rows["rule"] == rule)]
     failed = 100 * shown.pivot(index="x", columns="reading", values=FAILED)

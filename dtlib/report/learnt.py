@@ -54,7 +54,6 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
 
     Args:
         runs: of Beta-HAPPO in the network of Section V.
-        preset: whose curve of the rule.
     """
     forms = {FAILED: ".1f", ENERGY: ".2f", "rule_j": ".2f", "more": ".0f"}
     found = _beside_rule(runs, preset).groupby("num_users")
@@ -67,7 +66,6 @@ def trained_otherwise(as_is: pd.DataFrame, changed: pd.DataFrame, preset: str) -
     Args:
         as_is: runs of it in the network of Section V.
         changed: of a variant, whose K are shown.
-        preset: whose curve of *demand or silence*.
 
     Returns:
         Means over seeds, the least and the greatest; differences within a seed, and their 95 %
@@ -126,11 +124,7 @@ def served_by_variant(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def rounds(*tuning: pd.DataFrame) -> pd.DataFrame:
-    """Return what each tried setting achieved, and which is chosen, by round of the search.
-
-    Args:
-        tuning: results on tuning worlds, of each round.
-    """
+    """Return what each setting achieved on tuning worlds, and which is chosen, by round."""
     tables = {}
     for name, results in zip(("first", "second"), tuning, strict=True):
         found = search.ranked(results).droplevel("algorithm")

@@ -40,13 +40,13 @@ def beside() -> pd.DataFrame:
 def _row(row: Judged, preset: str) -> dict[str, str | float]:
     evidence, part = row.finding.evidence, row.finding.part
     ours = [math.nan] * 3
-    if evidence and part:
+    if part.values:
         ours = [evidence.show(value) for value in estimate(part.values)]
     return {
         "figure": row.claim.shown, "sentence": row.claim.sentence, "preset": preset,
         "verdict": row.finding.verdict, "paper": float(row.claim.reported.removesuffix("%")),
         **dict(zip(("mean", "low", "high"), ours, strict=True)),
-        "seeds": evidence.seeds if evidence else 0,
+        "seeds": evidence.seeds,
     }  # fmt: skip
 
 
@@ -65,11 +65,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw the paper's numbers as hollow diamonds, and ours, filled, with 95 % intervals.
-
-    Args:
-        rows: as :func:`beside` has them.
-    """
+    """Draw the paper's numbers of :func:`beside` as hollow diamonds, ours with 95 % intervals."""
     sentences = rows.groupby("sentence", sort=False)
     height = 1.0 + 0.17 * EACH * len(sentences)
     figure, ax = plt.subplots(figsize=(COLUMN, height))

@@ -142,7 +142,6 @@ def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -
     Args:
         policies: trained actors, by name.
         env: the network in which all of them are measured now.
-        worlds: how many held-out worlds.
 
     Returns:
         A row per policy and way, with failures, energy, and by how much it is above the rule's

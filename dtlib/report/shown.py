@@ -62,10 +62,6 @@ def training_hours(name: str, preset: str) -> dict[str, list[float]]:
     """Return the hours that each learner's committed runs would take for all their episodes.
 
     Of runs that stop sooner they are those of an episode so far, times all episodes.
-
-    Args:
-        name: of an experiment.
-        preset: whose runs.
     """
     experiment = grids.find(name)
     facts = results.runs(preset, experiment.name)
@@ -88,7 +84,6 @@ def load(
     """Return what a figure's page shows; runs that are not committed are made or from the store.
 
     Args:
-        preset: budget and size.
         seeds: seeds 0 … seeds−1; those that are committed if 0.
         values: of what is swept, of the first axis; the preset's if empty.
         settings: other settings of the network.

@@ -69,11 +69,7 @@ def _line(quantity: str, name: str, part: pd.DataFrame) -> pd.DataFrame:
 
 
 def chart(table: pd.DataFrame) -> Any:
-    """Return the numbers at one point above energy and failures against what is swept.
-
-    Args:
-        table: of :func:`rows`.
-    """
+    """Return the numbers at one point of :func:`rows`, above energy and failures along a sweep."""
     names = list(dict.fromkeys(table["quantity"]))
     quantity = alt.param(
         name="quantity", value=names[0], bind=alt.binding_select(options=names, name="against")

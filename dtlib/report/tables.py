@@ -20,12 +20,7 @@ from dtlib.verdicts.words import minus
 
 
 def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
-    """Return a sweep's energy in mJ and failed requests in % by algorithm, medians over seeds.
-
-    Args:
-        data: of a sweep.
-        swept: columns of what is swept.
-    """
+    """Return a sweep's energy in mJ and failed requests in % by algorithm, medians over seeds."""
     sweep = SWEEPS.get(data["figure"].iloc[0])
     values = {ENERGY_LABEL: 1e3 * data[ENERGY], FAILED_LABEL: 100 * data[FAILED]}
     found = data.assign(algorithm=data["algorithm"].map(label), **values).pivot_table(

@@ -20,22 +20,14 @@ FORMATS = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), 
 
 
 def table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return each variant's means over seeds with their 95 % intervals.
-
-    Args:
-        runs: by variant and seed, as :func:`.datasets.run_means` has them.
-    """
+    """Return means over seeds and 95 % intervals of each variant of :func:`.datasets.run_means`."""
     return columns.table(runs.groupby("variant", sort=False), FORMATS)
 
 
 def within_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     """Return how much more than the first variant the others need and fail, seed by seed.
 
-    Args:
-        runs: by variant and seed, from above.
-
-    Returns:
-        Means over the seeds that both have, with their 95 % intervals.
+    Means over the seeds that both have, with their 95 % intervals.
     """
     first = runs.index[0][0]
     was = runs.loc[first].reindex(runs.index, level="seed")
@@ -54,7 +46,6 @@ def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """Draw each run as a point and the mean of each variant as a stroke, what is wide by ratio.
 
     Args:
-        runs: by variant and seed, from above.
         metrics: two of ``columns.COLUMNS``.
     """
     variants = list(runs.index.unique("variant"))

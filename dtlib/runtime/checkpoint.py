@@ -33,11 +33,6 @@ def _digest(arrays: dict[str, Tensor], rest: str) -> str:
 def save_checkpoint(path: Path, arrays: dict[str, Tensor], rest: dict[str, Any]) -> None:
     """Write arrays and JSON values into one file with a checksum.
 
-    Args:
-        path: where to.
-        arrays: by name.
-        rest: anything that JSON holds.
-
     Raises:
         FileError: it cannot be written; what was there stays.
     """

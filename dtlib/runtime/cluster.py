@@ -21,12 +21,7 @@ def on_cluster(
 ) -> list[Any]:
     """Return what a cluster's workers make of each task, in their order.
 
-    A task whose worker is lost goes to another one.
-
-    Args:
-        function: called with each task's arguments; whatever it raises ends all.
-        tasks: arguments.
-        address: of the scheduler.
+    A task whose worker is lost goes to another one; whatever the function raises ends all.
 
     Raises:
         ConfigError: no scheduler answers, it is lost, has no workers for a minute, or its workers

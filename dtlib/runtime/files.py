@@ -45,12 +45,10 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 def marked(folder: Path, path: Path) -> Iterator[Path]:
     """Give an empty file in a folder, with a name that nobody can foresee; it is gone afterwards.
 
-    Args:
-        folder: is made if it is missing.
-        path: what it is for.
+    The folder is made if it is missing.
 
     Raises:
-        FileError: there can be none; names the path.
+        FileError: there can be none; names the path that the file is for.
     """
     aside = folder / f".dtlib-{_HOST}-{os.getpid()}-{secrets.token_hex(8)}.part"
     try:

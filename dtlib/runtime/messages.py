@@ -12,12 +12,7 @@ from dtlib.runtime.errors import ConfigError
 
 
 def explain(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
-    """Return one line for the first problem of a pydantic ``ValidationError``.
-
-    Args:
-        error: what pydantic raised.
-        fields: those that are allowed, to say so when one is unknown.
-    """
+    """Return one line for the first problem of what pydantic raised, given the fields there are."""
     problems = error.errors()
     first = problems[0]
     where = first["loc"]

@@ -26,10 +26,7 @@ def in_parallel(
 ) -> Iterator[Any]:
     """Yield what a function makes of each task, in their order, made by several processes.
 
-    Args:
-        function: called with each task's arguments.
-        tasks: arguments.
-        jobs: processes; with one, all is done in this one.
+    With one job, all is done in this process.
 
     Raises:
         ConfigError: a process was killed from outside.

@@ -59,12 +59,7 @@ class Silenced:
 
 
 def ways(policies: Policies, rule: Acts) -> dict[str, Acts]:
-    """Return trained policies as they are and put right, by what is done.
-
-    Args:
-        policies: the trained actors, which take mean actions.
-        rule: whose silence is borrowed, *demand or silence*.
-    """
+    """Return trained policies as they are and put right, some with a rule's silence, by name."""
     whole = WholeSlice(policies)
     return {
         "as trained": policies,
@@ -76,24 +71,14 @@ def ways(policies: Policies, rule: Acts) -> dict[str, Acts]:
 
 
 def measure_ways(policies: Policies, env: EnvConfig, worlds: int) -> Iterator[dict[str, Any]]:
-    """Yield what trained policies achieve on held-out worlds, in each of :func:`ways`.
-
-    Args:
-        policies: the trained actors.
-        env: the network, whatever the length of its episodes.
-        worlds: how many.
-    """
+    """Yield what trained policies achieve on so many held-out worlds, in each of :func:`ways`."""
     env = evaluation_env(env)
     for done, policy in ways(policies, on_demand(env, "demand-or-silence")).items():
         yield {"done": done} | evaluate_policy(policy, env, worlds=worlds).summary()
 
 
 def failed_by_both(rows: pd.DataFrame, done: str) -> pd.DataFrame:
-    """Return the failures of Beta-HAPPO and of Gaussian-HAPPO where both were put right.
-
-    Args:
-        rows: of :data:`TABLE`.
-        done: the way, of :func:`ways`.
+    """Return failures of Beta-HAPPO and Gaussian-HAPPO, both put right in one of :func:`ways`.
 
     Returns:
         Failed requests in %, by number of users and seed, a column per learner.

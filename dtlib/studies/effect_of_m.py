@@ -29,12 +29,7 @@ FIGURES, NAME = ("fig07_08", "fig09"), "effect_of_m"
 
 
 def trained(config: TrainConfig, episodes: int | None = None) -> Trainer:
-    """Return a trainer at the end of a run of the store, which is trained if need be.
-
-    Args:
-        config: the run's settings.
-        episodes: how many of its episodes; all if absent.
-    """
+    """Return a trainer at the end of a run of the store, which is trained if need be."""
     store.get(config, episodes)
     trainer = Trainer([config])
     take_up(store.folder(config, episodes), trainer, 0)
@@ -45,10 +40,8 @@ def update_effects(trainer: Trainer) -> dict[str, float]:
     """Return how far an update moves otherwise if M is 1, if the order is another, on other data.
 
     All updates begin with the same actors, critics and optimisers. Each number is the distance of
-    two changes of all actors' weights, divided by the length of the change with M = 1.
-
-    Args:
-        trainer: Beta-HAPPO; it is not changed.
+    two changes of all actors' weights, divided by the length of the change with M = 1. The trainer,
+    Beta-HAPPO's, is left as it is.
     """
     number = len(trainer.rows[0])
     without = _change(trainer, "beta-mappo", number=number)

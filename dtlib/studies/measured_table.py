@@ -64,8 +64,6 @@ class MeasuredTable:
         """Return the committed table if it has its version's key, else measure it anew.
 
         Args:
-            preset: whose.
-            jobs: processes that measure.
             only: whether a part, by the arguments of :attr:`rows`, is measured then; all if absent.
         """
         known = self._committed(preset)
@@ -75,9 +73,7 @@ class MeasuredTable:
         """Measure parts of a preset's committed table again, and compare every byte.
 
         Args:
-            preset: whose.
             count: how many parts, spread over the table; all if 0.
-            jobs: processes that measure.
 
         Returns:
             A row per part, as for runs (:func:`.verify.verify`); ``variant`` is what a part says of

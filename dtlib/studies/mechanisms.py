@@ -44,12 +44,7 @@ class Drawn:
 
 
 def draws(trainer: Trainer, worlds: int) -> dict[str, float]:
-    """Return what a policy's draws cost against its mean actions, on the same held-out worlds.
-
-    Args:
-        trainer: a learner on policy.
-        worlds: how many.
-    """
+    """Return what draws of a learner on policy cost against means, on the same held-out worlds."""
     drawn, env = Drawn(trainer), evaluation_env(trainer.configs[0].env)
     means = evaluate_policy(drawn.policies, env, worlds=worlds).summary()
     found = evaluate_policy(drawn, env, worlds=worlds).summary()

@@ -143,12 +143,7 @@ def measure_point(
 ) -> dict[str, Any]:
     """Return a row: a rule, tuned to fail least, at one point under one reading.
 
-    Args:
-        reading: of ``READINGS``.
-        rule: of ``FAMILIES``.
-        axis: of ``POINTS``.
-        number: which point there.
-        sampling: worlds of the streams ``tuning`` and ``held-out``.
+    Names are of ``READINGS``, ``FAMILIES`` and ``POINTS``; the number is that of a point there.
     """
     point, change = POINTS[axis][number], READINGS[reading]
     env = EnvConfig(**{"frames": sampling.frames} | point | change)
@@ -174,12 +169,7 @@ def in_both(reading: str, rule: str, axis: str, *_: Any) -> bool:
 
 
 def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a metric of each rule under both readings, by K.
-
-    Args:
-        rows: of :data:`TABLE`.
-        metric: a column of it.
-    """
+    """Return a metric of :data:`TABLE` for each rule under both readings, by K."""
     part = rows[list(map(in_both, rows["reading"], rows["rule"], rows["axis"]))]
     return part.pivot(index="x", columns=["rule", "reading"], values=metric)
 

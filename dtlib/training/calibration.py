@@ -101,7 +101,6 @@ def calibrate(run: Run, target: Target, worlds: int = WORLDS["tuning"]) -> float
 
     Args:
         run: its policies are changed; their MUs choose silence.
-        target: what to hold.
         worlds: how many tuning worlds.
     """
 

@@ -40,10 +40,8 @@ class Rollout:
     """One run's next episode, played a stretch of slots at a time.
 
     Args:
-        config: of the run.
         number: of the episode, counted from 0.
         queue: Y before the first slot, [R, K].
-        device: where it is played.
     """
 
     def __init__(
@@ -170,12 +168,7 @@ class Trainer:
         return self.learner.state(index) | self._beside(index)
 
     def load(self, index: int, state: Mapping[str, Tensor], rows: list[dict[str, float]]) -> None:
-        """Take up one run where its history ends.
-
-        Args:
-            index: of the run.
-            state: arrays of :meth:`state`.
-            rows: its history.
+        """Take up one run where its history ends, with arrays of :meth:`state`.
 
         Raises:
             ValueError: names, shapes or types of arrays differ; nothing is changed then.

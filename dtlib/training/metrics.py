@@ -9,10 +9,6 @@ def outcome_metrics(outcome: Outcome, env: EnvConfig) -> dict[str, float]:
 
     ``reward_global`` is minus the drift-plus-penalty objective (19). Where no request is served,
     ``energy_per_served_request_j`` is the energy of all, as if it had served one.
-
-    Args:
-        outcome: of whole episodes.
-        env: their network.
     """
     served = outcome.request & ~outcome.failure
     slot_ratio = outcome.failure_ratio_slots

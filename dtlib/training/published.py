@@ -35,10 +35,6 @@ def save_policy(folder: Path, run: Run) -> None:
     Where the same lie already, nothing is touched: a file's header may list its parts in another
     order each time.
 
-    Args:
-        folder: where to.
-        run: finished or not.
-
     Raises:
         FileError: it cannot be written; what was there stays.
     """
@@ -55,10 +51,6 @@ def save_policy(folder: Path, run: Run) -> None:
 
 def load_policy(folder: Path, config: TrainConfig) -> Run:
     """Return a run with what :func:`save_policy` wrote, and a history without rows.
-
-    Args:
-        folder: where it lies.
-        config: its settings, which stand beside it.
 
     Raises:
         Damaged: the weights are damaged, or of another run.

@@ -35,13 +35,9 @@ def per_served(check: Check) -> Remark:
 
     The rule: the 95 % t interval of the part that decides is on the sentence's side, where it was
     not shown to be with the energy of all.
-
-    Args:
-        check: of the sentence.
     """
 
     def remark(found: Source, finding: Finding) -> str:
-        assert finding.part is not None
         if finding.verdict == "reproduced in part":
             return ""
         evidence = check(PerServed(found.preset, found.tables, found.way))

@@ -33,13 +33,9 @@ def remark(
 ) -> str:
     """Return what is known of a sentence that does not hold, or not wholly; empty if it does.
 
-    Args:
-        found: what it was judged from.
-        finding: on it.
-        why: says what was shown to be the cause.
-        known: says what stands beside it.
+    ``why`` says what was shown to be the cause, ``known`` what stands beside it.
     """
-    if finding.verdict not in DOUBTED or finding.evidence is None:
+    if finding.verdict not in DOUBTED:
         return ""
     first = {
         "reproduced in part": in_part, "not reproduced": not_told_apart, "contradicted": against,
@@ -51,7 +47,6 @@ def remark(
 
 def not_told_apart(finding: Finding) -> str:
     """Say which difference so many seeds show with a power of 80 %, as much as they scatter."""
-    assert finding.part is not None and finding.evidence is not None
     values, n = np.asarray(finding.part.values), len(finding.part.values)
     if finding.evidence.exact:
         hits = int((values > finding.evidence.margin).sum())
@@ -64,7 +59,6 @@ def not_told_apart(finding: Finding) -> str:
 
 def against(finding: Finding) -> str:
     """Say in how many seeds it is the other way where a sentence is contradicted."""
-    assert finding.part is not None and finding.evidence is not None
     values = np.asarray(finding.part.values)
     other = finding.evidence.sign * (values - finding.evidence.level) < -finding.evidence.margin
     return f"the other way in {int(other.sum())} of {len(values)} seeds"
@@ -72,21 +66,19 @@ def against(finding: Finding) -> str:
 
 def in_part(finding: Finding) -> str:
     """Say at which steps a trend turns, or on which side of the paper's number it is."""
-    assert finding.part is not None and finding.evidence is not None
     evidence, part = finding.evidence, finding.part
     steps = [
         f"the other way {step.name}: {number_text(evidence, step)}"
         for step in reversed_steps(evidence)
     ]
     if not holds_number(evidence, part):
-        larger = estimate(part.values)[0] > (evidence.reported or 0)
+        larger = estimate(part.values)[0] > evidence.reported
         steps.append(f"{'larger' if larger else 'smaller'} than the paper's")
     return "; ".join(steps)
 
 
 def unequal_failures(found: Source, finding: Finding) -> str:
     """Say how many requests fail of the two that are compared, and how long both were trained."""
-    assert finding.part is not None
     other, point = finding.part.learners[1], finding.part.at
     if point is not None:
         rows = found.data[found.data["x"] == point]
@@ -103,7 +95,6 @@ def unequal_failures(found: Source, finding: Finding) -> str:
 
 def still_failing(found: Source, finding: Finding) -> str:
     """Say how many requests fail at the end of the training of the learner that decides."""
-    assert finding.part is not None
     learner = finding.part.learners[0]
     fails = 100 * found.final(FAILED)[learner].mean()
     slots = trained_for(found.data)
@@ -122,7 +113,6 @@ def unequal_unrest(found: Source, finding: Finding) -> str:
 
 def rises_compared(found: Source, finding: Finding) -> str:
     """Say from where to where r_g rises for the two that are compared."""
-    assert finding.part is not None
     ends = tenths(found.data, "reward_global").groupby("algorithm").mean()
     each = ", ".join(
         f"{label(name)}'s from {number(ends['first'][name])} to {number(ends['last'][name])}"
@@ -135,12 +125,9 @@ def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "")
     """Say how many requests the learner that decides serves at either end of a sweep.
 
     Args:
-        found: of the sweep.
-        finding: on its trend.
         axis: what is swept.
         some: a query for rows; all if empty.
     """
-    assert finding.part is not None
     data = found.data.query(some) if some else found.data
     served = 100 * (1 - by_point(data, finding.part.learners[0], axis=axis)[FAILED].mean())
     first, last = served.index[0], served.index[-1]
@@ -177,7 +164,6 @@ def failed_by_rules(preset: str, failed: pd.Series) -> str:
 
 def beside_rules(found: Source, finding: Finding) -> str:
     """Say how many requests fail of rules that learn nothing, at each point of a sentence."""
-    assert finding.evidence is not None
     users = [part.at for part in finding.evidence.parts]
     text = failed_by_rules(found.preset, by_point(found.data)[FAILED].mean()[users])
     return f"beside it: {text}" if text else ""

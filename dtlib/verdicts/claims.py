@@ -101,8 +101,6 @@ def _physical(
     """Return a sentence on the trend of the energy, which a rule that learns nothing shows as well.
 
     Args:
-        figure: whose.
-        sentence: the paper's.
         sign: as of :func:`.checks.trend`, like axis, other and some.
         why: what was shown to be the cause; by default, the energy is taken apart.
         reading: how it departs from what the paper says.

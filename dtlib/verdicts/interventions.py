@@ -50,7 +50,6 @@ def of_comparison(found: Source, finding: Finding) -> str:
     Nothing was changed at a single point of a sweep. M alone sets Beta-MAPPO apart, and no cause is
     named for it: see :mod:`dtlib.studies.effect_of_m`.
     """
-    assert finding.part is not None and finding.evidence is not None
     own, other = finding.part.learners[0], finding.part.learners[-1]
     causes = CAUSES.get((other, finding.evidence.metric), ()) if own == OWN else ()
     if finding.part.at is not None:
@@ -58,19 +57,12 @@ def of_comparison(found: Source, finding: Finding) -> str:
     return next(filter(None, (cause(found, finding) for cause in causes)), "")
 
 
-def _mechanisms(preset: str) -> pd.DataFrame | None:
-    """Return what was measured at the end of training, means by variant in %; None if nothing."""
-    table = results.table(preset, mechanisms.NAME)
-    if table is None:
-        return None
-    return 100 * table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
-
-
 def _mean_actions(found: Source, finding: Finding) -> str:
     """The rule: with draws more of Gaussian-HAPPO's requests fail, and with means no more do."""
-    ends = _mechanisms(found.preset)
-    if ends is None or found.way != HELD_OUT:
+    table = results.table(found.preset, mechanisms.NAME)
+    if table is None or found.way != HELD_OUT:
         return ""
+    ends = 100 * table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
     draws, means = (ends[f"failed_of_{kind}"] for kind in ("draws", "means"))
     more = [float(kind[GAUSSIAN] - kind[BETA]) for kind in (draws, means)]
     if not more[1] < RELEVANT_POINTS < more[0]:
@@ -84,7 +76,6 @@ def _mean_actions(found: Source, finding: Finding) -> str:
 
 def _bounded(found: Source, finding: Finding) -> str:
     """The rule: a bounded Gaussian needs less, and what is saved of it is the paper's number."""
-    assert finding.evidence is not None and finding.evidence.reported is not None
     tables = _tables(found.preset, mechanisms.EXPERIMENT)
     if tables is None:
         return ""
@@ -120,7 +111,6 @@ def _idle_cpu(found: Source, finding: Finding) -> str:
 
 def _as_many_slots(found: Source, finding: Finding) -> str:
     """The rule: with as many slots for MADDPG as others have, the paper's number is saved."""
-    assert finding.evidence is not None and finding.evidence.reported is not None
     tables = _tables(found.preset, "equal_slots")
     if tables is None:
         return ""
@@ -137,7 +127,6 @@ def _as_many_slots(found: Source, finding: Finding) -> str:
 
 def trained_longer(found: Source, finding: Finding) -> str:
     """The rule: with as many slots as others have, MADDPG's energy falls in training."""
-    assert finding.part is not None
     curves = results.table(found.preset, "equal_slots")
     if curves is None or finding.part.learners[0] != OFF_POLICY:
         return ""
@@ -165,7 +154,6 @@ def _interval(numbers: tuple[float, ...], show: Callable[[float], float] = float
 
 def bounded_is_sooner(found: Source, finding: Finding) -> str:
     """The rule: a bounded Gaussian in the original's place is sooner in every seed, in both r."""
-    assert finding.part is not None
     curves = results.table(found.preset, mechanisms.EXPERIMENT)
     if curves is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
         return ""
@@ -187,7 +175,6 @@ def powers_of_ten(found: Source, finding: Finding) -> str:
 
     That is the part of it which log η has in the sweep, against what the sweep's seeds would show.
     """
-    assert finding.part is not None and finding.evidence is not None
     worlds, metric = results.table(found.preset, "silence", EVALUATION), finding.evidence.metric
     if worlds is None:
         return ""
@@ -216,7 +203,6 @@ def powers_of_ten(found: Source, finding: Finding) -> str:
 
 def learning_saves(found: Source, finding: Finding) -> str:
     """The rule: at the end of a sweep nothing is served, and a rule that learns nothing agrees."""
-    assert finding.evidence is not None
     still = next(iter(ON_DEMAND))
     own, rule = (by_point(found.data, who)[[ENERGY, FAILED]].mean() for who in (OWN, still))
     first, last = own.index[[0, -1]]
@@ -234,7 +220,6 @@ def without_slices(found: Source, finding: Finding) -> str:
 
     By the 95 % t interval over seeds (:data:`.alternatives.WITHOUT_SLICES`).
     """
-    assert finding.evidence is not None
     table = results.table(found.preset, "divided")
     if table is None:
         return ""
@@ -258,7 +243,6 @@ def unused_slices(found: Source, finding: Finding) -> str:
 
     By the 95 % t interval within a seed (:mod:`dtlib.studies.corrected`).
     """
-    assert finding.part is not None
     table = results.table(found.preset, corrected.NAME)
     if table is None or finding.part.learners[-1] != GAUSSIAN_HAPPO:
         return ""

@@ -7,6 +7,7 @@ experiment, in one preset, measured in one way. Half of the error goes to either
 look at no verdict: who has too few seeds cannot be judged, whatever they show.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import accumulate
@@ -82,8 +83,8 @@ class Evidence:
     only counted, less than that is a tie."""
     exact: bool = False
     """Whether it only counts in how many seeds the sentence is right, not by how much."""
-    reported: float | None = None
-    """The paper's number, on the scale of the values."""
+    reported: float = math.nan
+    """The paper's number, on the scale of the values; nan if it gives none."""
     show: Callable[[float], float] = float
     """From the scale of the values, on which they are judged, to that which a reader sees."""
     basis: str = "the paper's least saving, for want of a number"
@@ -113,16 +114,21 @@ class Evidence:
         return np.stack([t_test(-agreement, self.margin), t_test(agreement)])
 
 
+NO_EVIDENCE = Evidence("", "", (), metric="")
+NO_PART = Part("", (), (), effect=math.nan)
+"""Of what is not judged."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """A verdict, and what it rests on."""
 
     verdict: Verdict
-    evidence: Evidence | None = None
+    evidence: Evidence = NO_EVIDENCE
     p: float = 1.0
     """Of the verdict, or of "reproduced" where there is none; two-sided, corrected."""
     _: KW_ONLY
-    part: Part | None = None
+    part: Part = NO_PART
     """The part that decides: the weakest one, or the one that contradicts."""
     note: str = ""
     """What is said instead of a number."""
@@ -130,7 +136,7 @@ class Finding:
     @property
     def measured(self) -> str:
         """The deciding part's mean over seeds and its own 95 % interval, as text."""
-        if self.evidence is None or self.part is None:
+        if not self.part.values:
             return self.note
         parts, name = len(self.evidence.parts), self.part.name
         if parts > 1:
@@ -203,7 +209,6 @@ def _finding(evidence: Evidence, rows: NDArray[Any], p: tuple[float, float]) -> 
     """Return the finding on one sentence.
 
     Args:
-        evidence: on it.
         rows: [P, 2], p of its parts.
         p: that it is contradicted, and that it is reproduced, corrected for the family.
     """
@@ -221,7 +226,7 @@ def _finding(evidence: Evidence, rows: NDArray[Any], p: tuple[float, float]) -> 
 def holds_number(evidence: Evidence, part: Part) -> bool:
     """Return whether the part's 95 % interval holds the paper's number, if there is one."""
     _, low, high = estimate(part.values)
-    return evidence.reported is None or low <= evidence.reported <= high
+    return math.isnan(evidence.reported) or low <= evidence.reported <= high
 
 
 def reversed_steps(evidence: Evidence) -> list[Part]:

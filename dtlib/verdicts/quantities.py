@@ -101,11 +101,7 @@ def _reaches(run: pd.Series, level: float, width: int) -> float:
 def points(data: pd.DataFrame, metric: str, axis: str, other: str = "") -> pd.DataFrame:
     """Return a sweep of learners with a column per point, by algorithm, other axis and seed.
 
-    Args:
-        data: of a sweep.
-        metric: what changes.
-        axis: column of what is swept.
-        other: column of what else is swept, if anything is.
+    ``other`` is the column of what else is swept, if anything is.
     """
     learnt = data[data["algorithm"].isin(LEARNERS)]
     index = ["algorithm", other or "figure", "seed"]

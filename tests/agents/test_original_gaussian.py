@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from draws import seeded
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world, simulate
 from dtlib.agents.episode import Episode
@@ -27,10 +28,6 @@ SETTINGS = {
     "shared": {"actors": "shared", "critic": "shared", "credit": "difference"},
     "silence": SILENT | {"actors": "by-twin"},
 }
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 # --- the distribution ---------------------------------------------------------------------------

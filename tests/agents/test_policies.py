@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 import torch
 from by_loops import loop_mask
+from draws import seeded
 from said import one_line
 
 from dtlib import EnvConfig, Policies, TrainConfig, sample_world
@@ -18,10 +19,6 @@ from dtlib.model.simulator import check_actions, deploy, initial_carry, simulate
 
 ENV = EnvConfig(num_users=7, num_bs=3, frame_slots=10, frames=6, migration_slots=3)
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), output_gain=1.0)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def policies(config=CONFIG, seed=0):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from by_loops import networks, powers_by_users, random_actions
+from by_loops import deployed, networks, powers_by_users, random_actions
 from free_twins import READINGS, free
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,11 +16,6 @@ from scipy.optimize import minimize
 
 from dtlib import Actions, EnvConfig, World, sample_world, simulate
 from dtlib.baselines.genie import bound_energy, floor, genie
-
-
-def deployed(world: World, env: EnvConfig, seed: int = 0) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(env.num_bs, world.association.shape, generator=generator)
 
 
 def slot_energy(world, n, home, cpu, wired, env):

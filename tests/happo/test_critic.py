@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from draws import seeded
 from syncs import Syncs
 
 from dtlib import TrainConfig
@@ -13,10 +14,6 @@ from dtlib.kernels.value_norm import ValueNorm
 
 CONFIG = TrainConfig(hidden_sizes=(8,), learning_rate=0.01, discount=0.9, gae_lambda=0.8)
 SLOTS, INPUTS = 30, 5
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def material(critics=3, outputs=2, offset=4.0, scale=7.0, worlds=2):

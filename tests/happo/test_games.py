@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from draws import seeded
 
 from dtlib import TrainConfig
 from dtlib.happo.algorithm import Agent, agent_order
@@ -13,10 +14,6 @@ from dtlib.kernels.outputs import Output
 from dtlib.kernels.train_state import TrainState
 
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 # Each variant breaks the algorithm in one way: a game has power only if it then is not solved.

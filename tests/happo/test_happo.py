@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 import torch
+from draws import seeded
 from syncs import Syncs
 from torch.distributions import Beta, Categorical
 
@@ -22,10 +23,6 @@ from dtlib.kernels.train_state import TrainState
 
 SLOTS, USERS = 40, 3
 CONFIG = TrainConfig(learning_rate=0.02, hidden_sizes=(8,), clip=0.2)
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def team(per_user=False, seed=0, config=CONFIG):

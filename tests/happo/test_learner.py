@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from draws import seeded
 from plain_options import effects
 
 from dtlib import Actions, EnvConfig, TrainConfig, sample_world, simulate
@@ -32,10 +33,6 @@ VARIANTS = [
     {"env": SECTION_V, "actors": "by-twin", "credit": "per-user"},
     {"algorithm": "beta-mappo", "credit": "difference", "worlds": 2},
 ]
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def episode(learner, seed=3):

@@ -4,6 +4,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 import torch
+from draws import seeded
 from plain_options import PlainLearner
 from said import one_line
 
@@ -51,17 +52,6 @@ VARIANTS = {
     },
     "no hidden layer": {"hidden_sizes": (), "output_gain": 1.0, "credit": "per-user"},
 }  # fmt: skip
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture
-def double():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def play(learner, seed, run=0, env=None):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from draws import seeded
 from torch.distributions import Beta
 
 from dtlib.kernels.distributions import (
@@ -24,10 +25,6 @@ from dtlib.kernels.distributions import (
 )
 
 GRID = [(1.0, 1.0), (1.2, 1.0), (1.7, 1.7), (5.0, 2.0), (40.0, 300.0), (1.01, 3.0)]
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,12 @@
 
 import pytest
 import torch
+from draws import seeded
 
 from dtlib.kernels.first_layer import Columns, Rows, pad
 from dtlib.kernels.networks import MLPStack
 
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture(autouse=True)
-def double():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def module_of(stack, index):

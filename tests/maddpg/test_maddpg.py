@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from draws import seeded
 
 from dtlib import TrainConfig, load_run, sample_world, train
 from dtlib.agents.policies import Policies
@@ -16,10 +17,6 @@ CONFIG = TrainConfig(
     algorithm="maddpg", hidden_sizes=(16,), learning_rate=0.01, discount=0.0, target_rate=0.1
 )
 SLOTS, STATE = 7, 3
-
-
-def seeded(seed):
-    return torch.Generator().manual_seed(seed)
 
 
 def actors(config, agents=3, shared=False, inputs=4, width=2):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from by_loops import networks, powers_by_users, random_actions
+from by_loops import deployed, networks, powers_by_users, random_actions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,11 +25,6 @@ FREE = {"frame_slots": 1, "migration_slots": 0, "deployment_decision": "frame-st
 
 def network(sharing, **values) -> EnvConfig:
     return EnvConfig(cpu_sharing=sharing, **FREE | {"num_users": 6, "num_bs": 3} | values)
-
-
-def deployed(world, env, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(env.num_bs, world.association.shape, generator=generator)
 
 
 # --- whose CPU it is ----------------------------------------------------------------------------

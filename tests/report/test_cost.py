@@ -1,6 +1,5 @@
 """What a training costs: fits and ratios by hand, and pages' tables from committed benchmarks."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -28,7 +27,6 @@ def test_medians_and_hours_of_a_training():
     assert table["hours"].to_list() == pytest.approx([0.5, 0.5])
     (ax,) = cost.draw_phases(table).axes
     assert len(ax.patches) == 2 * len(cost.PHASES)
-    plt.close("all")
 
 
 def test_exponents_of_growth():
@@ -43,7 +41,6 @@ def test_exponents_of_growth():
     assert found["sites"].to_list() == pytest.approx([2.0] * 3)
     users, sites = cost.draw_growth(rows).axes
     assert len(users.lines) == len(sites.lines) == len(cost.PARTS)
-    plt.close("all")
 
 
 def test_other_libraries_seconds_over_ours(monkeypatch):

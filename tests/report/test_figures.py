@@ -16,9 +16,7 @@ from dtlib.runtime.errors import FileError
 @pytest.fixture(autouse=True)
 def _style():
     """The house style, as where figures are drawn."""
-    with plt.rc_context():
-        use_style()
-        yield
+    use_style()
 
 
 @pytest.fixture
@@ -54,7 +52,6 @@ def test_convergence(data):
         "Line: median of 3 seeds.\nBand: least to greatest of the seeds."
     )
     assert [ax.get_yscale() for ax in figure.axes] == ["linear", "linear", "linear"]
-    plt.close(figure)
 
 
 def test_beta_happo_is_drawn_on_top_and_lines_differ(data):
@@ -63,7 +60,6 @@ def test_beta_happo_is_drawn_on_top_and_lines_differ(data):
     assert max(lines, key=lambda label: lines[label].get_zorder()) == "Beta-HAPPO"
     for look in ("get_color", "get_linestyle", "get_marker"):
         assert len({getattr(line, look)() for line in lines.values()}) == 3
-    plt.close("all")
 
 
 def test_maddpg_has_a_panel_where_it_would_hide_the_others(data):
@@ -75,7 +71,6 @@ def test_maddpg_has_a_panel_where_it_would_hide_the_others(data):
     shown = [ax.get_ylim() for ax in figure.axes]
     assert shown[2] == shown[3] and shown[4] != shown[5], "its own scale in Fig. 6 only"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Beta-HAPPO", "MADDPG"]
-    plt.close("all")
 
 
 def test_spread_is_of_centred_means(data):
@@ -99,7 +94,6 @@ def test_the_end_is_enlarged_where_the_scale_hides_it(data):
     rewards, centre, _ = curves.convergence(flat).axes[:3]
     (inset,) = rewards.child_axes
     assert inset.get_xlim()[0] > 9 and inset.get_ylim()[0] > -1 and not centre.child_axes
-    plt.close("all")
 
 
 def test_save(data, tmp_path):
@@ -135,7 +129,6 @@ def test_sweep(name):
     assert energy.get_yscale() == "log" and energy.get_ylabel().endswith("(mJ)")
     assert len(energy.collections) == 2, "spread over seeds"
     assert len(figure.legends[0].get_texts()) == 2
-    plt.close(figure)
 
 
 def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
@@ -146,7 +139,6 @@ def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
     for ax in pictures.SWEEPS["fig10"](data).axes:
         lines = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
         assert lines["power on demand"] == [0.3, 0.5] and lines["Beta-HAPPO"] == [0.3, 0.5, 0.7]
-    plt.close("all")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +153,6 @@ def test_numbers_of_a_logarithmic_axis_do_not_cover_each_other(high, labels):
     assert labels <= {label.get_text() for label in shown}
     boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.y0)
     assert all(below.y1 <= above.y0 for below, above in pairwise(boxes))
-    plt.close(figure)
 
 
 def test_labels_have_room():
@@ -176,7 +167,6 @@ def test_fig_12_draws_failures_of_learner_and_rule():
     assert "power on demand" in {line.get_label() for line in energy.lines}
     labels = {line.get_label() for line in failures.lines if len(line.get_xdata()) == 2}
     assert labels == {"Beta-HAPPO", "power on demand"}
-    plt.close("all")
 
 
 def test_data_size_has_a_column_for_each_reading():
@@ -197,10 +187,8 @@ def test_data_size_has_a_column_for_each_reading():
     printed = [line for line in figure.axes[1].lines if line.get_label() == "channel inversion"]
     assert list(printed[0].get_xdata()) == [0.2], "what is infinite is not drawn"
     assert [ax.get_xlabel()[-4:] for ax in figure.axes[2:]] == ["(Kb)", "(Mb)"]
-    plt.close(figure)
     alone = figures.data_size(swept("fig11", axes[:4]).replace("maddpg", "channel-inversion"))
     assert [ax.get_title(loc="left") for ax in alone.axes] == ["Fig. 11 in Kb", ""]
-    plt.close(alone)
 
 
 def test_a_bound_is_drawn_at_its_threshold():
@@ -221,7 +209,6 @@ def test_a_bound_is_drawn_at_its_threshold():
     assert near.get_ylim() == figures.ZOOM and np.isfinite(above.get_ylim()).all()
     assert above.get_ylim()[0] == near.get_ylim()[1], "nothing falls between the panels"
     figure.canvas.draw()
-    plt.close(figure)
 
 
 def test_readings_are_drawn_beside_the_papers_numbers():
@@ -238,7 +225,6 @@ def test_readings_are_drawn_beside_the_papers_numbers():
     assert list(lines["slices"].get_xdata()) == [25, 58]
     assert list(lines["slices"].get_ydata()) == [50, 50]
     assert list(lines["the paper"].get_ydata()) == [0, 100]
-    plt.close("all")
 
 
 def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):

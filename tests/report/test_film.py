@@ -2,21 +2,10 @@
 
 import re
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
-import pytest
 from matplotlib.animation import FuncAnimation
 
 from dtlib.report import film
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def animate(frames=3):

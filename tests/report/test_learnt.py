@@ -1,6 +1,5 @@
 """What trained agents achieve against K, and the search's rounds, from rows made up by hand."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -39,7 +38,6 @@ def test_a_dot_per_run_and_a_line_through_the_means():
     dots, line = ax.lines[:2]
     assert dots.get_ydata().tolist() == [10, 30, 40] and line.get_ydata().tolist() == [20, 40]
     assert ax.get_xticks().tolist() == [10, 20]
-    plt.close("all")
 
 
 def test_energy_beside_the_rule_of_as_many_users(monkeypatch):

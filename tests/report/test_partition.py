@@ -2,7 +2,6 @@
 
 import math
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -61,4 +60,3 @@ def test_lines_are_what_they_say():
     assert list(lines["demand or silence, slices"].get_ydata()) == [10, 50]
     assert list(lines["demand or silence, divided"].get_ydata()) == [10, 10]
     assert list(lines["Beta-HAPPO, slices"].get_ydata()) == [10, 40]
-    plt.close(figure)

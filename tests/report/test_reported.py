@@ -1,6 +1,5 @@
 """The paper's numbers beside ours: what is drawn is what is judged."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -43,7 +42,6 @@ def test_all_that_is_known_is_within_the_picture(rows):
         np.testing.assert_array_equal([line.get_xdata()[0] for line in ours], known["mean"])
         left, right = ax.get_xlim()
         assert left <= known["low"].min() and known["high"].max() < right
-        plt.close(figure)
 
 
 def test_savings_are_the_papers_and_ours(rows):

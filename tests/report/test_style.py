@@ -1,19 +1,8 @@
 import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
-import pytest
 from matplotlib.colors import to_rgb
 
 from dtlib.report import style
-
-
-@pytest.fixture(autouse=True)
-def own_style():
-    with matplotlib.rc_context():
-        yield
-    plt.close("all")
 
 
 def test_style_applies_and_can_be_repeated():

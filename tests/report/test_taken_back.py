@@ -1,6 +1,5 @@
 """What the companion changes: settings that differ, and runs made up by hand."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -56,4 +55,3 @@ def test_the_picture_has_a_point_per_run():
     points = [line for line in failed.lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in points] == [2] * len(taken_back.ORDER)
     assert failed.get_ylim()[0] > failed.get_ylim()[1] and energy.get_xlabel() == ENERGY_LABEL
-    plt.close("all")

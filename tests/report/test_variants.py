@@ -1,6 +1,5 @@
 """Variants beside each other, from two runs made up by hand."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from dtlib.experiments.results import ENERGY
@@ -44,7 +43,6 @@ def test_each_run_is_a_point_and_each_mean_a_stroke():
     assert energy.get_ylim() == (1.5, -0.5), "the first variant is on top"
     wide, _ = variants.draw(RUNS.assign(**{ENERGY: RUNS[ENERGY] ** 2}), [ENERGY, ALL]).axes
     assert (energy.get_xscale(), wide.get_xscale()) == ("linear", "log")
-    plt.close("all")
 
 
 def test_changes_are_named():

@@ -6,8 +6,9 @@ from typing import get_args
 import pandas as pd
 import pytest
 import torch
+from tiny import TINY
 
-from dtlib import Actions, Policies, TrainConfig, sample_world, simulate, train
+from dtlib import Actions, Policies, sample_world, simulate, train
 from dtlib.model.simulator import initial_carry, join
 from dtlib.runtime.checkpoint import load_checkpoint
 from dtlib.runtime.seeds import stream_seed
@@ -15,10 +16,6 @@ from dtlib.settings.train import Algorithm
 from dtlib.training.algorithms import LEARNING
 from dtlib.training.loop import Rollout, Trainer
 from dtlib.training.run_folder import CHECKPOINT
-
-TINY = TrainConfig.from_preset(
-    "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
-)
 
 
 def assert_same_outcome(found, expected):

@@ -6,16 +6,13 @@ import shutil
 
 import pytest
 import torch
+from tiny import TINY
 
 from dtlib import ConfigError, TrainConfig, load_run, sample_world, train
 from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.reading import Damaged
 from dtlib.training.run_folder import CHECKPOINT, CONFIG, HISTORY, episodes_in
-
-TINY = TrainConfig.from_preset(
-    "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
-)
 
 
 def test_load(tmp_path):

@@ -1,14 +1,11 @@
 """Which runs can learn side by side."""
 
 import pytest
+from tiny import TINY
 
-from dtlib import ConfigError, TrainConfig
+from dtlib import ConfigError
 from dtlib.training.side_by_side import alike
 from dtlib.training.train import train_together
-
-TINY = TrainConfig.from_preset(
-    "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
-)
 
 
 @pytest.mark.parametrize(

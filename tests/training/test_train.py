@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from processes import kill_when, start
+from tiny import TINY
 
 from dtlib import ConfigError, TrainConfig, load_run, train
 from dtlib.runtime.checkpoint import load_checkpoint
@@ -11,10 +12,6 @@ from dtlib.runtime.devices import resolve_device
 from dtlib.training.loop import TIMINGS, Trainer
 from dtlib.training.run_folder import CHECKPOINT, save, take_up
 from dtlib.training.train import train_together
-
-TINY = TrainConfig.from_preset(
-    "smoke", episodes=4, worlds=1, env={"num_users": 4, "num_bs": 2, "frames": 5}
-)
 
 
 def assert_same_run(first, second):
