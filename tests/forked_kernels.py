@@ -7,10 +7,8 @@ dtlib's, a kernel imports itself.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import Any
@@ -33,36 +31,23 @@ def kernel(ready: Connection, connection_file: str, folder: str | None, env: dic
     IPKernelApp.launch_instance(["-f", connection_file])
 
 
-class ForkedKernel:
-    """What the launcher needs of ``subprocess.Popen``."""
+class ForkedKernel(processes.CONTEXT.Process):
+    """A process that has what the launcher needs of ``subprocess.Popen`` besides.
 
-    stdout = stderr = None
+    It is no daemon: a page may have processes of its own.
+    """
 
-    def __init__(self, connection_file: str, folder: str | None, env: Mapping[str, str]):
-        self.stdin = BytesIO()  # the launcher closes it
-        ours, theirs = processes.CONTEXT.Pipe()
-        arguments = (theirs, connection_file, folder, dict(env))
-        self.process = processes.CONTEXT.Process(target=kernel, args=arguments)
-        self.process.start()
-        theirs.close()
-        ours.recv()  # signals go to the kernel's group: not before it has one of its own
-        self.pid = self.process.pid
+    stdin, stdout, stderr = BytesIO(), None, None  # the launcher closes the first
 
     def poll(self) -> int | None:
-        return self.process.exitcode
+        return self.exitcode
 
     def wait(self) -> int | None:
-        self.process.join()
-        return self.process.exitcode
+        self.join()
+        return self.exitcode
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
 
 
 def launch(command: list[str], *, cwd=None, env=None, **options: Any):
@@ -71,6 +56,12 @@ def launch(command: list[str], *, cwd=None, env=None, **options: Any):
     It takes the place of ``jupyter_client.launcher.Popen``. Elsewhere than on Linux, libraries may
     not survive a fork.
     """
-    if sys.platform == "linux" and command[1:-1] == ["-m", "ipykernel_launcher", "-f"]:
-        return ForkedKernel(command[-1], cwd, env or os.environ)
-    return subprocess.Popen(command, cwd=cwd, env=env, **options)
+    if sys.platform != "linux" or command[1:-1] != ["-m", "ipykernel_launcher", "-f"]:
+        return subprocess.Popen(command, cwd=cwd, env=env, **options)
+    ours, theirs = processes.CONTEXT.Pipe()
+    arguments = (theirs, command[-1], cwd, dict(env or os.environ))
+    forked = ForkedKernel(target=kernel, args=arguments)
+    forked.start()
+    theirs.close()
+    ours.recv()  # signals go to the kernel's group: not before it has one of its own
+    return forked

@@ -79,7 +79,12 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
 
 
 def table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:
-    """Return a committed table of an experiment, whatever its key; see :func:`read`."""
+    """Return a committed table of an experiment, whatever its key; None without any.
+
+    Raises:
+        Damaged: see :func:`read`.
+        FileError: see :func:`read`.
+    """
     return read(folder_of(preset, name), file)
 
 

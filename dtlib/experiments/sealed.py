@@ -27,7 +27,10 @@ def run_tables(
     names: Sequence[str],
     measure: Callable[[Run], Sequence[pd.DataFrame]],
 ) -> list[pd.DataFrame]:
-    """Return tables that are kept with a run, or measure the finished run, one for each name."""
+    """Return tables that are kept with a run, or measure the finished run and keep them.
+
+    ``measure`` gives a table for each name.
+    """
     files, key = [run_table_file(config, episodes, name) for name in names], config_key(config)
     found = [read_table(file, key) for file in files]
     if any(table is None for table in found):

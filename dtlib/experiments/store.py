@@ -40,7 +40,8 @@ def get(config: TrainConfig, episodes: int | None = None) -> Run:
     """Return a finished run: loaded if the store has it, trained or taken up otherwise.
 
     A damaged run is named, set aside and begun anew. Where the store's run has gone further than is
-    asked for, its first episodes are run once more, and kept beside it.
+    asked for, its first episodes are run once more, and kept beside it. All of them are asked for
+    if no number is given.
     """
     return get_together([config], episodes=episodes)[0]
 

@@ -112,6 +112,6 @@ def differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
     same = kept == made
     for column in kept.columns[~same.all()]:
         row = int((~same[column]).to_numpy().argmax())
-        numbers = made[column].iloc[row], kept[column].iloc[row]
+        numbers = (table[column].iloc[row] or "nan" for table in (made, kept))
         return "{} is {}, not {} (row {})".format(column, *numbers, kept.index[row])
     return ""

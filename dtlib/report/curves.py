@@ -85,7 +85,10 @@ def how_drawn(data: pd.DataFrame, window: int = 1) -> str:
 
 
 def learning_curve(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> None:
-    """Draw one metric against thousands of slots and fit the ordinate to the moving means."""
+    """Draw one metric against thousands of slots and fit the ordinate to the moving means.
+
+    A mean covers ``window`` episodes.
+    """
     ends = []
     for algorithm, part in data.groupby("algorithm", sort=False):
         style = line_style(algorithm, part["x"].nunique())

@@ -9,12 +9,19 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.messages import near, show
+
+WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+"""How truths are written on the command line, in either case of letters."""
+
 
 LARGEST = 2**63 - 1
 """An integer; more than anything can be counted here."""
@@ -91,12 +98,15 @@ def check_defaults(values: BaseModel, names: Iterable[str], where: str) -> None:
 def read_value(text: str, kind: Any = None) -> Any:
     """Return the value of a field from its text on the command line: JSON, or else plain text.
 
-    Truths may be words, numbers whatever Python reads as one, ranges ``0.04,0.05``. The kind is the
-    field's annotation; absent where there is no such field.
+    Truths may be words, numbers whatever Python reads as one, ranges ``0.04,0.05``.
+
+    Args:
+        text: as typed.
+        kind: the field's annotation; absent where there is no such field.
     """
     value = _or(json.loads, text, text)
     if kind is bool:
-        return _or(TypeAdapter(bool).validate_python, text.strip(), value)
+        return WORDS.get(text.strip().lower(), value)
     if value is text and kind in (int, float):
         return _or(kind, text, text)
     if is_number(value) and Ellipsis in get_args(kind):  # the only item of a list of any length
@@ -107,8 +117,8 @@ def read_value(text: str, kind: Any = None) -> Any:
     return value
 
 
-def _or(reader: Callable[[str], Any], text: str, instead: Any) -> Any:
+def _or(reader: Callable[[str], Any], text: str, instead: str) -> Any:
     try:
         return reader(text)
-    except (ValueError, RecursionError):  # nothing of the kind, 5000 digits, or nested too deep
+    except (ValueError, RecursionError):  # no JSON, a number of 5000 digits, or nested too deep
         return instead

@@ -71,7 +71,10 @@ def ways(policies: Policies, rule: Acts) -> dict[str, Acts]:
 
 
 def measure_ways(policies: Policies, env: EnvConfig, worlds: int) -> Iterator[dict[str, Any]]:
-    """Yield what trained policies achieve on so many held-out worlds, in each of :func:`ways`."""
+    """Yield what trained policies achieve on so many held-out worlds, in each of :func:`ways`.
+
+    The length of the network's episodes does not matter.
+    """
     env = evaluation_env(env)
     for done, policy in ways(policies, on_demand(env, "demand-or-silence")).items():
         yield {"done": done} | evaluate_policy(policy, env, worlds=worlds).summary()

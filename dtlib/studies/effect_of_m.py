@@ -29,7 +29,10 @@ FIGURES, NAME = ("fig07_08", "fig09"), "effect_of_m"
 
 
 def trained(config: TrainConfig, episodes: int | None = None) -> Trainer:
-    """Return a trainer at the end of a run of the store, which is trained if need be."""
+    """Return a trainer at the end of a run of the store, which is trained if need be.
+
+    The run has so many of its episodes; all if none are given.
+    """
     store.get(config, episodes)
     trainer = Trainer([config])
     take_up(store.folder(config, episodes), trainer, 0)

@@ -144,6 +144,7 @@ def measure_point(
     """Return a row: a rule, tuned to fail least, at one point under one reading.
 
     Names are of ``READINGS``, ``FAMILIES`` and ``POINTS``; the number is that of a point there.
+    ``sampling`` has the numbers of worlds of the streams ``tuning`` and ``held-out``.
     """
     point, change = POINTS[axis][number], READINGS[reading]
     env = EnvConfig(**{"frames": sampling.frames} | point | change)

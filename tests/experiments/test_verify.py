@@ -71,7 +71,7 @@ def of_row(number, cell):
 
 OTHERS = [
     *((name, of_row(2, "-77"), "{} is {}, not -77{} (row 1)") for name in CURVE_TABLES),
-    ("data.csv", of_row(1, ""), "{} is {}, not  (row 0)"),
+    ("data.csv", of_row(1, ""), "{} is {}, not nan (row 0)"),
     ("data.csv", lambda lines: lines[:-1], "{} rows, not {}"),
     ("users.csv", lambda lines: [line + ",1" for line in lines], "other columns"),
 ]
