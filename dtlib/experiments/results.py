@@ -68,8 +68,7 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     try:
         text = content.decode()
         if sha256(text) == known.get("files_sha256", {}).get(name):
-            # a key may look like a number
-            return pd.read_csv(io.StringIO(text), dtype={"run": str})
+            return _parsed(text)
     except ValueError:  # not UTF-8, or no table
         pass
     command = "references" if folder.name == "references" else f"figure {folder.name}"
@@ -113,9 +112,18 @@ def older(known: Mapping[str, Any]) -> int | None:
     return None if version == RESULTS_VERSION else version
 
 
+def as_committed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as it reads once it has been written."""
+    return _parsed(_csv(table))
+
+
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose cells are the texts that are written."""
     return pd.read_csv(io.StringIO(_csv(table)), dtype=str, keep_default_na=False)
+
+
+def _parsed(text: str) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text), dtype={"run": str})  # a key may look like a number
 
 
 def _csv(table: pd.DataFrame) -> str:

@@ -42,6 +42,7 @@ def verify(
     known = {name: committed.rows_of(experiment, runs, preset, name=name) for name in names}
     with empty_store():
         made = datasets.collect(experiment, runs, effort=effort, names=names)
+    made = {name: results.as_committed(table) for name, table in made.items()}
     rows = [_compared(planned, known, made) for planned in runs]
     return pd.DataFrame([{"figure": experiment.name} | row for row in rows])
 
@@ -96,22 +97,22 @@ def _compared(
 
 
 def _of(table: pd.DataFrame | None, planned: PlannedRun) -> pd.DataFrame:
-    """Return one run's rows as they are written."""
+    """Return one run's rows."""
     assert table is not None
-    return results.as_text(table[table["run"] == planned.key])
+    return table[table["run"] == planned.key].reset_index(drop=True)
 
 
 def differs(kept: pd.DataFrame, made: pd.DataFrame) -> str:
-    """Return the first column in which two tables of texts differ, and where; or nothing."""
-    others = [name for name in kept if name not in made and not kept[name].any()]
+    """Return the first column in which two tables of one index differ, and where; or nothing."""
+    others = [name for name in kept if name not in made and kept[name].isna().all()]
     kept = kept.drop(columns=others)  # of algorithms that were not made again
     if list(kept.columns) != list(made.columns):
         return "other columns"
     if len(kept) != len(made):
         return f"{len(made)} rows, not {len(kept)}"
-    same = kept == made
+    same = (kept == made) | (kept.isna() & made.isna())
     for column in kept.columns[~same.all()]:
         row = int((~same[column]).to_numpy().argmax())
-        numbers = (table[column].iloc[row] or "nan" for table in (made, kept))
+        numbers = made[column].iloc[row], kept[column].iloc[row]
         return "{} is {}, not {} (row {})".format(column, *numbers, kept.index[row])
     return ""

@@ -62,7 +62,7 @@ def test_parts_are_measured_again(count, parts):
     [
         ({"energy_j": 0.33}, "data.csv: energy_j is 0.33, not 0.3333333 (row 1)"),
         ({"x": [0, 5]}, "data.csv: x is 5, not 0 (row 1)"),
-        ({"limit_w": 1.0}, "data.csv: limit_w is 1, not nan (row 1)"),
+        ({"limit_w": 1.0}, "data.csv: limit_w is 1, not  (row 1)"),
         ({"new": 1.0}, "data.csv: other columns"),
     ],
 )
