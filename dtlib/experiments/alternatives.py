@@ -71,6 +71,16 @@ PRINTED_REWARD: dict[str, dict[str, Any]] = {
 the reading of Ξ is what saves energy at a K, if with the reward as printed the 95 % t interval of
 the energy's change within a seed begins above 2 %; and it costs no failures, if that of failures
 begins above minus one point. The first was expected."""
+UNSHARED: dict[str, dict[str, Any]] = {
+    "a network each": {"actors": "per-agent"},
+    "a network each, joint credit": {"actors": "per-agent", "credit": "joint"},
+}
+"""What HAPPO is for: users without common weights (the companion's MUs share one network), and
+besides, r_g as it is (each user learns from its own difference to it). The rule, written before any
+run: common weights, or they and the credit, are why Beta-HAPPO is not better than Beta-MAPPO in
+what a sentence is about, if with a network each, or with joint credit besides, the 97.5 % t
+interval of its lead within a seed lies above the margin of relevance (two are asked). Neither was
+expected: in ``paper`` both hold, and the two are not told apart."""
 CROWD = SENDING | {
     "whole slices": WHOLE,
     "levels or silence, whole slices": SENDING["levels or silence"] | WHOLE,

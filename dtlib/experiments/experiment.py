@@ -16,8 +16,8 @@ from dtlib.training.calibration import Target
 from dtlib.training.evaluation import WORLDS
 
 OFF_POLICY = "maddpg"
-GAUSSIAN_HAPPO = "gaussian-happo"
-LEARNERS = ("beta-happo", GAUSSIAN_HAPPO, "beta-mappo", OFF_POLICY)
+GAUSSIAN_HAPPO, BETA_MAPPO = "gaussian-happo", "beta-mappo"
+LEARNERS = ("beta-happo", GAUSSIAN_HAPPO, BETA_MAPPO, OFF_POLICY)
 OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
 """The paper's learner, and those that it is compared with."""
 BASELINES = ("power-on-demand", "demand-or-silence", "channel-inversion", "genie")

@@ -16,6 +16,7 @@ from dtlib.experiments.alternatives import (
     TAKEN_BACK,
     TRIED,
     TRIED_FOR_MADDPG,
+    UNSHARED,
     VARIANTS,
     WHOLE,
     WITHOUT_SLICES,
@@ -23,7 +24,14 @@ from dtlib.experiments.alternatives import (
     WORTH,
     forward,
 )
-from dtlib.experiments.experiment import BASELINES, LEARNERS, OWN, Axis, Experiment
+from dtlib.experiments.experiment import (
+    BASELINES,
+    BETA_MAPPO,
+    LEARNERS,
+    OWN,
+    Axis,
+    Experiment,
+)
 from dtlib.experiments.search import FINALISTS, episodes_of
 from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import NETWORKS
@@ -146,6 +154,16 @@ EXPERIMENTS = {
             title="What the factor M and the Beta policy are worth",
             variants=WORTH,
             seeds={"smoke": 1, "companion": 5},
+        ),
+        Experiment(
+            name="unshared",
+            title="Beta-HAPPO beside Beta-MAPPO where users have no common weights",
+            variants={
+                f"{name}, {what}": VARIANTS[name] | changes
+                for what, changes in UNSHARED.items()
+                for name in (OWN, BETA_MAPPO)
+            },
+            seeds=TRAINED | {"companion": 6},
         ),
         Experiment(
             name="silence",

@@ -18,11 +18,12 @@ from dtlib.experiments.alternatives import (
     GAUSSIAN,
     SENDING,
     STRICT,
+    UNSHARED,
     WITHOUT_SLICES,
 )
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
-from dtlib.experiments.experiment import GAUSSIAN_HAPPO, OFF_POLICY, OWN
+from dtlib.experiments.experiment import BETA_MAPPO, GAUSSIAN_HAPPO, OFF_POLICY, OWN
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.studies import corrected, mechanisms
 from dtlib.verdicts.breakdown import per_served
@@ -30,13 +31,15 @@ from dtlib.verdicts.checks import (
     HELD_OUT,
     RELEVANT,
     RELEVANT_POINTS,
+    Check,
     Remark,
     Source,
     as_saving,
     energy_falls,
+    leads,
     saves,
 )
-from dtlib.verdicts.judgement import ERROR, Finding
+from dtlib.verdicts.judgement import ERROR, Finding, number_text
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import by_point, gap, sooner, trained_for
 from dtlib.verdicts.statistics import FEWEST, detectable, estimate
@@ -47,8 +50,7 @@ REWARDS = ("reward_global", "reward_centre")
 def of_comparison(found: Source, finding: Finding) -> str:
     """Return why two learners do not differ as a sentence says; empty where nothing was shown.
 
-    Nothing was changed at a single point of a sweep. M alone sets Beta-MAPPO apart, and no cause is
-    named for it: see :mod:`dtlib.studies.effect_of_m`.
+    Nothing was changed at a single point of a sweep.
     """
     own, other = finding.part.learners[0], finding.part.learners[-1]
     causes = CAUSES.get((other, finding.evidence.metric), ()) if own == OWN else ()
@@ -123,6 +125,33 @@ def _as_many_slots(found: Source, finding: Finding) -> str:
         f"MADDPG's training is short: where it has as many slots, Beta-HAPPO saves "
         f"{_interval(saved, as_saving)} ({len(longer)} seeds)"
     )
+
+
+def unshared(check: Check) -> Remark:
+    """Return a remark: without common weights, what a sentence says of Beta-MAPPO holds.
+
+    The rule is that of :data:`.alternatives.UNSHARED`.
+    """
+
+    def remark(found: Source, finding: Finding) -> str:
+        tables = _tables(found.preset, "unshared")
+        if tables is None or finding.part.learners[-1] != BETA_MAPPO:
+            return ""
+        for what in UNSHARED:
+            own = {
+                name: rows[rows["variant"] == rows["algorithm"] + f", {what}"]
+                for name, rows in tables.items()
+            }
+            evidence = check(Source(found.preset, own, found.way))
+            (part,) = evidence.parts
+            if estimate(part.values, 1 - ERROR / len(UNSHARED))[1] > RELEVANT:
+                return (
+                    f"users share a network: with {what}, the {evidence.quantity} is "
+                    f"{number_text(evidence, part)}"
+                )
+        return ""
+
+    return remark
 
 
 def trained_longer(found: Source, finding: Finding) -> str:
@@ -282,6 +311,8 @@ def another_action(found: Source, finding: Finding) -> str:
 
 
 CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
+    **{(BETA_MAPPO, metric): (unshared(leads(metric, BETA_MAPPO)),) for metric in REWARDS},
+    (BETA_MAPPO, ENERGY): (unshared(saves(BETA_MAPPO)),),
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
     (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),
     (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dtlib.experiments import results
-from dtlib.experiments.alternatives import WORTH
+from dtlib.experiments.alternatives import UNSHARED, WORTH
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.settings.train import TrainConfig
@@ -107,6 +107,40 @@ def test_a_rule_that_is_not_met_says_nothing(monkeypatch):
         for check in (checks.leads("reward_global", against), checks.saves(against),
                       checks.leads("reward_centre", against)):  # fmt: skip
             assert because(check, HELD_OUT, verdict="reproduced in part") == ""
+
+
+def without_common_weights(monkeypatch, **leads):
+    """As if runs of ``unshared`` were committed: a lead in r_g, and a saving, % of Beta-MAPPO's."""
+    rows = [
+        {"algorithm": name, "variant": f"{name}, {what}", "seed": seed, "x": x,
+         "reward_global": reward - spread * seed, ENERGY: energy * (1 + spread * seed / 100)}
+        for what, (lead, saved, spread) in zip(UNSHARED, leads.values(), strict=True)
+        for name, end, energy in (("beta-happo", -100.0 + 9 * lead, 1 - saved / 100),
+                                  ("beta-mappo", -100.0, 1.0))
+        for seed in range(6)
+        for x, reward in ((1, -1000.0), (2, end))
+    ]  # fmt: skip
+    table, read = pd.DataFrame(rows), results.table
+
+    def other(preset, name, *file):
+        if name != "unshared":
+            return read(preset, name, *file)
+        return table if file == (DATA,) else table[table["x"] == 2]
+
+    monkeypatch.setattr(results, "table", other)
+
+
+def test_common_weights_are_why_where_without_them_beta_happo_leads(monkeypatch):
+    lead, saves = checks.leads("reward_global", "beta-mappo"), checks.saves("beta-mappo")
+    without_common_weights(monkeypatch, each=(1, 1, 0.1), joint=(1.5, 1.5, 0.1))
+    assert because(lead, HELD_OUT) == because(saves, HELD_OUT) == ""
+    without_common_weights(monkeypatch, each=(1, 1, 0.1), joint=(5, 20.28, 0.1))
+    assert "with a network each, joint credit, the lead is 4" in because(lead, HELD_OUT)
+    assert "joint credit, the energy saved is 20.3 % [" in because(saves, HELD_OUT)
+    without_common_weights(monkeypatch, each=(5, 20, 0.1), joint=(5, 20, 0.1))
+    for way in (TRAINING, HELD_OUT):
+        assert "share a network: with a network each, the energy saved" in because(saves, way)
+    assert "share a network" not in because(checks.saves("gaussian-happo"), TRAINING)
 
 
 def decided(why, check, way=HELD_OUT, figure="fig04_06", **changed):
