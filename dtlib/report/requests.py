@@ -17,7 +17,9 @@ from dtlib.report.scales import slice_seconds
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, demand
 from dtlib.studies.comparison import WORST, beside_curve
+from dtlib.verdicts.checks import as_saving
 from dtlib.verdicts.names import label
+from dtlib.verdicts.quantities import gap
 from dtlib.verdicts.statistics import interval_text, range_text
 
 HURRIED = 0.85
@@ -116,23 +118,27 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_gaussian(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return in what Beta-HAPPO and Gaussian-HAPPO fail, as they are and put right.
+    """Return what Beta-HAPPO and Gaussian-HAPPO fail in and need, as they are and put right.
 
     Args:
         rows: of :mod:`dtlib.studies.corrected`; those where both were measured are shown.
 
     Returns:
-        A row per K and way, with means over seeds in % and the difference within a seed, with its
-        95 % t interval.
+        A row per K and way, with means over seeds in %; and within a seed, with 95 % t intervals,
+        the difference, and what Beta-HAPPO saves of the other's energy.
     """
-    ways = {done: corrected.failed_by_both(rows, done) for done in rows["done"].unique()}
+    ways = {done: corrected.of_both(rows, done) for done in rows["done"].unique()}
     found = {}
     for users in ways["as trained"].index.unique("num_users"):
-        for done, failed in ways.items():
-            part = failed.loc[users]
-            more = interval_text(list(part[OWN] - part[GAUSSIAN_HAPPO]), ".1f")
-            means = {label(learner): f"{part[learner].mean():.1f}" for learner in part}
-            found[f"K = {users}", done] = means | {"difference (points)": more}
+        for done, both in ways.items():
+            failed, energy = (both.loc[users][metric] for metric in (FAILED, ENERGY))
+            saved = gap(energy[OWN], energy[GAUSSIAN_HAPPO])
+            more = interval_text(list(failed[OWN] - failed[GAUSSIAN_HAPPO]), ".1f")
+            means = {label(learner): f"{failed[learner].mean():.1f}" for learner in failed}
+            found[f"K = {users}", done] = means | {
+                "difference (points)": more,
+                "energy saved (%)": interval_text(list(saved), ".0f", as_saving),
+            }
     return pd.DataFrame.from_dict(found, orient="index")
 
 

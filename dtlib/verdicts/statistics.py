@@ -5,7 +5,7 @@ others are kept. Comparisons are of differences within a seed, which shares its 
 these tests err at the n used here is simulated in :mod:`dtlib.verdicts.rates`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,13 +51,20 @@ def detectable(values: ArrayLike, error: float) -> float:
     return float(stats.sem(array) * steps)
 
 
-def interval_text(values: Sequence[float], form: str = ".3g") -> str:
+def interval_text(
+    values: Sequence[float], form: str = ".3g", show: Callable[[float], float] = float
+) -> str:
     """Return the mean over seeds and its 95 % interval as text; see :func:`estimate`.
 
     A single value stands alone. The space between the brackets does not break, so that narrow
     tables stay readable.
+
+    Args:
+        values: one per seed.
+        form: of each number.
+        show: turns each of the three into what a reader sees.
     """
-    return _bracketed(estimate(values), form, len(values))
+    return _bracketed([show(number) for number in estimate(values)], form, len(values))
 
 
 def range_text(values: Sequence[float], form: str = ".3g") -> str:

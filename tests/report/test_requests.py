@@ -86,12 +86,16 @@ def test_two_learners_put_right_are_compared_within_a_seed():
         for seed, ratio in enumerate(ratios) for users in (40, 10)
     ]  # fmt: skip
     columns = ["algorithm", "num_users", "seed", "done", FAILED]
-    table = requests.beside_gaussian(pd.DataFrame(rows, columns=columns))
+    runs = pd.DataFrame(rows, columns=columns).assign(
+        **{ENERGY: lambda of: of["algorithm"].map({"beta-happo": 3e-3, "gaussian-happo": 4e-3})}
+    )
+    table = requests.beside_gaussian(runs)
     assert list(table.index) == [("K = 40", "whole slices"), ("K = 40", "as trained")]
     assert list(table["Beta-HAPPO"]) == ["65.0", "70.0"]
     assert list(table["Gaussian-HAPPO"]) == ["55.0", "60.0"]
     said = [text.replace("\xa0", " ") for text in table["difference (points)"]]
     assert said == ["10.0 [-117.1, 137.1]", "10.0 [10.0, 10.0]"]
+    assert {*table["energy saved (%)"]} == {"25 [25,\xa025]"}
 
 
 def test_single_policies_stand_beside_the_rule(monkeypatch):

@@ -84,7 +84,7 @@ def test_table_is_of_each_run_in_each_way():
     assert table.groupby(["algorithm", "num_users"]).size().to_dict() == dict.fromkeys(whose, 5)
     own, _, whole, silenced, both = (part for _, part in table.groupby("done", sort=False))
     for done, part in (("as trained", own), ("silenced", silenced)):
-        failed = corrected.failed_by_both(table, done)
+        failed = corrected.of_both(table, done)[FAILED]
         assert [*failed.index] == [(4, 0), (6, 0)]
         assert {*failed.stack()} == {*100 * part[FAILED]}, "of two users in four runs"
     assert [*whole[ENERGY]] == [*own[ENERGY]] and [*both[ENERGY]] == [*silenced[ENERGY]]

@@ -274,7 +274,7 @@ def test_unused_slices_are_why_more_fail_if_no_more_do_with_whole_ones(
            for done in ("as trained", "whole slices") for users in (35, 40)},
     }  # fmt: skip
     table = pd.DataFrame(
-        {"done": done, "algorithm": who, "num_users": users, "seed": seed, FAILED: ratio}
+        {"done": done, "algorithm": who, "num_users": users, "seed": seed, FAILED: ratio, ENERGY: 1}
         for (done, who, users), of in ratios.items() for seed, ratio in enumerate(of)
     )  # fmt: skip
     monkeypatch.setattr(results, "table", lambda *which: table)
@@ -289,6 +289,34 @@ def test_unused_slices_are_why_more_fail_if_no_more_do_with_whole_ones(
     assert said in text and bool(text) == bool(said)
     monkeypatch.undo()
     assert interventions.unused_slices(checks.Source("quick", found.tables), finding) == ""
+
+
+def test_power_sent_in_vain_is_why_more_is_needed_if_the_silenced_save():
+    """At 35 users and no fewer, where both were put right."""
+    found = checks.source("fig07_08", "companion")
+    evidence = checks.lowest(ENERGY, "K")(found)
+    said = {
+        (part.at, part.learners[-1]): interventions.sent_in_vain(
+            found, Finding("not reproduced", evidence, part=part)
+        )
+        for part in evidence.parts
+    }
+    assert {point for point, text in said.items() if text} == {
+        (35, "gaussian-happo"), (40, "gaussian-happo"),
+    }  # fmt: skip
+    text = said[35, "gaussian-happo"]
+    assert "Beta-HAPPO saves 34.4 % [26.8, 41.4] (6 seeds); it then fails in 62.4 %" in text
+
+
+def test_nor_if_the_silenced_save_in_some_seeds(monkeypatch):
+    table = results.table("companion", "corrected")
+    more = (table["seed"] == 0) & (table["algorithm"] == "beta-happo")
+    table[ENERGY] = table[ENERGY].where(~more, 3 * table[ENERGY])
+    found = checks.source("fig07_08", "companion")
+    evidence = checks.lowest(ENERGY, "K")(found)
+    (part,) = (p for p in evidence.parts if (p.at, p.learners[-1]) == (35, "gaussian-happo"))
+    monkeypatch.setattr(results, "table", lambda *which: table)
+    assert interventions.sent_in_vain(found, Finding("not reproduced", evidence, part=part)) == ""
 
 
 @pytest.mark.parametrize("served, said", [(0.05, "with whole slices, 5 % of"), (0.006, "")])
