@@ -28,7 +28,7 @@ addEventListener("DOMContentLoaded", () => {
 
 // What a picture shows stands below it; who hears the page has it from the picture itself.
 addEventListener("DOMContentLoaded", () => {
-  for (const picture of document.querySelectorAll("div.cell_output img:not(.animation img)")) {
+  for (const picture of document.querySelectorAll("div.cell_output img:not(.animation img, .sd-card img)")) {
     const caption = document.createElement("p");
     Object.assign(caption, {className: "caption", textContent: picture.alt, ariaHidden: "true"});
     (picture.closest("a") ?? picture).after(caption);  // a picture leads to itself, its text does not

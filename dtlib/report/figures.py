@@ -105,6 +105,7 @@ class Sweep:
         energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
         if energy.max() > 5 * energy.min() > 0:
             by_ratio(axes[0])
+            axes[0].set_ylabel(f"{ENERGY_LABEL}\nlogarithmic scale")
         else:
             from_zero(axes[0])
         from_zero(axes[1])
@@ -221,10 +222,10 @@ def data_size(data: pd.DataFrame) -> Figure:
 
 def _of_bandwidth(who: str, width: float, widths: list[float]) -> dict[str, Any]:
     """Return how a line of Fig. 11 is drawn; of what is not learnt, one is in the legend."""
-    place = widths.index(width)
-    style = line_style(who) | {"color": BANDWIDTHS[place % 3]}
+    place, style = widths.index(width), line_style(who)
     if who in BASELINES:
         label = style["label"] if width == widths[-1] else "_"
-        return style | {"label": label, "linewidth": 0.8, "markersize": 4}
+        return style | {"color": FAINT, "label": label, "linewidth": 1.0, "markersize": 4}
     look = {"marker": "osD"[place % 3], "linestyle": ("--", "-", "-.")[place % 3]}
-    return style | look | {"label": f"{style['label']}, B = {width / 1e6:g} MHz"}
+    name = f"{style['label']}, B = {width / 1e6:g} MHz"
+    return style | look | {"color": BANDWIDTHS[place % 3], "label": name}

@@ -139,6 +139,7 @@ def _legend() -> list[Line2D]:
         return Line2D([], [], ls="", marker=marker, color=color, ms=size, label=label)
 
     return [
+        dot("base station", "^", style.FAINT, size=9),
         dot("user", "o", style.INK, size=5),
         dot("twin", "D", style.PALETTE[0], size=4),
         Line2D([], [], color=style.FAINT, label="at the nearest server"),

@@ -15,22 +15,20 @@ from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS
 from dtlib.report.page import table
 from dtlib.report.stories import STORIES
-from dtlib.report.tables import chips
+from dtlib.report.tables import NAMED, chips, of_experiment
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, readings
 from dtlib.studies.comparison import WORST
 from dtlib.verdicts.checks import as_saving, source
-from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS
+from dtlib.verdicts.claims import JUDGED_PRESETS
 from dtlib.verdicts.quantities import by_point, gap, tenths
 from dtlib.verdicts.rates import POWER
 from dtlib.verdicts.scoreboard import kept, so_far
 from dtlib.verdicts.statistics import estimate, interval_text
 from dtlib.verdicts.words import GAP, listed, minus, number
 
-NAMED = ["figure", "the paper says"]
-"""Columns that tell sentences apart. Of each, the first way of measuring counts."""
 LACKING = {
     "beta-mappo": "Beta-MAPPO, which updates all agents at once, without HAPPO's factor M",
     GAUSSIAN_HAPPO: "Gaussian-HAPPO, with the Gaussian of HARL, the code of HAPPO's authors",
@@ -103,11 +101,19 @@ def _beside_others() -> dict[str, dict[str, pd.Series]]:
 
 
 def _better() -> str:
+    compared = _beside_others()
+    saves: dict[bool, list[str]] = {True: [], False: []}
+    for other, gaps in compared.items():
+        saves[estimate(gaps[SAVED])[1] > 0].append(other.partition(",")[0])
     lines = [
         f"Against {other}, {_failing(gaps)}, and {_spending(gaps[SAVED])}."
-        for other, gaps in _beside_others().items()
+        for other, gaps in compared.items()
     ]
-    return " ".join([*lines, "*About* says that the seeds do not tell."])
+    return (
+        f"At {_users(30)} it is shown to save energy against {listed(saves[True]) or 'none'}, and "
+        f"not against {listed(saves[False]) or 'none'}. {' '.join(lines)} *About* says that the "
+        "seeds do not tell."
+    )
 
 
 def _failing(gaps: Mapping[str, pd.Series]) -> str:
@@ -169,8 +175,8 @@ def _weak() -> int:
 def _world() -> str:
     first, last = readings.thresholds(EnvConfig())
     return (
-        "In the reading taken here of (14h), the limit of a server's CPU, each user owns a fixed "
-        "slice of every server. "
+        "In the reading taken here of (14h), the limit of a server's CPU, each user owns a slice "
+        "of every server. "
         f"Then computing alone makes the largest request late beyond {_users(first)}, and the "
         f"smallest beyond {number(last)}; the radio moves both down a little. The paper has no "
         "failure up to 25, and nothing but failures at 58."
@@ -192,8 +198,8 @@ def _partition() -> str:
     failed = readings.of_rules(readings.TABLE.read(JUDGED_PRESETS[0]), FAILED)[readings.GIVES_UP]
     at_30, at_58 = (failed.loc[users] for users in (30, 58))
     return (
-        f"The outage at {_users(58)}. With slices, *demand or silence*, which learns nothing and "
-        "has seven levels of power to choose from here, fails in "
+        f"The outage at {_users(58)}. With slices, *demand or silence*, with seven levels of power "
+        "to choose from here, fails in "
         f"{_percent(at_58[readings.SLICES])} of the requests there, and "
         f"{_percent(at_30[readings.SLICES])} at {_users(30)}. Where servers divide their CPU "
         "among those who ask, it fails in "
@@ -209,7 +215,7 @@ def _learning() -> str:
         f"{_percent(own.loc[30, FAILED])}, for {_millijoules(own.loc[30, ENERGY])}; its "
         f"worst user fails in {_percent(own.loc[30, WORST])} of all slots, where (14b), the limit "
         f"of each user's failures, allows {_percent(EnvConfig().failure_threshold)}. *Demand or "
-        f"silence*, which learns nothing, fails in {_percent(rule.loc[30, FAILED])} of the "
+        f"silence*, with eighteen levels, fails in {_percent(rule.loc[30, FAILED])} of the "
         f"requests there, for {_millijoules(rule.loc[30, ENERGY])}. The second table below has "
         "what can be put right."
     )
@@ -277,12 +283,10 @@ def _card(name: str) -> str:
         )
     title = cells[0]["source"][0].removeprefix("# ").strip()
     here = paths.root() / "book"
-    table, figures = kept("claims.csv"), {one.shown for one in CLAIMS if one.experiment == name}
-    said_there = table[table["figure"].isin(figures)].drop_duplicates(NAMED)
     return (
         f":::{{grid-item-card}} {title}\n"
         f":link: {os.path.relpath(notebook.with_suffix(''), here)}\n:link-type: doc\n"
         f":img-top: {os.path.relpath(picture, here)}\n"
         f":img-alt: {next(filter(None, said))}\n\n{_of_runs(picture.parent.name, name)}\n\n"
-        f"{chips(said_there[JUDGED_PRESETS[0]].value_counts())}\n:::"
+        f"{chips(of_experiment(name)[JUDGED_PRESETS[0]].value_counts())}\n:::"
     )

@@ -10,7 +10,7 @@ from dtlib.experiments import search
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL, table
-from dtlib.report.style import COLUMN, PALETTE
+from dtlib.report.style import ALGORITHMS, COLUMN, INK, line_style
 from dtlib.settings.train import TrainConfig
 from dtlib.studies import comparison, demand
 from dtlib.verdicts.names import label
@@ -39,10 +39,12 @@ def against_users(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def draw(parts: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw failures against K: a dot per run, and a line through the means."""
     figure, ax = plt.subplots(figsize=(COLUMN, 0.8 * COLUMN))
-    for colour, (name, part) in zip(PALETTE, parts.items(), strict=False):
-        ax.plot(part["num_users"], 100 * part[FAILED], "o", color=colour, alpha=0.5)
-        means = 100 * part.groupby("num_users")[FAILED].mean()
-        ax.plot(means.index, means, color=colour, label=name)
+    looks = {look["label"]: look for look in map(line_style, ALGORITHMS)}
+    for name, part in parts.items():
+        look = looks.get(name, {"color": INK, "linestyle": ":", "marker": "o", "label": name})
+        points = 100 * part.set_index("num_users")[FAILED]
+        ax.plot(points, look["marker"], color=look["color"], alpha=0.4)
+        ax.plot(points.groupby(level=0).mean(), **look | {"marker": "", "markevery": None})
     ax.set(xlabel="mobile users K", ylabel=FAILED_LABEL)
     ax.set_xticks(sorted({users for part in parts.values() for users in part["num_users"]}))
     ax.legend()

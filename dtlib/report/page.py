@@ -10,33 +10,32 @@ from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from dtlib.experiments import committed, results
-from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun, setting
+from dtlib.experiments.experiment import BASELINES, PlannedRun, setting
 from dtlib.experiments.results import ENERGY
 from dtlib.report.pictures import KINDS
 from dtlib.report.shown import Shown
 from dtlib.report.stories import STORIES
+from dtlib.report.tables import chips, of_experiment
 from dtlib.runtime import paths
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
+from dtlib.verdicts.claims import JUDGED_PRESETS
 from dtlib.verdicts.names import label
 from dtlib.verdicts.words import told
 
 NO_DIFFERENCE = ("algorithm", "preset", "seed", "env")
 RULES = {
-    "power-on-demand": "*Power on demand* sends what a request needs on average, and at "
-    "$P^{\\max}$ where that is not enough.",
-    "demand-or-silence": "*Demand or silence* sends what a request needs on average, and nothing "
-    "where that is not enough.",
+    "power-on-demand": "*Power on demand* sends what a request needs, or as much as it can.",
+    "demand-or-silence": "*Demand or silence* does not send where that is too little.",
 }
+"""Of rules that may be drawn beside learners."""
 DRAWN_WHERE = (
-    "Rules do not learn, and these do not know the channels. Their level of power is the one with "
-    "the fewest failures. A rule is drawn where it fails no more than any learner; elsewhere it "
-    "would spend less only because it serves less."
+    "These rules do not learn ({term}`glossary <Power on demand>`). They are drawn where they fail "
+    "no more than every learner: elsewhere they would spend less because they serve less."
 )
 GENIE = (
-    'The genie\'s bound ({doc}`11_genie`) in this network is among the numbers below; "inf" says '
-    "that not even the genie could keep (14b). It uses up what (14b) allows, two requests in five "
-    "at λ = 0.5, so that its energy is of fewer requests than the others'."
+    "The genie's bound ({doc}`11_genie`) is among the numbers below. It uses up what (14b) allows, "
+    'and "inf" says that not even the genie could keep it.'
 )
 TABLES = {
     "CSV": results.DATA,
@@ -69,7 +68,16 @@ def lines(shown: Shown) -> Markdown:
     said = {"The paper says": f"that {story.paper}", "Here": story.here(shown)}
     if not shown.experiment.axes or len(shown.points(ENERGY)) > 1:
         said["Because"] = story.because(shown)
+    said["Here"] += _judged(shown)
     return Markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
+
+
+def _judged(shown: Shown) -> str:
+    """Return the verdicts on the paper's sentences, if all that is judged is shown."""
+    name, known = shown.experiment.name, results.runs(shown.preset, shown.experiment.name)
+    if shown.preset not in JUDGED_PRESETS or shown.facts.keys() != known.keys():
+        return ""
+    return f" The paper's sentences: {chips(of_experiment(name)[shown.preset].value_counts())}"
 
 
 def picture(shown: Shown) -> Figure:
@@ -90,29 +98,28 @@ def beside(shown: Shown) -> Markdown:
 
 
 def drawn(shown: Shown) -> Markdown:
-    """Return which rules and bounds stand beside the learners, and how long learners are trained.
+    """Return how long learners are trained, and which rules and bounds stand beside them.
 
     Only of what is in the rows.
     """
     known = set(shown.data["algorithm"])
     rules = [text for name, text in RULES.items() if name in known]
-    said = ["Failures are counted per request.", *rules]
-    if rules:
-        said.append(DRAWN_WHERE)
-    if BASELINES[-1] in known:
-        said.append(GENIE)
-    return Markdown(" ".join(filter(None, [*said, _trained(shown)])))
+    said = ["Failures are counted per request.", _trained(shown)]
+    said += [*rules, DRAWN_WHERE] if rules else []
+    said += [GENIE] if BASELINES[-1] in known else []
+    return Markdown(" ".join(filter(None, said)))
 
 
 def _trained(shown: Shown) -> str:
-    """Say which learners are trained for fewer episodes than Beta-HAPPO; empty if none is."""
-    episodes = {name: run.episodes for name, run in _first(shown.runs).items()}
+    """Say for how many episodes learners are trained: what all are, and who for fewer."""
+    runs = _first(shown.runs)
+    episodes = {name: run.episodes for name, run in runs.items()}
+    most = max(runs.values(), key=lambda run: run.episodes)
+    of = f" of {most.config.episodes}" if most.episodes < most.config.episodes else ""
     fewer = [
-        f"{label(name)} is trained for {count} episodes, Beta-HAPPO for {episodes[OWN]}."
-        for name, count in episodes.items()
-        if count < episodes.get(OWN, 0)
+        f"{label(name)} for {count}" for name, count in episodes.items() if count < most.episodes
     ]
-    return " ".join(fewer)
+    return f"{', '.join([f'Learners are trained for {most.episodes}{of} episodes', *fewer])}."
 
 
 def differences(shown: Shown) -> Markdown:
@@ -189,11 +196,18 @@ def _seeds(shown: Shown) -> str:
 
 
 def again(shown: Shown) -> Markdown:
-    """Return the command that makes the figure with other values, and how long its runs take."""
-    (notebook,) = paths.notebooks().glob(f"{shown.experiment.name}_*.ipynb")
-    command = f"dtlib notebook {notebook.stem} -p preset {shown.preset} \\\n "
+    """Return the commands that make the figure again and with other values, and how long it takes.
+
+    A run that is in the store is not trained again.
+    """
+    name, preset = shown.experiment.name, shown.preset
+    (notebook,) = paths.notebooks().glob(f"{name}_*.ipynb")
+    command = f"dtlib notebook {notebook.stem} -p preset {preset} \\\n "
+    whole = _minutes(shown, len(shown.runs))
     lines = [
-        f"# with another setting: {_minutes(shown, len(shown.runs))}",
+        f"# this figure, from nothing: {whole}",
+        f"dtlib figure {name} --preset {preset}",
+        f"# with another setting: {whole}",
         f'{command} -p settings "{EXAMPLE}"',
     ]
     if shown.experiment.axes:

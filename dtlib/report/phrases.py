@@ -32,9 +32,12 @@ def path(shown: Shown, metric: str, where: pd.Series | None = None) -> str:
 
 
 def ends(shown: Shown, metric: str) -> str:
-    """Return the first and the last step of :func:`path` alone."""
+    """Return the first and the last step of :func:`path`, and what lies beyond both in between."""
     found = shown.points(metric)
-    return path(shown, metric, found.iloc[[0, -1]] if len(found) > 1 else found)
+    kept = {0, len(found) - 1}
+    low, high = (extreme(found.iloc[[0, -1]]) for extreme in (min, max))
+    kept |= {i for i in (found.argmin(), found.argmax()) if not low <= found.iloc[i] <= high}
+    return path(shown, metric, found.iloc[sorted(kept)])
 
 
 def lowest(shown: Shown, metric: str) -> str:

@@ -58,7 +58,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     ]
     named = {
         "figure": rows["figure"], "the paper says": rows["sentence"],
-        "the paper": rows["paper"].map("{:g}".format), "preset": "here, " + rows["preset"],
+        "its number (%)": rows["paper"].map("{:g}".format), "preset": rows["preset"] + " (%)",
     }  # fmt: skip
     ours = pd.Series(texts, pd.MultiIndex.from_frame(pd.DataFrame(named)))
     return ours.unstack(sort=False).reset_index(level=[1, 2]).rename_axis(columns=None)

@@ -1,8 +1,8 @@
 """Tables beside the figures: a sweep's numbers, and claims with their verdicts in colour."""
 
 import html
+import re
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
@@ -12,11 +12,11 @@ from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.style import ALARM
 from dtlib.runtime.messages import check_name
-from dtlib.verdicts.claims import JUDGED_PRESETS
+from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS
 from dtlib.verdicts.names import label
 from dtlib.verdicts.rates import POWER
 from dtlib.verdicts.scoreboard import kept
-from dtlib.verdicts.words import minus
+from dtlib.verdicts.words import GAP, minus, number
 
 
 def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
@@ -26,10 +26,12 @@ def numbers(data: pd.DataFrame, swept: Sequence[str] = ("x",)) -> pd.DataFrame:
     found = data.assign(algorithm=data["algorithm"].map(label), **values).pivot_table(
         index="algorithm", columns=list(swept), sort=False, values=list(values), aggfunc="median"
     )
-    found = found.map("{:.3g}".format).replace("nan", "").T
+    found = found.map(number).replace("nan", "").T
     return found.rename_axis(index={"x": sweep.swept if sweep else "x"}, columns=None)
 
 
+NAMED = ["figure", "the paper says"]
+"""Columns that tell sentences apart. Of each, the first way of measuring counts."""
 VERDICTS = {
     "reproduced": "#17694b", "reproduced in part": "#1f6391", "not reproduced": "#8a5300",
     "contradicted": ALARM, "not testable": "#63666b", "not counted": "#63666b",
@@ -52,12 +54,18 @@ def chips(counts: pd.Series) -> str:
     return " ".join(chip(verdict, f"{counts[verdict]} {verdict}") for verdict in some)
 
 
+def of_experiment(name: str) -> pd.DataFrame:
+    """Return the kept rows of sentences on an experiment's figures, each by its first way."""
+    figures, rows = {one.shown for one in CLAIMS if one.experiment == name}, kept("claims.csv")
+    return rows[rows["figure"].isin(figures)].drop_duplicates(NAMED)
+
+
 def scoreboard(*figures: str, only: str = "") -> HTML:
     """Return the sentences of these figures, such as ``Fig. 7``, with kept verdicts in colour.
 
     Sentences on the same figure are folded into one block, which is open if it was asked for.
-    Beside a verdict stand what was measured, and how often such a verdict errs and finds what is
-    true. A sentence that is measured in two ways is written once.
+    Beside a verdict stands what was measured, and below it what is known where a sentence does not
+    hold. A sentence that is measured in two ways is written once.
 
     Args:
         figures: all if none is named.
@@ -68,11 +76,10 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
     table = kept("claims.csv")
     shown = table["figure"].isin(figures) if figures else table["figure"] != ""
     shown &= table[list(JUDGED_PRESETS)].eq(only).any(axis=1) | (not only)
-    known = kept("claims_rates.csv")
     blocks = []
     for figure, rows in table[shown].groupby("figure", sort=False):
         counts = rows.drop_duplicates("the paper says")[JUDGED_PRESETS[0]].value_counts()
-        said = (_sentence(part, known) for _, part in rows.groupby("the paper says", sort=False))
+        said = (_sentence(part) for _, part in rows.groupby("the paper says", sort=False))
         blocks.append(
             f'<details class="sentences"{" open" * bool(figures or only)}>'
             f"<summary><b>{figure}</b> {chips(counts)}</summary>\n" + "\n".join(said) + "</details>"
@@ -80,7 +87,7 @@ def scoreboard(*figures: str, only: str = "") -> HTML:
     return HTML("\n".join(blocks))
 
 
-def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
+def _sentence(rows: pd.DataFrame) -> str:
     """Return a sentence and its number, and a verdict for each preset and way of measuring."""
     first, *_ = found = rows.to_dict("records")
     beside = filter(None, [first["its number"], first["not its words"]])
@@ -88,30 +95,31 @@ def _sentence(rows: pd.DataFrame, known: pd.DataFrame) -> str:
     lines = [f"<p><b>{html.escape(first['the paper says'])}</b>{notes}</p>", "<ul>"]
     for row in found:
         for preset in JUDGED_PRESETS:
-            measured, *rest = map(
-                html.escape, [row[f"measured, {preset}"], *_rates(row, preset, known)]
+            measured, remark = (
+                html.escape(row[f"{what}, {preset}"]) for what in ("measured", "remark")
             )
+            parts = re.split("; (?=because|cause not|beside it)", remark) if remark else []
             lines.append(
                 f"<li><code>{preset}</code>, {row['measured on']}: {chip(row[preset])} {measured}"
-                + "".join(f"<br><small>{line}</small>" for line in rest)
+                + "".join(f"<br>{part[0].upper()}{part[1:]}." for part in parts)
                 + "</li>"
             )
-        if row["remark"]:
-            lines.append(f"<li>{html.escape(row['remark'])}</li>")
     return minus("\n".join([*lines, "</ul>"]))
 
 
-def _rates(row: dict[str, Any], preset: str, known: pd.DataFrame) -> list[str]:
-    """Return how often such a verdict errs and finds what is true, if that was simulated."""
-    if known.empty:
-        return []
-    same = known["the paper says"].eq(row["the paper says"]) & known["preset"].eq(preset)
-    same &= known["measured on"].eq(row["measured on"]) & known["finds, %"].ne("")
-    return [
-        f"errs in {found['errs, %']} % of families, finds true effects in {found['finds, %']} % "
-        f"of cases: {found['true effect']}"
-        for found in known[same].to_dict("records")
-    ]
+def overview() -> HTML:
+    """Return all sentences in a table: a verdict in either preset, and the number that decides."""
+    rows = kept("claims.csv").drop_duplicates(NAMED)
+    number_of, first = rows["its number"], JUDGED_PRESETS[0]
+    said = rows["the paper says"] + number_of.map(lambda text: f" ({text})" if text else "")
+    measured = rows[f"measured, {first}"].str.replace(r"(?<=\]).*", "", regex=True)
+    table = pd.DataFrame(
+        {"figure": rows["figure"].str.replace(" ", GAP), "the paper says": said.map(html.escape)}
+        | {preset: rows[preset].map(chip) for preset in JUDGED_PRESETS}
+        | {f"measured, {first}": measured.map(html.escape)}
+    )
+    with pd.option_context("display.max_colwidth", None):
+        return HTML(minus(table.to_html(index=False, escape=False)))
 
 
 def folded(title: str, table: pd.DataFrame) -> HTML:

@@ -1,11 +1,16 @@
 """What M and the Beta policy are worth: differences within a seed, and where they come from."""
 
+from itertools import product
+
 import pandas as pd
 
 from dtlib.experiments import search
-from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, GAUSSIAN, WITHOUT_M
+from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, GAUSSIAN, UNSHARED, WITHOUT_M
+from dtlib.experiments.experiment import BETA_MAPPO
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, table
+from dtlib.verdicts.checks import HELD_OUT, TRAINING, Source, leads, saves
+from dtlib.verdicts.interventions import with_change
 from dtlib.verdicts.statistics import estimate, improvement, interval_text
 
 MECHANISMS = dict.fromkeys(
@@ -50,6 +55,34 @@ def differences(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
                 "P(Beta-HAPPO's is larger)": f"{improvement(first, second):.2f}",
                 "so it has": "less" if high < 0 else "more" if low > 0 else "not told apart",
             }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def unshared(common: dict[str, pd.DataFrame], apart: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return how far Beta-HAPPO is ahead of Beta-MAPPO, with common weights and without.
+
+    Args:
+        common: tables of Figs. 4 to 6, with one network for all users.
+        apart: of the experiment ``unshared``.
+
+    Returns:
+        A row per quantity and way of measuring, a column per kind of weights: means of differences
+        within a seed, positive where Beta-HAPPO is better, with 95 % t intervals.
+    """
+    kinds = {"one network for all": common} | {what: with_change(apart, what) for what in UNSHARED}
+    ahead = {
+        "lead in r_g (% of the height)": leads("reward_global", BETA_MAPPO),
+        "lead in r_c (% of the height)": leads("reward_centre", BETA_MAPPO),
+        "energy saved (%)": saves(BETA_MAPPO),
+    }
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for (name, check), way in product(ahead.items(), (TRAINING, HELD_OUT)):
+        cells = rows[name, way] = {}
+        for kind, tables in kinds.items():
+            evidence = check(Source("", tables, way))
+            (part,) = evidence.parts
+            text = interval_text(part.values, ".2g", evidence.show)
+            cells[f"{kind} ({len(part.values)} seeds)"] = text
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

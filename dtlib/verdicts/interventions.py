@@ -4,7 +4,7 @@ Each has a rule that committed rows must pass. Else, or where a preset has none,
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -138,11 +138,7 @@ def unshared(check: Check) -> Remark:
         if tables is None or finding.part.learners[-1] != BETA_MAPPO:
             return ""
         for what in UNSHARED:
-            own = {
-                name: rows[rows["variant"] == rows["algorithm"] + f", {what}"]
-                for name, rows in tables.items()
-            }
-            evidence = check(Source(found.preset, own, found.way))
+            evidence = check(Source(found.preset, with_change(tables, what), found.way))
             (part,) = evidence.parts
             if estimate(part.values, 1 - ERROR / len(UNSHARED))[1] > RELEVANT:
                 return (
@@ -152,6 +148,14 @@ def unshared(check: Check) -> Remark:
         return ""
 
     return remark
+
+
+def with_change(tables: Mapping[str, pd.DataFrame], what: str) -> dict[str, pd.DataFrame]:
+    """Return the rows of learners with one of :data:`.alternatives.UNSHARED`, by table."""
+    return {
+        name: rows[rows["variant"] == rows["algorithm"] + f", {what}"]
+        for name, rows in tables.items()
+    }
 
 
 def trained_longer(found: Source, finding: Finding) -> str:
@@ -224,7 +228,8 @@ def powers_of_ten(found: Source, finding: Finding) -> str:
         else f"{mean:.3g} points [{low:.3g}, {high:.3g}]"
     )  # fmt: skip
     return (
-        f"η acts by powers of ten: from {least:g} to {most:g} the change is {whole} "
+        f"η acts by powers of ten: from {least:g} to {most:g} the "
+        f"{finding.evidence.quantity.strip(',')} is {whole} "
         f"({len(rows)} seeds), of which {points[0]:g} to {points[-1]:g} has {here:.2g} "
         f"{'%' if energy else 'points'} in proportion to log η"
     )

@@ -14,7 +14,7 @@ from dtlib.runtime.files import write_text
 from dtlib.runtime.reading import read_text
 from dtlib.verdicts.causes import DOUBTED, remark
 from dtlib.verdicts.checks import HELD_OUT
-from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS, Claim, Judged, judged
+from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS, Judged, judged
 from dtlib.verdicts.judgement import Verdict
 from dtlib.verdicts.rates import rates
 
@@ -33,20 +33,16 @@ def verdicts() -> pd.DataFrame:
             for preset, one in of.items():
                 row[preset] = "not counted" if claim.uncounted else one.finding.verdict
             row |= {f"measured, {preset}": one.finding.measured for preset, one in of.items()}
-            rows.append(row | {"remark": remarks(claim, of)})
+            rows.append(row | {f"remark, {preset}": _remark(one) for preset, one in of.items()})
     return pd.DataFrame(rows)
 
 
-def remarks(claim: Claim, of: dict[str, Judged]) -> str:
-    """Return why a sentence is not counted, or what is known where it does not hold, by preset."""
-    if claim.uncounted:
+def _remark(row: Judged) -> str:
+    """Return why a sentence is not counted, or what is known where it does not hold."""
+    claim = row.claim
+    if claim.uncounted or row.found is None:
         return claim.uncounted
-    lines = {
-        preset: remark(row.found, row.finding, why=claim.why, known=claim.known)
-        for preset, row in of.items()
-        if row.found is not None
-    }
-    return ". ".join(f"{preset}: {line}" for preset, line in lines.items() if line)
+    return remark(row.found, row.finding, why=claim.why, known=claim.known)
 
 
 def counts() -> pd.DataFrame:

@@ -26,9 +26,15 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with three digits that count, without an exponent, and a proper minus."""
+    """Return a number with three digits that count, without an exponent, and a proper minus.
+
+    What is not quite 100, as a share in %, has a digit more.
+
+    >>> number(99.97), number(1234.5)
+    ('99.97', '1234')
+    """
     plain = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return minus(plain)
+    return minus(f"{value:.4g}" if plain == "100" else plain)
 
 
 def minus(text: str) -> str:

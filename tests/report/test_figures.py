@@ -9,7 +9,7 @@ import pytest
 
 from dtlib.experiments import committed
 from dtlib.report import curves, figures, pictures
-from dtlib.report.style import use_style
+from dtlib.report.style import FAINT, use_style
 from dtlib.runtime.errors import FileError
 
 
@@ -126,7 +126,7 @@ def test_sweep(name):
     assert np.allclose(lines["Beta-HAPPO"].get_ydata(), [20, 40, 80]), "mean of seeds, mJ"
     assert "genie bound" not in lines, "a bound knows no failures"
     assert {25.0} == {y for line in failures.lines for y in line.get_ydata()}
-    assert energy.get_yscale() == "log" and energy.get_ylabel().endswith("(mJ)")
+    assert energy.get_yscale() == "log" and "(mJ)\nlogarithmic" in energy.get_ylabel()
     assert len(energy.collections) == 2, "spread over seeds"
     assert len(figure.legends[0].get_texts()) == 2
 
@@ -182,7 +182,7 @@ def test_data_size_has_a_column_for_each_reading():
         "Beta-HAPPO, B = 8 MHz", "Beta-HAPPO, B = 12 MHz", "channel inversion",
     ]  # fmt: skip
     assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 3
-    assert lines[1].get_color() == lines[2].get_color() != lines[0].get_color()
+    assert lines[0].get_color() != lines[1].get_color() != lines[2].get_color() == FAINT
     assert lines[0].get_linestyle() != lines[1].get_linestyle()
     printed = [line for line in figure.axes[1].lines if line.get_label() == "channel inversion"]
     assert list(printed[0].get_xdata()) == [0.2], "what is infinite is not drawn"

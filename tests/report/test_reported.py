@@ -46,12 +46,12 @@ def test_all_that_is_known_is_within_the_picture(rows):
 
 def test_savings_are_the_papers_and_ours(rows):
     table = reported.table(rows).head(len(checks.SAVINGS))
-    assert [*map(float, table["the paper"])] == [*checks.SAVINGS.values()]
+    assert [*map(float, table["its number (%)"])] == [*checks.SAVINGS.values()]
     for preset in JUDGED_PRESETS:
         energy = checks.source("fig04_06", preset, checks.TRAINING).final(checks.ENERGY)
-        for other, text in zip(checks.SAVINGS, table[f"here, {preset}"], strict=True):
+        for other, text in zip(checks.SAVINGS, table[f"{preset} (%)"], strict=True):
             own, its = (energy[name] for name in ("beta-happo", other))
             ends = map(checks.as_saving, estimate((200 * (its - own) / (its + own)).dropna()))
             whole = "{:.1f} [{:.1f}, {:.1f}]".format(*ends)
             assert text.startswith(minus(whole)) or (preset, other) == ("paper", "maddpg")
-    assert table.iloc[2][f"here, {JUDGED_PRESETS[1]}"] == "–"
+    assert table.iloc[2][f"{JUDGED_PRESETS[1]} (%)"] == "–"

@@ -1,5 +1,6 @@
 """Tables: numbers of a sweep, and the claims."""
 
+import html
 import re
 
 import numpy as np
@@ -82,13 +83,27 @@ def test_a_table_is_folded_under_its_title():
     assert "a &amp; b" in table and table.endswith("</table></details>")
 
 
-def test_rates_stand_beside_verdicts():
+def test_what_does_not_hold_has_its_remark_beside_its_verdict():
     rows = kept("claims.csv").query("figure == 'Fig. 4'")
-    tested = sum(rows[preset].ne("not testable").sum() for preset in ("companion", "paper"))
     text = tables.scoreboard("Fig. 4").data
-    assert (
-        len(re.findall(r"errs in .* % of families, finds true effects in .* % of cases: \S+", text))
-        >= tested
-    )
+    doubted = sum((rows[f"remark, {preset}"] != "").sum() for preset in ("companion", "paper"))
+    assert text.count("<br>Because ") + text.count("<br>Cause not shown.") == doubted > 4
     assert not re.search(r"[ \[]-\d", text), "a minus is no hyphen"
-    assert len(tables.rates()) > 50
+
+
+def test_overview_has_every_sentence_once_with_both_verdicts():
+    text, rows = tables.overview().data, kept("claims.csv").drop_duplicates(tables.NAMED)
+    for row in rows.to_dict("records"):
+        start = text.index(f">{html.escape(row['the paper says'])}")
+        line = text[start : text.index("</tr>", start)]
+        verdicts = re.findall(r'nowrap">([^<]+)</span>', line)
+        assert verdicts == [row["companion"], row["paper"]]
+    assert text.count("<tr") == 1 + len(rows) and "[55.3, 59.7]<" in text
+
+
+def test_each_verdict_has_its_rates():
+    rates = tables.rates()
+    assert len(rates) > 50
+    told = kept("claims.csv").query("companion not in ('not counted', 'not testable')")
+    known = rates.xs("companion", level="preset").index
+    assert {*told.set_index(["figure", "the paper says", "measured on"]).index} <= {*known}

@@ -157,11 +157,11 @@ def test_control_factor_acts_by_powers_of_ten():
     share = math.log(1.3 / 0.7) / math.log(1000)
     energy = decided(interventions.powers_of_ten, checks.trend(ENERGY), figure="fig12")
     rise = np.log(ends[1][ENERGY] / ends[0][ENERGY]).mean()
-    assert f"from 0.001 to 1 the change is times {np.exp(rise):.3g} [" in energy
+    assert f"from 0.001 to 1 the change of energy is times {np.exp(rise):.3g} [" in energy
     assert f"0.7 to 1.3 has {100 * np.expm1(share * rise):.2g} % in proportion" in energy
     failed = decided(interventions.powers_of_ten, checks.trend(FAILED, -1), figure="fig12")
     points = 100 * (ends[1][FAILED] - ends[0][FAILED]).mean()
-    assert f"the change is {points:.3g} points [" in failed
+    assert f"the change of failed requests is {points:.3g} points [" in failed
     assert f"has {share * points:.2g} points" in failed
     for wrong in (checks.trend(ENERGY, -1), checks.trend(FAILED)):
         assert decided(interventions.powers_of_ten, wrong, figure="fig12") == ""
