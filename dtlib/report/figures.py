@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS
-from dtlib.experiments.results import FAILED
-from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL
+from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL
 from dtlib.report.curves import how_drawn, legend_below, spread, with_millijoules
 from dtlib.report.style import ALARM, COLUMN, FAINT, INK, PALETTE, WIDTH, line_style
 
@@ -68,11 +68,8 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
 BANDWIDTHS = (PALETTE[9], PALETTE[0], INK)
 """Colours of Fig. 11, the narrowest first."""
 
-SWEPT_METRICS = {
-    "energy_per_user_slot_mj": (ENERGY_LABEL, 1),
-    "failure_ratio_requests": (FAILED_LABEL, 100),
-}
-"""Columns that sweeps show, with their names and the factor to the unit."""
+SWEPT_METRICS = (ENERGY, FAILED)
+"""Columns that sweeps show."""
 
 
 @dataclass(frozen=True)
@@ -92,17 +89,16 @@ class Sweep:
         A policy that is not learnt is drawn where :func:`fair` lets it stand. The scale of energy
         is logarithmic where learners' values differ fivefold.
         """
-        data, titles = with_millijoules(fair(data)), (self.energy, self.failures)
+        data, titles = fair(data), (self.energy, self.failures)
         figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
-        for ax, title, (metric, (name, unit)) in zip(
-            axes, titles, SWEPT_METRICS.items(), strict=True
-        ):
+        for ax, title, metric in zip(axes, titles, SWEPT_METRICS, strict=True):
+            name, unit = COLUMNS[metric]
             for algorithm, part in data.groupby("algorithm", sort=False):
                 points(ax, part.assign(y=unit * part[metric]), line_style(algorithm))
             ax.set(ylabel=name, title=title)
             ax.set_xticks(apart(sorted(data["x"].unique())))
         axes[1].set_xlabel(self.swept)
-        energy = data.loc[data["algorithm"].isin(LEARNERS), "energy_per_user_slot_mj"]
+        energy = data.loc[data["algorithm"].isin(LEARNERS), ENERGY]
         if energy.max() > 5 * energy.min() > 0:
             by_ratio(axes[0])
             axes[0].set_ylabel(f"{ENERGY_LABEL}\nlogarithmic scale")
@@ -196,7 +192,7 @@ def data_size(data: pd.DataFrame) -> Figure:
     What is not learnt is drawn thinly, where :func:`fair` lets it stand. A reading of the data size
     with data, in Kb or as printed, has a column.
     """
-    data = with_millijoules(fair(data))
+    data = fair(data)
     small = data["x"] < KB
     readings = {"in Kb": (small, 1e3, "Kb"), "in Mb, as printed": (~small, 1e6, "Mb")}
     readings = {title: reading for title, reading in readings.items() if reading[0].any()}
@@ -205,7 +201,8 @@ def data_size(data: pd.DataFrame) -> Figure:
     )
     widths = sorted(data["bandwidth_hz"].unique())
     for column, (title, (some, bits, unit_of_size)) in zip(axes.T, readings.items(), strict=True):
-        for ax, (metric, (name, unit)) in zip(column, SWEPT_METRICS.items(), strict=True):
+        for ax, metric in zip(column, SWEPT_METRICS, strict=True):
+            name, unit = COLUMNS[metric]
             part = data[some]
             part = part.assign(x=part["x"] / bits, y=unit * part[metric])
             for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):

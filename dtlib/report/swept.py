@@ -7,8 +7,9 @@ import pandas as pd
 
 from dtlib.experiments.committed import fullest
 from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.results import FAILED
 from dtlib.report.curves import spread, with_millijoules
-from dtlib.report.figures import BANDWIDTHS, KB, SWEPT_METRICS, fair
+from dtlib.report.figures import BANDWIDTHS, KB, fair
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.sliders import slider
 from dtlib.report.stories import STORIES
@@ -60,7 +61,7 @@ def numbered(table: pd.DataFrame) -> pd.DataFrame:
 def _line(quantity: str, name: str, part: pd.DataFrame) -> pd.DataFrame:
     """Return the points of one line."""
     columns: dict[str, pd.Series] = {}
-    for (metric, (_, unit)), short in zip(SWEPT_METRICS.items(), ("energy", "failed"), strict=True):
+    for short, metric, unit in (("energy", "energy_per_user_slot_mj", 1), ("failed", FAILED, 100)):
         of_seeds = unit * spread(part, metric)
         columns |= {short: of_seeds["median"]}
         columns |= {f"{short}_{end}": of_seeds[end] for end in ("low", "high")}
