@@ -158,7 +158,7 @@ def by_ratio(ax: Axes, which: Literal["x", "y"] = "y") -> None:
     """
     ax.set(**{f"{which}scale": "log"})
     axis = ax.xaxis if which == "x" else ax.yaxis
-    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
+    low, high = axis.get_view_interval()
     if high > 1000 * low:
         return
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
