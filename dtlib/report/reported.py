@@ -39,14 +39,11 @@ def beside() -> pd.DataFrame:
 
 def _row(row: Judged, preset: str) -> dict[str, str | float]:
     evidence, part = row.finding.evidence, row.finding.part
-    ours = [math.nan] * 3
-    if part.values:
-        ours = [evidence.show(value) for value in estimate(part.values)]
+    mean, low, high = map(evidence.show, estimate(part.values)) if part.values else [math.nan] * 3
     return {
         "figure": row.claim.shown, "sentence": row.claim.sentence, "preset": preset,
         "verdict": row.finding.verdict, "paper": float(row.claim.reported.removesuffix("%")),
-        **dict(zip(("mean", "low", "high"), ours, strict=True)),
-        "seeds": evidence.seeds,
+        "mean": mean, "low": low, "high": high, "seeds": evidence.seeds,
     }  # fmt: skip
 
 
@@ -82,7 +79,7 @@ def draw(rows: pd.DataFrame) -> Figure:
             ax.text(1.02, top + line, row.verdict, transform=ax.get_yaxis_transform(),
                     color=colour, va="center", fontsize=9)  # fmt: skip
     ax.set_xscale("symlog", linthresh=LINEAR, linscale=1.5)
-    ax.set_xticks(TICKS, [f"{tick}".replace("-", "−") for tick in TICKS])
+    ax.set_xticks(TICKS, [minus(f"{tick}") for tick in TICKS])
     ax.set(
         ylim=(EACH * len(sentences) - 0.4, -0.8), yticks=[],
         xlim=(min(TICKS[0], rows["low"].min()), 1.3 * LINEAR),
