@@ -153,15 +153,11 @@ def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -
         A row per policy and way, with failures, energy, and by how much it is above the rule's
         where as many requests fail.
     """
-    curve = demand.known_curve(env)
-    found = pd.concat(
-        {
-            name: beside_curve(
-                pd.DataFrame(corrected.measure_ways(policy, env, worlds)).set_index("done"), curve
-            )
-            for name, policy in policies.items()
-        }
-    )
+    ways = {
+        name: pd.DataFrame(corrected.measure_ways(policy, env, worlds)).set_index("done")
+        for name, policy in policies.items()
+    }
+    found = beside_curve(pd.concat(ways), demand.known_curve(env))
     columns = {
         FAILED_LABEL: (100 * found[FAILED]).round(1),
         ENERGY_LABEL: (1e3 * found[ENERGY]).round(2),
