@@ -21,7 +21,7 @@ MAIN = ("equal power", "channel inversion", "informed limit", "genie bound")
 """What is not learnt and stands beside the learners; the rest is folded away."""
 
 
-def _row(part: pd.DataFrame, ends: pd.Series, parameter: str = "") -> dict[str, str]:
+def _row(part: pd.DataFrame, ends: pd.Series, parameter: str) -> dict[str, str]:
     """Return a line of :func:`at_limit`: of one policy, or of a learner's seeds."""
     energy = part[ENERGY]
     equal, bound = ends["equal power"], ends["genie bound"]
@@ -52,9 +52,9 @@ def at_limit(
         trained: runs as they come out of training, by algorithm, control factor η and seed.
     """
     ends, rows = tuned[ENERGY], {}
-    for name, found in tuned.iterrows():
-        level = "" if pd.isna(found["level"]) else f"{found['level']:.3g}"
-        rows[name] = _row(found.to_frame().T.infer_objects(), ends, level)
+    for name, part in tuned.groupby(level=0, sort=False):
+        level = part["level"].item()
+        rows[name] = _row(part, ends, "" if pd.isna(level) else f"{level:.3g}")
     for algorithm, part in held.groupby(level="algorithm", sort=False):
         rows[label(str(algorithm))] = _row(part, ends, f"logit {part['bar'].mean():.2f}")
     rows["Beta-HAPPO, priced"] = _row(priced, ends, f"logit {priced['bar'].mean():.2f}")
