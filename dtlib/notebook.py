@@ -4,6 +4,7 @@ import ast
 import difflib
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,11 +22,9 @@ def find(name: str) -> Path:
     """Return a notebook of the project by name, with or without suffix, or any other by path."""
     given = Path(name)
     own = {path.stem: path for path in sorted(paths.notebooks().glob("*.ipynb"))}
-    try:
+    with suppress(OSError, ValueError):  # too long, or no name at all
         if given.suffix == ".ipynb" and given.is_file():
             return given
-    except (OSError, ValueError):  # too long, or no name at all
-        pass
     stem = given.name.removesuffix(".ipynb")
     check_name("notebook", stem if stem in own else name, own)
     return own[stem]

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,10 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
     known = manifest(folder)
     if key not in (None, known.get("key")) or (content := _bytes(folder / name)) is None:
         return None
-    try:
+    with suppress(ValueError):  # not UTF-8, or no table
         text = content.decode()
         if sha256(text) == known.get("files_sha256", {}).get(name):
             return _parsed(text)
-    except ValueError:  # not UTF-8, or no table
-        pass
     command = "references" if folder.name == "references" else f"figure {folder.name}"
     command = f"dtlib {command} --preset {folder.parent.name}"
     wrong = "differs from its manifest" if known else f"its {MANIFEST} is missing or not its own"

@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -74,16 +75,13 @@ def read_table(path: Path, key: str) -> pd.DataFrame | None:
     Raises:
         FileError: it cannot be read.
     """
-    try:
+    with suppress(Damaged):
         return _checked_table(path, key)
-    except Damaged:
-        pass
     with locked([path]):  # of two processes that see it, one sets it aside
-        try:
+        with suppress(Damaged):
             return _checked_table(path, key)
-        except Damaged:
-            set_aside(path)
-            return None
+        set_aside(path)
+    return None
 
 
 def _sealed(path: Path, key: str, text: str) -> str:
