@@ -39,7 +39,7 @@ def seeds_of(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
     Raises:
         ConfigError: no replicas, or what is no seed.
     """
-    if isinstance(seed, int | np.integer) or not isinstance(seed, Sequence | np.ndarray):
+    if not isinstance(seed, Sequence | np.ndarray):
         check_count("seed", seed, least=0)
         check_count("replicas", replicas, most=2**31 - 1)
         return range(seed, seed + replicas)
