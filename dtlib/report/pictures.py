@@ -40,12 +40,11 @@ def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
     """
     use_style()
     figure = PICTURES[name](data)
-    files = [folder / f"{name}.{kind}" for kind in KINDS]
-    for file, metadata in zip(files, KINDS.values(), strict=True):
-        draw = partial(figure.savefig, format=file.suffix[1:], metadata=metadata)
-        write_whole(file, draw)
+    files = {kind: folder / f"{name}.{kind}" for kind in KINDS}
+    for kind, file in files.items():
+        write_whole(file, partial(figure.savefig, format=kind, metadata=KINDS[kind]))
     plt.close(figure)
-    return files
+    return list(files.values())
 
 
 def redraw(preset: str = "") -> list[Path]:
