@@ -186,9 +186,9 @@ def _by_powers_of_ten(shown: Shown) -> str:
 
 
 def _near_the_rule(shown: Shown) -> str:
-    seeds = by_point(shown.measured)[ENERGY]
-    spread = seeds.agg(lambda part: 1e3 * (part.max() - part.min())).max()
-    change = 1e3 * (shown.points(ENERGY).iloc[-1] - shown.points(ENERGY).iloc[0])
+    seeds, energy = by_point(shown.measured)[ENERGY], shown.points(ENERGY)
+    spread = 1e3 * (seeds.max() - seeds.min()).max()
+    change = 1e3 * (energy.iloc[-1] - energy.iloc[0])
     rules = {name: shown.points(FAILED, name) for name in ON_DEMAND}
     rule = best_rule(rules)
     own = shown.points(FAILED)
