@@ -1,6 +1,5 @@
 """A film of an episode: users, their twins, who asks, who fails; one panel for each outcome."""
 
-import hashlib
 import html
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from matplotlib.lines import Line2D
 from dtlib.model.simulator import Outcome
 from dtlib.model.world import World
 from dtlib.report import style
+from dtlib.runtime.reading import sha256
 from dtlib.settings.env import EnvConfig
 
 SYNCHRONISED, MISSED = "#8fd6b5", "#f0a0a5"
@@ -85,7 +85,7 @@ def animation_html(animation: Animation, alt: str) -> HTML:
     text = text.replace("<img id=", f'<img alt="{html.escape(alt)}" id=')
     text = text.replace('class="anim-slider"', 'class="anim-slider" aria-label="frame of the film"')
     name = re.findall(r"_anim_img(\w+)", text)[0]
-    digest = hashlib.sha256(text.replace(name, "").encode()).hexdigest()[:16]
+    digest = sha256(text.replace(name, ""))[:16]
     return HTML(text.replace(name, digest))
 
 
