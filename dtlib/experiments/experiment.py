@@ -44,13 +44,10 @@ class PlannedRun:
     """Held-out worlds that it is measured on."""
     baseline: str = ""
     """One of ``BASELINES`` that takes the learner's place in its network; empty for a learner."""
-
     target: Target | None = None
     """What it is calibrated to, if it is."""
-
     streams: tuple[str, ...] = ()
     """Of worlds that a learner is measured on; ``calibrated`` where it has a target."""
-
     version: int | None = None
     """Of the results, if they are committed and older than what the code gives now."""
 
@@ -111,7 +108,7 @@ class Experiment:
     episodes: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
     """How many episodes a preset runs here, or each of its variants: the first so many of its own,
     or more."""
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
     axes: Mapping[str, Axis] = field(default_factory=dict)
     """What is swept, the abscissa first; nothing where learning curves or variants are shown."""
     network: str = NETWORKS[0]

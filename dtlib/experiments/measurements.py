@@ -36,7 +36,6 @@ def measure(planned: PlannedRun) -> None:
 
 def baseline(planned: PlannedRun) -> pd.DataFrame:
     """Return a baseline's only row."""
-
     name, env, worlds = planned.baseline, planned.config.env, planned.worlds
     return sealed.table(
         "baselines", planned.digest, lambda: pd.DataFrame([measure_baseline(name, env, worlds)])

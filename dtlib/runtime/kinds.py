@@ -21,8 +21,6 @@ WORDS = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 """How truths are written on the command line, in either case of letters."""
-
-
 LARGEST = 2**63 - 1
 """An integer; more than anything can be counted here."""
 
