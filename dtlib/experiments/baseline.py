@@ -43,7 +43,7 @@ def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]
     return evaluate_policy(found.policy, env, worlds=worlds).summary()
 
 
-def on_demand(env: EnvConfig, name: str = "power-on-demand") -> Reference:
+def on_demand(env: EnvConfig, name: str) -> Reference:
     """Return a rule that sends what a request needs, at the level of fewest failures.
 
     Args:

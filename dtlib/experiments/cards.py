@@ -10,7 +10,7 @@ from dtlib.experiments import measurements, results, runner, store
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key
-from dtlib.experiments.runner import LOCALLY, Effort
+from dtlib.experiments.runner import Effort
 from dtlib.runtime.files import write_text
 from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.train import TrainConfig
@@ -38,7 +38,7 @@ def folder_of(algorithm: str) -> Path:
     return results.folder_of(FOLDER, algorithm)
 
 
-def write_policies(preset: str, effort: Effort = LOCALLY) -> list[Path]:
+def write_policies(preset: str, effort: Effort) -> list[Path]:
     """Write a trained policy with its card for each algorithm to ``results/policies/``.
 
     Runs that the store lacks are trained.

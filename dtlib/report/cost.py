@@ -55,7 +55,7 @@ def draw_phases(cost: pd.DataFrame) -> Figure:
     return figure
 
 
-def exponents(training: pd.DataFrame, from_users: int = 0) -> pd.DataFrame:
+def exponents(training: pd.DataFrame, from_users: int) -> pd.DataFrame:
     """Return the exponents with which parts of an episode grow: a row per part, a column per suite.
 
     Args:

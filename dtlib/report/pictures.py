@@ -47,7 +47,7 @@ def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
     return list(files.values())
 
 
-def redraw(preset: str = "") -> list[Path]:
+def redraw(preset: str) -> list[Path]:
     """Draw every figure whose data are committed; return the files.
 
     Args:

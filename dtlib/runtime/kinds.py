@@ -93,14 +93,14 @@ def check_defaults(values: BaseModel, names: Iterable[str], where: str) -> None:
             raise ConfigError(f"{name} = {show(value)}: must be {default!r}, the default, {where}")
 
 
-def read_value(text: str, kind: Any = None) -> Any:
+def read_value(text: str, kind: Any) -> Any:
     """Return the value of a field from its text on the command line: JSON, or else plain text.
 
     Truths may be words, numbers whatever Python reads as one, ranges ``0.04,0.05``.
 
     Args:
         text: as typed.
-        kind: the field's annotation; absent where there is no such field.
+        kind: the field's annotation; None where there is no such field.
     """
     value = _or(json.loads, text, text)
     if kind is bool:

@@ -17,7 +17,7 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 """Of a container, by version of control groups."""
 
 
-def present(device: torch.device | str = "cpu") -> float:
+def present(device: torch.device | str) -> float:
     """Return how many bytes of memory a device has; swap and a container's limit count."""
     device = torch.device(device)
     if device.type == "cuda":
