@@ -95,14 +95,13 @@ def chart(table: pd.DataFrame) -> Any:
 
 def _colours(table: pd.DataFrame) -> Any:
     """Return each line's colour: an algorithm's own, or a place among those of one figure."""
-    known = {style["label"]: style["color"] for style in ALGORITHMS.values()}
-    found: dict[str, str] = {}
-    for _, part in table[~table["line"].isin(known)].groupby("quantity", sort=False):
+    found = {style["label"]: style["color"] for style in ALGORITHMS.values()}
+    for _, part in table[~table["line"].isin(found)].groupby("quantity", sort=False):
         lines = part["line"].unique()
         found |= {line: BANDWIDTHS[place % 3] for place, line in enumerate(lines)}
-    found = {line: known.get(line) or found[line] for line in table["line"].unique()}
-    plain = ["currentColor" if colour == INK else colour for colour in found.values()]
-    return alt.Scale(domain=list(found), range=plain)
+    shown = list(table["line"].unique())
+    plain = ["currentColor" if found[line] == INK else found[line] for line in shown]
+    return alt.Scale(domain=shown, range=plain)
 
 
 def _numbers(here: Any, colour: Any) -> Any:
