@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.experiments.alternatives import UNSHARED
+from dtlib.experiments.committed import EVALUATION
+from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report import worth
 from dtlib.report.columns import ENERGY_LABEL
 
@@ -66,3 +68,27 @@ def test_points_are_told_by_what_is_swept():
     assert [name for name, _ in found.index] == ["users (Figs. 7–8)"] * 2 + [
         "base stations (Fig. 9)"
     ]
+
+
+def test_leads_stand_beside_each_other_by_what_users_share():
+    """A lead of 4 and a saving of 25 % with a network each, none with one for all."""
+    rows = [
+        {"algorithm": name, "variant": f"{name}, {what}" if what else name, "seed": seed, "x": x,
+         "reward_global": reward, "reward_centre": reward, ENERGY: energy}
+        for what, lead in (("", 0), *((what, 40) for what in UNSHARED))
+        for name, end, energy in (("beta-happo", lead, 3 if lead else 4), ("beta-mappo", 0, 4))
+        for seed in range(3)
+        for x, reward in ((1, -1000 + lead), (2, end))
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    shared = table["variant"] == table["algorithm"]
+    tables = [
+        {DATA: part, EVALUATION: part[part["x"] == 2]} for part in (table[shared], table[~shared])
+    ]
+    found = worth.unshared(*tables)
+    assert found.shape == (6, 3) and {name.rpartition(" (")[2] for name in found} == {"3 seeds)"}
+    assert {*found.iloc[:, 0].str.partition(" ")[0]} == {"0"}
+    energy = found.xs("energy saved (%)").iloc[:, 1:]
+    assert {*energy.stack().str.partition(" ")[0]} == {"25"}
+    leads = found[~found.index.get_level_values(0).str.startswith("energy")].iloc[:, 1:]
+    assert {*leads.stack().str.partition(" ")[0]} == {"4"}
