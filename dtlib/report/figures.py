@@ -15,7 +15,7 @@ from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL
 from dtlib.report.curves import how_drawn, legend_below, spread, with_millijoules
-from dtlib.report.style import ALARM, COLUMN, FAINT, INK, PALETTE, WIDTH, line_style
+from dtlib.report.style import ALARM, COLUMN, FAINT, INK, PALETTE, line_style
 
 KB = 1e5
 """Data sizes of Fig. 11 below this are in Kb, those above are as printed, bit."""
@@ -137,7 +137,7 @@ REPORTED = {25: 0.0, 58: 100.0}
 
 def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     """Draw a rule's failures against the number of users, from :mod:`dtlib.studies.readings`."""
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.55 * WIDTH))
+    figure, ax = plt.subplots(figsize=(COLUMN, 0.9 * COLUMN))
     shown = rows[(rows["axis"] == "K") & (rows["rule"] == rule)]
     failed = 100 * shown.pivot(index="x", columns="reading", values=FAILED)
     for number, name in enumerate(names):
