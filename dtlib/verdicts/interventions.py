@@ -141,8 +141,9 @@ def unshared(check: Check) -> Remark:
             evidence = check(Source(found.preset, with_change(tables, what), found.way))
             (part,) = evidence.parts
             if estimate(part.values, 1 - ERROR / len(UNSHARED))[1] > RELEVANT:
+                more = " and learn from their differences to r_g" * ("credit" in UNSHARED[what])
                 return (
-                    f"users share a network: with {what}, the {evidence.quantity} is "
+                    f"users share a network{more}: with {what}, the {evidence.quantity} is "
                     f"{number_text(evidence, part)}"
                 )
         return ""
