@@ -27,7 +27,8 @@ STATE = """(() => ({
   excess: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   unnamed: [...document.images].map(i => i.alt).filter(t => !t || /\\.(png|svg|jpe?g)$/i.test(t)),
   bare: [...document.querySelectorAll("div.cell_output img:not(.animation img)")].filter(
-    i => (i.closest("a") ?? i).nextElementSibling?.textContent !== i.alt
+    i => !i.closest(".sd-card") ===
+      ((i.closest("a") ?? i).nextElementSibling?.textContent !== i.alt)
   ).map(i => i.src),
   squashed: [...document.images].filter(i => i.clientWidth && i.naturalHeight).filter(
     i => Math.abs(i.clientWidth * i.naturalHeight / i.clientHeight / i.naturalWidth - 1) > 0.03

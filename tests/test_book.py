@@ -122,7 +122,9 @@ def test_page_in_a_browser_without_network(browser, page):
     assert state["broken_equations"] == 0
     assert state["broken_images"] == []
     assert state["unnamed"] == [], "a picture's alternative text says what it shows"
-    assert state["bare"] == [], "a picture has it as its caption, too"
+    assert state["bare"] == [], (
+        "a picture has it as its caption, too; in a card, the card's words are there"
+    )
     assert state["narrow_code"] == [], "code is as wide as its column"
     assert state["source"] == [], "Markdown that was not understood"
     assert state["same_names"] == [], "a fold is called what its line says"
