@@ -24,14 +24,7 @@ from dtlib.experiments.alternatives import (
     WORTH,
     forward,
 )
-from dtlib.experiments.experiment import (
-    BASELINES,
-    BETA_MAPPO,
-    LEARNERS,
-    OWN,
-    Axis,
-    Experiment,
-)
+from dtlib.experiments.experiment import BASELINES, BETA_MAPPO, LEARNERS, OWN, Axis, Experiment
 from dtlib.experiments.search import FINALISTS, episodes_of
 from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import NETWORKS

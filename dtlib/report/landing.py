@@ -30,7 +30,7 @@ from dtlib.verdicts.statistics import estimate, interval_text
 from dtlib.verdicts.words import GAP, listed, minus, number
 
 LACKING = {
-    "beta-mappo": "Beta-MAPPO, which updates all agents at once, without HAPPO's factor M",
+    BETA_MAPPO: "Beta-MAPPO, which updates all agents at once, without HAPPO's factor M",
     GAUSSIAN_HAPPO: "Gaussian-HAPPO, with the Gaussian of HARL, the code of HAPPO's authors",
 }
 SAVED = "energy"
@@ -118,17 +118,17 @@ def _better() -> str:
 
 
 def _with_a_network_each() -> str:
-    """Return how much less Beta-HAPPO fails than Beta-MAPPO where HAPPO is at home."""
+    """Return what Beta-HAPPO and Beta-MAPPO fail in where HAPPO is at home."""
     runs = results.table(JUDGED_PRESETS[0], "unshared", committed.EVALUATION)
     assert runs is not None
-    failed = runs.pivot_table(FAILED, "seed", "variant")
-    what = list(UNSHARED)[-1]
-    less = 100 * (failed[f"{BETA_MAPPO}, {what}"] - failed[f"{OWN}, {what}"])
+    what, failed = list(UNSHARED)[-1], runs.pivot_table(FAILED, "seed", "variant")
+    own, other = (failed[f"{learner}, {what}"] for learner in (OWN, BETA_MAPPO))
     return (
-        "With a network for each user and one reward for all, as HAPPO is made for, it fails less "
-        f"than Beta-MAPPO by {interval_text(list(less), '.1f')} points at {_users(30)}, for about "
-        f"as much energy; both fail in more than half of the requests. `{JUDGED_PRESETS[0]}` has "
-        "one network for all users, and rewards each by its own difference: a third fail."
+        "With a network for each user and one reward for all, as HAPPO is made for, it fails in "
+        f"{_percent(own.mean())} of the requests at {_users(30)}, and Beta-MAPPO in "
+        f"{_percent(other.mean())}, {interval_text(list(100 * (other - own)), '.1f')} points more. "
+        f"`{JUDGED_PRESETS[0]}` has one network for all users, and rewards each by its own "
+        "difference."
     )
 
 

@@ -121,8 +121,8 @@ def _least_request(shown: Shown) -> str:
 
 def _rules_serve_more(shown: Shown) -> str:
     """Say how many requests a rule serves at the first point, if it serves more than a learner."""
-    rule = shown.points(FAILED, BASELINES[1])
-    own, first = shown.points(FAILED), shown.points(FAILED).index[0]
+    own, rule = shown.points(FAILED), shown.points(FAILED, BASELINES[1])
+    first = own.index[0]
     if not rule.get(first, math.inf) < own[first]:
         return ""
     return (

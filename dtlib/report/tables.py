@@ -110,13 +110,13 @@ def _sentence(rows: pd.DataFrame) -> str:
 def overview() -> HTML:
     """Return all sentences in a table: a verdict in either preset, and the number that decides."""
     rows = kept("claims.csv").drop_duplicates(NAMED)
-    number_of, first = rows["its number"], JUDGED_PRESETS[0]
-    said = rows["the paper says"] + number_of.map(lambda text: f" ({text})" if text else "")
-    measured = rows[f"measured, {first}"].str.replace(r"(?<=\]).*", "", regex=True)
+    first = f"measured, {JUDGED_PRESETS[0]}"
+    said = rows["the paper says"] + rows["its number"].replace(r"(.+)", r" (\1)", regex=True)
+    measured = rows[first].str.replace(r"(?<=\]).*", "", regex=True)
     table = pd.DataFrame(
         {"figure": rows["figure"].str.replace(" ", GAP), "the paper says": said.map(html.escape)}
         | {preset: rows[preset].map(chip) for preset in JUDGED_PRESETS}
-        | {f"measured, {first}": measured.map(html.escape)}
+        | {first: measured.map(html.escape)}
     )
     with pd.option_context("display.max_colwidth", None):
         return HTML(minus(table.to_html(index=False, escape=False)))

@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 
+from dtlib.experiments import results
 from dtlib.report import landing, requests
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
@@ -43,6 +44,15 @@ def test_what_cannot_be_judged_yet_is_counted(monkeypatch):
     assert landing._sentences().endswith(
         "It contradicts one. 2 cannot be judged before more runs are there."
     )
+
+
+def test_the_second_line_has_what_both_fail_in_where_happo_is_at_home():
+    runs = results.table("companion", "unshared", "evaluation.csv").groupby("variant")
+    failed = 100 * runs["failure_ratio_requests"].mean()
+    said = landing.findings().data.splitlines()[1].replace("\xa0", " ")
+    for learner, start in (("beta-happo", "it fails in"), ("beta-mappo", "Beta-MAPPO in")):
+        assert f"{start} {failed[f'{learner}, a network each, joint credit']:.3g} %" in said
+    assert ", 11.3 [9.1, 13.5] points more." in said
 
 
 def test_tests_of_little_power_are_counted():
