@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dtlib.agents.policies import Policies
 from dtlib.baselines.rules import own_distance
 from dtlib.experiments.experiment import GAUSSIAN_HAPPO, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
 from dtlib.model.world import World
-from dtlib.report.columns import ENERGY_LABEL, FAILED_LABEL, table, told
+from dtlib.report.columns import FAILED_LABEL, table, told
 from dtlib.report.scales import slice_seconds
 from dtlib.settings.env import EnvConfig
-from dtlib.studies import corrected, demand
+from dtlib.studies import corrected
 from dtlib.studies.comparison import WORST, beside_curve
 from dtlib.verdicts.checks import as_saving
 from dtlib.verdicts.names import label
@@ -140,30 +139,6 @@ def beside_gaussian(rows: pd.DataFrame) -> pd.DataFrame:
                 "energy saved (%)": interval_text(list(saved), ".0f", as_saving),
             }
     return pd.DataFrame.from_dict(found, orient="index")
-
-
-def of_policies(policies: Mapping[str, Policies], env: EnvConfig, worlds: int) -> pd.DataFrame:
-    """Return what single policies achieve as they are and put right, beside *demand or silence*.
-
-    Args:
-        policies: trained actors, by name.
-        env: the network in which all of them are measured now.
-
-    Returns:
-        A row per policy and way, with failures, energy, and by how much it is above the rule's
-        where as many requests fail.
-    """
-    ways = {
-        name: pd.DataFrame(corrected.measure_ways(policy, env, worlds)).set_index("done")
-        for name, policy in policies.items()
-    }
-    found = beside_curve(pd.concat(ways), demand.known_curve(env))
-    columns = {
-        FAILED_LABEL: (100 * found[FAILED]).round(1),
-        ENERGY_LABEL: (1e3 * found[ENERGY]).round(2),
-        "more than the rule (%)": (100 * found["more"]).round().astype(int),
-    }
-    return pd.DataFrame(columns)
 
 
 def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ OTHER = {"seed": "7", "num_users": "5", "num_bs": "3"} | SMOKE
 """Values that differ from the defaults of every notebook, for the parameters it has."""
 SPECIAL = {
     "10_cost": {"from_users": "30"},
-    "11_genie": {"seed": "7", "num_users": "5", "num_bs": "3", "frames": "2"},
+    "11_genie": {"seed": "7", "num_users": "5", "num_bs": "7", "frames": "1"},
     "fig04_06_convergence": SMOKE | {"seeds": "1", "settings": "{'num_users': 4}"},
     "fig07_08_users": SMOKE | {"values": "[4, 5]", "settings": "{'wired_rate_bps': 5e6}"},
     "fig09_base_stations": SMOKE | {"values": "[2]"},
@@ -54,13 +54,13 @@ from functools import partial
 
 from dtlib.studies import readings
 
-readings.EnvConfig = partial(readings.EnvConfig, frame_slots=25)
+readings.EnvConfig = partial(readings.EnvConfig, frame_slots=10)
 shown = [{"num_users": users} for users in (25, 30, 50, 58)]
 for points in readings.POINTS.values():
     points[1:-1] = [one for one in points[1:-1] if one in shown]
 """,
 }
-"""Besides, by page: films are short; all readings are measured, at fewer points, for a quarter of
+"""Besides, by page: films are short; all readings are measured, at fewer points, for a tenth of
 the slots."""
 
 

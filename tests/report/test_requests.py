@@ -96,16 +96,3 @@ def test_two_learners_put_right_are_compared_within_a_seed():
     said = [text.replace("\xa0", " ") for text in table["difference (points)"]]
     assert said == ["10.0 [-117.1, 137.1]", "10.0 [10.0, 10.0]"]
     assert {*table["energy saved (%)"]} == {"25 [25,\xa025]"}
-
-
-def test_single_policies_stand_beside_the_rule(monkeypatch):
-    def measured(policy, env, worlds):
-        assert (env.num_users, worlds) == (30, 2)
-        return [{"done": done, FAILED: 0.1, ENERGY: policy} for done in ("as trained", "silenced")]
-
-    curve = pd.DataFrame({FAILED: [0.4, 0.1], ENERGY: [1e-3, 4e-3]})
-    monkeypatch.setattr(requests.corrected, "measure_ways", measured)
-    monkeypatch.setattr(requests.demand, "known_curve", lambda env: curve)
-    table = requests.of_policies({"one": 8e-3, "two": 2e-3}, EnvConfig(), worlds=2)
-    assert table.loc[("one", "silenced")].to_list() == [10.0, 8.0, 100]
-    assert list(table.loc["two", "more than the rule (%)"]) == [-50, -50]
