@@ -181,7 +181,8 @@ def _by_powers_of_ten(shown: Shown) -> str:
     """Say what a thousand times η does, where that was shown, and how near a rule is."""
     found = Source(shown.preset, {DATA: shown.measured})
     finding = judge([trend(ENERGY)(found)])[0] if len(shown.points(ENERGY)) > 1 else None
-    said = powers_of_ten(found, finding) if finding else ""
+    change = powers_of_ten(found, finding) if finding else None
+    said = change.said if change else ""
     return ". ".join(filter(None, [said, _near_the_rule(shown)]))
 
 

@@ -98,7 +98,7 @@ def _sentence(rows: pd.DataFrame) -> str:
             measured, remark = (
                 html.escape(row[f"{what}, {preset}"]) for what in ("measured", "remark")
             )
-            parts = re.split("; (?=because|cause not|beside it)", remark) if remark else []
+            parts = re.split("; (?=because|cause not|tried|beside it)", remark) if remark else []
             lines.append(
                 f"<li><code>{preset}</code>, {row['measured on']}: {chip(row[preset])} {measured}"
                 + "".join(f"<br>{part[0].upper()}{part[1:]}." for part in parts)

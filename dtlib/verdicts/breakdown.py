@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dtlib.experiments.results import ENERGY, FAILED, PER_SERVED
-from dtlib.verdicts.checks import Check, Remark, Source
+from dtlib.verdicts.checks import Change, Check, Source, Why
 from dtlib.verdicts.judgement import Finding, number_text
 from dtlib.verdicts.statistics import estimate
 
@@ -30,23 +30,22 @@ class PerServed(Source):
         return found / (1 - whole.final(FAILED)) if metric == ENERGY else found
 
 
-def per_served(check: Check) -> Remark:
-    """Return a remark: what a sentence says of the energy holds of each served request.
+def per_served(check: Check) -> Why:
+    """Return a cause: what a sentence says of the energy holds of each served request.
 
     The rule: the 95 % t interval of the part that decides is on the sentence's side, where it was
     not shown to be with the energy of all.
     """
 
-    def remark(found: Source, finding: Finding) -> str:
+    def why(found: Source, finding: Finding) -> Change | None:
         if finding.verdict == "reproduced in part":
-            return ""
+            return None
         evidence = check(PerServed(found.preset, found.tables, found.way))
         (part,) = (part for part in evidence.parts if part.name == finding.part.name)
-        if not min(evidence.sign * bound for bound in estimate(part.values)) > evidence.level:
-            return ""
-        return (
-            f"unequal shares of requests are served: per served one, the "
-            f"{evidence.quantity.strip(',')} is {number_text(evidence, part)}"
+        return Change(
+            "unequal shares of requests are served",
+            f"per served one, the {evidence.quantity.strip(',')} is {number_text(evidence, part)}",
+            min(evidence.sign * bound for bound in estimate(part.values)) > evidence.level,
         )
 
-    return remark
+    return why

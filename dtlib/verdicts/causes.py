@@ -2,8 +2,9 @@
 
 *Because* is said of what was shown by changing one thing
 (:mod:`dtlib.verdicts.interventions`) or by taking the energy apart
-(:mod:`dtlib.verdicts.breakdown`). *Beside it* is what was measured there and need not be the
-cause. *Not told apart* says which difference the seeds would show.
+(:mod:`dtlib.verdicts.breakdown`), *tried* of such a change that does not show it. *Beside it* is
+what was measured there and need not be the cause. *Not told apart* says which difference the seeds
+would show.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
 from dtlib.studies.readings import CLAIRVOYANT, SLICES, TABLE, of_rules
-from dtlib.verdicts.checks import Remark, Source
+from dtlib.verdicts.checks import Remark, Source, Why
 from dtlib.verdicts.judgement import ERROR, Finding, holds_number, number_text, reversed_steps
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import best_rule, by_point, tenths, trained_for, unrest
@@ -29,19 +30,23 @@ PAPERS_MINUTES = 87
 
 
 def remark(
-    found: Source, finding: Finding, *, why: Remark | None = None, known: Remark | None = None
+    found: Source, finding: Finding, *, why: Why | None = None, known: Remark | None = None
 ) -> str:
     """Return what is known of a sentence that does not hold, or not wholly; empty if it does.
 
-    ``why`` says what was shown to be the cause, ``known`` what stands beside it.
+    ``why`` says what was changed to find the cause, ``known`` what stands beside it.
     """
     if finding.verdict not in DOUBTED:
         return ""
     first = {
         "reproduced in part": in_part, "not reproduced": not_told_apart, "contradicted": against,
     }[finding.verdict]  # fmt: skip
-    cause, beside = (say(found, finding) if say else "" for say in (why, known))
-    cause = f"because {cause}" if cause else "cause not shown"
+    change = why(found, finding) if why else None
+    if change:
+        cause = f"because {change.said}"
+    else:
+        cause = "cause not shown" + ("" if change is None else f"; tried: {change.measured}")
+    beside = known(found, finding) if known else ""
     return "; ".join(filter(None, [first(finding), cause, beside]))
 
 

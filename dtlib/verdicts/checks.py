@@ -88,6 +88,28 @@ Remark = Callable[[Source, Finding], str]
 """Says what is known of a sentence that does not hold; empty if nothing is."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """What came of changing one thing; true if that is why a sentence does not hold."""
+
+    why: str
+    """The cause that it would show."""
+    measured: str
+    shown: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.shown)  # not NumPy's
+
+    @property
+    def said(self) -> str:
+        """Cause and measurement, where it is one."""
+        return f"{self.why}: {self.measured}" if self.shown else ""
+
+
+Why = Callable[[Source, Finding], Change | None]
+"""Says what came of a change that could be why a sentence does not hold; None if none was made."""
+
+
 def versus(
     table: pd.DataFrame, others: Iterable[str], lead: Callable[[pd.Series, pd.Series], pd.Series],
     effect: Callable[[str], float], *, sign: int = 1, where: str = "",
@@ -157,7 +179,7 @@ def steadier(found: Source) -> Evidence:
     """Check that Beta-HAPPO's reward is steadier than all others'."""
     steps = unrest(found.data, "reward_global").unstack("algorithm")
     parts = versus(steps, OTHERS, gap, effect=lambda other: SIZE, sign=-1)
-    return Evidence("less unrest", "%", parts, metric="reward_global", margin=RELEVANT)
+    return Evidence("unrest avoided", "%", parts, metric="reward_global", margin=RELEVANT)
 
 
 def faster(found: Source) -> Evidence:

@@ -26,6 +26,7 @@ from dtlib.verdicts.checks import (
     Check,
     Remark,
     Source,
+    Why,
     energy_falls,
     failing,
     faster,
@@ -76,8 +77,8 @@ class Claim:
     """The paper's number, if it gives one."""
     reading: str = ""
     """How it departs from what the paper says; empty if it only shortens it."""
-    why: Remark | None = None
-    """Says what was shown to be the cause where it does not hold."""
+    why: Why | None = None
+    """Says what was changed to find the cause where it does not hold."""
     known: Remark | None = None
     """Says what stands beside it there."""
     uncounted: str = ""
@@ -98,13 +99,13 @@ class Claim:
 
 def _physical(
     figure: str, sentence: str, sign: int = 1, *, axis: str = "x", other: str = "", some: str = "",
-    why: Remark | None = None, reading: str = "",
+    why: Why | None = None, reading: str = "",
 ) -> Claim:  # fmt: skip
     """Return a sentence on the trend of the energy, which a rule that learns nothing shows as well.
 
     Args:
         sign: as of :func:`.checks.trend`, like axis, other and some.
-        why: what was shown to be the cause; by default, the energy is taken apart.
+        why: what was changed to find the cause; by default, the energy is taken apart.
         reading: how it departs from what the paper says.
     """
     check = trend(ENERGY, sign, axis=axis, other=other, some=some)

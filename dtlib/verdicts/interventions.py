@@ -1,10 +1,12 @@
-"""Causes that were shown: one thing was changed and nothing else, with what came of it.
+"""Causes that were sought: one thing was changed and nothing else, with what came of it.
 
-Each has a rule that committed rows must pass. Else, or where a preset has none, it is not said.
+Each has a rule that committed rows must pass for it to be a cause; where a preset has no rows,
+nothing is said.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -31,9 +33,10 @@ from dtlib.verdicts.checks import (
     HELD_OUT,
     RELEVANT,
     RELEVANT_POINTS,
+    Change,
     Check,
-    Remark,
     Source,
+    Why,
     as_saving,
     energy_falls,
     leads,
@@ -47,108 +50,118 @@ from dtlib.verdicts.statistics import FEWEST, detectable, estimate
 REWARDS = ("reward_global", "reward_centre")
 
 
-def of_comparison(found: Source, finding: Finding) -> str:
-    """Return why two learners do not differ as a sentence says; empty where nothing was shown.
+def of_comparison(found: Source, finding: Finding) -> Change | None:
+    """Return why two learners do not differ as a sentence says, or all that was tried.
 
     Nothing was changed at a single point of a sweep.
     """
     own, other = finding.part.learners[0], finding.part.learners[-1]
     causes = CAUSES.get((other, finding.evidence.metric), ()) if own == OWN else ()
     if finding.part.at is not None:
-        return ""
-    return next(filter(None, (cause(found, finding) for cause in causes)), "")
+        return None
+    changes = [change for cause in causes if (change := cause(found, finding)) is not None]
+    return next(filter(None, changes), _tried(changes))
 
 
-def _mean_actions(found: Source, finding: Finding) -> str:
+def _tried(changes: list[Change]) -> Change | None:
+    """Return changes that do not show a cause as one; None without any."""
+    if not changes:
+        return None
+    return replace(changes[0], measured="; ".join(change.measured for change in changes))
+
+
+def _mean_actions(found: Source, finding: Finding) -> Change | None:
     """The rule: with draws more of Gaussian-HAPPO's requests fail, and with means no more do."""
     table = results.table(found.preset, mechanisms.NAME)
     if table is None or found.way != HELD_OUT:
-        return ""
+        return None
     ends = 100 * table[table["moment"] == "end"].groupby("variant").mean(numeric_only=True)
     draws, means = (ends[f"failed_of_{kind}"] for kind in ("draws", "means"))
     more = [float(kind[GAUSSIAN] - kind[BETA]) for kind in (draws, means)]
-    if not more[1] < RELEVANT_POINTS < more[0]:
-        return ""
-    return (
-        "mean actions are judged: in the same worlds Gaussian-HAPPO fails in "
-        f"{draws[GAUSSIAN]:.0f} % of requests with draws and {means[GAUSSIAN]:.0f} % with means, "
-        f"Beta-HAPPO in {draws[BETA]:.0f} and {means[BETA]:.0f} %"
+    return Change(
+        "mean actions are judged",
+        f"in the same worlds Gaussian-HAPPO fails in {draws[GAUSSIAN]:.0f} % of requests with "
+        f"draws and {means[GAUSSIAN]:.0f} % with means, Beta-HAPPO in {draws[BETA]:.0f} and "
+        f"{means[BETA]:.0f} %",
+        more[1] < RELEVANT_POINTS < more[0],
     )
 
 
-def _bounded(found: Source, finding: Finding) -> str:
+def _bounded(found: Source, finding: Finding) -> Change | None:
     """The rule: a bounded Gaussian needs less, and what is saved of it is the paper's number."""
     tables = _tables(found.preset, mechanisms.EXPERIMENT)
     if tables is None:
-        return ""
+        return None
     known = {name: rows.assign(algorithm=rows["variant"]) for name, rows in tables.items()}
     energy = Source(found.preset, known, found.way).final(ENERGY)
     pairs = (BOUNDED_VARIANT, GAUSSIAN), (BETA, BOUNDED_VARIANT), (BETA, GAUSSIAN)
     less, saved, original = (estimate(gap(energy[own], energy[other])) for own, other in pairs)
     holds = [low <= finding.evidence.reported <= high for _, low, high in (saved, original)]
-    if less[1] <= 0 or holds != [True, False]:
-        return ""
     first, second = (_interval(of, as_saving) for of in (less, saved))
-    return (
-        f"the original Gaussian needs more: with a bounded one in its place, which needs {first} "
-        f"less, Beta-HAPPO saves {second} ({len(energy)} seeds)"
+    return Change(
+        "the original Gaussian needs more",
+        f"with a bounded Gaussian in place of the original, which needs {first} less, Beta-HAPPO "
+        f"saves {second} ({len(energy)} seeds)",
+        less[1] > 0 and holds == [True, False],
     )
 
 
-def _idle_cpu(found: Source, finding: Finding) -> str:
+def _idle_cpu(found: Source, finding: Finding) -> Change | None:
     """The rule: with whole slices of the CPU, Beta-HAPPO's r_c is above the other's."""
     table = results.table(found.preset, corrected.NAME)
     if table is None or found.way != HELD_OUT:
-        return ""
+        return None
     done = table.query("num_users == 30").groupby("done")["reward_centre"].mean()
     own, whole = done["as trained"], done["whole slices"]
     other = found.final("reward_centre")[GAUSSIAN_HAPPO].mean()
-    if not own < other < whole:
-        return ""
-    return (
-        "a part of each slice of the CPU stays unused: Beta-HAPPO's r_c is "
-        f"{own:.3f}, and {whole:.3f} with whole slices; Gaussian-HAPPO's is {other:.3f}"
+    return Change(
+        "a part of each slice of the CPU stays unused",
+        f"Beta-HAPPO's r_c is {own:.3f}, and {whole:.3f} with whole slices; Gaussian-HAPPO's is "
+        f"{other:.3f}",
+        own < other < whole,
     )
 
 
-def _as_many_slots(found: Source, finding: Finding) -> str:
+def _as_many_slots(found: Source, finding: Finding) -> Change | None:
     """The rule: with as many slots for MADDPG as others have, the paper's number is saved."""
     tables = _tables(found.preset, "equal_slots")
     if tables is None:
-        return ""
+        return None
     longer = Source(found.preset, tables, found.way).final(ENERGY)[OFF_POLICY]
     own = found.final(ENERGY)[OWN]
     saved = estimate(gap(own, longer))
-    if not saved[1] <= finding.evidence.reported <= saved[2]:
-        return ""
-    return (
-        f"MADDPG's training is short: where it has as many slots, Beta-HAPPO saves "
-        f"{_interval(saved, as_saving)} ({len(longer)} seeds)"
+    return Change(
+        "MADDPG's training is short",
+        f"with as many slots for MADDPG, Beta-HAPPO saves {_interval(saved, as_saving)} "
+        f"({len(longer)} seeds)",
+        saved[1] <= finding.evidence.reported <= saved[2],
     )
 
 
-def unshared(check: Check) -> Remark:
-    """Return a remark: without common weights, what a sentence says of Beta-MAPPO holds.
+def unshared(check: Check) -> Why:
+    """Return a cause: without common weights, what a sentence says of Beta-MAPPO holds.
 
     The rule is that of :data:`.alternatives.UNSHARED`.
     """
 
-    def remark(found: Source, finding: Finding) -> str:
+    def why(found: Source, finding: Finding) -> Change | None:
         tables = _tables(found.preset, "unshared")
         if tables is None or finding.part.learners[-1] != BETA_MAPPO:
-            return ""
+            return None
+        changes = []
         for what in UNSHARED:
             evidence = check(Source(found.preset, with_change(tables, what), found.way))
             (part,) = evidence.parts
-            if estimate(part.values, 1 - ERROR / len(UNSHARED))[1] > RELEVANT:
-                more = " and learn from their differences to r_g" * ("credit" in UNSHARED[what])
-                return (
-                    f"users share a network{more}: with {what}, the {evidence.quantity} is "
-                    f"{number_text(evidence, part)}"
-                )
-        return ""
+            more = " and learn from their differences to r_g" * ("credit" in UNSHARED[what])
+            change = Change(
+                f"users share a network{more}",
+                f"with {what}, the {evidence.quantity} is {number_text(evidence, part)}",
+                estimate(part.values, 1 - ERROR / len(UNSHARED))[1] > RELEVANT,
+            )
+            changes.append(change)
+        return next(filter(None, changes), _tried(changes))
 
-    return remark
+    return why
 
 
 def with_change(tables: Mapping[str, pd.DataFrame], what: str) -> dict[str, pd.DataFrame]:
@@ -159,19 +172,19 @@ def with_change(tables: Mapping[str, pd.DataFrame], what: str) -> dict[str, pd.D
     }
 
 
-def trained_longer(found: Source, finding: Finding) -> str:
+def trained_longer(found: Source, finding: Finding) -> Change | None:
     """The rule: with as many slots as others have, MADDPG's energy falls in training."""
     curves = results.table(found.preset, "equal_slots")
     if curves is None or finding.part.learners[0] != OFF_POLICY:
-        return ""
+        return None
     (part,) = energy_falls(Source(found.preset, {DATA: curves})).parts
     change = estimate(part.values)
-    if not change[2] < 0:
-        return ""
     slots = trained_for(curves)[OFF_POLICY]
-    return (
-        f"MADDPG's training is short: with {slots:,} slots its energy changes by "
-        f"{_interval(change)} ({len(part.values)} seeds)"
+    return Change(
+        "MADDPG's training is short",
+        f"with {slots:,} slots its energy changes by {_interval(change)} "
+        f"({len(part.values)} seeds)",
+        change[2] < 0,
     )
 
 
@@ -186,32 +199,32 @@ def _interval(numbers: tuple[float, ...], show: Callable[[float], float] = float
     return "{:.3g} % [{:.3g}, {:.3g}]".format(*map(show, numbers))
 
 
-def bounded_is_sooner(found: Source, finding: Finding) -> str:
+def bounded_is_sooner(found: Source, finding: Finding) -> Change | None:
     """The rule: a bounded Gaussian in the original's place is sooner in every seed, in both r."""
     curves = results.table(found.preset, mechanisms.EXPERIMENT)
     if curves is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
-        return ""
+        return None
     bounded = curves.query("variant == @BOUNDED_VARIANT")
     both = pd.concat([bounded, found.data.query("algorithm == @OFF_POLICY")])
     leads = [sooner(both, reward, GAUSSIAN_HAPPO, other=OFF_POLICY) for reward in REWARDS]
-    least = min(lead.min() for lead in leads)
-    if not least > RELEVANT:
-        return ""
-    seeds = len(leads[0])
-    return (
-        "the original Gaussian starts slowly: with a bounded one in its place, both rewards are "
-        f"there sooner in {seeds} of {seeds} seeds, by {least:.0f} % of MADDPG's training or more"
+    least = pd.concat(leads, axis=1).min(axis=1)
+    hits = least > RELEVANT
+    return Change(
+        "the original Gaussian starts slowly",
+        f"with a bounded one in its place, both rewards are there sooner in {hits.sum()} of "
+        f"{len(hits)} seeds, by {least[hits].min():.0f} % of MADDPG's training or more",
+        bool(hits.all()),
     )
 
 
-def powers_of_ten(found: Source, finding: Finding) -> str:
+def powers_of_ten(found: Source, finding: Finding) -> Change | None:
     """The rule: a thousand times η does what the sentence says, and its part here goes unseen.
 
     That is the part of it which log η has in the sweep, against what the sweep's seeds would show.
     """
     worlds, metric = results.table(found.preset, "silence", EVALUATION), finding.evidence.metric
     if worlds is None:
-        return ""
+        return None
     least, most = CONTROL_FACTORS[1], CONTROL_FACTORS[-1]
     rows = worlds.pivot_table(metric, "seed", "variant")
     first, last = (rows[f"{next(iter(SENDING))}, eta={eta:g}"] for eta in (least, most))
@@ -221,92 +234,92 @@ def powers_of_ten(found: Source, finding: Finding) -> str:
     part = mean * math.log(points[-1] / points[0]) / math.log(most / least)
     here = 100 * math.expm1(part) if energy else part
     shown = all(finding.evidence.sign * bound > 0 for bound in bounds)
-    if not (shown and abs(here) < detectable(finding.part.values, ERROR)):
-        return ""
     low, high = bounds
     whole = (
         "times {:.3g} [{:.3g}, {:.3g}]".format(*np.exp([mean, low, high])) if energy
         else f"{mean:.3g} points [{low:.3g}, {high:.3g}]"
     )  # fmt: skip
-    return (
-        f"η acts by powers of ten: from {least:g} to {most:g} the "
-        f"{finding.evidence.quantity.strip(',')} is {whole} "
+    return Change(
+        "η acts by powers of ten",
+        f"from {least:g} to {most:g} the {finding.evidence.quantity.strip(',')} is {whole} "
         f"({len(rows)} seeds), of which {points[0]:g} to {points[-1]:g} has {here:.2g} "
-        f"{'%' if energy else 'points'} in proportion to log η"
+        f"{'%' if energy else 'points'} in proportion to log η",
+        shown and abs(here) < detectable(finding.part.values, ERROR),
     )
 
 
-def learning_saves(found: Source, finding: Finding) -> str:
+def learning_saves(found: Source, finding: Finding) -> Change | None:
     """The rule: at the end of a sweep nothing is served, and a rule that learns nothing agrees."""
     still = next(iter(ON_DEMAND))
     own, rule = (by_point(found.data, who)[[ENERGY, FAILED]].mean() for who in (OWN, still))
     first, last = own.index[[0, -1]]
     ratio = rule[ENERGY].get(last, math.nan) / rule[ENERGY].get(first, math.nan)
-    if not (own[FAILED][last] > 1 - 1e-6 and finding.evidence.sign * math.log(ratio) > 0):
-        return ""
-    return (
-        f"where all requests fail, learning can still lower the energy: {label(still)}, "
-        f"which learns nothing, needs {ratio:.3g} times as much at {last:g} as at {first:g}"
+    return Change(
+        "where all requests fail, learning can still lower the energy",
+        f"{label(still)}, which learns nothing, needs {ratio:.3g} times as much at {last:g} as at "
+        f"{first:g}",
+        own[FAILED][last] > 1 - 1e-6 and finding.evidence.sign * math.log(ratio) > 0,
     )
 
 
-def without_slices(found: Source, finding: Finding) -> str:
+def without_slices(found: Source, finding: Finding) -> Change | None:
     """The rule: with a divided CPU, alone or with a strict (14b), below a point fails at each K.
 
     By the 95 % t interval over seeds (:data:`.alternatives.WITHOUT_SLICES`).
     """
     table = results.table(found.preset, "divided")
     if table is None:
-        return ""
-    points = [part.at for part in finding.evidence.parts]
+        return None
+    points, changes = [part.at for part in finding.evidence.parts], []
     for variant in WITHOUT_SLICES:
         rows = 100 * table[table["variant"] == variant].pivot(index="seed", columns="x")[FAILED]
-        most = [estimate(rows[x])[2] for x in rows]
-        if list(rows) == points and max(most) < RELEVANT_POINTS:
-            strict = f" and (14b) allows {100 * STRICT['failure_threshold']:g} % of slots"
-            failed = ", ".join(f"{ratio:.2f}" for ratio in rows.mean())
-            return (
-                "slices bind: where servers divide their CPU"
-                f"{strict if 'strict' in variant else ''}, Beta-HAPPO fails in {failed} % of "
-                f"requests at K = {', '.join(f'{x:g}' for x in points)} ({len(rows)} seeds)"
-            )
-    return ""
+        most = max(estimate(rows[x])[2] for x in rows)
+        strict = f" and (14b) allows {100 * STRICT['failure_threshold']:g} % of slots"
+        failed = ", ".join(f"{ratio:.2f}" for ratio in rows.mean())
+        change = Change(
+            "slices bind",
+            f"where servers divide their CPU{strict if 'strict' in variant else ''}, Beta-HAPPO "
+            f"fails in {failed} % of requests at K = {', '.join(f'{x:g}' for x in rows)} "
+            f"({len(rows)} seeds; intervals end at up to {most:.2g} %)",
+            list(rows) == points and most < RELEVANT_POINTS,
+        )
+        changes.append(change)
+    return next(filter(None, changes), changes[-1])
 
 
-def unused_slices(found: Source, finding: Finding) -> str:
+def unused_slices(found: Source, finding: Finding) -> Change | None:
     """The rule: where slices of both are used whole, Beta-HAPPO fails in less than a point more.
 
     By the 95 % t interval within a seed (:mod:`dtlib.studies.corrected`).
     """
     both = _put_right(found, finding, "whole slices")
     if both is None:
-        return ""
+        return None
     own, other = (both[FAILED, learner] for learner in finding.part.learners)
-    if not estimate(own - other)[2] < RELEVANT_POINTS:
-        return ""
-    return (
-        "a part of each slice of the CPU stays unused: with whole slices, and nothing trained, "
-        f"Beta-HAPPO fails in {own.mean():.1f} % of requests there, and Gaussian-HAPPO in "
-        f"{other.mean():.1f} ({len(both)} seeds)"
+    return Change(
+        "a part of each slice of the CPU stays unused",
+        f"with whole slices, and nothing trained, Beta-HAPPO fails in {own.mean():.1f} % of "
+        f"requests there, and Gaussian-HAPPO in {other.mean():.1f} ({len(both)} seeds)",
+        estimate(own - other)[2] < RELEVANT_POINTS,
     )
 
 
-def sent_in_vain(found: Source, finding: Finding) -> str:
+def sent_in_vain(found: Source, finding: Finding) -> Change | None:
     """The rule: where both fall silent as a rule does, Beta-HAPPO saves energy.
 
     By the 95 % t interval within a seed, above the margin (:mod:`dtlib.studies.corrected`).
     """
     both = _put_right(found, finding, "silenced")
     if both is None:
-        return ""
+        return None
     saved = estimate(gap(both[ENERGY, OWN], both[ENERGY, GAUSSIAN_HAPPO]))
-    if not saved[1] > RELEVANT:
-        return ""
     own, other = (both[FAILED, learner].mean() for learner in finding.part.learners)
-    return (
-        "users send where the power is not enough: where both are silent there, and nothing is "
-        f"trained, Beta-HAPPO saves {_interval(saved, as_saving)} ({len(both)} seeds); "
-        f"it then fails in {own:.1f} % of requests, and Gaussian-HAPPO in {other:.1f}"
+    return Change(
+        "users send where the power is not enough",
+        "where both are silent there, and nothing is trained, Beta-HAPPO saves "
+        f"{_interval(saved, as_saving)} ({len(both)} seeds); it then fails in {own:.1f} % of "
+        f"requests, and Gaussian-HAPPO in {other:.1f}",
+        saved[1] > RELEVANT,
     )
 
 
@@ -319,31 +332,32 @@ def _put_right(found: Source, finding: Finding, done: str) -> pd.DataFrame | Non
     return both.loc[finding.part.at] if finding.part.at in both.index else None
 
 
-def another_action(found: Source, finding: Finding) -> str:
+def another_action(found: Source, finding: Finding) -> Change | None:
     """The rule: with another action, at least a point of the requests more is served.
 
     By the 95 % t interval of the difference within a seed (:data:`.alternatives.CROWD`).
     """
     worlds = results.table(found.preset, "crowd", EVALUATION)
     if worlds is None:
-        return ""
+        return None
     served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))
     as_is = next(iter(CROWD))
     gain = served.drop(columns=as_is).sub(served[as_is], axis=0)
     more = {name: values.dropna() for name, values in gain.items()}
     told = {name: estimate(values) for name, values in more.items() if len(values) >= FEWEST}
-    shown = [name for name, (_, low, _) in told.items() if low > RELEVANT_POINTS]
-    if not shown:
-        return ""
-    best = max(shown, key=lambda name: told[name][0])
+    best = max(told, key=lambda name: told[name][1])
+    mean, low, high = told[best]
     both = served[[best, as_is]].dropna()
-    return (
-        f"of the action: with {best}, {both[best].mean():.2g} % of requests are served with 50 "
-        f"users, and {both[as_is].mean():.2g} % as it is ({len(both)} seeds)"
+    return Change(
+        "of the action",
+        f"with {best}, {both[best].mean():.2g} % of requests are served with 50 users, and "
+        f"{both[as_is].mean():.2g} % as it is, {mean:.2g} points less [{low:.2g}, {high:.2g}] "
+        f"({len(both)} seeds)",
+        low > RELEVANT_POINTS,
     )
 
 
-CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
+CAUSES: dict[tuple[str, str], tuple[Why, ...]] = {
     **{(BETA_MAPPO, metric): (unshared(leads(metric, BETA_MAPPO)),) for metric in REWARDS},
     (BETA_MAPPO, ENERGY): (unshared(saves(BETA_MAPPO)),),
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
@@ -351,4 +365,4 @@ CAUSES: dict[tuple[str, str], tuple[Remark, ...]] = {
     (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),
     (OFF_POLICY, ENERGY): (_as_many_slots,),
 }
-"""By the learner that is compared with, and what is measured; the first that is shown is said."""
+"""By the learner that is compared with, and what is measured; the first that is shown counts."""

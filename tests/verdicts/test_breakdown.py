@@ -28,7 +28,7 @@ def test_energy_rises_for_each_that_is_served():
     source = sweep(0.4)
     (finding,) = judge([RISES(source)])
     assert finding.verdict == "not reproduced"
-    text = per_served(RISES)(source, finding)
+    text = per_served(RISES)(source, finding).said
     assert text.startswith(
         "unequal shares of requests are served: per served one, the change of energy is times 2 ["
     )
@@ -38,14 +38,17 @@ def test_energy_rises_for_each_that_is_served():
 def test_nothing_is_said_where_it_does_not(share):
     source = sweep(share)
     (finding,) = judge([RISES(source)])
-    assert per_served(RISES)(source, finding) == ""
+    change = per_served(RISES)(source, finding)
+    assert not change and change.measured.startswith(
+        "per served one, the change of energy is times"
+    )
 
 
 def test_nor_of_how_large_it_is():
     source = sweep(0.4)
     evidence = RISES(source)
     part = Finding("reproduced in part", evidence, part=evidence.parts[0])
-    assert per_served(RISES)(source, part) == ""
+    assert per_served(RISES)(source, part) is None
 
 
 def test_a_comparison_is_of_ratios_of_means():
@@ -64,7 +67,7 @@ def test_a_comparison_is_of_ratios_of_means():
     check = checks.saves("gaussian-happo")
     (finding,) = judge([check(source)])
     assert finding.verdict == "contradicted"
-    assert "the energy saved is 50 %" in per_served(check)(source, finding)
+    assert "the energy saved is 50 %" in per_served(check)(source, finding).measured
 
 
 def test_no_energy_is_below_none():

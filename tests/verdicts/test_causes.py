@@ -47,6 +47,16 @@ def test_of_a_trend_that_does_not_hold():
     assert causes.remark(source, found(checks.trend(ENERGY, -1), source)) == ""
 
 
+@pytest.mark.parametrize(
+    "shown, said", [(True, "because slices bind: none"), (False, "cause not shown; tried: none")]
+)
+def test_of_what_was_changed(shown, said):
+    source = sweep(beta_happo=0.45)
+    change = checks.Change("slices bind", "none", shown)
+    line = causes.remark(source, found(checks.trend(ENERGY), source), why=lambda *_: change)
+    assert line == f"the other way in 3 of 3 seeds; {said}"
+
+
 def test_of_failures_near_those_of_a_rule():
     source = sweep(beta_happo=0.3, power_on_demand=0.25, demand_or_silence=0.2)
     line = causes.remark(source, found(checks.trend(ENERGY), source), known=causes.near_the_rule)

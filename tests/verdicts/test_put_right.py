@@ -41,10 +41,11 @@ def test_unused_slices_are_why_more_fail_if_no_more_do_with_whole_ones(
     found = checks.Source("companion", {DATA: rows})
     evidence = checks.lowest(FAILED, "K")(found)
     finding = Finding("contradicted", evidence, part=evidence.parts[0])
-    text = interventions.unused_slices(found, finding)
+    change = interventions.unused_slices(found, finding)
+    text = change.said if change else ""
     assert said in text and bool(text) == bool(said)
     monkeypatch.undo()
-    assert interventions.unused_slices(checks.Source("quick", found.tables), finding) == ""
+    assert interventions.unused_slices(checks.Source("quick", found.tables), finding) is None
 
 
 def test_power_sent_in_vain_is_why_more_is_needed_if_the_silenced_save():
@@ -60,7 +61,7 @@ def test_power_sent_in_vain_is_why_more_is_needed_if_the_silenced_save():
     assert {point for point, text in said.items() if text} == {
         (35, "gaussian-happo"), (40, "gaussian-happo"),
     }  # fmt: skip
-    text = said[35, "gaussian-happo"]
+    text = said[35, "gaussian-happo"].said
     assert "Beta-HAPPO saves 34.4 % [26.8, 41.4] (6 seeds); it then fails in 62.4 %" in text
 
 
@@ -72,4 +73,5 @@ def test_nor_if_the_silenced_save_in_some_seeds(monkeypatch):
     evidence = checks.lowest(ENERGY, "K")(found)
     (part,) = (p for p in evidence.parts if (p.at, p.learners[-1]) == (35, "gaussian-happo"))
     monkeypatch.setattr(results, "table", lambda *which: table)
-    assert interventions.sent_in_vain(found, Finding("not reproduced", evidence, part=part)) == ""
+    change = interventions.sent_in_vain(found, Finding("not reproduced", evidence, part=part))
+    assert not change and "where both are silent there" in change.measured
