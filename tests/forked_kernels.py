@@ -16,7 +16,7 @@ from typing import Any
 import processes
 
 
-def kernel(ready: Connection, connection_file: str, folder: str | None, env: dict[str, str]):
+def kernel(ready: Connection, options: list[str], folder: str | None, env: dict[str, str]):
     """Be a kernel: in a session of its own, as the launcher wants it."""
     os.setsid()
     ready.send(True)
@@ -28,7 +28,7 @@ def kernel(ready: Connection, connection_file: str, folder: str | None, env: dic
     from ipykernel.kernelapp import IPKernelApp
 
     matplotlib.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
-    IPKernelApp.launch_instance(["-f", connection_file])
+    IPKernelApp.launch_instance(options)
 
 
 class ForkedKernel(processes.CONTEXT.Process):
@@ -56,10 +56,10 @@ def launch(command: list[str], *, cwd=None, env=None, **options: Any):
     It takes the place of ``jupyter_client.launcher.Popen``. Elsewhere than on Linux, libraries may
     not survive a fork.
     """
-    if sys.platform != "linux" or command[1:-1] != ["-m", "ipykernel_launcher", "-f"]:
+    if sys.platform != "linux" or command[1:3] != ["-m", "ipykernel_launcher"]:
         return subprocess.Popen(command, cwd=cwd, env=env, **options)
     ours, theirs = processes.CONTEXT.Pipe()
-    arguments = (theirs, command[-1], cwd, dict(env or os.environ))
+    arguments = (theirs, command[3:], cwd, dict(env or os.environ))
     forked = ForkedKernel(target=kernel, args=arguments)
     forked.start()
     theirs.close()

@@ -1,6 +1,7 @@
 """Every notebook runs with other parameters than its own; mistakes in parameters are errors."""
 
 import re
+import sys
 
 import forked_kernels
 import nbformat
@@ -153,6 +154,13 @@ def written(path, *sources):
     cells[0].metadata["tags"] = ["parameters"]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
+def test_kernels_have_libraries_from_the_start(tmp_path):
+    there = "import sys; assert 'torch' in sys.modules and 'dtlib.cli' not in sys.modules"
+    source = written(tmp_path / "own.ipynb", SIMPLE, there)
+    notebook.execute(str(source), {"seed": "2"}, tmp_path / "o.ipynb", False)
 
 
 NO_NOTEBOOKS = {
