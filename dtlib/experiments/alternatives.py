@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.experiment import LEARNERS, OFF_POLICY
 from dtlib.experiments.search import grid, setting_label
 from dtlib.settings.presets import merge
 
@@ -13,7 +13,8 @@ the queue that makes a failure dear, and the steadier its price."""
 
 CONSTRAINED = {
     name: VARIANTS[name] | {"env": {"control_factor": CONTROL_FACTORS[1]}, "averaged": 0.2}
-    for name in LEARNERS[:3]
+    for name in LEARNERS
+    if name != OFF_POLICY
 }
 """Learners that choose silence, where it pays, trained until energy at equal failures has stopped
 falling, with the mean of their last weights. With less η still, users fail less equally."""
