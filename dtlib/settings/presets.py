@@ -94,7 +94,7 @@ FOUND: dict[str, dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 """What an algorithm has otherwise than the rest, by network, but for the preset ``paper``. In
-Section V's, the search chose it from as many tries for each (page "What the companion learns")."""
+Section V's, steps and passes are of the search (page "What the companion learns"), no more."""
 PRINTED: dict[str, dict[str, dict[str, Any]]] = {
     "section-v": {"maddpg": {"replay_slots": 30_000, "updates_per_frame": 25}},
     "work-conserving": {

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from dtlib import ConfigError, EnvConfig, notebook
-from dtlib.experiments import committed, results
+from dtlib.experiments import committed, grids, results
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import page, phrases, scales, stories, training_tables
@@ -15,6 +15,7 @@ from dtlib.report.columns import ENERGY_LABEL
 from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
+from dtlib.studies import tables as measured
 from dtlib.verdicts import scoreboard, words
 
 NAMES = list(STORIES)
@@ -185,6 +186,12 @@ def test_each_column_to_download_is_described():
     ]
     columns = {column for table in (sweep, *tables) for column in table}
     assert columns - described <= set(EnvConfig.model_fields) | {"figure"}
+
+
+def test_each_name_that_is_no_figure_of_the_paper_is_described():
+    text = (paths.results().parent / "book" / "run_it_yourself.md").read_text(encoding="utf-8")
+    beyond = [each.name for each in grids.EXPERIMENTS.values() if not each.of_the_paper]
+    assert not [name for name in [*beyond, *measured.MEASURED] if f"`{name}`" not in text]
 
 
 def test_downloads_exist(shown):
