@@ -1,6 +1,5 @@
 """The command line. Every error of the user's is one line and exit code 2."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import click
 from dtlib.runtime import paths
 from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.kinds import read_value
-from dtlib.runtime.messages import check_name, show
+from dtlib.runtime.messages import check_name, check_once, show
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS
 from dtlib.settings.train import TrainConfig
@@ -32,7 +31,6 @@ class _OneLine(click.Group):
     """A group whose commands report bad settings and files as usage errors, and end when told."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
         try:
@@ -73,7 +71,9 @@ def settings(
 ) -> TrainConfig:
     """Return a preset's settings, with ``name=value`` and ``env.name=value`` assignments."""
     values: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
-    for (*inside, leaf), value in map(parse_setting, assignments):
+    given = [parse_setting(text) for text in assignments]
+    check_once("--set", [".".join(names) for names, _ in given])
+    for (*inside, leaf), value in given:
         if inside and not isinstance(values.setdefault("env", {}), dict):
             raise ConfigError(f"env = {show(values['env'])}: must be a mapping of fields to values")
         (values["env"] if inside else values)[leaf] = value
@@ -390,6 +390,7 @@ def notebook(
     """Execute notebook NAME with other parameters into a copy."""
     from dtlib.notebook import execute
 
+    check_once("-p", [key for key, _ in parameters])
     copy = execute(name, dict(parameters), out, progress=not quiet)
     click.echo(f"{paths.relative(copy)} is written")
 
@@ -403,7 +404,3 @@ def bench(name: str, arguments: tuple[str, ...]) -> None:
         raise FileError(f"{paths.root() / 'benchmarks'}: not found; run from a checkout")
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
     sys.exit(subprocess.run(command, cwd=paths.root()).returncode)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,6 @@
 """Notebooks with other parameters: papermill, with mistakes made errors."""
 
 import ast
-import difflib
 import json
 import logging
 from contextlib import suppress
@@ -12,8 +11,10 @@ from typing import Any
 from dtlib.runtime import paths
 from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.files import marked, reason, write_text
-from dtlib.runtime.messages import check_name, show
+from dtlib.runtime.messages import check_name, meant_instead, show
 
+SUCH: dict[type, str] = {list: "[12, 18]", dict: "{'bandwidth_hz': 5e6}"}
+"""What may be written where the default is empty."""
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError)
 """What reading a file or a text raises that is nothing of the kind."""
 
@@ -80,8 +81,7 @@ def parse(name: str, text: str, known: dict[str, Any]) -> Any:
         ConfigError: unknown name, or a value of another type; one line.
     """
     if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = meant_instead(name, list(known))
         raise ConfigError(
             f"parameter {show(name)} is unknown: must be one of {', '.join(known)}{hint}"
         )
@@ -97,9 +97,10 @@ def parse(name: str, text: str, known: dict[str, Any]) -> Any:
     if type(default) is int and type(value) is float and value.is_integer():
         value = int(value)  # 1e4 is a whole number, as it is for --set
     if default is not None and value is not None and type(value) is not type(default):
-        kind = type(default).__name__
+        kind = type(default)
+        such = repr(default) if default else SUCH.get(kind, repr(default))
         raise ConfigError(
-            f"parameter {name} = {show(text)}: must be of type {kind}, such as {default!r}"
+            f"parameter {name} = {show(text)}: must be of type {kind.__name__}, such as {such}"
         )
     return value
 
@@ -182,6 +183,7 @@ def _run(
         papermill.execute_notebook(
             given, written, values, progress_bar=progress, kernel_name="python3",
             language="python", cwd=str(paths.root()), log_output=False,
+            extra_arguments=["--IPKernelApp.log_level=50"],  # what it says as it is stopped
         )  # fmt: skip
     except PapermillExecutionError as error:
         line = f"cell {error.exec_count} failed with {error.ename}: {error.evalue}"

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 from click.testing import CliRunner
 
-from dtlib import load_run
+from dtlib import __main__, load_run
 from dtlib.cli import STOPPED, main
 from dtlib.experiments import cards, datasets, grids, provenance, runner
 from dtlib.report import pictures
@@ -137,7 +137,8 @@ def test_a_mistyped_preset_writes_nothing(command, tmp_path, monkeypatch):
     result = call(*command, "--preset", "quik")
     assert result.exit_code == 2
     assert result.output == (
-        "dtlib: preset = 'quik': must be one of smoke, quick, companion, paper\n"
+        "dtlib: preset = 'quik': must be one of smoke, quick, companion, paper; "
+        "did you mean 'quick'?\n"
     )
     assert not list(tmp_path.iterdir())
 
@@ -280,7 +281,7 @@ def test_foreign_and_damaged_folders(tmp_path):
 
 def test_installed_command():
     done = subprocess.run(
-        [sys.executable, "-m", "dtlib.cli", "train", "--help"], capture_output=True, text=True
+        [sys.executable, "-m", "dtlib", "train", "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0
     assert "--algorithm" in done.stdout and "--set" in done.stdout
@@ -313,7 +314,7 @@ def test_a_process_that_trains_does_without_scipy(tmp_path):
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=lambda told: told.name)
 def test_told_to_stop_it_says_one_line_and_can_go_on(told, tmp_path):
-    command = [sys.executable, "-m", "dtlib.cli", "train", "--preset", "smoke", "--quiet"]
+    command = [sys.executable, "-m", "dtlib", "train", "--preset", "smoke", "--quiet"]
     command += ["--set", "episodes=5000", "--set", "epochs=1", "--out", str(tmp_path / "run")]
     heeded = partial(signal.signal, told, signal.SIG_DFL)  # also in the background
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeded)
@@ -328,6 +329,37 @@ def test_told_to_stop_it_says_one_line_and_can_go_on(told, tmp_path):
     assert said.startswith("dtlib: stopped;") and len(said.splitlines()) == 1
     done = len(load_run(tmp_path / "run").history)
     assert 0 < done < 5000
+
+
+LOADS = "import os, signal, time; os.kill(os.getpid(), signal.{}); time.sleep(60)"
+TOLD = "import signal, dtlib.__main__ as m; signal.signal(signal.{}, m.stop); import loads"
+
+
+@pytest.mark.parametrize("told", ["SIGINT", "SIGTERM"])
+def test_while_modules_load_it_ends_at_once_in_one_line(told, tmp_path):
+    (tmp_path / "loads.py").write_text(LOADS.format(told))
+    done = subprocess.run([sys.executable, "-c", TOLD.format(told)], capture_output=True,
+                          env=os.environ | {"PYTHONPATH": str(tmp_path)}, timeout=50)  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"\ndtlib: stopped\n")
+
+
+def test_later_it_is_an_exception():
+    with pytest.raises(KeyboardInterrupt):
+        __main__.stop(signal.SIGTERM, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["train", "--set", "epochs=1", "--set", "epochs=3", "--out", "x"], "--set epochs"),
+        (["train", "--set", "env.frames=1", "--set", "env.frames=1", "--out", "x"],
+         "--set env.frames"),
+        (["notebook", "01_mobility", "-p", "seed", "1", "-p", "seed", "2"], "-p seed"),
+    ],
+)  # fmt: skip
+def test_what_is_given_twice_is_not_chosen_from(given, said):
+    result = call(*given)
+    assert (result.exit_code, result.output) == (2, f"dtlib: {said}: is given 2 times\n")
 
 
 @pytest.mark.parametrize(

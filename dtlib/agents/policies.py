@@ -23,6 +23,9 @@ from dtlib.model.observations import (
 )
 from dtlib.model.simulator import Actions, Carry, deploy, initial_carry
 from dtlib.model.world import World
+from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import check_type
+from dtlib.runtime.messages import show
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
@@ -157,14 +160,18 @@ class Policies:
 
         Args:
             world: leading axes [R, N].
-            generators: one for each replica, or one for all, which draw from the policies; the mean
-                action (the most likely server, for the centre) is taken if absent.
+            generators: a list of one for each replica, or of one for all, which draw from the
+                policies; the mean action (the most likely server, for the centre) is taken if
+                absent.
             carry: the state before the first slot; the start of an episode if absent.
             env: the network that ``world`` is of, if it is another than the policies'.
 
         Raises:
-            ConfigError: the world is of another K or M than the policies or ``env``.
+            ConfigError: no world, no such list, or the world is of another K or M than the policies
+                or ``env``.
         """
+        check_type("world", world, World, such="sample_world(env, seed)")
+        _check_generators(generators, len(world.request))
         env = self.config.env if env is None else env
         for network in (self.config.env, env):
             world.check(network)
@@ -283,3 +290,14 @@ class Policies:
             return sample_categorical(logits, generators[0])
         pairs = zip(logits, generators, strict=True)
         return torch.stack([sample_categorical(scores, generator) for scores, generator in pairs])
+
+
+def _check_generators(generators: Sequence[Generator] | None, replicas: int) -> None:
+    if generators is None:
+        return
+    several = isinstance(generators, Sequence) and len(generators) in (1, replicas)
+    if not several or not all(isinstance(one, Generator) for one in generators):
+        allowed = f"1 or {replicas}" if replicas > 1 else "1"
+        raise ConfigError(
+            f"generators = {show(generators)}: must be a list of {allowed} torch.Generator"
+        )

@@ -30,6 +30,8 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """
     with marked(path.parent, path) as aside:
         try:
+            if path.exists() and not (path.is_file() or path.is_dir()):  # a device, a pipe
+                raise FileError(f"{path}: cannot be written (is no regular file)")
             mode = stat.S_IMODE(aside.stat().st_mode)  # what the umask allows
             write(aside)
             aside.chmod(mode)

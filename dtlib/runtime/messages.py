@@ -1,6 +1,7 @@
 """One line for what a user got wrong: the field, the value and what is allowed."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
@@ -9,6 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from dtlib.runtime.errors import ConfigError
+
+WRITTEN = {"bool_type": "true or false", "model_type": "env.num_users=12 on the command line"}
+"""How values are written of which a default would say too little, by pydantic's type of error."""
 
 
 def explain(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
@@ -28,6 +32,10 @@ def explain(error: ValidationError, fields: Mapping[str, FieldInfo]) -> str:
             rule = f"unknown field; {known}"
         elif first["type"] in ("tuple_type", "items", "too_long", "missing"):
             rule += _as_written(fields[str(where[0])].default)
+        elif first["type"] in WRITTEN:
+            rule += f", such as {WRITTEN[first['type']]}"
+        elif first["type"] == "literal_error":
+            rule += meant_instead(first["input"], re.findall("'([^']+)'", rule))
         line = f"{field or 'settings'} = {show(first['input'])}: {rule}"
     more = len(problems) - 1
     return line + (f" (and {more} more)" if more else "")
@@ -65,8 +73,23 @@ def show(value: Any, text: Callable[[Any], str] = repr, length: int = 80) -> str
 
 def check_name(field: str, value: Any, known: Iterable[str]) -> None:
     """Raise :class:`~dtlib.runtime.errors.ConfigError` unless ``value`` is a known name."""
-    if not isinstance(value, str) or value not in list(known):
-        raise ConfigError(f"{field} = {show(value)}: must be one of {', '.join(known)}")
+    names = list(known)
+    if not isinstance(value, str) or value not in names:
+        hint = meant_instead(value, names)
+        raise ConfigError(f"{field} = {show(value)}: must be one of {', '.join(names)}{hint}")
+
+
+def meant_instead(value: Any, known: Sequence[str]) -> str:
+    """Return the end of a line that asks for the nearest known name; nothing if none is near."""
+    close = get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def check_once(option: str, names: Sequence[str]) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` if an option names one thing twice."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{option} {show(name, str)}: is given {names.count(name)} times")
 
 
 def check_count(field: str, value: Any, least: int = 1, most: int | None = None) -> None:

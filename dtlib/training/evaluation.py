@@ -1,6 +1,7 @@
 """What a policy is worth on worlds that no training run ever sees."""
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Protocol
 
 import numpy as np
@@ -109,9 +110,11 @@ def evaluate_policy(
         ConfigError: as for :func:`evaluate`, or the policy cannot act.
         ValueError: its actions do not fit the network, or leave their bounds.
     """
-    if not callable(getattr(policy, "act", None)):
+    try:
+        signature(policy.act).bind(None, carry=None, env=None)
+    except (AttributeError, TypeError):
         such = "run.policies, Reference(env, rule) or an object with act(world, *, carry, env)"
-        raise ConfigError(f"policy = {show(policy)}: cannot act: must be {such}")
+        raise ConfigError(f"policy = {show(policy)}: cannot act: must be {such}") from None
     check_type("env", env, EnvConfig, such="run.config.env")
     check_count("worlds", worlds)
     check_name("stream", stream, WORLDS)

@@ -9,6 +9,7 @@ from torch import Tensor
 from dtlib.model.simulator import Actions, Carry, Outcome, simulate
 from dtlib.model.world import World
 from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import check_type
 from dtlib.settings.env import EnvConfig
 
 
@@ -49,6 +50,7 @@ def simulate_finite(
     try:
         return simulate(world, actions, env, carry=carry)
     except ValueError:  # it has looked at the actions anyway
+        check_type("actions", actions, Actions, such="policies.act(world)")
         check_finite(where, {}, {f"actions.{name}": array for name, array in vars(actions).items()})
         raise
 

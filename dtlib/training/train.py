@@ -10,6 +10,7 @@ from dtlib.runtime.devices import resolve_device, torch_threads
 from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import memory_told
 from dtlib.runtime.messages import check_count
+from dtlib.runtime.reading import Damaged
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import Run, Trainer
 from dtlib.training.run_folder import claim, save, take_up
@@ -44,9 +45,13 @@ def train(
     (1, 1)
     """
     outs = None if out is None else [out]
-    (run,) = train_together(
-        [config], outs, progress=progress, episodes=episodes, threads=threads, device=device
-    )
+    try:
+        (run,) = train_together(
+            [config], outs, progress=progress, episodes=episodes, threads=threads, device=device
+        )
+    except Damaged as error:
+        way_out = "" if "choose" in str(error) else "; remove it to begin anew, or choose another"
+        raise Damaged(f"{error}{way_out}") from None
     return run
 
 

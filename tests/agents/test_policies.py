@@ -11,7 +11,7 @@ from by_loops import loop_mask
 from draws import seeded
 from said import one_line
 
-from dtlib import EnvConfig, Policies, TrainConfig, sample_world
+from dtlib import ConfigError, EnvConfig, Policies, TrainConfig, sample_world
 from dtlib.agents.actions import power_watts
 from dtlib.kernels.distributions import beta_parameters, gaussian_parameters
 from dtlib.model.observations import observe_twins
@@ -223,6 +223,18 @@ def test_one_generator_for_all_replicas():
     alone = actors.decide(world.replica(1)), actors.decide(world)  # means need no generator
     torch.testing.assert_close(alone[0].actions.power[0], alone[1].actions.power[1])
     torch.testing.assert_close(alone[0].weight_unit[0], alone[1].weight_unit[1])
+
+
+@pytest.mark.parametrize("count", [None, 0, 3])
+def test_generators_are_a_list_of_one_or_as_many_as_replicas(count):
+    some = seeded(1) if count is None else [seeded(number) for number in range(count)]
+    with pytest.raises(ConfigError, match="generators = .*: must be a list of 1 or 2 torch.Gen"):
+        policies().act(sample_world(ENV, 0, replicas=2), some)
+
+
+def test_what_is_no_world_is_told():
+    with pytest.raises(ConfigError, match=r"world = .*: must be a World, such as sample_world"):
+        policies().act(ENV)
 
 
 def test_the_mean_action_is_deterministic_and_the_mean():

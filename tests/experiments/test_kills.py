@@ -52,7 +52,7 @@ def begin(place: Path, command: str) -> subprocess.Popen:
     arguments = [*COMMANDS[command], "--preset", "smoke", "--quiet"]
     with (place / "tmp" / "said").open("w") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "dtlib.cli", *arguments],
+            [sys.executable, "-m", "dtlib", *arguments],
             cwd=place, env=os.environ | own | more, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=said,
         )  # fmt: skip

@@ -120,7 +120,7 @@ def test_is_stored_without_outputs(name):
     [
         ({"sed": "1"}, "parameter 'sed' is unknown: must be one of .*; did you mean 'seed'?"),
         ({"seed": "one"}, "parameter seed = 'one': must be of type int"),
-        ({"seed": "1.5"}, "parameter seed = '1.5': must be of type int"),
+        ({"seed": "1.5"}, "parameter seed = '1.5': must be of type int, such as 1"),
     ],
 )
 def test_mistakes_run_nothing(values, message, tmp_path):

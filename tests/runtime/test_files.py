@@ -28,6 +28,15 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["history.csv"]
 
 
+def test_a_pipe_or_device_is_not_replaced(tmp_path):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    (link := tmp_path / "link").symlink_to("/dev/null")
+    for path in (pipe, link):
+        with pytest.raises(FileError, match=r"cannot be written \(is no regular file\)"):
+            write_text(path, "text")
+    assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2
+
+
 def test_unwritable(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="cannot be written"):

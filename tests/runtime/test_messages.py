@@ -45,3 +45,8 @@ def test_a_count_without_an_end():
 def test_names(value):
     with pytest.raises(ConfigError, match=r"^stream = .*: must be one of held-out, tuning$"):
         check_name("stream", value, ("held-out", "tuning"))
+
+
+def test_a_name_that_is_near_is_asked_for():
+    with pytest.raises(ConfigError, match=r"held-out, tuning; did you mean 'tuning'\?$"):
+        check_name("stream", "tunning", ("held-out", "tuning"))

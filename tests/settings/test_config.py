@@ -108,7 +108,8 @@ def test_bad_network_inside_a_run_is_named_with_env(way, case):
         ),
         ({"credit": "each"}, "credit = 'each'", "'joint', 'per-user' or 'difference'"),
         ({"lerning_rate": 1}, "lerning_rate = 1", "did you mean learning_rate?"),
-        ({"env": 5}, "env = 5", "EnvConfig"),
+        ({"env": 5}, "env = 5", "EnvConfig, such as env.num_users=12 on the command line"),
+        ({"credit": "per_user"}, "credit = 'per_user'", "; did you mean 'per-user'?"),
         ({"env": [("num_users", 3)]}, "env = [('num_users', 3)]", "EnvConfig"),
     ],
 )
@@ -123,7 +124,8 @@ def test_bad_run_is_one_line(changes, start, rule):
 @pytest.mark.parametrize("preset", ["huge", "", None, 3, ["quick"], "Quick"])
 def test_unknown_preset(preset):
     text = _error(lambda: TrainConfig.from_preset(preset))
-    assert text == f"preset = {preset!r}: must be one of smoke, quick, companion, paper"
+    hint = "; did you mean 'quick'?" if preset == "Quick" else ""
+    assert text == f"preset = {preset!r}: must be one of smoke, quick, companion, paper{hint}"
 
 
 @pytest.mark.parametrize("values", [[], "text", None, 3])

@@ -111,7 +111,8 @@ def test_merge_keeps_both_networks_and_changes_nothing():
 
 @pytest.mark.parametrize("name", ["mars", "", None, 3, ["section-v"], "Section-V"])
 def test_unknown_networks(name):
-    expected = f"network = {name!r}: must be one of section-v, work-conserving"
+    hint = "; did you mean 'section-v'?" if name == "Section-V" else ""
+    expected = f"network = {name!r}: must be one of section-v, work-conserving{hint}"
     assert line_of(lambda: EnvConfig.named(name)) == expected
     assert line_of(lambda: TrainConfig.from_preset("smoke", name)) == expected
 

@@ -34,7 +34,7 @@ LOOK_ALIKES = {
     "true end": ({"speed_mps": (True, 3)}, "speed_mps = (True, 3)", "numbers only"),
     "end in text": ({"speed_mps": ("2", 3)}, "speed_mps = ('2', 3)", "numbers only"),
     "one end": ({"speed_mps": (2,)}, "speed_mps.1 = (2,)", "such as (2.0, 10.0)"),
-    "one for true": ({"queue_reset": 1}, "queue_reset = 1", "valid boolean"),
+    "one for true": ({"queue_reset": 1}, "queue_reset = 1", "valid boolean, such as true or false"),
     "yes for true": ({"queue_reset": "yes"}, "queue_reset = 'yes'", "valid boolean"),
     "5000 digits": (
         {"num_users": 10**5000},

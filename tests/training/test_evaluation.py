@@ -81,8 +81,23 @@ def test_at_least_one_world(worlds):
         evaluate_policy(Rough(), ENV, worlds=worlds)
 
 
+class WorldAlone:
+    def act(self, world):
+        """As a README's short form has it."""
+
+
+class Forgetful:
+    def act(self, world, *, carry, env):
+        """Return nothing."""
+
+
+def test_who_returns_no_actions_is_told():
+    with pytest.raises(ConfigError, match="actions = None: must be an Actions, such as policies"):
+        evaluate_policy(Forgetful(), ENV, worlds=1)
+
+
 def test_what_cannot_act_is_named():
-    for policy in (Rough().act, None):
+    for policy in (Rough().act, None, WorldAlone()):
         with pytest.raises(ConfigError, match="policy = .*: cannot act: must be run.policies, "):
             evaluate_policy(policy, ENV, worlds=1)
     with pytest.raises(ConfigError, match="env = .*: must be an EnvConfig"):

@@ -107,7 +107,7 @@ HISTORIES = {
     "cut": lambda content: content[:-30],
     "emptied": lambda content: b"",
     "a flipped bit": lambda content: content.replace(b"0", b"1", 1),
-    "a row less": lambda content: b"".join(content.splitlines(True)[:-1]),
+    "two rows less": lambda content: b"".join(content.splitlines(True)[:-2]),
     "a row more": lambda content: content + content.splitlines(True)[-1],
     "not UTF-8": lambda content: b"\xff" + content,
 }
@@ -123,6 +123,23 @@ def test_a_history_that_is_not_the_checkpoints_is_written_anew(folder, harm, cap
     assert capsys.readouterr().err.splitlines() == [
         f"dtlib: {path}: is not what {CHECKPOINT} has; written anew"
     ]
+
+
+def test_a_history_that_lacks_the_last_episode_is_of_a_run_that_was_stopped(folder, capsys):
+    path = folder / HISTORY
+    content = path.read_bytes()
+    path.write_bytes(b"".join(content.splitlines(True)[:-1]))
+    load_run(folder)
+    assert path.read_bytes() == content and capsys.readouterr().err == ""
+
+
+def test_who_trains_is_told_what_to_do_with_a_damaged_checkpoint(folder):
+    path = folder / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(FileError, match=r"\); remove it to begin anew, or choose another$"):
+        train(TINY, folder)
+    with pytest.raises(FileError, match=r"\)$"):
+        load_run(folder)
 
 
 def test_a_history_that_is_missing_is_written_and_one_that_cannot_be_is_named(folder, capsys):
