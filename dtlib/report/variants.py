@@ -1,6 +1,7 @@
 """Variants of one experiment beside each other: their numbers, their runs, what each changes."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from pandas.io.formats.style import Styler
 from dtlib.experiments.results import ENERGY
 from dtlib.report import columns
 from dtlib.report.figures import by_ratio
-from dtlib.report.style import PALETTE
+from dtlib.report.style import COLUMN, PALETTE
 from dtlib.studies.comparison import ALL, WORST
 from dtlib.verdicts.statistics import interval_text
 
@@ -49,14 +50,15 @@ def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         metrics: two of ``columns.COLUMNS``.
     """
     variants = list(runs.index.unique("variant"))
-    figure, axes = plt.subplots(1, 2, figsize=(7, 0.7 + 0.19 * len(variants)), sharey=True)
+    size = (COLUMN, 0.8 + 0.19 * len(variants))
+    figure, axes = plt.subplots(1, 2, figsize=size, sharey=True)
     for ax, metric in zip(axes, metrics, strict=True):
         label, unit = columns.COLUMNS[metric]
         for place, variant in enumerate(variants):
             values = unit * runs.loc[variant][metric]
             ax.plot(values, [place] * len(values), "o", color=PALETTE[0], alpha=0.5)
             ax.plot(values.mean(), place, "|", color=PALETTE[3], markersize=14)
-        ax.set_xlabel(label)
+        ax.set_xlabel(fill(label, 18))
         if runs[metric].max() > 5 * runs[metric].min():
             by_ratio(ax, "x")
     axes[0].set_yticks(range(len(variants)), variants)
