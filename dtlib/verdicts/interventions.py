@@ -60,14 +60,15 @@ def of_comparison(found: Source, finding: Finding) -> Change | None:
     if finding.part.at is not None:
         return None
     changes = [change for cause in causes if (change := cause(found, finding)) is not None]
-    return next(filter(None, changes), _tried(changes))
+    return _shown_or_tried(changes)
 
 
-def _tried(changes: list[Change]) -> Change | None:
-    """Return changes that do not show a cause as one; None without any."""
+def _shown_or_tried(changes: list[Change]) -> Change | None:
+    """Return the first change that shows a cause, or else all of them as one; None without any."""
     if not changes:
         return None
-    return replace(changes[0], measured="; ".join(change.measured for change in changes))
+    tried = replace(changes[0], measured="; ".join(change.measured for change in changes))
+    return next(filter(None, changes), tried)
 
 
 def _mean_actions(found: Source, finding: Finding) -> Change | None:
@@ -159,7 +160,7 @@ def unshared(check: Check) -> Why:
                 estimate(part.values, 1 - ERROR / len(UNSHARED))[1] > RELEVANT,
             )
             changes.append(change)
-        return next(filter(None, changes), _tried(changes))
+        return _shown_or_tried(changes)
 
     return why
 
