@@ -28,8 +28,6 @@ class Result:
     """[K], each user's failures per slot, as (14b) counts them."""
     failed_requests: float
     """Failures per request of all users."""
-    reward: float
-    """Mean r_g, minus the objective (19)."""
 
     @property
     def worst_user(self) -> float:
@@ -44,13 +42,12 @@ class Result:
 
 def measure(policy: Reference, world: World) -> Result:
     """Return a policy's energy and failures; each replica is a whole episode, played by itself."""
-    energy, asked, reward = 0.0, 0.0, 0.0
+    energy, asked = 0.0, 0.0
     failed = world.request.new_zeros(world.request.shape[-1], dtype=torch.int64)
     for replica in range(world.replicas):
         episode = world.replica(replica)  # its arrays stay in the cache: faster than all at once
         outcome = simulate(episode, policy.act(episode), policy.env)
         energy += outcome.energy_per_slot_j.mean().item() / world.replicas
-        reward += outcome.reward_global.mean().item() / world.replicas
         failed += outcome.failure.sum((0, 1))
         asked += outcome.request.sum().item()
     ratio = failed.double() / (world.replicas * world.slots)
@@ -59,7 +56,6 @@ def measure(policy: Reference, world: World) -> Result:
         energy_j=energy,
         failure_ratio=ratio,
         failed_requests=failed.sum().item() / max(asked, 1),
-        reward=reward,
     )
 
 
@@ -98,27 +94,6 @@ def tune(
         best = result if result.holds and result.energy_j < best.energy_j else best
         level *= 10**0.05
     return best
-
-
-def tune_reward(
-    family: Callable[[float], Reference], world: World, levels: Sequence[float]
-) -> Result:
-    """Return the policy of the largest mean r_g (28), by its level of power.
-
-    Args:
-        family: see :func:`tune`.
-        levels: where to look first, ascending; between the best one's neighbours, the best of
-            eight steps is taken.
-    """
-
-    def at(level: float) -> Result:
-        return measure(family(level), world)
-
-    coarse = [at(level) for level in levels]
-    place = max(range(len(levels)), key=lambda number: coarse[number].reward)
-    low, high = levels[max(place - 1, 0)], levels[min(place + 1, len(levels) - 1)]
-    fine = [at(low * (high / low) ** (step / 8)) for step in range(1, 8)]
-    return max([coarse[place], *fine], key=lambda result: result.reward)
 
 
 def tune_failures(

@@ -5,7 +5,7 @@ from functools import partial
 
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.rules import Reference
-from dtlib.baselines.tuning import tune_failures, tune_reward
+from dtlib.baselines.tuning import tune_failures
 from dtlib.experiments.families import families
 from dtlib.experiments.streams import sample_stream
 from dtlib.settings.env import EnvConfig
@@ -13,10 +13,8 @@ from dtlib.training.evaluation import evaluate_policy, evaluation_env
 
 TUNED_ON, GENIE_STRIDE = 2, 50
 """Worlds that a rule's level is tuned on, and every how many slots the genie is asked."""
-INVERSION_LEVELS = tuple(10 ** (db / 10) for db in range(-20, 21, 2))
-"""Received over noise, linear, among which channel inversion is tuned."""
 DEMAND_LEVELS = tuple(10 ** (db / 10) for db in range(-4, 31, 2))
-"""The same in multiples of what a request needs, for power on demand."""
+"""Received power in multiples of what a request needs, linear, among which a rule is tuned."""
 ON_DEMAND = {"power-on-demand": math.inf, "demand-or-silence": 1.0}
 """Up to which part of P_max a request may need to be sent at all."""
 
@@ -25,9 +23,8 @@ def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]
     """Return what a baseline achieves on held-out worlds of a network.
 
     Args:
-        name: on tuning worlds, ``power-on-demand`` and ``demand-or-silence`` are at the level of
-            fewest failures, and ``channel-inversion`` at that of the largest mean r_g; ``genie`` is
-            the bound under (14b).
+        name: ``power-on-demand`` and ``demand-or-silence`` are at the level of fewest failures on
+            tuning worlds; ``genie`` is the bound under (14b).
         env: the network, whatever the length of its episodes.
         worlds: how many.
     """
@@ -36,11 +33,7 @@ def measure_baseline(name: str, env: EnvConfig, worlds: int) -> dict[str, float]
         world = sample_stream(env, "held-out", worlds).every(GENIE_STRIDE)
         bound = genie_under_threshold(world, env, env.failure_threshold).bound_j
         return {"energy_per_user_slot_j": bound}
-    if name in ON_DEMAND:
-        return evaluate_policy(on_demand(env, name), env, worlds=worlds).summary()
-    tuning = sample_stream(env, "tuning", TUNED_ON)
-    found = tune_reward(families(env)["channel inversion"].make, tuning, INVERSION_LEVELS)
-    return evaluate_policy(found.policy, env, worlds=worlds).summary()
+    return evaluate_policy(on_demand(env, name), env, worlds=worlds).summary()
 
 
 def on_demand(env: EnvConfig, name: str) -> Reference:

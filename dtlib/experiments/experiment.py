@@ -20,7 +20,7 @@ GAUSSIAN_HAPPO, BETA_MAPPO = "gaussian-happo", "beta-mappo"
 LEARNERS = ("beta-happo", GAUSSIAN_HAPPO, BETA_MAPPO, OFF_POLICY)
 OWN, OTHERS = LEARNERS[0], LEARNERS[1:]
 """The paper's learner, and those that it is compared with."""
-BASELINES = ("power-on-demand", "demand-or-silence", "channel-inversion", "genie")
+BASELINES = ("power-on-demand", "demand-or-silence", "genie")
 """What may be measured at each point of a sweep without being learnt."""
 MOST_SEEDS = 10_000
 """More are no grid's; a manifest that says so is not believed."""

@@ -48,9 +48,6 @@ SEEDS_SO_FAR = dict.fromkeys(LEARNERS, 3) | {"maddpg": 1}
 """Seeds of it so far."""
 PLANNED = {"paper": 5}
 """Seeds that a preset is to have in the end, where it has fewer so far."""
-HERE, THERE = (*BASELINES[:2], BASELINES[3]), BASELINES[2:]
-"""What is measured beside learners in Section V's network, and in the work-conserving one."""
-
 KNEE = {"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))}
 """Where failures begin to rise."""
 
@@ -86,7 +83,7 @@ EXPERIMENTS = {
             episodes=MADDPG_ENDS,
             aliases=("fig07", "fig08"),
             axes={"num_users": Axis((10, 15, 20, 25, 30, 35, 40), (10, 25, 40), (4, 6))},
-            baselines=HERE,
+            baselines=BASELINES,
         ),
         Experiment(
             name="fig09",
@@ -96,7 +93,7 @@ EXPERIMENTS = {
             episodes=HALF_EACH,
             axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
             env={"num_users": 25},
-            baselines=HERE,
+            baselines=BASELINES,
         ),
         Experiment(
             name="fig10",
@@ -105,7 +102,7 @@ EXPERIMENTS = {
             seeds=SWEPT,
             episodes=HALF_EACH,
             axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
-            baselines=HERE,
+            baselines=BASELINES,
         ),
         Experiment(
             name="fig11",
@@ -119,7 +116,7 @@ EXPERIMENTS = {
                 ),
                 "bandwidth_hz": Axis((8e6, 10e6, 12e6), (8e6, 12e6), (10e6,)),
             },
-            baselines=HERE,
+            baselines=BASELINES,
         ),
         Experiment(
             name="fig12",
@@ -130,7 +127,7 @@ EXPERIMENTS = {
             axes={
                 "control_factor": Axis((0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), (0.7, 1.3), (0.7, 1.3))
             },
-            baselines=HERE,
+            baselines=BASELINES,
         ),
         Experiment(
             name="fig13_14",
@@ -140,7 +137,7 @@ EXPERIMENTS = {
             episodes=HALF,
             aliases=("fig13", "fig14"),
             axes={"num_users": Axis((50, 52, 54, 56, 58, 60), (50, 58), (7, 8))},
-            baselines=HERE,
+            baselines=BASELINES,
         ),
         Experiment(
             name="worth",
@@ -185,7 +182,7 @@ EXPERIMENTS = {
             variants={"beta-happo": {}},
             seeds=BEYOND,
             axes=KNEE,
-            baselines=HERE[:2],
+            baselines=BASELINES[:2],
         ),
         Experiment(
             name="whole",
@@ -249,22 +246,6 @@ EXPERIMENTS = {
             variants={name: {"env": env} for name, env in ENDS.items()},
             seeds=TRAINED,
             episodes=SHORTER,
-        ),
-        Experiment(
-            name="partition",
-            title="Energy and failures against the number of users where servers divide their CPU",
-            variants={"beta-happo": {}},
-            seeds=BEYOND,
-            episodes=SHORTER,
-            axes={
-                "num_users": Axis(
-                    (10, 15, 20, 25, 30, 35, 40, 50, 52, 54, 56, 58, 60),
-                    (10, 25, 40, 50, 58),
-                    (4, 6),
-                )
-            },
-            baselines=THERE,
-            network=NETWORKS[1],
         ),
         Experiment(
             name="published",

@@ -78,9 +78,9 @@ class Sweep:
 
     swept: str
     """What is swept, as the abscissa names it."""
-    energy: str = "energy"
+    energy: str
     """Title of the upper panel."""
-    failures: str = "failures"
+    failures: str
     """Title of the lower one."""
 
     def __call__(self, data: pd.DataFrame) -> Figure:

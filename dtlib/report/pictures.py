@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from dtlib.experiments import results
-from dtlib.report.curves import convergence
 from dtlib.report.figures import Sweep
 from dtlib.report.stories import STORIES, Draw
 from dtlib.report.style import use_style
@@ -16,12 +15,8 @@ from dtlib.runtime.files import write_whole
 from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import PRESETS
 
-PICTURES: dict[str, Draw] = {name: story.draw for name, story in STORIES.items()} | {
-    "outage": Sweep("mobile users K"),
-    "partition": Sweep("mobile users K", "energy, CPU divided", "failures, CPU divided"),
-    "published": convergence,
-}
-"""How each experiment is drawn: as on its page, or here if it has none of its own."""
+PICTURES: dict[str, Draw] = {name: story.draw for name, story in STORIES.items()}
+"""How each experiment of the paper is drawn: as on its page."""
 SWEEPS = {name: draw for name, draw in PICTURES.items() if isinstance(draw, Sweep)}
 """Those of one quantity."""
 

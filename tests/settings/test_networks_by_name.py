@@ -256,11 +256,9 @@ PLANNED = {
     "priced": ("3b45a3e51f4f", "dd9701deee53"),
     "ablations": ("6f42f7536177", "bacb26f15678"),
     "maddpg": ("37630c9eabaf", "ffcceb391a4b"),
-    "partition": ("96ed0a2e8aba", "2ec26fee7a2b"),
 }
 """Digests of all keys that commit 8e49fe6 planned for quick and companion, when there was but one
-network and results were of version 4. Its Figs. 7, 8, 13 and 14 held those of
-``partition``."""
+network and results were of version 4."""
 
 
 def keys_of(name, preset, version):

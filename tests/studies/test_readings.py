@@ -244,7 +244,6 @@ def test_fewest_failures_then_the_least_level(monkeypatch, failed, chosen):
             energy_j=level,
             failure_ratio=torch.zeros(1),
             failed_requests=failed[level],
-            reward=0.0,
         ),
     )
     assert tune_failures(lambda level: level, None, range(4)).policy == chosen
