@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
+from os import PathLike
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -83,6 +84,12 @@ def check_type(field: str, value: Any, kind: type, *, such: str) -> None:
     if not isinstance(value, kind):
         a = "an" if kind.__name__[0] in "AEIOU" else "a"
         raise ConfigError(f"{field} = {show(value)}: must be {a} {kind.__name__}, such as {such}")
+
+
+def check_path(field: str, value: Any) -> None:
+    """Raise :class:`~dtlib.runtime.errors.ConfigError` unless a value can be a file's path."""
+    if not isinstance(value, str | PathLike):
+        raise ConfigError(f"{field} = {show(value)}: must be a path, such as 'runs/mine'")
 
 
 def check_defaults(values: BaseModel, names: Iterable[str], where: str) -> None:

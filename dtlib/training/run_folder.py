@@ -13,6 +13,7 @@ from typing import Any
 from dtlib.runtime.checkpoint import load_checkpoint, load_rest, save_checkpoint
 from dtlib.runtime.errors import ConfigError, FileError
 from dtlib.runtime.files import reason, remove_leftovers, write_text
+from dtlib.runtime.kinds import check_path
 from dtlib.runtime.reading import Damaged, parse_json, read_bytes, read_text, say
 from dtlib.settings.base import Settings
 from dtlib.settings.train import TrainConfig
@@ -165,8 +166,10 @@ def load_run(folder: str | Path) -> Run:
     """Load a run's settings, policies and history; of a policy that was passed on, no history.
 
     Raises:
+        ConfigError: no path.
         FileError: no run there, or a damaged one.
     """
+    check_path("folder", folder)
     folder = Path(folder)
     if (config := _read_config(folder / CONFIG)) is None:
         raise Damaged(f"{folder}: holds no run ({CONFIG} is missing)")

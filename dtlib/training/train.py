@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dtlib.runtime.devices import resolve_device, torch_threads
-from dtlib.runtime.kinds import check_type
+from dtlib.runtime.kinds import check_path, check_type
 from dtlib.runtime.memory import memory_told
 from dtlib.runtime.messages import check_count
 from dtlib.runtime.reading import Damaged
@@ -36,8 +36,8 @@ def train(
         device: ``auto``, ``cpu`` or ``cuda``; a GPU draws other random actions than a CPU.
 
     Raises:
-        ConfigError: no settings, no such device, no threads, what does not fit into memory, or
-            numbers that stop being finite.
+        ConfigError: no settings, no path, no such device, no threads, what does not fit into
+            memory, or numbers that stop being finite.
         FileError: ``out`` cannot be used: not writable, in other use, or a damaged checkpoint.
 
     >>> run = train(TrainConfig.from_preset("smoke"), episodes=1)
@@ -83,6 +83,8 @@ def train_together(
     where = resolve_device(device)
     if episodes is not None:
         check_count("episodes", episodes, least=0)
+    for out in outs or ():
+        check_path("out", out)
     folders = [Path(out) for out in outs or ()]
     goal = configs[0].episodes if episodes is None else min(episodes, configs[0].episodes)
     with torch_threads(threads), memory_told(), np.errstate(all="ignore"):  # `finite` tells once

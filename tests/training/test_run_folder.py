@@ -41,6 +41,15 @@ def test_settings_that_no_episode_followed_give_way(tmp_path):
         train(TINY, tmp_path)
 
 
+@pytest.mark.parametrize("value", [None, 3, b"run"])
+def test_what_is_no_path_is_told(value):
+    with pytest.raises(ConfigError, match="^folder = .*: must be a path, such as 'runs/mine'$"):
+        load_run(value)
+    if value is not None:
+        with pytest.raises(ConfigError, match="^out = .*: must be a path"):
+            train(TINY, value)
+
+
 def test_foreign_folder(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(FileError, match="is not empty and holds no run"):
