@@ -210,11 +210,12 @@ def bounded_is_sooner(found: Source, finding: Finding) -> Change | None:
     leads = [sooner(both, reward, GAUSSIAN_HAPPO, other=OFF_POLICY) for reward in REWARDS]
     least = pd.concat(leads, axis=1).min(axis=1)
     hits = least > RELEVANT
+    by = f", by {least.min():.0f} % of MADDPG's training or more" if hits.all() else ""
     return Change(
         "the original Gaussian starts slowly",
         f"with a bounded one in its place, both rewards are there sooner in {hits.sum()} of "
-        f"{len(hits)} seeds, by {least[hits].min():.0f} % of MADDPG's training or more",
-        bool(hits.all()),
+        f"{len(hits)} seeds{by}",
+        hits.all(),
     )
 
 
@@ -255,6 +256,8 @@ def learning_saves(found: Source, finding: Finding) -> Change | None:
     own, rule = (by_point(found.data, who)[[ENERGY, FAILED]].mean() for who in (OWN, still))
     first, last = own.index[[0, -1]]
     ratio = rule[ENERGY].get(last, math.nan) / rule[ENERGY].get(first, math.nan)
+    if math.isnan(ratio):
+        return None
     return Change(
         "where all requests fail, learning can still lower the energy",
         f"{label(still)}, which learns nothing, needs {ratio:.3g} times as much at {last:g} as at "
@@ -273,7 +276,10 @@ def without_slices(found: Source, finding: Finding) -> Change | None:
         return None
     points, changes = [part.at for part in finding.evidence.parts], []
     for variant in WITHOUT_SLICES:
-        rows = 100 * table[table["variant"] == variant].pivot(index="seed", columns="x")[FAILED]
+        some = table[table["variant"] == variant]
+        rows = 100 * some.pivot(index="seed", columns="x", values=FAILED)
+        if rows.empty:
+            continue
         most = max(estimate(rows[x])[2] for x in rows)
         strict = f" and (14b) allows {100 * STRICT['failure_threshold']:g} % of slots"
         failed = ", ".join(f"{ratio:.2f}" for ratio in rows.mean())
@@ -285,7 +291,7 @@ def without_slices(found: Source, finding: Finding) -> Change | None:
             list(rows) == points and most < RELEVANT_POINTS,
         )
         changes.append(change)
-    return next(filter(None, changes), changes[-1])
+    return next(filter(None, changes), changes[-1] if changes else None)
 
 
 def unused_slices(found: Source, finding: Finding) -> Change | None:
@@ -346,6 +352,8 @@ def another_action(found: Source, finding: Finding) -> Change | None:
     gain = served.drop(columns=as_is).sub(served[as_is], axis=0)
     more = {name: values.dropna() for name, values in gain.items()}
     told = {name: estimate(values) for name, values in more.items() if len(values) >= FEWEST}
+    if not told:
+        return None
     best = max(told, key=lambda name: told[name][1])
     mean, low, high = told[best]
     both = served[[best, as_is]].dropna()

@@ -295,6 +295,21 @@ def test_another_action_serves_more(served, told, as_if):
     assert not told or "0.099 % as it is, 4.9 points less [4.9, 4.9] (4 seeds)" in text
 
 
+def test_what_has_too_few_rows_yet_says_nothing(as_if):
+    """Of actions a seed each, of servers without slices none."""
+    rows = {"variant": ["watts", "levels"], "seed": 0, FAILED: 0.9}
+    as_if["crowd"] = lambda file: pd.DataFrame(rows)
+    as_if["divided"] = lambda file: pd.DataFrame(rows | {"x": 10.0})
+    check = checks.failing(100, "x < 58", short=True)
+    assert decided(interventions.another_action, check, figure="fig13_14") == ""
+    points = pd.DataFrame({"algorithm": "beta-happo", "x": [10, 15], FAILED: 0.1})
+    found = checks.Source("companion", {DATA: points})
+    finding = Finding("contradicted", checks.failing(0, "x <= 25")(found))
+    assert interventions.without_slices(found, finding) is None
+    none = checks.Source("companion", {DATA: points.assign(**{ENERGY: 1.0, "seed": 0})})
+    assert interventions.learning_saves(none, finding) is None
+
+
 def with_energies(energies):
     """The experiment ``worth`` as if its variants needed these energies, one per seed."""
     whole = {file: results.table("companion", "worth", file) for file in (DATA, EVALUATION)}
@@ -365,3 +380,7 @@ def test_a_bounded_gaussian_that_is_no_sooner_explains_nothing(as_if):
     low = {name: found[name].where(~bounded, -1e9) for name in interventions.REWARDS}
     as_if["worth"] = lambda file: found.assign(**low)
     assert decided(interventions.bounded_is_sooner, checks.faster, TRAINING) == ""
+    source = checks.source("fig04_06", "companion", TRAINING)
+    (finding,) = judge([checks.faster(source)])
+    change = interventions.bounded_is_sooner(source, finding)
+    assert change.measured.endswith("both rewards are there sooner in 0 of 5 seeds")
