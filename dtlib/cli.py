@@ -196,28 +196,18 @@ def figure(
     mechanisms and effect_of_m (why learners differ), demand (the rule that learners are held
     against) or corrected (trained policies put right).
     """
-    from dtlib.experiments import results
-    from dtlib.experiments.datasets import write_experiment
-    from dtlib.experiments.provenance import check_clean
+    from dtlib.experiments import provenance, results
     from dtlib.report.pictures import PICTURES, save
     from dtlib.studies import tables
-    from dtlib.studies.measured_table import MeasuredTable
 
-    experiment = tables.find(name)
-    check_clean(preset, dirty)
-    if isinstance(experiment, MeasuredTable):
-        folder = experiment.write(preset, effort.jobs, effort.progress)
-        click.echo(f"{paths.relative(folder)}: table and manifest are written")
-        return
-    folder = write_experiment(
-        experiment, preset, seeds, effort=effort, keep=keep, finished=finished
-    )
+    called = tables.find(name).name
+    provenance.check_clean(preset, dirty)
+    folder = tables.write(called, preset, seeds, effort=effort, keep=keep, finished=finished)
     click.echo(f"{paths.relative(folder)}: tables and manifest are written")
-    if experiment.name not in PICTURES:
-        return
-    data = results.read(folder, results.DATA)
-    for file in save(experiment.name, data, paths.pictures() / preset):
-        click.echo(f"{paths.relative(file)} is drawn")
+    if called in PICTURES:
+        data = results.read(folder, results.DATA)
+        for file in save(called, data, paths.pictures() / preset):
+            click.echo(f"{paths.relative(file)} is drawn")
 
 
 @main.command()
@@ -272,16 +262,12 @@ def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> 
     import pandas as pd
 
     from dtlib.experiments import grids
-    from dtlib.experiments.verify import verify as run_verification
     from dtlib.studies import tables
-    from dtlib.studies.measured_table import MeasuredTable
 
     of_the_paper = [each for each in grids.of_preset(preset) if each.of_the_paper]
     effort = replace(effort, device="cpu")
     found = pd.concat(
-        one.verify(preset, count=runs, jobs=effort.jobs)
-        if isinstance(one, MeasuredTable)
-        else run_verification(one, preset, count=runs, effort=effort)
+        tables.verify(one, preset, count=runs, effort=effort)
         for one in [tables.find(name) for name in names] or of_the_paper
     )
     differ = int((found["differs"] != "").sum())
@@ -300,18 +286,17 @@ def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
     Tables that are of no runs, such as readings, are below.
     """
     from dtlib.experiments import grids, status
-    from dtlib.experiments.experiment import Experiment
     from dtlib.studies import tables
     from dtlib.studies.measured_table import MeasuredTable
 
     wanted = [tables.find(name) for name in names]
     wanted = wanted or [*grids.of_preset(preset), *tables.MEASURED.values()]
-    experiments = [one for one in wanted if isinstance(one, Experiment)]
+    measured = [one for one in wanted if isinstance(one, MeasuredTable)]
+    experiments = [one for one in wanted if not isinstance(one, MeasuredTable)]
     if experiments:
         click.echo(status.status(experiments, preset, seeds).to_string(index=False))
-    for one in wanted:
-        if isinstance(one, MeasuredTable):
-            click.echo(f"{one.name}: {one.state(preset)}")
+    for one in measured:
+        click.echo(f"{one.name}: {one.state(preset)}")
     what = [f"{experiment.name}: {experiment.title}" for experiment in experiments if names]
     for line in [*what, *status.failures(experiments, preset, seeds)]:
         click.echo(line)

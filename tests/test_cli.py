@@ -114,6 +114,11 @@ def test_bad_settings(tmp_path, arguments, message):
             ", readings, references, mechanisms, effect_of_m, demand, corrected",
         ),
         (["figure", "fig05", "--preset", "smoke", "--seeds", "0"], "seeds = 0: "),
+        (
+            ["figure", "readings", "--preset", "smoke", "--seeds", "3"],
+            "--seeds: readings is a table of no runs, and is made as a whole",
+        ),
+        (["figure", "demand", "--preset", "smoke", "--keep"], "--keep: demand is a table of no"),
         (["notebook", "fig99"], "notebook = 'fig99': must be one of"),
         (["evaluate", "no/such/run"], "holds no run"),
         (["nonsense"], "No such command 'nonsense'"),

@@ -1,7 +1,14 @@
 """What is committed under a name: runs of an experiment, or a table that is of no runs."""
 
-from dtlib.experiments import grids
+from pathlib import Path
+
+import pandas as pd
+
+from dtlib.experiments import datasets, grids
+from dtlib.experiments import verify as verification
 from dtlib.experiments.experiment import Experiment
+from dtlib.experiments.runner import Effort
+from dtlib.runtime.errors import ConfigError
 from dtlib.studies import corrected, demand, effect_of_m, mechanisms, readings, references
 from dtlib.studies.measured_table import MeasuredTable
 
@@ -19,3 +26,39 @@ def find(name: str) -> Experiment | MeasuredTable:
         ConfigError: there is neither.
     """
     return MEASURED.get(name) or grids.find(name, beside=MEASURED)
+
+
+def write(
+    name: str,
+    preset: str,
+    seeds: int | None,
+    *,
+    effort: Effort,
+    keep: bool = False,
+    finished: bool = False,
+) -> Path:
+    """Make and write what is of that name; return its folder.
+
+    What is not told here is as for :func:`.datasets.write_experiment`.
+
+    Raises:
+        ConfigError: there is no such name, or a table of no runs is asked for some of its runs.
+    """
+    one = find(name)
+    if not isinstance(one, MeasuredTable):
+        return datasets.write_experiment(
+            one, preset, seeds, effort=effort, keep=keep, finished=finished
+        )
+    for option, given in (("seeds", seeds is not None), ("keep", keep), ("finished", finished)):
+        if given:
+            raise ConfigError(f"--{option}: {name} is a table of no runs, and is made as a whole")
+    return one.write(preset, effort.jobs, effort.progress)
+
+
+def verify(
+    one: Experiment | MeasuredTable, preset: str, *, count: int, effort: Effort
+) -> pd.DataFrame:
+    """Make what is committed again, in so many runs or parts; see either's ``verify``."""
+    if isinstance(one, MeasuredTable):
+        return one.verify(preset, count=count, jobs=effort.jobs)
+    return verification.verify(one, preset, count=count, effort=effort)

@@ -29,6 +29,10 @@ HISTORY_COLUMNS = (
 """That every history has; the others are the learner's."""
 
 
+class Occupied(Damaged):
+    """A folder that has something else; the message says what to do."""
+
+
 def claim(folder: Path, config: TrainConfig) -> None:
     """Make a folder this run's, unless it is already.
 
@@ -36,13 +40,16 @@ def claim(folder: Path, config: TrainConfig) -> None:
     their place.
 
     Raises:
-        Damaged: it is anybody else's, or its settings cannot be read.
+        Occupied: it is anybody else's.
+        Damaged: it is a file, or its settings cannot be read.
         FileError: it cannot be read or written.
     """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise Damaged(f"{folder}: is a file; the output must be a folder")
     if os.path.lexists(folder / POLICY):
-        raise Damaged(f"{folder}: holds a policy to use, not to train further; choose a new folder")
+        raise Occupied(
+            f"{folder}: holds a policy to use, not to train further; choose a new folder"
+        )
     settings, lost = folder / CONFIG, ""
     try:
         found = _read_config(settings)
@@ -50,12 +57,14 @@ def claim(folder: Path, config: TrainConfig) -> None:
         found, lost = None, str(error)
     if found is None and (lost or _occupied(folder)):
         if settings.is_dir() or not is_of(_told(folder / CHECKPOINT), config):
-            raise Damaged(lost or f"{folder}: is not empty and holds no run; choose a new folder")
+            if lost:
+                raise Damaged(lost)
+            raise Occupied(f"{folder}: is not empty and holds no run; choose a new folder")
         say(f"{lost or f'{settings}: is missing'}; written anew, as {CHECKPOINT} has them")
     if found not in (None, config) and any(
         os.path.lexists(folder / name) for name in (CHECKPOINT, HISTORY)
     ):
-        raise Damaged(
+        raise Occupied(
             f"{folder}: holds a run with another {_first_difference(found, config)}; "
             "choose a new folder"
         )

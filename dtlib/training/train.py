@@ -13,7 +13,7 @@ from dtlib.runtime.messages import check_count
 from dtlib.runtime.reading import Damaged
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import Run, Trainer
-from dtlib.training.run_folder import claim, save, take_up
+from dtlib.training.run_folder import Occupied, claim, save, take_up
 
 
 def train(
@@ -49,9 +49,10 @@ def train(
         (run,) = train_together(
             [config], outs, progress=progress, episodes=episodes, threads=threads, device=device
         )
+    except Occupied:
+        raise
     except Damaged as error:
-        way_out = "" if "choose" in str(error) else "; remove it to begin anew, or choose another"
-        raise Damaged(f"{error}{way_out}") from None
+        raise Damaged(f"{error}; remove it to begin anew, or choose another") from None
     return run
 
 

@@ -229,7 +229,7 @@ def test_settings_that_are_lost_are_taken_from_the_checkpoint(folder, harm, caps
     content = path.read_bytes()
     if harm == "of another run":
         path.write_text(json.dumps(TINY.replace(seed=1).model_dump(mode="json")))
-        with pytest.raises(Damaged, match="holds a run with another seed: 1, not 0"):
+        with pytest.raises(Damaged, match="another seed: 1, not 0; choose a new folder$"):
             train(TINY, folder)
         return
     path.write_bytes(content[: len(content) // 2 if harm == "cut" else 0])
