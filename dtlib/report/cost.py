@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dtlib.experiments.speed import medians, rows
-from dtlib.report.style import PALETTE
+from dtlib.report.style import COLUMN, PALETTE
 from dtlib.verdicts.statistics import holm, t_test
 
 PHASES = {
@@ -43,7 +43,7 @@ def of_phases(training: pd.DataFrame, episodes: int = 150) -> pd.DataFrame:
 
 def draw_phases(cost: pd.DataFrame) -> Figure:
     """Draw :func:`of_phases` as a bar for each case."""
-    figure, ax = plt.subplots(figsize=(7, 2.4))
+    figure, ax = plt.subplots(figsize=(COLUMN, 2.6))
     left = np.zeros(len(cost))
     for colour, (column, name) in zip(PALETTE, PHASES.items(), strict=False):
         ax.barh(cost.index, cost[column], left=left, color=colour, label=name, height=0.6)
@@ -73,7 +73,7 @@ def exponents(training: pd.DataFrame, from_users: int) -> pd.DataFrame:
 
 def draw_growth(training: pd.DataFrame) -> Figure:
     """Draw the seconds of an episode's parts against K and against M."""
-    figure, axes = plt.subplots(1, 2, figsize=(7, 2.8), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.2 * COLUMN), sharey=True)
     for ax, (suite, label) in zip(axes, GROWTH.items(), strict=True):
         grown = medians(training, suite, *PARTS)
         for colour, (part, name) in zip(PALETTE, PARTS.items(), strict=False):
@@ -81,8 +81,8 @@ def draw_growth(training: pd.DataFrame) -> Figure:
         ax.set(xlabel=label)
         ax.set_xticks(grown[suite], grown[suite].astype(str))
         ax.minorticks_off()
-    axes[0].set(ylabel="seconds per episode")
-    axes[0].legend(frameon=False)
+    figure.supylabel("seconds per episode", fontsize=10)
+    axes[0].legend()
     return figure
 
 
