@@ -174,15 +174,15 @@ def test_faster_and_steadier():
     "kept, note",
     [
         (lambda run: True, ""),
-        (lambda run: run.at.get("control_factor") != 1.3, "3 of 6 planned runs are committed"),
-        (lambda run: run.config.seed < 2, "4 of 6 planned runs are committed"),
+        (lambda run: run.at.get("control_factor") != 1.3, "36 of 42 planned runs are committed"),
+        (lambda run: run.config.seed < 2, "14 of 42 planned runs are committed"),
         (lambda run: False, "no run is committed"),
     ],
 )
 def test_nothing_is_judged_before_all_planned_runs_are_there(kept, note, monkeypatch):
     whole = committed.runs_of
     monkeypatch.setattr(committed, "runs_of", lambda *of: [run for run in whole(*of) if kept(run)])
-    assert checks.lacking("fig12", "quick") == note
-    assert (checks.source("fig12", "quick") is None) == bool(note)
-    notes = {row.finding.note for row in claims.judged("quick") if row.claim.figure == "fig12"}
+    assert checks.lacking("fig12", "companion") == note
+    assert (checks.source("fig12", "companion") is None) == bool(note)
+    notes = {row.finding.note for row in claims.judged("companion") if row.claim.figure == "fig12"}
     assert notes == {note}
