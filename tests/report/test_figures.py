@@ -131,6 +131,19 @@ def test_sweep(name):
     assert len(figure.legends[0].get_texts()) == 2
 
 
+@pytest.mark.parametrize(
+    ("failed", "inside"),
+    [((0.02, 0.05, 0.14, 0.9), [10, 15, 20]), ((0.02, 0.05, 0.14, 0.3), []), ((0.02, 0.9), [])],
+)
+def test_few_failures_are_enlarged_where_the_scale_hides_them(failed, inside):
+    data = swept("fig07_08", [{"num_users": 10 + 5 * place} for place in range(len(failed))])
+    data["failure_ratio_requests"] = [failed[int(at / 5) - 2] for at in data["x"]]
+    energy, failures = pictures.SWEEPS["fig07_08"](data).axes
+    drawn = [list(line.get_xdata()) for inset in failures.child_axes for line in inset.lines]
+    assert not energy.child_axes and drawn == [inside] * (3 if inside else 0)
+    assert all(inset.get_ylim() == (0, figures.FEW) for inset in failures.child_axes)
+
+
 def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
     data = swept("fig10", [{"request_prob": at} for at in (0.3, 0.5, 0.7)])
     data = data.replace("genie", "power-on-demand")
