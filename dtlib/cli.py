@@ -343,7 +343,7 @@ def claims(check: bool) -> None:
 def reproduce(preset: str, effort: "Effort", beyond: bool, dirty: bool) -> None:
     """Run the paper's figures of a preset, resuming what was begun, and judge its claims.
 
-    Beyond the paper are the trade-off and what is calibrated, ablations and reference policies.
+    Beyond the paper are all other experiments that the preset has, and reference policies.
     """
     from dtlib.experiments import grids, provenance, runner
 

@@ -1,4 +1,4 @@
-"""Actors of all agents, and the order in which they decide, eq. (35)."""
+"""Actors of all agents, which draw from (35), and the order in which they decide."""
 
 from collections.abc import Sequence
 from copy import copy

@@ -152,6 +152,9 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
             its weights and training worlds. The head is that of MADDPG, whatever the algorithm.
         target: largest slot failure ratio of a user, in (0, 1).
         steps: of Adam.
+
+    Raises:
+        ConfigError: ``target`` is not in (0, 1), or there are no steps.
     """
     if not 0 < target < 1:
         raise ConfigError(f"target = {target}: must be above 0 and below 1")

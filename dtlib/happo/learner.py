@@ -66,7 +66,7 @@ class Learner:
     def update(
         self, episodes: Sequence[Episode], generator: Generator, progress: float = 0.0
     ) -> list[dict[str, float]]:
-        """Learn from one episode of each run (lines 17–26 of Algorithm 1).
+        """Learn from one episode of each run (lines 17–27 of Algorithm 1).
 
         Between the first epoch and the last, nothing waits for the device.
 

@@ -107,7 +107,7 @@ class Actor:
 
 
 class PlainLearner:
-    """Takes up a learner as it was created, and updates copies of its networks."""
+    """Updates copies of a new learner's networks; ConfigError if its settings are others'."""
 
     def __init__(self, learner: Learner, run: int = 0) -> None:
         self.config = config = learner.config

@@ -132,7 +132,7 @@ def sample_world(
         A :class:`World` with leading axes [R, N].
 
     Raises:
-        ConfigError: no network, no replicas, a negative seed, or more than memory holds.
+        ConfigError: no network, no such ``dtype``, no replicas, a negative seed, or no memory.
 
     >>> sample_world(EnvConfig(num_users=4, frames=1), seed=0, replicas=2).request.shape
     torch.Size([2, 100, 4])

@@ -70,7 +70,7 @@ BANDWIDTHS = (PALETTE[9], PALETTE[0], INK)
 
 SWEPT_METRICS = (ENERGY, FAILED)
 """Columns that sweeps show."""
-FEW, MANY = 15.0, 60.0
+FEW_FAIL, MANY_FAIL = 15.0, 60.0
 """Failures in %: a scale up to more than the second hides what happens below the first."""
 
 
@@ -118,13 +118,13 @@ def enlarge_the_few(ax: Axes, data: pd.DataFrame) -> None:
         100 * data[data["algorithm"].isin(LEARNERS)].groupby(["x", "algorithm"])[FAILED].median()
     )
     least = failed.groupby("x").min()
-    few = least.index[least < FEW]
-    if failed.max() < MANY or len(few) < 3:
+    few = least.index[least < FEW_FAIL]
+    if failed.max() < MANY_FAIL or len(few) < 3:
         return
     inset = ax.inset_axes((0.07, 0.48, 0.36, 0.42))
     for algorithm, part in data[data["x"].isin(few)].groupby("algorithm", sort=False):
         points(inset, part.assign(y=100 * part[FAILED]), line_style(algorithm))
-    inset.set_ylim(0, FEW)
+    inset.set_ylim(0, FEW_FAIL)
     inset.set_xticks(apart(list(few), 0.15))
     inset.set_title("where few fail, enlarged", fontsize=8, loc="left", pad=3)
     inset.tick_params(labelsize=8)

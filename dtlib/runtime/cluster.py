@@ -31,7 +31,7 @@ def on_cluster(
         from distributed import Client
     except ImportError:
         raise ConfigError(
-            "scheduler: needs Dask, which `pip install dtlib[cluster]` installs"
+            "scheduler: needs Dask, which `pip install -e '.[cluster]'` installs in a checkout"
         ) from None
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it is told below, once
     try:

@@ -78,9 +78,9 @@ class TrainConfig(Settings):
     )
     credit: Literal["joint", "per-user", "difference"] = Field(
         "joint",
-        description="'joint': one reward for all (30); 'per-user': base stations and the centre "
-        "learn with one ratio and one advantage for each user they decide for; 'difference': so "
-        "they do, and an MU learns from what r_g gains by its transmission",
+        description="'joint': one ratio and one advantage of an agent (30); 'per-user': base "
+        "stations and the centre have one of each for every user they decide for; 'difference': so "
+        "they do, and an MU learns from r_g less what it had been with the policy's mean action",
     )
     observation: Literal["positions", "derived"] = Field(
         "positions",

@@ -41,8 +41,8 @@ class Evaluation:
     worlds: pd.DataFrame
     """One row per world, the columns of :func:`~dtlib.training.metrics.outcome_metrics`."""
     users: pd.DataFrame
-    """One row per user, over all worlds: ``energy_per_slot_j``, ``failure_ratio_slots`` as (14b)
-    counts it and ``failure_ratio_requests``."""
+    """One row per ``user``, from 0, over all worlds: ``energy_per_slot_j``, ``failure_ratio_slots``
+    as (14b) counts it and ``failure_ratio_requests``."""
 
     @property
     def worst_user(self) -> float:

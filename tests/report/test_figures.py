@@ -141,7 +141,7 @@ def test_few_failures_are_enlarged_where_the_scale_hides_them(failed, inside):
     energy, failures = pictures.SWEEPS["fig07_08"](data).axes
     drawn = [list(line.get_xdata()) for inset in failures.child_axes for line in inset.lines]
     assert not energy.child_axes and drawn == [inside] * (3 if inside else 0)
-    assert all(inset.get_ylim() == (0, figures.FEW) for inset in failures.child_axes)
+    assert all(inset.get_ylim() == (0, figures.FEW_FAIL) for inset in failures.child_axes)
 
 
 def test_what_is_not_learnt_is_drawn_where_it_fails_no_more():
