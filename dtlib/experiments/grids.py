@@ -2,28 +2,7 @@
 
 from collections.abc import Iterable
 
-from dtlib.experiments.alternatives import (
-    ABLATIONS,
-    CONSTRAINED,
-    CONTROL_FACTORS,
-    CROWD,
-    CROWD_SEEDS,
-    ENDS,
-    FORWARD,
-    PRINTED_REWARD,
-    SILENCE,
-    STRICT,
-    TAKEN_BACK,
-    TRIED,
-    TRIED_FOR_MADDPG,
-    UNSHARED,
-    VARIANTS,
-    WHOLE,
-    WITHOUT_SLICES,
-    WITHOUT_SLICES_SEEDS,
-    WORTH,
-    forward,
-)
+from dtlib.experiments import alternatives
 from dtlib.experiments.experiment import BASELINES, BETA_MAPPO, LEARNERS, OWN, Axis, Experiment
 from dtlib.experiments.search import FINALISTS, episodes_of
 from dtlib.runtime.messages import check_name
@@ -69,7 +48,7 @@ EXPERIMENTS = {
         Experiment(
             name="fig04_06",
             title="Convergence: rewards and energy against time slots",
-            variants=VARIANTS,
+            variants=alternatives.VARIANTS,
             seeds={"smoke": 1, "quick": 2, "companion": 10, "paper": SEEDS_SO_FAR},
             episodes=MADDPG_ENDS
             | {"quick": dict.fromkeys(LEARNERS, 50) | {"maddpg": 20}, "paper": SO_FAR},
@@ -78,7 +57,7 @@ EXPERIMENTS = {
         Experiment(
             name="fig07_08",
             title="Energy and failures against the number of users",
-            variants=VARIANTS,
+            variants=alternatives.VARIANTS,
             seeds=SWEPT,
             episodes=MADDPG_ENDS,
             aliases=("fig07", "fig08"),
@@ -88,7 +67,7 @@ EXPERIMENTS = {
         Experiment(
             name="fig09",
             title="Energy against the number of base stations",
-            variants=VARIANTS,
+            variants=alternatives.VARIANTS,
             seeds=SWEPT,
             episodes=HALF_EACH,
             axes={"num_bs": Axis((3, 4, 5, 6, 7), (3, 7), (2, 3))},
@@ -98,7 +77,7 @@ EXPERIMENTS = {
         Experiment(
             name="fig10",
             title="Energy against the request probability",
-            variants=VARIANTS,
+            variants=alternatives.VARIANTS,
             seeds=SWEPT,
             episodes=HALF_EACH,
             axes={"request_prob": Axis((0.3, 0.4, 0.5, 0.6, 0.7), (0.3, 0.7), (0.3, 0.6))},
@@ -142,15 +121,15 @@ EXPERIMENTS = {
         Experiment(
             name="worth",
             title="What the factor M and the Beta policy are worth",
-            variants=WORTH,
+            variants=alternatives.WORTH,
             seeds={"smoke": 1, "companion": 5},
         ),
         Experiment(
             name="unshared",
             title="Beta-HAPPO beside Beta-MAPPO where users have no common weights",
             variants={
-                f"{name}, {what}": VARIANTS[name] | changes
-                for what, changes in UNSHARED.items()
+                f"{name}, {what}": alternatives.VARIANTS[name] | changes
+                for what, changes in alternatives.UNSHARED.items()
                 for name in (OWN, BETA_MAPPO)
             },
             seeds=TRAINED | {"companion": 6},
@@ -158,21 +137,21 @@ EXPERIMENTS = {
         Experiment(
             name="silence",
             title="What it takes for Beta-HAPPO to learn not to send",
-            variants=SILENCE,
+            variants=alternatives.SILENCE,
             seeds=TRAINED,
         ),
         Experiment(
             name="equal_slots",
             title="MADDPG trained for as many slots as the others",
-            variants={"maddpg": VARIANTS["maddpg"]},
+            variants={"maddpg": alternatives.VARIANTS["maddpg"]},
             seeds=TRAINED,
             episodes=LONGER,
         ),
         Experiment(
             name="crowd",
             title="What Beta-HAPPO serves of 50 users' requests, by what its agents' action is",
-            variants=CROWD,
-            seeds=TRAINED | {"companion": CROWD_SEEDS},
+            variants=alternatives.CROWD,
+            seeds=TRAINED | {"companion": alternatives.CROWD_SEEDS},
             episodes=HALF,
             env={"num_users": 50},
         ),
@@ -187,48 +166,48 @@ EXPERIMENTS = {
         Experiment(
             name="whole",
             title="Failures of Beta-HAPPO against the number of users, with slices used whole",
-            variants={"whole slices": WHOLE},
+            variants={"whole slices": alternatives.WHOLE},
             seeds=TRAINED,
             axes=KNEE,
         ),
         Experiment(
             name="printed_reward",
             title="Beta-HAPPO with the reward as printed, where energy weighs next to nothing",
-            variants=PRINTED_REWARD,
+            variants=alternatives.PRINTED_REWARD,
             seeds=TRAINED,
             axes={"num_users": Axis((20, 30), (20, 30), (4,))},
         ),
         Experiment(
             name="divided",
             title="Failures of Beta-HAPPO up to 25 users, with servers that divide their CPU",
-            variants=WITHOUT_SLICES,
-            seeds=TRAINED | {"companion": WITHOUT_SLICES_SEEDS},
+            variants=alternatives.WITHOUT_SLICES,
+            seeds=TRAINED | {"companion": alternatives.WITHOUT_SLICES_SEEDS},
             axes={"num_users": Axis((10, 15, 20, 25), (10, 25), (4,))},
         ),
         Experiment(
             name="steps",
             title="From Table I to the companion, one setting at a time, "
             "and each taken back by itself",
-            variants={"companion": {}} | TAKEN_BACK | forward(),
+            variants={"companion": {}} | alternatives.TAKEN_BACK | alternatives.forward(),
             seeds=BEYOND,
             episodes=HALF
             | {
-                preset: dict.fromkeys(("long episodes", *FORWARD), count)
+                preset: dict.fromkeys(("long episodes", *alternatives.FORWARD), count)
                 for preset, count in (("quick", 6), ("smoke", 1))
             },
         ),
         Experiment(
             name="search",
             title="Learning settings: as many tries for each algorithm, on tuning worlds",
-            variants=TRIED,
+            variants=alternatives.TRIED,
             seeds={"smoke": 1, "companion": 2},
-            episodes={"companion": episodes_of(TRIED, maddpg=20, others=40)},
+            episodes={"companion": episodes_of(alternatives.TRIED, maddpg=20, others=40)},
             chooses=True,
         ),
         Experiment(
             name="finalists",
             title="Learning settings, second round: what was there against what the search chose",
-            variants={name: TRIED[name] for name in FINALISTS},
+            variants={name: alternatives.TRIED[name] for name in FINALISTS},
             seeds={"smoke": 1, "companion": 2},
             episodes={"companion": episodes_of(FINALISTS, maddpg=25, others=150)},
             chooses=True,
@@ -236,21 +215,21 @@ EXPERIMENTS = {
         Experiment(
             name="strict",
             title="Failures of trained Beta-HAPPO where (14b) allows hardly any",
-            variants={"beta-happo": {"env": STRICT}},
+            variants={"beta-happo": {"env": alternatives.STRICT}},
             seeds=TRAINED,
             axes={"num_users": Axis((10, 20), (10, 20), (4,))},
         ),
         Experiment(
             name="trends",
             title="Energy of trained Beta-HAPPO at the ends of what Figs. 9 to 11 sweep",
-            variants={name: {"env": env} for name, env in ENDS.items()},
+            variants={name: {"env": env} for name, env in alternatives.ENDS.items()},
             seeds=TRAINED,
             episodes=SHORTER,
         ),
         Experiment(
             name="published",
             title="Table I and Fig. 3 to the letter in the work-conserving network",
-            variants=VARIANTS,
+            variants=alternatives.VARIANTS,
             seeds={"paper": 3},
             episodes={"paper": {"maddpg": 20}},
             network=NETWORKS[1],
@@ -259,9 +238,10 @@ EXPERIMENTS = {
             name="tradeoff",
             title="Energy against failures: every learner at several control factors",
             variants={
-                f"{name} eta={eta:g}": VARIANTS[name] | {"env": {"control_factor": eta}}
+                f"{name} eta={eta:g}": alternatives.VARIANTS[name]
+                | {"env": {"control_factor": eta}}
                 for name in LEARNERS
-                for eta in CONTROL_FACTORS
+                for eta in alternatives.CONTROL_FACTORS
             },
             seeds=BEYOND,
             network=NETWORKS[1],
@@ -269,7 +249,7 @@ EXPERIMENTS = {
         Experiment(
             name="constrained",
             title="(14b) held by every user: learners calibrated as reference policies are",
-            variants=CONSTRAINED,
+            variants=alternatives.CONSTRAINED,
             seeds={"smoke": 1, "quick": 1, "companion": 5},
             episodes=LONGER,
             target=MARGIN,
@@ -278,7 +258,7 @@ EXPERIMENTS = {
         Experiment(
             name="priced",
             title="The same where users see their virtual queues",
-            variants={"beta-happo": CONSTRAINED["beta-happo"]},
+            variants={"beta-happo": alternatives.CONSTRAINED["beta-happo"]},
             seeds={"smoke": 1, "quick": 1, "companion": 5},
             episodes=LONGER,
             target=PRICED,
@@ -287,7 +267,7 @@ EXPERIMENTS = {
         Experiment(
             name="ablations",
             title="What each of the companion's settings buys Beta-HAPPO",
-            variants=ABLATIONS,
+            variants=alternatives.ABLATIONS,
             seeds=BEYOND,
             episodes=SHORTEST,
             network=NETWORKS[1],
@@ -296,7 +276,8 @@ EXPERIMENTS = {
             name="maddpg",
             title="What was tried to make MADDPG learn",
             variants={
-                name: VARIANTS["maddpg"] | changes for name, changes in TRIED_FOR_MADDPG.items()
+                name: alternatives.VARIANTS["maddpg"] | changes
+                for name, changes in alternatives.TRIED_FOR_MADDPG.items()
             },
             seeds=BEYOND,
             episodes=SHORTEST,

@@ -30,8 +30,8 @@ DRAWN = {
     (CLAIRVOYANT, SLICES): {"color": INK, "linestyle": ":", "marker": "*"},
 }
 """Rule, reading and how they are drawn."""
-LEAST_COST = 0.05
-"""Ratio of failures below which there is nothing to win back."""
+LEAST_COST = 5
+"""Failures in % below which there is nothing to win back."""
 
 
 def of_learner() -> pd.DataFrame:
@@ -42,21 +42,6 @@ def of_learner() -> pd.DataFrame:
     return whole[~whole.index.duplicated()].sort_index()
 
 
-def won_back(divided: float, sliced: float, learned: float) -> float:
-    """Return which share of the failures that slices cost a learner avoids; nan if they cost few.
-
-    Args:
-        divided: failures of the rule where the CPU is divided.
-        sliced: of the same rule under slices.
-        learned: of the learner under slices.
-
-    >>> won_back(0.1, 0.5, 0.3)
-    0.5
-    """
-    cost = sliced - divided
-    return (sliced - learned) / cost if cost > LEAST_COST else float("nan")
-
-
 def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
     """Return what slices cost *demand or silence*, and which failures Beta-HAPPO wins back, by K.
 
@@ -64,24 +49,22 @@ def costs(rows: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
         rows: the table of :mod:`dtlib.studies.readings`.
         learned: :func:`of_learner`.
     """
-    failed, energy = of_rules(rows, FAILED), of_rules(rows, ENERGY)
-    found = {}
-    for users in failed.index.intersection(learned.index):
-        own, lost = learned.loc[users], failed.loc[users, GIVES_UP]
-        spent = energy.loc[users, GIVES_UP]
-        fewer = won_back(lost[DIVIDED], lost[SLICES], own[FAILED])
-        found[int(users)] = {
-            "failed, divided (%)": 100 * lost[DIVIDED],
-            "failed, slices (%)": 100 * lost[SLICES],
-            "failed, clairvoyant (%)": 100 * failed.loc[users, (CLAIRVOYANT, SLICES)],
-            "Beta-HAPPO fails (%)": 100 * own[FAILED],
-            "failures won back (%)": 100 * fewer,
-            "energy, divided (mJ)": 1e3 * spent[DIVIDED],
-            "energy, slices (mJ)": 1e3 * spent[SLICES],
-            "power on demand (mJ)": 1e3 * energy.loc[users, (SENDS, SLICES)],
-            "Beta-HAPPO's (mJ)": 1e3 * own[ENERGY],
-        }
-    return pd.DataFrame.from_dict(found, orient="index").rename_axis("K")
+    failed, energy = (unit * of_rules(rows, of) for unit, of in ((100, FAILED), (1e3, ENERGY)))
+    lost, spent, own = failed[GIVES_UP], energy[GIVES_UP], 100 * learned[FAILED]
+    cost = lost[SLICES] - lost[DIVIDED]
+    found = {
+        "failed, divided (%)": lost[DIVIDED],
+        "failed, slices (%)": lost[SLICES],
+        "failed, clairvoyant (%)": failed[CLAIRVOYANT, SLICES],
+        "Beta-HAPPO fails (%)": own,
+        "failures won back (%)": (100 * (lost[SLICES] - own) / cost).where(cost > LEAST_COST),
+        "energy, divided (mJ)": spent[DIVIDED],
+        "energy, slices (mJ)": spent[SLICES],
+        "power on demand (mJ)": energy[SENDS, SLICES],
+        "Beta-HAPPO's (mJ)": 1e3 * learned[ENERGY],
+    }
+    both = failed.index.intersection(learned.index)
+    return pd.DataFrame(found).loc[both].set_axis(both.astype(int)).rename_axis("K")
 
 
 def draw(rows: pd.DataFrame, learned: pd.DataFrame) -> Figure:

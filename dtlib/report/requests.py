@@ -59,30 +59,22 @@ def whole(policies: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     *Hurried* are requests that can be in time, and whose computing leaves little of the deadline.
     """
-    said = {
-        "failed": (FAILED_LABEL, 100, ".1f"),
-        "hurried": ("of these, hurried (points)", 100, ".1f"),
-        "failed_hurried": ("hurried ones that fail (%)", 100, ".0f"),
-        "power_w": ("mean power (mW)", 1e3, ".3g"),
-        "energy_j": ("energy of a request (mJ)", 1e3, ".3g"),
-        "lost": ("of it for failed requests (%)", 100, ".0f"),
-        "used": ("used part of the slice (%)", 100, ".0f"),
-        "whole": ("slices used whole (%)", 100, ".0f"),
-        "elsewhere": ("twins elsewhere (%)", 100, ".1f"),
-    }
-    means = {name: rows.mean() for name, rows in policies.items()}
+    found = {}
     for name, rows in policies.items():
+        failed, energy = rows["failed"], rows["energy_j"]
         hurried = rows["compute_share"].between(HURRIED, 1)
-        means[name]["whole"] = (rows["used"] > 1 - ROUNDING).mean()
-        means[name]["lost"] = rows["energy_j"] @ rows["failed"] / rows["energy_j"].sum()
-        means[name]["hurried"] = (rows["failed"] * hurried).mean()
-        means[name]["failed_hurried"] = rows["failed"][hurried].mean()
-    found = pd.DataFrame(means).T
-    columns = {
-        title: (unit * found[column]).map(f"{{:{form}}}".format)
-        for column, (title, unit, form) in said.items()
-    }
-    return pd.DataFrame(columns)
+        found[name] = {
+            FAILED_LABEL: f"{100 * failed.mean():.1f}",
+            "of these, hurried (points)": f"{100 * (failed * hurried).mean():.1f}",
+            "hurried ones that fail (%)": f"{100 * failed[hurried].mean():.0f}",
+            "mean power (mW)": f"{1e3 * rows['power_w'].mean():.3g}",
+            "energy of a request (mJ)": f"{1e3 * energy.mean():.3g}",
+            "of it for failed requests (%)": f"{100 * (energy @ failed / energy.sum()):.0f}",
+            "used part of the slice (%)": f"{100 * rows['used'].mean():.0f}",
+            "slices used whole (%)": f"{100 * (rows['used'] > 1 - ROUNDING).mean():.0f}",
+            "twins elsewhere (%)": f"{100 * rows['elsewhere'].mean():.1f}",
+        }
+    return pd.DataFrame.from_dict(found, orient="index")
 
 
 def profile(rows: pd.DataFrame, by: str, parts: int = 10) -> pd.DataFrame:

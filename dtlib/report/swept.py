@@ -12,7 +12,6 @@ from dtlib.report.curves import spread, with_millijoules
 from dtlib.report.figures import BANDWIDTHS, KB, fair
 from dtlib.report.pictures import SWEEPS
 from dtlib.report.sliders import slider
-from dtlib.report.stories import STORIES
 from dtlib.report.style import ALGORITHMS, INK
 from dtlib.verdicts.names import label
 
@@ -22,8 +21,6 @@ PANEL_WIDTH = "concat_0_width"
 AT_POINT = "datum.nth == 1 + round(along / 100 * (datum.many - 1))"
 """Which rows are those of the point that the slider chooses."""
 
-ONE = [name for name in SWEEPS if name in STORIES]
-"""The paper's sweeps of one quantity."""
 TWO = {
     "largest data size D_max, Kb": ("x", 1e-3, "bandwidth_hz", "B = {:g} MHz", 1e-6),
     "bandwidth B, MHz": ("bandwidth_hz", 1e-6, "x", "D_max = {:g} Kb", 1e-3),
@@ -38,7 +35,7 @@ def rows() -> pd.DataFrame:
     energy in mJ and failures in % the median over seeds, ``low`` and ``high``.
     """
     found = []
-    for name in ONE:
+    for name in SWEEPS:
         data = with_millijoules(fair(fullest(name)))
         abscissa = SWEEPS[name].swept + (", many" if name == "fig13_14" else "")
         for who, part in data.groupby("algorithm", sort=False):
