@@ -200,13 +200,13 @@ def figure(
     from dtlib.report.pictures import PICTURES, save
     from dtlib.studies import tables
 
-    called = tables.find(name).name
+    one = tables.find(name)
     provenance.check_clean(preset, dirty)
-    folder = tables.write(called, preset, seeds, effort=effort, keep=keep, finished=finished)
+    folder = tables.write(one, preset, seeds, effort=effort, keep=keep, finished=finished)
     click.echo(f"{paths.relative(folder)}: tables and manifest are written")
-    if called in PICTURES:
+    if one.name in PICTURES:
         data = results.read(folder, results.DATA)
-        for file in save(called, data, paths.pictures() / preset):
+        for file in save(one.name, data, paths.pictures() / preset):
             click.echo(f"{paths.relative(file)} is drawn")
 
 

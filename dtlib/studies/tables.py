@@ -29,7 +29,7 @@ def find(name: str) -> Experiment | MeasuredTable:
 
 
 def write(
-    name: str,
+    one: Experiment | MeasuredTable,
     preset: str,
     seeds: int | None,
     *,
@@ -37,21 +37,22 @@ def write(
     keep: bool = False,
     finished: bool = False,
 ) -> Path:
-    """Make and write what is of that name; return its folder.
+    """Make and write what is committed; return its folder.
 
     What is not told here is as for :func:`.datasets.write_experiment`.
 
     Raises:
-        ConfigError: there is no such name, or a table of no runs is asked for some of its runs.
+        ConfigError: a table of no runs is asked for some of its runs.
     """
-    one = find(name)
     if not isinstance(one, MeasuredTable):
         return datasets.write_experiment(
             one, preset, seeds, effort=effort, keep=keep, finished=finished
         )
     for option, given in (("seeds", seeds is not None), ("keep", keep), ("finished", finished)):
         if given:
-            raise ConfigError(f"--{option}: {name} is a table of no runs, and is made as a whole")
+            raise ConfigError(
+                f"--{option}: {one.name} is a table of no runs, and is made as a whole"
+            )
     return one.write(preset, effort.jobs, effort.progress)
 
 
