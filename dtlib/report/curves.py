@@ -129,11 +129,17 @@ def enlarge_the_end(ax: Axes, data: pd.DataFrame, metric: str, window: int) -> N
     ends = [band["low"].min() for band in bands], [band["high"].max() for band in bands]
     if not 0 < max(ends[1]) - min(ends[0]) < FLAT * (high - low):
         return
-    inset = ax.inset_axes((0.42, 0.14, 0.56, 0.52))
+    inset = inset_of(ax, (0.42, 0.14, 0.56, 0.52))
     learning_curve(inset, last, metric, window=window)
     inset.set_title("the last half, enlarged", fontsize=8, loc="right", pad=3)
+
+
+def inset_of(ax: Axes, bounds: tuple[float, float, float, float]) -> Axes:
+    """Return an axes with small numbers in front of another, at left, bottom, width and height."""
+    inset = ax.inset_axes(bounds)
     inset.tick_params(labelsize=8)
     inset.set_zorder(20)
+    return inset
 
 
 def convergence(data: pd.DataFrame) -> Figure:

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from dtlib.experiments.experiment import BASELINES, LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL
-from dtlib.report.curves import how_drawn, legend_below, spread, with_millijoules
+from dtlib.report.curves import how_drawn, inset_of, legend_below, spread, with_millijoules
 from dtlib.report.style import ALARM, COLUMN, FAINT, INK, PALETTE, line_style
 
 KB = 1e5
@@ -94,10 +94,8 @@ class Sweep:
         data, titles = fair(data), (self.energy, self.failures)
         figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
         for ax, title, metric in zip(axes, titles, SWEPT_METRICS, strict=True):
-            name, unit = COLUMNS[metric]
-            for algorithm, part in data.groupby("algorithm", sort=False):
-                points(ax, part.assign(y=unit * part[metric]), line_style(algorithm))
-            ax.set(ylabel=name, title=title)
+            lines(ax, data, metric)
+            ax.set(ylabel=COLUMNS[metric][0], title=title)
             ax.set_xticks(apart(sorted(data["x"].unique())))
         axes[1].set_xlabel(self.swept)
         energy = data.loc[data["algorithm"].isin(LEARNERS), ENERGY]
@@ -112,23 +110,25 @@ class Sweep:
         return figure
 
 
+def lines(ax: Axes, data: pd.DataFrame, metric: str) -> None:
+    """Draw a line of one metric for each algorithm."""
+    for algorithm, part in data.groupby("algorithm", sort=False):
+        points(ax, part.assign(y=COLUMNS[metric][1] * part[metric]), line_style(algorithm))
+
+
 def enlarge_the_few(ax: Axes, data: pd.DataFrame) -> None:
     """Draw failures once more where a learner has few, if the scale hides them."""
-    failed = (
-        100 * data[data["algorithm"].isin(LEARNERS)].groupby(["x", "algorithm"])[FAILED].median()
-    )
+    learnt = data[data["algorithm"].isin(LEARNERS)]
+    failed = 100 * learnt.groupby(["x", "algorithm"])[FAILED].median()
     least = failed.groupby("x").min()
     few = least.index[least < FEW_FAIL]
     if failed.max() < MANY_FAIL or len(few) < 3:
         return
-    inset = ax.inset_axes((0.07, 0.48, 0.36, 0.42))
-    for algorithm, part in data[data["x"].isin(few)].groupby("algorithm", sort=False):
-        points(inset, part.assign(y=100 * part[FAILED]), line_style(algorithm))
+    inset = inset_of(ax, (0.07, 0.48, 0.36, 0.42))
+    lines(inset, data[data["x"].isin(few)], FAILED)
     inset.set_ylim(0, FEW_FAIL)
     inset.set_xticks(apart(list(few), 0.15))
     inset.set_title("where few fail, enlarged", fontsize=8, loc="left", pad=3)
-    inset.tick_params(labelsize=8)
-    inset.set_zorder(20)
 
 
 def apart(values: Sequence[float], share: float = 0.07) -> list[float]:
