@@ -67,7 +67,7 @@ def _sentences() -> str:
     undecided = shown["not testable"]
     wait = f" {undecided} cannot be judged before more runs are there." if undecided else ""
     return (
-        f"Of the {shown.sum()} sentences that can be checked, the preset `{JUDGED_PRESETS[0]}` "
+        f"Of the {shown.sum()} findings that can be checked, the preset `{JUDGED_PRESETS[0]}` "
         f"reproduces {shown['reproduced']}, and {shown['reproduced in part']} in part. It does not "
         f"reproduce {shown['not reproduced']}; for {_weak()} of these the test is weak, and would "
         "miss the effect that the scoreboard names more often than once in five. It contradicts "

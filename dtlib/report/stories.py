@@ -32,7 +32,7 @@ from dtlib.report.phrases import (
 )
 from dtlib.report.shown import Shown
 from dtlib.verdicts.causes import time_of_training
-from dtlib.verdicts.checks import Source, trend
+from dtlib.verdicts.checks import SYMBOLS, Source, trend
 from dtlib.verdicts.interventions import powers_of_ten
 from dtlib.verdicts.judgement import judge
 from dtlib.verdicts.names import label
@@ -204,9 +204,8 @@ def _near_the_rule(shown: Shown) -> str:
 
 
 def _rewards(shown: Shown) -> str:
-    names = {"$r_g$": "reward_global", "$r_c$": "reward_centre"}
     ended, new = (
-        "; ".join(f"{name} {each(of(shown, metric))}" for name, metric in names.items())
+        "; ".join(f"${symbol}$ {each(of(shown, metric))}" for metric, symbol in SYMBOLS.items())
         for of in (final, held_out)
     )
     return f"training ends at {ended}. On held-out worlds: {new} (means over seeds)"
@@ -237,11 +236,12 @@ def _settling(shown: Shown) -> str:
 
 
 def _unrest(shown: Shown) -> str:
-    found = unrest(shown.data, "reward_global").groupby("algorithm").median()
-    return (
-        "$r_g$ changes from episode to episode in the last half by (standard deviation): "
-        f"{each(found[shown.learners])}"
-    )
+    found = {
+        symbol: unrest(shown.data, metric).groupby("algorithm").median()[shown.learners]
+        for metric, symbol in SYMBOLS.items()
+    }
+    changes = "; ".join(f"${symbol}$ {each(of)}" for symbol, of in found.items())
+    return f"steps from episode to episode in the last half, standard deviation: {changes}"
 
 
 def _savings(shown: Shown) -> str:

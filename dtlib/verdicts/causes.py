@@ -16,7 +16,7 @@ from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
 from dtlib.studies.readings import CLAIRVOYANT, SLICES, TABLE, of_rules
-from dtlib.verdicts.checks import Remark, Source, Why
+from dtlib.verdicts.checks import SYMBOLS, Remark, Source, Why
 from dtlib.verdicts.judgement import ERROR, Finding, holds_number, number_text, reversed_steps
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import best_rule, by_point, tenths, trained_for, unrest
@@ -109,10 +109,12 @@ def still_failing(found: Source, finding: Finding) -> str:
 
 
 def unequal_unrest(found: Source, finding: Finding) -> str:
-    """Say how much each learner's r_g changes from episode to episode."""
-    steps = unrest(found.data, "reward_global").groupby("algorithm", sort=False).mean()
+    """Say how much each learner's reward changes from episode to episode."""
+    metric = finding.evidence.metric
+    steps = unrest(found.data, metric).groupby("algorithm", sort=False).mean()
     each = ", ".join(f"{label(name)} {number(value)}" for name, value in steps.items())
-    return f"beside it: the steps of r_g from episode to episode have an SD of: {each}"
+    symbol = SYMBOLS[metric]
+    return f"beside it: the steps of {symbol} from episode to episode have an SD of: {each}"
 
 
 def rises_compared(found: Source, finding: Finding) -> str:

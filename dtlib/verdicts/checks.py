@@ -32,6 +32,7 @@ RELEVANT, RELEVANT_POINTS = 2.0, 1.0
 """Margins of relevance: % of energy, of unrest, of a figure's height, of a training's length; and
 percentage points of failed requests. Less is not seen in the paper's figures."""
 HEIGHT = "% of the figure's height"
+SYMBOLS = {"reward_global": "r_g", "reward_centre": "r_c"}
 TEXTS = {ENERGY: ("energy", "%", RELEVANT), FAILED: ("failed requests", "points", RELEVANT_POINTS)}
 """Of what sweeps show: name, unit of a difference, margin of relevance."""
 
@@ -175,11 +176,15 @@ def leads(metric: str, *others: str) -> Check:
     return check
 
 
-def steadier(found: Source) -> Evidence:
-    """Check that Beta-HAPPO's reward is steadier than all others'."""
-    steps = unrest(found.data, "reward_global").unstack("algorithm")
-    parts = versus(steps, OTHERS, gap, effect=lambda other: SIZE, sign=-1)
-    return Evidence("unrest avoided", "%", parts, metric="reward_global", margin=RELEVANT)
+def steadier(metric: str) -> Check:
+    """Check that a reward of Beta-HAPPO is steadier than all others'."""
+
+    def check(found: Source) -> Evidence:
+        steps = unrest(found.data, metric).unstack("algorithm")
+        parts = versus(steps, OTHERS, gap, effect=lambda other: SIZE, sign=-1)
+        return Evidence("unrest avoided", "%", parts, metric=metric, margin=RELEVANT)
+
+    return check
 
 
 def faster(found: Source) -> Evidence:
@@ -190,7 +195,7 @@ def faster(found: Source) -> Evidence:
             tuple(sooner(found.data, metric, learner, other="maddpg")), (learner, "maddpg"),
             effect=100.0,
         )
-        for name, metric in (("r_g", "reward_global"), ("r_c", "reward_centre"))
+        for metric, name in SYMBOLS.items()
         for learner in (OWN, "gaussian-happo")
     )  # fmt: skip
     return Evidence(

@@ -151,7 +151,7 @@ def training(**steps):
 
 def test_of_what_is_no_steadier():
     source = training(beta_happo=2.0, maddpg=1.0)
-    finding = found(checks.steadier, source)
+    finding = found(checks.steadier("reward_global"), source)
     line = causes.remark(source, finding, known=causes.unequal_unrest)
     steps = quantities.unrest(source.data, "reward_global").groupby("algorithm").mean()
     assert steps["beta-happo"] > 1.9 * steps["maddpg"]

@@ -165,9 +165,9 @@ def test_faster_and_steadier():
 
     calm, rough = [9, 0, 1, 2, 3, 4], [0, 0, 0, 5, 0, 5]
     source = curves({name: calm if name == "beta-happo" else rough for name in LEARNERS})
-    assert found(checks.steadier, source).verdict == "reproduced"
+    assert found(checks.steadier("reward_global"), source).verdict == "reproduced"
     source = curves({name: calm if name == "beta-mappo" else rough for name in LEARNERS})
-    assert found(checks.steadier, source).verdict == "contradicted"
+    assert found(checks.steadier("reward_global"), source).verdict == "contradicted"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dtlib.verdicts.statistics import share
 
 BOTH_WEAK = {
     "Beta-HAPPO converges more stably than all others.",
+    "Beta-HAPPO converges more stably than all others, in the centre's reward, too.",
     "HAPPO-based schemes converge faster than MADDPG.",
     "Energy falls during training, for all schemes.",
     "Beta-HAPPO needs the least energy at every K.",
