@@ -67,7 +67,7 @@ def data(array):
 
 
 def effects(episode):
-    """[W, N, K]: r_g less what it had been had one user sent with its mean power instead.
+    """[W, N, K]: r_g minus what it would have been had one user sent with its mean power instead.
 
     Everything is simulated again for each user, and both rewards are under the queue as it was.
     """
@@ -134,7 +134,7 @@ class PlainLearner(plain.PlainLearner):
                 if config.algorithm == "beta-mappo":
                     known = torch.zeros_like(known)
                 factor = known[actor.slot].clamp(-limit, limit).exp() * actor.advantage
-                known.index_add_(0, actor.slot, actor.improve(factor).log())
+                known.index_add_(0, actor.slot, actor.improve(factor))
 
     def actors(self, episode, advantages):
         """The actors with what each learns from; one for all users learns from all their rows."""

@@ -47,7 +47,7 @@ def reward_streams(credit: Literal["joint", "per-user", "difference"], outcome: 
 
 
 def difference_reward(episode: Episode, instead: Tensor) -> Tensor:
-    """Return what each MU's power adds to r_g: r_g less what it had been with another power.
+    """Return what each MU's power adds to r_g: r_g minus what it would have been with another.
 
     The difference reward of Wolpert and Tumer (2001). What is taken away does not depend on the
     MU's action, so its expected gradient is that of r_g, without the noise of the K − 1 others.

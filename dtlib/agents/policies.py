@@ -21,7 +21,7 @@ from dtlib.model.observations import (
     observe_twins,
     observe_users,
 )
-from dtlib.model.simulator import Actions, Carry, deploy, initial_carry
+from dtlib.model.simulator import Actions, Carry, deploy, first_carry
 from dtlib.model.world import World
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
@@ -87,6 +87,7 @@ class Policies:
     """
 
     def __init__(self, config: TrainConfig, generator: Generator | None = None) -> None:
+        check_type("config", config, TrainConfig, such="TrainConfig(env=env)")
         self.config = config
         self.bar: float | Tensor = 0.0
         """Logit of sending above which an MU sends, where it takes mean actions; [R, 1, K] if each
@@ -175,7 +176,7 @@ class Policies:
         env = self.config.env if env is None else env
         for network in (self.config.env, env):
             world.check(network)
-        carry = initial_carry(world) if carry is None else carry
+        carry = first_carry(world, carry)
         by_twin = self.config.twin_by_twin
         centre_obs = (observe_twins if by_twin else observe_centre)(world, env)
         choice = self._choose(centre_obs, generators)
@@ -200,18 +201,10 @@ class Policies:
             power=power, cpu_share=shares["cpu"], wired_share=shares["wired"], deployment=choice
         )
         return Decision(
-            actions=actions,
-            power_unit=unit,
-            mean_power=mean_power,
-            weight_unit=weights,
-            sending=sending,
-            served=served,
-            deployment=deployment,
-            user_obs=user_obs,
-            centre_obs=centre_obs,
-            world=world,
-            env=env,
-        )
+            actions=actions, power_unit=unit, mean_power=mean_power, weight_unit=weights,
+            sending=sending, served=served, deployment=deployment, user_obs=user_obs,
+            centre_obs=centre_obs, world=world, env=env,
+        )  # fmt: skip
 
     def _level(
         self, obs: Tensor, sending: Tensor, generators: Sequence[Generator] | None

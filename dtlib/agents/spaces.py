@@ -1,10 +1,15 @@
 """What each kind of agent sees and puts out, and which of its numbers have an effect."""
 
+from collections.abc import Callable, Iterable
+from itertools import takewhile
+
 import torch
 from torch import Tensor
 
+from dtlib.kernels.first_layer import Columns
 from dtlib.kernels.outputs import Output
 from dtlib.model.layouts import (
+    Field,
     Layout,
     centre_layout,
     station_layout,
@@ -39,6 +44,17 @@ def outputs(config: TrainConfig) -> dict[str, Output]:
         "stations": Output(numbers=weight_layout(env).size, parts=parts),
         "centre": Output(numbers=twins, parts=env.num_bs, choices=True),
     }
+
+
+def columns(layout: Layout) -> Columns:
+    """Return how a vector begins: what need not be multiplied row by row, slot after slot."""
+    steady = leading(layout, lambda field: field.changes != "always")
+    return Columns(steady.size, leading(layout[len(steady) :], lambda field: field.flags).size)
+
+
+def leading(layout: Iterable[Field], holds: Callable[[Field], bool]) -> Layout:
+    """Return the first fields, as long as ``holds`` is true of them."""
+    return Layout(takewhile(holds, layout))
 
 
 def station_mask(

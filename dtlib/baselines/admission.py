@@ -78,7 +78,7 @@ def genie_under_threshold(
     and repeat. Each twin is at the base station nearest to its user, in every slot.
 
     From below: the energy E(S) of requests S with a whole server for each is supermodular, since
-    all terms of T = Σ Aⁱσ² grow with A. For any X, such as what was just served, therefore
+    all terms of H = Σ Aⁱσ² grow with A. For any X, such as what was just served, therefore
     E(S) ≥ E(X) − Σ_{k∈X∖S} (saving without k) + Σ_{k∈S∖X} (cost of k alone), by Nemhauser, Wolsey
     and Fisher (1978). That is a sum over requests, of which each user serves at least its cheapest.
 
@@ -121,7 +121,7 @@ def _cheapest(cost: Tensor, request: Tensor, spare: int) -> Tensor:
 def _marginal(slots: Slots, kept: Tensor) -> tuple[Tensor, Tensor]:
     """Least energy of those kept, with a whole server for each and no wires, and marginal costs.
 
-    Sherman and Morrison's formula gives T and its adjoint with one request more or less: both
+    Sherman and Morrison's formula gives H and its adjoint with one request more or less: both
     change by the factor 1/(1 ± what its own signal brings back to its receiver).
 
     Returns:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from dtlib.baselines.admission import admit
 from dtlib.baselines.genie import genie
-from dtlib.model.simulator import Actions, Carry, deploy, initial_carry
+from dtlib.model.simulator import Actions, Carry, deploy, first_carry
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
@@ -27,7 +27,7 @@ class Clairvoyant:
     ) -> Actions:
         """See :meth:`dtlib.baselines.rules.Reference.act`; nothing is drawn."""
         env = self.env if env is None else env
-        carry = initial_carry(world) if carry is None else carry
+        carry = first_carry(world, carry)
         deployment, migrating, _ = deploy(world.association, env, carry)
         early = replace(world, deadline_s=(1 - KEPT_FREE) * world.deadline_s)
         wanted = world.request & ~migrating

@@ -25,7 +25,7 @@ from dtlib.agents.actions import mean_action, power_watts
 from dtlib.agents.policies import WINDOW, Policies
 from dtlib.kernels.portable import exp, log
 from dtlib.model.observations import observe_stations, observe_users
-from dtlib.model.simulator import Actions, Carry, deploy, initial_carry, respond
+from dtlib.model.simulator import Actions, Carry, deploy, first_carry, initial_carry, respond
 from dtlib.model.world import World, sample_world
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.seeds import seeded, stream_seed
@@ -61,7 +61,7 @@ class Informed:
     ) -> Actions:
         """Return the actions in every slot, none of them drawn; see :meth:`Policies.decide`."""
         env = self.policies.config.env if env is None else env
-        carry = initial_carry(world) if carry is None else carry
+        carry = first_carry(world, carry)
         deployment = deploy(world.association, env, carry)[0]
         stacks = (self.policies.users, self.policies.stations)
         flats, pieces = [stack.flat for stack in stacks], []

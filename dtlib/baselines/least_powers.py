@@ -4,9 +4,9 @@ A request of D bits is in time if its SINR is Γ = 2^(D/(Bu)) − 1, from (8), w
 deadline leaves for the uplink. Then its signal is the part c = Γ/(1 + Γ) of all that its base
 station receives.
 
-Let T_m be all that base station m receives, noise included. Targets are met exactly if
-p_k g_{k,a(k)} = c_k T_{a(k)} at the own station a(k). So T solves M linear equations, T = σ² + A T
-with A_{mn} = Σ_{k: a(k)=n} c_k g_{km}/g_{kn} ≥ 0. Powers exist if and only if A's spectral radius
+Let H_m be all that base station m receives, noise included. Targets are met exactly if
+p_k g_{k,m(k)} = c_k H_{m(k)} at the own station m(k). So H solves M linear equations, H = σ² + A H
+with A_{mj} = Σ_{k: m(k)=j} c_k g_{km}/g_{kj} ≥ 0. Powers exist if and only if A's spectral radius
 is below 1, that is if the solution is positive (Perron and Frobenius); all powers that reach the
 targets are at least these, user by user (Foschini and Miljanic 1993, Yates 1995). Under ``"eq7"``
 there is one receiver for all: M = 1.
@@ -72,7 +72,7 @@ class Receivers:
         return self.relative_gain.mT @ (self.members * part.unsqueeze(-1))
 
     def received(self, coupling: Tensor) -> Tensor:
-        """Return T at each user's own receiver, [..., K] in W; infinite where no powers do."""
+        """Return H at each user's own receiver, [..., K] in W; infinite where no powers do."""
         noise = torch.full_like(coupling[..., :1], self.noise_w)
         solution, info = torch.linalg.solve_ex(_system(coupling), noise)
         exists = (solution > 0).all(-2, keepdim=True) & (info == 0)[..., None, None]
@@ -80,7 +80,7 @@ class Receivers:
         return total.gather(-1, self.station)
 
     def powers(self, part: Tensor, received: Tensor) -> Tensor:
-        """Return the least powers p = c T/g: [..., K], W; zero for silent users."""
+        """Return the least powers p = c H/g: [..., K], W; zero for silent users."""
         return torch.where(part > 0, part * received / self.own_gain, 0)
 
     def least_powers(self, efficiency: Tensor) -> Tensor:
@@ -93,11 +93,11 @@ class Receivers:
         return self.powers(part, self.received(self.coupling(part)))
 
     def harm(self, coupling: Tensor, slope: Tensor) -> Tensor:
-        """Return what a user's signal costs all others, by the adjoint of T = σ² + A T.
+        """Return what a user's signal costs all others, by the adjoint of H = σ² + A H.
 
         Args:
             coupling: A.
-            slope: [..., K], by how much a user's cost grows with T at its receiver.
+            slope: [..., K], by how much a user's cost grows with H at its receiver.
 
         Returns:
             [..., K], per W received at the own receiver.

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from dtlib.model.channel import needed_sinr
-from dtlib.model.simulator import Actions, Carry, initial_carry
+from dtlib.model.simulator import Actions, Carry, first_carry
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
@@ -148,7 +148,7 @@ class Reference:
         is random: a slot's draws are the same in every replica and depend on its number alone.
         """
         env = self.env if env is None else env
-        carry = initial_carry(world) if carry is None else carry
+        carry = first_carry(world, carry)
         power_draw, server_draw = self._draw(world, carry.slot).unbind(2)
         power = torch.where(world.request, self.power(world, env, power_draw), 0)
         choice = {

@@ -1,7 +1,8 @@
-"""Algorithm 1 on one page: its lines 17 to 27, in the order of the listing, eqs. (29)–(34).
+"""Algorithm 1 on one page: lines 17 to 27 of the listing, eqs. (29)–(34).
 
-Comments name the lines. R runs learn side by side, each from its own episode of N slots. An agent
-has G groups of actions with one ratio each: as published, one for each slot in which it acted.
+Comments name the lines; line 22 is completed after line 23 (see the errata). R runs learn side by
+side, each from n slots: those of W worlds, but for the last of each. An agent has G groups of
+actions with one ratio each: as published, one for each slot in which it acted.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,8 +31,8 @@ def update(
 ) -> UpdateStats:
     """Improve all agents from one episode of each run.
 
-    A critic that agents share steps once in an epoch, in the turn of the first of them. In MAPPO
-    (Yu et al. 2022) no ratio is handed on: M is 1 for everyone, and all improve as if at once.
+    A critic that agents share has its steps in the turn of the first of them. In MAPPO (Yu et al.
+    2022) no ratio is handed on: M is the agent's own Â, and all improve as if at once.
 
     Args:
         actors: one per agent.
@@ -53,13 +54,14 @@ def update(
         log_factor = agents[0].slope.new_zeros(max(factor_of) + 1, *batches[0].shape)
         for u in order:  # line 20
             agent, known = agents[u], log_factor[factor_of[u]]
-            for _ in range(config.critic_passes * (u == first[critic_of[u]])):
-                meanwhile(critics.step, critic_of[u], trace, reward)  # line 21: eqs. (32), (34)
-            if agent.acted:
+            if u == first[critic_of[u]]:
+                for _ in range(config.critic_passes):
+                    meanwhile(critics.step, critic_of[u], trace, reward)  # line 21: eqs. (32), (34)
+            if agent.used:
                 factor = agent.factor(known)  # line 22: M_{1:u}
                 agent.step(factor, stats)  # line 23: eqs. (30) and (33)
                 if not at_once:
-                    agent.hand_on(known)  # line 22: M_{1:u+1}, after line 23 as in HAPPO's theory
+                    agent.hand_on(known)  # line 22: M_{1:u+1}, after line 23
         if not at_once:
             stats.spread(log_factor)  # line 24: all agents have had their turn
     return stats  # lines 25–27: the episodes are dropped here, and the caller plays the next ones
@@ -92,9 +94,8 @@ class Agent:
 
     def __init__(self, actor: TrainState, batch: ActorBatch, config: TrainConfig) -> None:
         self.actor, self.batch, self.config = actor, batch, config
-        self.acted = any(batch.counts)
-        """Whether any action had an effect, in any run."""
-        self.used = None if all(batch.counts) else [r for r, n in enumerate(batch.counts) if n]
+        self.used = [run for run, count in enumerate(batch.counts) if count]
+        """Runs in which any of its actions had an effect."""
         self.trace = actor.stack.trace(batch.rows)
         self.slope = torch.zeros_like(self.trace.raw)
         self._look()
@@ -107,7 +108,7 @@ class Agent:
         """[R, G], under the policy as it stands."""
 
     def factor(self, log_factor: Tensor) -> Tensor:
-        """Return M = (product of predecessors' ratios) · Â, [R, G], from the log-product [R, N]."""
+        """Return M = (product of predecessors' ratios) · Â, [R, G], from the log-product [R, n]."""
         limit = self.config.max_log_factor
         product = log_factor.view(-1).index_select(0, self.batch.slot).view_as(self.log_prob)
         return exp(product.clamp_(-limit, limit)).mul_(self.batch.advantage)
@@ -125,7 +126,7 @@ class Agent:
         self._look()
 
     def hand_on(self, log_factor: Tensor) -> None:
-        """Multiply the new ratio into the product: add its log to ``log_factor`` [R, N]."""
+        """Multiply the new ratio into the product: add its log to ``log_factor`` [R, n]."""
         log_ratio = self.log_prob - self.behaviour
         log_factor.view(-1).index_add_(0, self.batch.slot, log_ratio.flatten())
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -10,10 +9,8 @@ from torch import Tensor
 from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Decision
-from dtlib.agents.spaces import layouts, outputs
+from dtlib.agents.spaces import columns, layouts, outputs
 from dtlib.kernels.batch import ActorBatch, ActorData, Distribution, actor_data, standardise
-from dtlib.kernels.first_layer import Columns
-from dtlib.model.layouts import Layout
 from dtlib.model.observations import global_state
 from dtlib.settings.train import TrainConfig
 
@@ -46,12 +43,10 @@ class Experience:
     @property
     def rewards(self) -> Tensor:
         """[C, R, outputs, W, N−1]: each critic's reward, whole or by user."""
-        found, critics = [], max(self.critic_of) + 1
-        for episode in self.episodes:
-            streams = reward_streams(self.config.credit, episode.outcome)
-            rows = [streams.users] * (critics - 1) + [streams.centre]
-            found.append(torch.stack(rows)[..., :-1])
-        return torch.stack(found, dim=1)
+        users = max(self.critic_of)  # all critics but the centre's
+        streams = (reward_streams(self.config.credit, each.outcome) for each in self.episodes)
+        rows = [torch.stack([one.users] * users + [one.centre])[..., :-1] for one in streams]
+        return torch.stack(rows, dim=1)
 
     def batches(self, advantage: Tensor) -> list[ActorBatch]:
         """Lay out each agent's data in all runs.
@@ -119,13 +114,6 @@ class Experience:
             return actor_data("categorical", obs=obs, action=choice, mask=asked, advantage=gain)
         by_twin = gain if gain.dim() == 2 else gain[:, None].expand_as(choice)
         return _all_users("categorical", obs=obs, action=choice, mask=asked, gain=by_twin)
-
-
-def columns(layout: Layout) -> Columns:
-    """Return how a vector begins: what need not be multiplied row by row, slot after slot."""
-    steady = [*takewhile(lambda field: field.changes != "always", layout)]
-    flags = [*takewhile(lambda field: field.flags, layout[len(steady) :])]
-    return Columns(Layout(steady).size, Layout(flags).size)
 
 
 def _data(array: Tensor) -> Tensor:

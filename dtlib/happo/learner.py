@@ -8,9 +8,10 @@ from torch import Generator, Tensor
 from dtlib.agents.credit import reward_parts
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
+from dtlib.agents.spaces import columns
 from dtlib.happo.algorithm import update
 from dtlib.happo.critic import Critics
-from dtlib.happo.experience import Experience, columns
+from dtlib.happo.experience import Experience
 from dtlib.kernels.networks import MLPStack
 from dtlib.kernels.train_state import TrainState
 from dtlib.model.layouts import state_layout

@@ -1,7 +1,7 @@
 """Algorithm 1, lines 17 to 27, in plain PyTorch as published: one network at a time, autograd.
 
 Slow, and written to be read. Data are n slots: those of W worlds, one after another, each without
-its last slot, whose value only bootstraps. Comments name the lines of the listing.
+its last slot, whose value only bootstraps. Comments name the lines of the listing (see its errata).
 """
 
 import torch
@@ -14,7 +14,7 @@ from dtlib.kernels.batch import standardise
 from dtlib.kernels.networks import MLPStack
 from dtlib.model.observations import global_state
 from dtlib.runtime.kinds import check_defaults
-from dtlib.settings.train import AS_PUBLISHED, TrainConfig
+from dtlib.settings.train import PLAIN_FIELDS, TrainConfig
 
 
 class Network(nn.Sequential):
@@ -67,7 +67,7 @@ class Critic:
         self.mean, self.std = mean, std
 
     def improve(self, state: Tensor, reward: Tensor) -> None:
-        """Take one regression step towards r + γ V(s′), eq. (32)."""
+        """Take one regression step towards r + γ V(s′), held fixed, eq. (32)."""
         value = self.network(state)
         target = reward + self.config.discount * (value[:, 1:].detach() * self.std + self.mean)
         self.network.descend(((target - self.mean) / self.std - value[:, :-1]).square().mean() / 2)
@@ -96,14 +96,14 @@ class Actor:
         return (log_prob * self.effect).sum(-1), (entropy * self.effect).sum(-1)
 
     def improve(self, factor: Tensor) -> Tensor:
-        """Take one step up the clipped surrogate (30), given M [n]; return the new ratio [n]."""
+        """Take one step up the clipped surrogate (30), given M [n]; return the log-ratio [n]."""
         log_prob, entropy = self.look()
         ratio, clip = (log_prob - self.behaviour).exp(), self.config.clip
         gain = torch.minimum(ratio * factor, ratio.clamp(1 - clip, 1 + clip) * factor)
         objective = (gain + self.config.entropy_coef * entropy)[self.effect.any(-1)]
         if len(objective):
             self.network.descend(-objective.mean())
-        return (self.look()[0].detach() - self.behaviour).exp()
+        return self.look()[0].detach() - self.behaviour
 
 
 class PlainLearner:
@@ -111,7 +111,7 @@ class PlainLearner:
 
     def __init__(self, learner: Learner, run: int = 0) -> None:
         self.config = config = learner.config
-        check_defaults(config, AS_PUBLISHED, "in PlainLearner")
+        check_defaults(config, PLAIN_FIELDS, "in PlainLearner")
         stacks = [*learner.policies[run].stacks.values(), learner.critics.stacks[run]]
         *actors, critics = ([Network(s, i, config) for i in range(s.count)] for s in stacks)
         self.networks, self.critics = sum(actors, []), [Critic(network) for network in critics]
@@ -125,13 +125,15 @@ class PlainLearner:
         gains = [self.critics[u].advantages(state, r) for u, r in enumerate(reward)]  # line 17
         agents = zip(self.networks, experience(episode), gains, strict=True)
         actors = [Actor(net, *arrays, standardise(gain.flatten())) for net, arrays, gain in agents]
+        limit = self.config.max_log_factor
         for _ in range(self.config.epochs):  # line 18
-            product = torch.ones_like(actors[0].advantage)
+            log_product = torch.zeros_like(actors[0].advantage)
             for u in torch.randperm(len(actors), generator=generator).tolist():  # lines 19–20
                 self.critics[u].improve(state, reward[u])  # line 21
+                product = log_product.clamp(-limit, limit).exp()
                 factor = product * actors[u].advantage  # line 22: M_{1:u}
-                ratio = actors[u].improve(factor)  # line 23
-                product = product * ratio  # line 22: M_{1:u+1}, after line 23 (see errata)
+                log_ratio = actors[u].improve(factor)  # line 23
+                log_product = log_product + log_ratio  # line 22: M_{1:u+1}, after line 23
         # lines 24–27: nothing is kept of the episode
 
 

@@ -10,9 +10,10 @@ from dtlib.kernels.portable import exp, log
 
 EDGE = 1e-6
 """Beta samples keep this distance from 0 and 1, where the density may be infinite."""
-NARROWEST, WIDEST = 0.02, 0.25
-"""Bounds of a Gaussian's deviation: without the lower one it collapses in long runs, log-densities
-then change by thousands in one step, and what was learnt is lost."""
+BOUNDS = {False: (0.02, 0.25), True: (0.0, 0.5)}
+"""Of a Gaussian's deviation, by whether it is the original HAPPO's. Without a lower one it
+collapses in long runs, log-densities then change by thousands in one step, and what was learnt is
+lost."""
 
 
 def beta_parameters(raw: Tensor) -> Tensor:
@@ -27,10 +28,6 @@ def sample_beta(first: Tensor, second: Tensor, generator: Generator | None) -> T
     return (left / (left + right)).clamp(EDGE, 1 - EDGE)
 
 
-ORIGINAL = 0.5
-"""Upper bound of the deviation in the original HAPPO; the lower one is 0."""
-
-
 def gaussian_parameters(
     mean: Tensor, spread: Tensor, *, original: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -41,10 +38,8 @@ def gaussian_parameters(
     σ(1 + raw)/2 and no network's output. The original has HARL's on the scale of [0, 1] itself:
     mean 0 at first, so that half of the first draws are below the range.
     """
-    if original:
-        return mean, torch.sigmoid(1 + spread) * ORIGINAL
-    reach = torch.sigmoid(1 + spread) * (WIDEST - NARROWEST)
-    return (1 + mean) / 2, NARROWEST + reach
+    low, high = BOUNDS[original]
+    return mean if original else (1 + mean) / 2, low + torch.sigmoid(1 + spread) * (high - low)
 
 
 def sample_gaussian(mean: Tensor, std: Tensor, generator: Generator | None) -> Tensor:
@@ -142,7 +137,7 @@ class GaussianTerms:
         along_log_std = weight * (self.score**2 - 1)
         if entropy_weight is not None:
             along_log_std += entropy_weight
-        low, high = (0, ORIGINAL) if self.original else (NARROWEST, WIDEST)
+        low, high = BOUNDS[self.original]
         reach = self.std - low
         along_std = along_log_std.mul_(reach * (1 - reach / (high - low)) / self.std)
         entropy = self.log_std + 0.5 * (1 + math.log(2 * math.pi))

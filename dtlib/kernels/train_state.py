@@ -54,7 +54,7 @@ class TrainState:
         return self.stack.forward(self.which, trace)
 
     def step(self, trace: Trace, slope: Tensor, used: list[int] | None = None) -> None:
-        """Take one step down a gradient, eqs. (33) and (34), no longer than the largest norm.
+        """Take one step of Adam down a gradient, scaled to the largest norm at most: (33) and (34).
 
         Args:
             trace: of the networks as they stand.

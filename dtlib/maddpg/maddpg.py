@@ -1,7 +1,6 @@
 """MADDPG (Lowe et al. 2017): deterministic actors, critics that see everybody's actions, replay."""
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 import torch
 from torch import Generator, Tensor
@@ -9,12 +8,12 @@ from torch import Generator, Tensor
 from dtlib.agents.credit import difference_reward, reward_parts, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Policies
-from dtlib.agents.spaces import layouts
+from dtlib.agents.spaces import layouts, leading
 from dtlib.maddpg.actors import Actors
 from dtlib.maddpg.replay import Replay
 from dtlib.maddpg.slots import check_sites, recall, record, shapes
 from dtlib.maddpg.team import Team
-from dtlib.model.layouts import Layout, state_layout
+from dtlib.model.layouts import state_layout
 from dtlib.runtime.checkpoint import check_arrays, overwrite
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
@@ -49,17 +48,21 @@ class MADDPG:
             )
 
     def _team(self, policies: Policies, generator: Generator) -> Team:
-        config, env, seen = self.config, self.config.env, layouts(self.config)
+        config, env = self.config, self.config.env
+        constant = {
+            kind: leading(layout, lambda field: field.changes == "never").size
+            for kind, layout in layouts(config).items()
+        }
         own = config.credit == "difference"  # an MU's reward is its own, of its slot alone
         users = Actors(
             policies.users,
             config.replace(discount=0.0) if own else config,
             agents=env.num_users,
-            constant=0 if config.shares_users else constant(seen["users"]),
+            constant=0 if config.shares_users else constant["users"],
             apart=own,
         )
         stations = Actors(
-            policies.stations, config, agents=env.num_bs, constant=constant(seen["stations"])
+            policies.stations, config, agents=env.num_bs, constant=constant["stations"]
         )
         centre = Actors(
             policies.centre,
@@ -158,8 +161,3 @@ class MADDPG:
             {name.removeprefix("replay."): array for name, array in kept.items()}
         )
         overwrite(own, learnt)
-
-
-def constant(layout: Layout) -> int:
-    """Return how many columns, the first ones, of an agent's observation never change."""
-    return Layout(takewhile(lambda field: field.changes == "never", layout)).size

@@ -54,7 +54,7 @@ def heard(
         interference: how others are weighed.
 
     Returns:
-        [..., K], W; [..., K], W, in float64, where rounding may leave less than nothing.
+        Signal [..., K] in W; the rest [..., K] in W, float64, slightly negative where rounding is.
     """
     signal = power * own_gain(gain, association)
     if interference == "receiver":

@@ -11,7 +11,7 @@ from dtlib.settings.env import EnvConfig
 
 
 class Field(NamedTuple):
-    """Numbers of one kind, in [low, 1]."""
+    """Numbers of one kind, at least ``low`` and, but for logarithms, at most 1."""
 
     name: str
     shape: tuple[int, ...]

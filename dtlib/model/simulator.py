@@ -1,6 +1,5 @@
 """World and actions to outcome: the network's response over whole episodes or single slots."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -12,7 +11,9 @@ from dtlib.model.channel import rate, sinr
 from dtlib.model.lyapunov import frame_start, objective, virtual_queue
 from dtlib.model.synchronization import edge_delay, energy, failures, pick, shares, transfer_delay
 from dtlib.model.world import World
+from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
+from dtlib.runtime.tensors import check_tensor
 from dtlib.settings.env import EnvConfig
 
 
@@ -68,6 +69,17 @@ def initial_carry(world: World, queue: Tensor | None = None) -> Carry:
     )
 
 
+def first_carry(world: World, carry: Carry | None) -> Carry:
+    """Return the state before the world's first slot: the given one, or an episode's start."""
+    if carry is None:
+        return initial_carry(world)
+    check_type("carry", carry, Carry, such="outcome.carry")
+    found, wanted = tuple(carry.queue.shape), tuple(world.association[:, 0].shape)
+    if found != wanted:
+        raise ConfigError(f"carry has [R, K] = {found}: must be {wanted}, as the world")
+    return carry
+
+
 @dataclass(frozen=True, kw_only=True)
 class Response:
     """What the network does with N slots, each by itself; [R, N, K] each."""
@@ -77,11 +89,11 @@ class Response:
     rate_bps: Tensor
     """Uplink rate, bit/s."""
     cpu_hz: Tensor
-    """Frequency given by the twin's server; zero without a request."""
+    """Frequency given by the twin's server; zero without a request and while the twin migrates."""
     wired_bps: Tensor
     """Rate from the serving base station to the twin's; zero where none is needed."""
     delay_s: Tensor
-    """s, eq. (9); infinite if it would never end, zero where nothing is to be synchronised."""
+    """s, eq. (9); infinite if it would never end; zero as above, though a request then fails."""
     failure: Tensor
     """bool, X of eq. (12)."""
     energy_j: Tensor
@@ -260,29 +272,24 @@ def respond(
     )  # fmt: skip
 
 
+LARGEST_WEIGHT = 1e30
+"""The sum over all users is finite in float32."""
+
+
 def check_actions(actions: Actions, world: World, env: EnvConfig) -> None:
     """Raise ``ValueError``, one line, if actions do not fit the world or leave their bounds."""
     check_type("actions", actions, Actions, such="policies.act(world)")
     lead, users, sites = world.request.shape[:2], env.num_users, env.num_bs
-    part = math.inf if env.cpu_sharing == "served" else 1
+    part = LARGEST_WEIGHT if env.cpu_sharing == "served" else 1
     rules = {
         "power": ((*lead, users), env.max_power_w),
         "cpu_share": ((*lead, sites, users), part),
-        "wired_share": ((*lead, sites, users), math.inf),
+        "wired_share": ((*lead, sites, users), LARGEST_WEIGHT),
         "deployment": ((*lead, users), sites - 1),
     }
-    for name, (shape, top) in rules.items():
+    for name, (shape, most) in rules.items():
         array, whole = getattr(actions, name), name == "deployment"
-        if not isinstance(array, Tensor) or array.is_floating_point() == whole:
-            kind = "integers" if whole else "floating-point numbers"
-            raise ValueError(f"actions.{name}: must be a tensor of {kind}")
-        if tuple(array.shape) != shape:
-            raise ValueError(f"actions.{name} has shape {tuple(array.shape)}: must be {shape}")
-        least, most = array.aminmax()  # nan if any is
-        if not (least >= 0 and most <= top and most < math.inf):
-            inside = (array >= 0) & (array <= top) & array.isfinite()
-            bad = array[~inside].flatten()[0].item()
-            raise ValueError(f"actions.{name} = {bad}: must be in [0, {top}]")
+        check_tensor(f"actions.{name}", array, shape=shape, most=most, whole=whole)
 
 
 def simulate(
@@ -296,7 +303,7 @@ def simulate(
         carry: the state before the first slot; the start of an episode if absent.
 
     Raises:
-        ConfigError: the world is of another K or M than ``env``.
+        ConfigError: the world is of another K or M than ``env``, or of another R than ``carry``.
         ValueError: actions do not fit the world or leave their bounds.
 
     >>> from dtlib import Policies, TrainConfig, sample_world
@@ -311,7 +318,7 @@ def simulate(
     check_type("env", env, EnvConfig, such="run.config.env")
     world.check(env)
     check_actions(actions, world, env)
-    carry = initial_carry(world) if carry is None else carry
+    carry = first_carry(world, carry)
     deployment, migrating, after = deploy(actions.deployment, env, carry)
     found = respond(world, actions, env, deployment=deployment, migrating=migrating)
 

@@ -27,7 +27,7 @@ PEERS = {"HARL": "harl", "BenchMARL": "peer"}
 QUANTITIES = {
     "reward_global": "r_g", "reward_centre": "r_c", "energy_per_user_slot_j": "energy (J)",
     "failure_ratio_requests": "failed requests", "migrations_per_frame": "migrations per frame",
-    "explained_variance_global": "explained variance of r_g",
+    "explained_variance_global": "explained variance of r_g, first critic",
     "explained_variance_centre": "explained variance of r_c",
 }  # fmt: skip
 """What runs with both kinds of critics are compared on."""

@@ -147,8 +147,8 @@ def beta(first: float = 1.7, second: float = 1.7) -> Any:
 
     What the Gaussian has beyond the range, where its draws are clipped, is filled.
     """
-    one = slider("first", "α", first, low=1, high=20, step=0.1)
-    two = slider("second", "β", second, low=1, high=20, step=0.1)
+    one = slider("first", "ϑ", first, low=1, high=20, step=0.1)
+    two = slider("second", "χ", second, low=1, high=20, step=0.1)
     mean, variance = formulas.beta_moments(one, two)
     spread = alt.expr.sqrt(variance)
     x = alt.X("x:Q", title="action", scale=alt.Scale(domain=[-0.5, 1.5], nice=False))

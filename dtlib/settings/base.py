@@ -88,6 +88,8 @@ class Settings(BaseModel):
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Return the settings that :meth:`json_values` or :meth:`canonical_json` wrote.
 
+        A missing field of :meth:`younger` gets what it was before there was one, not its default.
+
         Raises:
             ConfigError: no mapping, an unknown field, or a value that is not allowed.
         """

@@ -128,7 +128,7 @@ class EnvConfig(Settings):
                 raise ValueError(f"{name} = {(low, high)}: the lower end must not exceed the upper")
         if self.deadline_s[1] > self.slot_s:
             raise ValueError(
-                f"deadline_s = {self.deadline_s}: must not exceed slot_s = {self.slot_s} (τ < δ_t)"
+                f"deadline_s = {self.deadline_s}: must be at most slot_s = {self.slot_s}"
             )
         if self.migration_slots >= self.frame_slots:
             raise ValueError(

@@ -13,16 +13,16 @@ from dtlib.settings.presets import NETWORKS, PRESETS, merge, preset_of
 Algorithm = Literal["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"]
 Preset = Literal["smoke", "quick", "companion", "paper"]
 Head = Literal["beta", "gaussian", "original-gaussian", "deterministic"]
-AS_PUBLISHED = (
+PLAIN_FIELDS = (
     "algorithm", "normalize_advantage", "value_norm", "critic", "critic_target", "critic_passes",
     "critic_sees_queue", "credit", "actors", "silence", "factor", "anneal",
 )  # fmt: skip
-"""Fields whose defaults are Algorithm 1 as published; others of the learner's are numbers."""
+"""Fields that :mod:`dtlib.happo.plain` knows only at their defaults."""
 
 
 class TrainConfig(Settings):
-    """One training run. The defaults are Table I, then what is usual: the preset ``paper``, but for
-    what MADDPG has there otherwise; :meth:`from_preset` gives any preset's."""
+    """One training run. The defaults are the preset ``paper``: Table I, and for what it leaves open
+    the usual values. :meth:`from_preset` gives other presets, and what MADDPG has in ``paper``."""
 
     algorithm: Algorithm = Field("beta-happo", description="the learner")
     preset: Preset = Field("paper", description="a label that from_preset sets; it moves nothing")
@@ -80,7 +80,8 @@ class TrainConfig(Settings):
         "joint",
         description="'joint': one ratio and one advantage of an agent (30); 'per-user': base "
         "stations and the centre have one of each for every user they decide for; 'difference': so "
-        "they do, and an MU learns from r_g less what it had been with the policy's mean action",
+        "they do, and an MU learns from r_g minus what it would have been with the policy's mean "
+        "action (MADDPG: with silence)",
     )
     observation: Literal["positions", "derived"] = Field(
         "positions",
@@ -95,9 +96,9 @@ class TrainConfig(Settings):
     )
     gaussian: Literal["original", "bounded"] = Field(
         "original",
-        description="Gaussian-HAPPO: the policy, HARL's on the range itself, mean 0 at first, a "
-        "deviation for each number whatever is observed; or its mean in the middle at first, and a "
-        "deviation that is a network's output, above 2 % of the range",
+        description="Gaussian-HAPPO: 'original', HARL's: on the range itself, the mean 0 at first, "
+        "one deviation for a number, whatever is observed; 'bounded': the mean in the middle at "
+        "first, the deviation a network's output, above 2 % of the range",
         json_schema_extra={"before": "bounded"},
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
@@ -106,14 +107,12 @@ class TrainConfig(Settings):
         "of its mean received power against the noise in dB, from which the path loss gives the "
         "power: open-loop power control as in LTE and 5G",
     )
-    power_range_db: Positive = Field(40.0, description="reach of a level in dB, below the highest")
-    power_top_db: Annotated[float, Field(allow_inf_nan=False)] = Field(
+    power_range_db: Positive = Field(40.0, le=300, description="reach of a level below the top, dB")
+    power_top_db: Annotated[float, Field(ge=-300, le=300, allow_inf_nan=False)] = Field(
         10.0, description="the highest level when power_action='path-loss', dB above the noise"
     )
     silent_below: Memory = Field(
-        0.0,
-        description="actions below this are silence when power_action='path-loss': a request given "
-        "up, as (21) allows with an association to none",
+        0.0, description="with 'path-loss': actions below this are silence, as (21) allows"
     )
     silence: Literal["threshold", "choice"] = Field(
         "threshold",
@@ -126,11 +125,10 @@ class TrainConfig(Settings):
         "that learn from the same reward, r_g or r_c",
     )
     max_log_factor: Positive = Field(
-        10.0, le=80, description="HAPPO: |log M| is held below this, or exp overflows"
+        10.0, le=80, description="HAPPO: |ln| of M's product of ratios stays below this"
     )
     anneal: bool = Field(
-        False,
-        description="the learning rate, and the deviation of MADDPG's noise, fall linearly to zero",
+        False, description="the learning rate and the deviation of MADDPG's noise fall to zero"
     )
     averaged: Probability = Field(
         0.0,

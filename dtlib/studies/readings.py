@@ -45,8 +45,9 @@ READINGS: dict[str, dict[str, Any]] = {
     "divided, all users interfere": {"cpu_sharing": "served", "request_prob": 1.0},
     "divided, 2 GHz": {"cpu_sharing": "served", "cpu_hz": 2e9},
 }
-"""Changes to the default network. Where all users interfere, users without a request send as well:
-for those with one, that is the network in which everybody has one."""
+"""Changes to the default network. Where all users interfere, users without a request send as well.
+With slices that is, for those with one, the network in which everybody has one. Where servers are
+divided all then draw on the CPU, too, and more requests fail than under that reading."""
 
 NUM_USERS = (10, 15, 20, 25, 28, 30, 35, 40, 50, 52, 54, 56, 58, 60)
 POINTS: dict[str, list[dict[str, Any]]] = {
@@ -202,7 +203,7 @@ def thresholds(env: EnvConfig) -> tuple[float, float]:
 
 
 def best_centre_reward(env: EnvConfig) -> float:
-    """Return about the largest r_c (27): nothing but the mean request's computation takes time.
+    """Return about the largest r_c (26): nothing but the mean request's computation takes time.
 
     A request has one of :func:`.expected_parts` of its server.
     """

@@ -11,7 +11,7 @@ from dtlib.agents.episode import Episode
 from dtlib.happo.learner import Learner
 from dtlib.happo.plain import Network
 from dtlib.kernels.distributions import (
-    ORIGINAL,
+    BOUNDS,
     GaussianTerms,
     gaussian_parameters,
 )
@@ -38,8 +38,8 @@ def test_mean_and_deviation_by_hand():
     mean, std = gaussian_parameters(raw, raw, original=True)
     assert torch.equal(mean, raw)
     expected = [0.5 / (1 + math.exp(-1 - one)) for one in (0.0, -1.0, 1.0)]
-    assert std[:3].tolist() == pytest.approx(expected) and std[1] == ORIGINAL / 2
-    assert std.max() <= ORIGINAL == 0.5 and std.min() >= 0
+    assert std[:3].tolist() == pytest.approx(expected) and std[1] == 0.25
+    assert BOUNDS[True] == (0, 0.5) and std.min() >= 0 and std.max() <= 0.5
     middle, bounded = gaussian_parameters(raw, raw)
     assert middle[0] == 0.5 and bounded[0] < std[0]
 

@@ -235,6 +235,8 @@ def test_generators_are_a_list_of_one_or_as_many_as_replicas(count):
 def test_what_is_no_world_is_told():
     with pytest.raises(ConfigError, match=r"world = .*: must be a World, such as sample_world"):
         policies().act(ENV)
+    with pytest.raises(ConfigError, match="config = .*: must be a TrainConfig, such as"):
+        Policies(ENV)
 
 
 def test_the_mean_action_is_deterministic_and_the_mean():

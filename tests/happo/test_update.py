@@ -74,10 +74,10 @@ def assert_same_weights(learner, plain):
             torch.testing.assert_close(one, other.detach(), rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("worlds", [1, 2])
-def test_algorithm_is_the_plain_one_as_published(double, worlds):
-    """The settings of the preset ``paper``, on a small network."""
-    config = TrainConfig(env=EnvConfig(**SIZE), epochs=5, worlds=worlds)
+@pytest.mark.parametrize("changes", [{}, {"worlds": 2}, {"max_log_factor": 1e-4}], ids=str)
+def test_algorithm_is_the_plain_one_as_published(double, changes):
+    """The settings of the preset ``paper``, on a small network; a tight bound on M bites."""
+    config = TrainConfig(env=EnvConfig(**SIZE), epochs=5, **changes)
     learner = Learner(config, [seeded(0)])
     plain = dtlib.happo.plain.PlainLearner(learner)
     start = learner.actors[0].stack.flat.clone()

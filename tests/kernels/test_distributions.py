@@ -10,9 +10,8 @@ from draws import seeded
 from torch.distributions import Beta
 
 from dtlib.kernels.distributions import (
+    BOUNDS,
     EDGE,
-    NARROWEST,
-    WIDEST,
     BetaTerms,
     CategoricalTerms,
     GatedTerms,
@@ -84,7 +83,7 @@ def test_gaussian_parameters():
     torch.testing.assert_close(mean[:4], torch.tensor([0.5, 0.0, 1.0, 25.5]))
     assert std[0].item() == pytest.approx(0.02 + 0.23 / (1 + math.exp(-1)))
     assert 2 * std[0].item() == pytest.approx(0.37, abs=0.01)
-    assert std.min() >= NARROWEST == 0.02 and std.max() <= WIDEST == 0.25
+    assert BOUNDS[False] == (0.02, 0.25) and std.min() >= 0.02 and std.max() <= 0.25
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.5, 0.18), (0.0, 0.25), (7.0, 1e-3)])

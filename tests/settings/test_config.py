@@ -98,6 +98,8 @@ def test_bad_network_inside_a_run_is_named_with_env(way, case):
         ({"episodes": 0}, "episodes = 0", "greater than or equal to 1"),
         ({"learning_rate": math.nan}, "learning_rate = nan", "finite"),
         ({"learning_rate": -1e-4}, "learning_rate = -0.0001", "greater than 0"),
+        ({"power_range_db": 4000}, "power_range_db = 4000", "less than or equal to 300"),
+        ({"power_top_db": math.nan}, "power_top_db = nan", "finite"),
         ({"discount": 1.1}, "discount = 1.1", "less than or equal to 1"),
         ({"hidden_sizes": (128, 0)}, "hidden_sizes.1 = 0", "greater than or equal to 1"),
         ({"seed": -1}, "seed = -1", "greater than or equal to 0"),
