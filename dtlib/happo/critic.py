@@ -64,16 +64,16 @@ class Critics:
         """Estimate advantages (31) and, with ``value_norm``, learn the scale of the returns.
 
         Args:
-            trace: of N+1 states in each of W worlds.
-            reward: [C, R, outputs, W, N].
+            trace: of N states in each of W worlds.
+            reward: [C, R, outputs, W, N−1].
 
         Returns:
-            [C, R, outputs, W, N].
+            [C, R, outputs, W, N−1].
         """
         value, config = self.values(trace).unflatten(-1, (reward.shape[-2], -1)), self.config
         advantage = gae(reward, value=value, discount=config.discount, gae_lambda=config.gae_lambda)
         self.returns = advantage + value[..., :-1]
-        """[C, R, outputs, W, N]."""
+        """[C, R, outputs, W, N−1]."""
         each = zip(self.returns.sum(2), value[..., :-1].sum(2), strict=True)
         self.explained = [list(map(explained_variance, *pair)) for pair in each]
         """By critic and run."""
@@ -82,12 +82,12 @@ class Critics:
         return advantage
 
     def step(self, index: int, trace: Trace, reward: Tensor) -> None:
-        """Take one regression step of one critic in all runs, eqs. (32) and (34).
+        """Take one regression step of one critic in all runs, with a fixed target, (32) and (34).
 
         Args:
             index: which critic.
-            trace: of N+1 states in each of W worlds.
-            reward: [C, R, outputs, W, N].
+            trace: of N states in each of W worlds.
+            reward: [C, R, outputs, W, N−1].
         """
         mean, std = self.norm.mean[index, ..., None, None], self.norm.std[index, ..., None, None]
         prediction = self.train_states[index](trace).unflatten(-1, (reward.shape[-2], -1))

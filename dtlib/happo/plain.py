@@ -49,7 +49,7 @@ class Critic:
 
     @torch.no_grad()
     def advantages(self, state: Tensor, reward: Tensor) -> Tensor:
-        """Return Â (31), [W, N, 1], from states [W, N+1, d] and rewards [W, N, 1]."""
+        """Return Â (31), [W, N−1, 1], from states [W, N, d] and rewards [W, N−1, 1]."""
         value = self.network(state) * self.std + self.mean
         error = reward + self.config.discount * value[:, 1:] - value[:, :-1]
         for n in reversed(range(error.shape[1] - 1)):

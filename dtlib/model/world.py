@@ -27,7 +27,7 @@ class World:
     position: Tensor
     """[R, N, K, 2], m."""
     speed: Tensor
-    """[R, N, K], m/s."""
+    """[R, N, K], m/s; below zero is backwards."""
     direction: Tensor
     """[R, N, K], rad, after reflections at the border."""
     distance: Tensor
@@ -41,7 +41,7 @@ class World:
     data_bits: Tensor
     """[R, N, K], bit; drawn for every slot, used only with a request."""
     cycles_per_bit: Tensor
-    """[R, N, K]."""
+    """[R, N, K], CPU cycles for each bit."""
     deadline_s: Tensor
     """[R, N, K], s."""
     bs_position: Tensor
