@@ -9,6 +9,7 @@ import sys
 import time
 from functools import partial
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -28,11 +29,15 @@ def call(*arguments):
     return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
-def test_train_evaluate(tmp_path):
-    result = call(
-        "train", "--algorithm", "beta-happo", "--seed", 4, *SMALL, "--out", tmp_path / "r"
-    )
+@pytest.mark.parametrize(("limit", "said"), [(0.999, "holds"), (1e-4, "does not hold")])
+def test_train_evaluate(tmp_path, limit, said):
+    options = ["--algorithm", "beta-happo", "--seed", 4, *SMALL]
+    options += ["--set", f"env.failure_threshold={limit}", "--out", tmp_path / "r"]
+    result = call("train", *options)
     assert result.exit_code == 0, result.output
+    last = pd.read_csv(tmp_path / "r" / "history.csv").iloc[-1]
+    energy, failed = 1e3 * last.energy_per_user_slot_j, 100 * last.failure_ratio_requests
+    assert f"{energy:.3f} mJ per user and slot, {failed:.1f} % of" in result.output and energy > 0
     config = json.loads((tmp_path / "r" / "config.json").read_text())
     assert (config["seed"], config["env"]["num_users"]) == (4, 3)
     table = tmp_path / "worlds.csv"
@@ -41,6 +46,10 @@ def test_train_evaluate(tmp_path):
     assert "energy_per_user_slot_j" in result.output
     assert "the worst user fails in" in result.output
     assert len(table.read_text().splitlines()) == 3
+    result = call("evaluate", tmp_path / "r", "--worlds", 1, "--csv", table, "--quiet")
+    worst = 100 * pd.read_csv(table).failure_ratio_slots_worst_user[0]
+    where = f"in {worst:.1f} % of all slots, {100 * limit:g} % are"
+    assert f"(14b) {said}: the worst user fails {where}" in result.output
 
 
 def test_names_of_files_need_not_be_utf_8(tmp_path):
@@ -235,6 +244,14 @@ def test_reproduce_is_what_the_paper_has(reproduced, beyond):
 def test_pictures_of_no_preset():
     result = call("pictures", "--preset", "huge")
     assert result.exit_code == 2 and "preset = 'huge': must be one of" in result.output
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_quiet_is_without_a_bar(monkeypatch, quiet):
+    told, command = [], ["policies", "--dirty", "--jobs", 3, "--device", "cpu"]
+    monkeypatch.setattr(cards, "write_policies", lambda preset, effort: told.append(effort) or [])
+    assert call(*command, *["--quiet"] * quiet).exit_code == 0
+    assert told == [runner.Effort(jobs=3, device="cpu", progress=not quiet)]
 
 
 @pytest.mark.parametrize("command", [["figure", "fig10"], ["references"], ["reproduce"]])

@@ -71,6 +71,15 @@ def test_difference_is_that_of_two_simulations(changes, factor):
         torch.testing.assert_close(found[..., user], expected, rtol=1e-9, atol=1e-9)
 
 
+def test_transmissions_are_worked_off_in_chunks(monkeypatch):
+    world, actions, outcome = play(SMALL)
+    played = Episode(world, SimpleNamespace(actions=actions, env=SMALL), outcome)
+    whole = difference_reward(played, torch.zeros_like(actions.power))
+    monkeypatch.setattr("dtlib.agents.credit.CHUNK", 7)
+    assert (whole != 0).sum() > 14
+    assert torch.equal(difference_reward(played, torch.zeros_like(actions.power)), whole)
+
+
 def test_parts_add_up_to_the_rewards():
     outcome = play(SMALL)[2]
     joint = reward_streams("joint", outcome)

@@ -59,6 +59,23 @@ def test_a_world_of_another_size_is_refused(change):
         assert text.startswith("world has num_users = ")
 
 
+@pytest.mark.parametrize("scale", ["watt", "decibel", "path-loss"])
+def test_another_network_than_its_own(scale):
+    """As the evaluation asks for: the network of the world, not of the policies."""
+    env = ENV.replace(
+        max_power_w=0.01, noise_w=1e-8, ref_gain=1e-4, path_loss_exponent=3.0, migration_slots=1,
+        data_bits=(1e4, 5e4), speed_mps=(200.0, 400.0),
+    )  # fmt: skip
+    config, world = CONFIG.replace(power_action=scale), sample_world(env, 5)
+    asked = policies(config).decide(world, [seeded(1)], env=env)
+    own = policies(config.replace(env=env)).decide(world, [seeded(1)])
+    assert not torch.equal(own.served, world.request), "twins move"
+    for name, array in vars(own.actions).items():
+        assert torch.equal(getattr(asked.actions, name), array), name
+    for name in ("mean_power", "served", "deployment", "user_obs", "weight_counts"):
+        assert torch.equal(getattr(asked, name), getattr(own, name)), name
+
+
 @pytest.mark.parametrize("scale", ["original", "bounded"])
 @pytest.mark.parametrize("random", [True, False])
 def test_a_gaussian_is_executed_clipped_and_kept_as_drawn(random, scale):

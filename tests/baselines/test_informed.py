@@ -4,9 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from draws import seeded
+from in_windows import assert_windows_are_the_whole
+from spy import spy
 
-from dtlib import Actions, ConfigError, TrainConfig, sample_world, simulate
-from dtlib.baselines.informed import soft_failures, train_informed
+from dtlib import Actions, ConfigError, Policies, TrainConfig, sample_world, simulate
+from dtlib.baselines import informed
+from dtlib.baselines.informed import Informed, soft_failures, train_informed
 from dtlib.model.simulator import respond
 
 CONFIG = TrainConfig.from_preset("smoke", silent_below=0.0, power_range_db=30.0)
@@ -69,6 +73,30 @@ def test_slope_against_finite_differences():
         2 * step
     )
     torch.testing.assert_close((slope * direction).sum(), numeric, rtol=1e-4, atol=1e-10)
+
+
+def test_windows_are_the_whole(monkeypatch):
+    """Powers are those of the policies themselves, where both send."""
+    monkeypatch.setattr(informed, "WINDOW", 7)
+    roaming = {"frame_slots": 10, "speed_mps": (200.0, 400.0)}
+    config = CONFIG.replace(algorithm="maddpg", output_gain=1.0, env=roaming)
+    policies, env = Policies(config, seeded(0)), config.env
+    world = sample_world(env, 3, replicas=2)
+    whole = assert_windows_are_the_whole(Informed(policies), world, env, cuts=(0, 1, 14, 30, 40))
+    assert simulate(world, whole, env).migrating.any()
+    asked = replace(policies.decide(world).actions, deployment=world.association)
+    near = simulate(world, asked, env)
+    both = world.request & ~near.migrating & (asked.power > 0)
+    torch.testing.assert_close(whole.power[both], asked.power[both])
+
+
+def test_it_is_trained_on_training_worlds_each_once(monkeypatch):
+    told = []
+    monkeypatch.setattr(informed, "TRAINING_WORLDS", 2)
+    spy(monkeypatch, informed, "stream_seed", lambda *key: told.append(key))
+    steps = informed.TRAINING_FRAMES * ENV.frame_slots // informed.TRAINING_SLOTS
+    train_informed(CONFIG.replace(seed=3), 0.1, steps=2 * steps + 1)
+    assert told == [("world", 3, number) for number in range(6)]
 
 
 def test_it_repeats():

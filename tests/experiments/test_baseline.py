@@ -7,6 +7,7 @@ from dtlib import EnvConfig, TrainConfig, sample_world
 from dtlib.experiments import baseline
 from dtlib.experiments.baseline import at_level, measure_baseline
 from dtlib.experiments.experiment import BASELINES
+from dtlib.experiments.families import families
 
 
 @pytest.mark.parametrize("network", ["section-v", "work-conserving"])
@@ -24,8 +25,9 @@ def test_baselines_of_a_network(network):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_levels_are_chosen_on_tuning_worlds_and_told_of_held_out_ones(name, monkeypatch):
+    """On as many as are asked for."""
     env, streams, limits = TrainConfig.from_preset("smoke").env, [], []
-    spy(monkeypatch, baseline, "sample_stream", lambda env, stream, count: streams.append(stream))
+    spy(monkeypatch, baseline, "sample_stream", lambda env, *which: streams.append(which))
     spy(
         monkeypatch,
         baseline,
@@ -34,12 +36,25 @@ def test_levels_are_chosen_on_tuning_worlds_and_told_of_held_out_ones(name, monk
     )
     spy(
         monkeypatch, baseline, "evaluate_policy",
-        lambda *of, worlds, stream="held-out": streams.append(stream),
+        lambda *of, worlds, stream="held-out": streams.append((stream, worlds)),
     )  # fmt: skip
-    measure_baseline(name, env, 1)
+    measure_baseline(name, env, 3)
     genie = name == "genie"
-    assert streams == (["held-out"] if genie else ["tuning", "held-out"])
+    assert streams == [("tuning", 2)] * (not genie) + [("held-out", 3)]
     assert limits == ([env.failure_threshold] if genie else [])
+
+
+def test_shares_and_cutoffs_of_families():
+    found = {
+        name: (one.make(1.0, *[1.0] * bool(one.cutoffs)).shares, one.cutoffs)
+        for name, one in families(EnvConfig()).items()
+    }
+    far, loud = (1.0, 2000.0), (1e-9, 0.5)
+    assert found == {
+        "equal power": ("equal", None), "channel inversion": ("equal", None),
+        "truncated inversion": ("equal", far), "demand inversion": ("demand", None),
+        "truncated demand inversion": ("demand", loud),
+    }  # fmt: skip
 
 
 def test_demand_or_silence_sends_up_to_full_power():

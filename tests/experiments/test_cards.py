@@ -2,8 +2,10 @@
 
 import hashlib
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
+from tiny import CURVES
 
 from dtlib import EnvConfig, TrainConfig, evaluate, load_run
 from dtlib.cli import main
@@ -42,6 +44,14 @@ def test_settings_of_a_card_are_all_that_differ():
     found = cards._departures(TrainConfig(averaged=0.2, env=EnvConfig.named("work-conserving")))
     assert found["averaged"] == 0.2 and found["env"]["cpu_sharing"] == "served"
     assert cards._departures(TrainConfig()) == {}
+
+
+def test_a_card_tells_of_all_slots():
+    planned = next(run for run in CURVES.runs("smoke", 1) if run.config.worlds == 2)
+    card = cards._card(planned, pd.Series(dict.fromkeys(cards.TOLD, 0.5)), "abc")
+    slots = planned.episodes * 2 * planned.config.env.slots
+    assert f"Trained for {planned.episodes} episodes, {slots} slots, " in card
+    assert "| energy per user and slot | 500 mJ |" in card and "| failed slots | 50 % |" in card
 
 
 def test_are_written_from_first_runs(tmp_path, monkeypatch):

@@ -366,11 +366,12 @@ def test_a_manifest_is_told_from_its_table(drawn, content):
         results.read(path.parent, results.DATA)
 
 
-def test_folders_of_results_exchanged_are_not_read(drawn):
-    folder = results.folder_of("smoke", "curve")
-    shutil.copytree(folder, results.folder_of("smoke", "one"))
-    with pytest.raises(Damaged, match="one/data.csv: its manifest.json is missing or not its own"):
-        committed.fullest("one", "smoke")
+@pytest.mark.parametrize(("preset", "name"), [("smoke", "one"), ("quick", "curve")])
+def test_folders_of_results_exchanged_are_not_read(drawn, preset, name):
+    shutil.copytree(results.folder_of("smoke", "curve"), results.folder_of(preset, name))
+    said = f"{preset}/{name}/data.csv: its manifest.json is missing or not its own"
+    with pytest.raises(Damaged, match=said):
+        committed.fullest(name, preset)
 
 
 def test_manifests_of_earlier_versions_have_no_seal_and_stay_as_they_are(drawn):

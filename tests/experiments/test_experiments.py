@@ -233,6 +233,14 @@ def test_a_sweep_has_a_row_per_run_and_baseline():
     pd.testing.assert_frame_equal(datasets.data("fig10", "smoke"), table)
 
 
+def test_per_run_by_hand():
+    worlds = pd.DataFrame({"run": ["b", "b", "a"], "x": [1.0, 3.0, 5.0]})
+    users = pd.DataFrame({"run": ["b", "b", "a"], "failure_ratio_slots": [0.1, 0.4, 0.2]})
+    found = datasets.per_run(worlds, users, ["run"])
+    assert list(found.index) == ["b", "a"] and found["x"].tolist() == [2.0, 5.0]
+    assert found["failure_ratio_slots_user_max"].tolist() == [0.4, 0.2]
+
+
 def test_a_changed_value_recomputes_only_what_is_new():
     datasets.write_experiment(ONE, "smoke")
     before = trained()

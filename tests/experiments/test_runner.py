@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -182,6 +183,37 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
     assert lines[1] == "one: beta at request_prob = 0.3, seed 1: FileError: no room for seed 1"
     datasets.write_experiment(ONE, "smoke", 2)
     assert counts() == [4, 4, 0, 0, 0, 4]
+
+
+def test_an_error_is_gone_once_the_run_is_done(monkeypatch):
+    monkeypatch.setattr(evaluation, "EVALUATION_FRAMES", 2)
+    runs = ONE.runs("smoke", 1)[:1]
+
+    def fails(*_, **__):
+        raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measurements, "evaluate", fails)
+        with pytest.raises(ConfigError, match="1 of 1 runs failed"):
+            runner.finish(runs, Effort(jobs=1))
+    assert runner.failed(runs[0]) == "OSError: no room"
+    runner.finish(runs, Effort(jobs=1))
+    assert runner.failed(runs[0]) == "" and not list(paths.store().rglob("error.txt"))
+
+
+def test_status_tells_of_older_runs(monkeypatch):
+    made = [{"run": replace(run, version=5).key, "seed": 0} for run in ONE.runs("smoke")]
+    known = {"results_version": 5, "runs": made}
+    monkeypatch.setattr(results, "manifest", lambda folder: known)
+    row = status.status([ONE], "smoke").iloc[0]
+    assert (row["runs"], row["older"], row["in results"]) == (2, 2, 0)
+
+
+def test_minutes_left_are_at_the_pace_of_the_algorithm(monkeypatch):
+    monkeypatch.setattr(status, "_minutes_per_cost", lambda *_: {"": 1e-3, "beta-happo": 3e-3})
+    left = status.status([ONE], "smoke").iloc[0]["minutes left"]
+    expected = 3e-3 * sum(map(progress.left, ONE.runs("smoke")))
+    assert left == pytest.approx(expected, abs=0.05) and left > 1
 
 
 def test_status_tells_minutes_left_by_what_committed_runs_took(monkeypatch):

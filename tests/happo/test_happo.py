@@ -334,6 +334,19 @@ def test_order_is_a_seeded_permutation():
     assert first.min() > 15  # everyone comes first now and then
 
 
+def test_summary_by_hand():
+    stats = UpdateStats()
+    for value in (1.0, 4.0):
+        stats.entropy.append(torch.tensor([9.0, value]))
+        stats.kl.append(torch.tensor([9.0, 10 * value]))
+        stats.clip_fraction.append(torch.tensor([9.0, 100 * value]))
+    stats.spread(torch.tensor([[[0.0, 0.0], [-1.0, 2.0]], [[0.0, 0.0], [-3.0, 1.0]]]))
+    assert stats.summary(1) == {
+        "entropy": 2.5, "approx_kl": 25.0, "clip_fraction": 250.0, "log_factor_min": -3.0,
+        "log_factor_max": 2.0,
+    }  # fmt: skip
+
+
 def test_statistics_of_an_unchanged_policy():
     agents, _, _ = team()
     stats = UpdateStats()

@@ -161,6 +161,15 @@ def test_the_centre_learns_from_its_own_reward(critic, credit):
         torch.testing.assert_close(total[index], mine[:, :-1].float(), rtol=1e-4, atol=1e-5)
 
 
+def test_explained_variances_are_of_r_g_and_r_c():
+    learner = Learner(CONFIG, [seeded(0)])
+    (row,) = learner.update([episode(learner)], seeded(0))
+    first, *_, last = learner.critics.explained
+    assert first != last
+    found = row["explained_variance_global"], row["explained_variance_centre"]
+    assert found == (first[0], last[0])
+
+
 @pytest.mark.parametrize("algorithm", ["beta-happo", "gaussian-happo"])
 @pytest.mark.parametrize("credit", ["joint", "per-user", "difference"])
 def test_batches_hold_what_was_decided(credit, algorithm):

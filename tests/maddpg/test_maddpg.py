@@ -5,12 +5,14 @@ from copy import deepcopy
 import pytest
 import torch
 from draws import seeded
+from played import SMALL, play
 
 from dtlib import TrainConfig, load_run, sample_world, train
 from dtlib.agents.policies import Policies
 from dtlib.kernels.networks import MLPStack
 from dtlib.maddpg.action_critic import ActionCritic
 from dtlib.maddpg.actors import Actors
+from dtlib.maddpg.maddpg import MADDPG
 from dtlib.maddpg.team import Batch, Team, View, critic_inputs
 
 CONFIG = TrainConfig(
@@ -78,6 +80,24 @@ def test_target_by_hand():
     found = critic.learn(now=now, after=after, reward=torch.tensor([[[4.0]]]))
     target = 4.0 + 0.5 * (2 * 2 + 2 * 1)
     assert found["loss"].item() == pytest.approx((1 + 3 - target) ** 2)
+
+
+def test_rescaling_keeps_what_the_target_says():
+    mine = actors(CONFIG.replace(critic="per-agent", discount=0.9), agents=2, inputs=1, width=1)
+    critic = ActionCritic(mine, inputs=3, start=1, outputs=2, generator=seeded(1))
+    now, after = (torch.randn(30, 3, generator=seeded(seed)) for seed in (2, 3))
+    rows, then = (critic.rows(one, obs=None, action=None) for one in (now, after))
+
+    def said():
+        norm = critic.norm
+        mean, std = norm.mean[:, 0, None], norm.std[:, 0, None]
+        return critic.target(after.expand(2, -1, -1)) * std + mean
+
+    for number in range(3):
+        before, noise = said(), torch.rand(2, 2, 30, generator=seeded(number))
+        critic.learn(now=rows, after=then, reward=10.0**number + noise)
+        torch.testing.assert_close(said(), before, rtol=1e-3, atol=1e-3)
+    assert critic.norm.mean.abs().min() > 1
 
 
 class Toy:
@@ -171,6 +191,26 @@ def test_noise_falls_with_progress(anneal):
     assert far[0.0] == pytest.approx(0.05, rel=0.2)
     assert far[0.5] == pytest.approx(0.025 if anneal else 0.05, rel=0.2)
     assert far[1.0] < 0.01 if anneal else far[1.0] == far[0.0]
+
+
+@pytest.mark.parametrize("anneal", [True, False])
+def test_annealing_ends_at_rate_zero(anneal):
+    learner = MADDPG(SMALL.replace(anneal=anneal, value_norm=False), [seeded(0)])
+    before = {
+        name: array.clone()
+        for name, array in learner.state().items()
+        if name.startswith(("actors.", "critics.")) and "weight0" in name
+    }
+    learner.update([play(learner.policies[0])], seeded(1), progress=1.0)
+    assert len(before) == 6
+    assert all(torch.equal(learner.state()[name], old) == anneal for name, old in before.items())
+
+
+def test_diagnostics_are_means_over_updates(monkeypatch):
+    learner = MADDPG(SMALL.replace(updates_per_frame=3), [seeded(0)])
+    told = iter([1.0, 2.0, 6.0])
+    monkeypatch.setattr(learner.teams[0], "improve", lambda *_: {"x": torch.tensor(next(told))})
+    assert learner.update([play(learner.policies[0])], seeded(1)) == [{"x": 3.0}]
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,12 @@ def test_state_continues_with_the_same_draws():
     assert all(torch.equal(draws[0][name], draws[1][name]) for name in LAYOUT)
     with pytest.raises(ValueError, match="array"):
         two.load(one.state() | {"surplus": torch.zeros(1)})
+
+
+def test_a_smaller_buffer_leaves_no_links():
+    small, used = Replay(12, fields=LAYOUT, worlds=1), Replay(12, fields=LAYOUT, worlds=1)
+    for replay, count in ((small, 4), (used, 10)):
+        replay.append(rows(1, 0, count), follows=False)
+    used.load(small.state())
+    assert torch.equal(used.linked, small.linked)
+    assert used.sample(100, torch.Generator().manual_seed(0))["slot"].max() == 3

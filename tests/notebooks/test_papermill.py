@@ -193,9 +193,18 @@ def test_parameters_that_are_no_values_are_one_line(source, tmp_path):
         notebook.execute(str(bad), {}, tmp_path / "o.ipynb", False)
 
 
-@pytest.mark.parametrize(("text", "value"), [("1e4", 10_000), ("-2.0", -2), ("7", 7)])
-def test_whole_numbers_are_those_of_set(text, value):
-    assert type(found := notebook.parse("seed", text, {"seed": 1})) is int and found == value
+@pytest.mark.parametrize(
+    ("text", "default", "value"),
+    [
+        ("1e4", 1, 10_000), ("-2.0", 1, -2), ("7", 1, 7), ("7", "quick", "7"), ("3", 0.5, 3.0),
+        ("true", False, True), ("False", True, False), ("[1, 2]", [], [1, 2]), ("none", 3, None),
+        ("smoke", "quick", "smoke"), ("4", None, 4),
+    ],
+)  # fmt: skip
+def test_values_are_of_the_type_of_the_default(text, default, value):
+    """Whole numbers are those of ``--set``."""
+    found = notebook.parse("seed", text, {"seed": default})
+    assert found == value and type(found) is type(value)
 
 
 @pytest.mark.parametrize("text", ["(" * 10**5, "{[]: 1}", "1_0_", "9" * 5000 + "x", "1e999"])

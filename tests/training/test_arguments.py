@@ -86,6 +86,18 @@ def test_the_least_size_is_below_what_is_allocated(algorithm, preset, monkeypatc
     assert sum(counted.values()) < 2 * memory.GIB
 
 
+def test_runs_side_by_side_take_as_much_memory_as_they_are(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "dtlib.training.size.check_fits", lambda what, size, *_, **__: told.append((what, size))
+    )
+    for runs in (1, 3):
+        check_size([SMOKE] * runs, resolve_device("cpu"))
+    (_, world), (_, nets), (worlds, three), (networks, many) = told
+    assert (three, many) == (3 * world, 3 * nets)
+    assert worlds.endswith(" of 3 runs") and networks.endswith("3 runs")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from dtlib import EnvConfig, TrainConfig, simulate, train
+from dtlib import EnvConfig, Policies, TrainConfig, simulate, train
 from dtlib.baselines.rules import EqualPower, Reference
 from dtlib.model.simulator import initial_carry
 from dtlib.model.world import sample_world
 from dtlib.runtime.seeds import stream_seed
+from dtlib.training import calibration
 from dtlib.training.calibration import (
     BARS,
     BISECTIONS,
@@ -87,24 +88,26 @@ GAIN = 0.01
 class Watched:
     """Sends as hard as it is told to; remembers what it was told, and where."""
 
-    def __init__(self, env):
-        self.env, self.told = env, []
+    def __init__(self):
+        self.told, self.slots = [], []
 
     def at(self, shift):
         self.told.append(shift)
         return self
 
     def act(self, world, *, carry, env):
-        assert carry.slot % env.frame_slots == 0 and world.slots == env.frame_slots
-        return Reference(env, EqualPower(1e-5 * (1 + self.told[-1].sum().item()))).act(world)
+        self.slots.append(range(carry.slot, carry.slot + world.slots))
+        power = EqualPower(1e-5 * (1 + self.told[-1].sum().item()))
+        return Reference(env, power).act(world, carry=carry)
 
 
 def test_the_price_is_the_queue_at_each_frame():
     """The shift that a policy is told is GAIN Y[qT] of what its own actions lead to, by (15)."""
     env = EnvConfig(num_users=4, num_bs=2, frame_slots=5, frames=6, migration_slots=1)
-    world, watched = sample_world(env, 1), Watched(env)
+    world, watched = sample_world(env, 1), Watched()
     start = torch.full((1, 4), 3.0, dtype=torch.float64)
     actions = Priced(watched.at, GAIN).act(world, carry=initial_carry(world, start), env=env)
+    assert watched.slots == [range(slot, slot + 5) for slot in range(0, 30, 5)]
     failure = simulate(world, actions, env, carry=initial_carry(world, start)).failure[0]
     queue, expected = [3.0] * 4, []
     for slot in range(30):
@@ -113,6 +116,26 @@ def test_the_price_is_the_queue_at_each_frame():
         queue = [max(y + float(x) - 0.2, 0) for y, x in zip(queue, failure[slot], strict=True)]
     assert torch.allclose(torch.cat(watched.told), torch.tensor(expected, dtype=torch.float64))
     assert failure.any() and max(map(max, expected)) > 3 * GAIN
+
+
+def test_a_price_is_told_at_frames_also_where_one_begins_within():
+    env = EnvConfig(num_users=4, num_bs=2, frame_slots=5, frames=3, migration_slots=1)
+    world, watched = sample_world(env, 1), Watched()
+    start = world.window(0, 3)
+    carry = simulate(start, Reference(env, EqualPower(1e-9)).act(start), env).carry
+    Priced(watched.at, 0.1).act(world.window(3, 15), carry=carry, env=env)
+    assert watched.slots == [range(3, 5), range(5, 10), range(10, 15)]
+
+
+def test_operating_with_a_price_carries_the_queue(run, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        calibration, "evaluate_policy",
+        lambda policy, env, **how: told.append((type(policy), how["carry_queue"], how["stream"])),
+    )  # fmt: skip
+    for target in (Target(0.3), Target(0.3, gain=0.01)):
+        operate(run, target, worlds=1, stream="tuning")
+    assert told == [(Policies, False, "tuning"), (Priced, True, "tuning")]
 
 
 def test_a_price_makes_users_alike(run):

@@ -18,8 +18,10 @@ from dtlib import (
     simulate,
     train,
 )
+from dtlib.baselines.rules import EqualPower, Reference
+from dtlib.model.simulator import initial_carry
 from dtlib.runtime.seeds import stream_seed
-from dtlib.training.evaluation import EVALUATION_FRAMES, evaluate_policy
+from dtlib.training.evaluation import EVALUATION_FRAMES, evaluate_policy, evaluation_env
 from dtlib.training.metrics import outcome_metrics
 
 ENV = EnvConfig(num_users=5, num_bs=3, frame_slots=6, frames=4, migration_slots=2, cpu_hz=4e9)
@@ -66,6 +68,30 @@ def test_the_first_worlds_are_always_the_same():
     pd.testing.assert_frame_equal(many.worlds.iloc[:2], few.worlds, check_exact=True)
     other = evaluate_policy(Rough(), ENV, worlds=2, stream="tuning").worlds
     assert (other["reward_global"] != few.worlds["reward_global"]).all()
+
+
+class Quiet:
+    """Sends too little to be heard, and remembers the queue that each world begins with."""
+
+    def __init__(self):
+        self.queues = []
+
+    def act(self, world, *, carry, env):
+        self.queues.append(carry.queue)
+        return Reference(env, EqualPower(1e-9)).act(world, carry=carry)
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_a_queue_goes_from_world_to_world_if_asked_for(carried):
+    env, policy = EnvConfig(num_users=3, num_bs=2, frames=1, frame_slots=20), Quiet()
+    evaluate_policy(policy, env, worlds=3, carry_queue=carried)
+    first, second, third = policy.queues
+    assert not first.any()
+    world = sample_world(env, stream_seed("held-out", 0))
+    actions = Quiet().act(world, carry=initial_carry(world), env=env)
+    left = simulate(world, actions, env).carry.queue
+    assert left.all() and torch.equal(second, left if carried else torch.zeros_like(left))
+    assert (third > second).all() if carried else not third.any()
 
 
 def test_users_that_never_ask():
@@ -117,6 +143,10 @@ def test_a_run_is_evaluated_on_long_worlds(tmp_path):
     pd.testing.assert_frame_equal(same.worlds, again, check_exact=True)
     with pytest.raises(ConfigError, match="worlds = 0: must be at least 1"):
         evaluate(run, worlds=0)
+
+
+def test_worlds_are_never_shorter_than_episodes():
+    assert [evaluation_env(ENV.replace(frames=n)).frames for n in (1, 50, 60)] == [50, 50, 60]
 
 
 def test_held_out_worlds_are_not_trained_on():

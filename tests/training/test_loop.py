@@ -6,13 +6,16 @@ from typing import get_args
 import pandas as pd
 import pytest
 import torch
+from spy import spy
 from tiny import TINY
 
 from dtlib import Actions, Policies, sample_world, simulate, train
 from dtlib.model.simulator import initial_carry, join
+from dtlib.runtime import seeds
 from dtlib.runtime.checkpoint import load_checkpoint
 from dtlib.runtime.seeds import stream_seed
 from dtlib.settings.train import Algorithm
+from dtlib.training import loop
 from dtlib.training.algorithms import LEARNING
 from dtlib.training.loop import Rollout, Trainer
 from dtlib.training.run_folder import CHECKPOINT
@@ -65,6 +68,26 @@ def test_an_episode_of_several_worlds(tmp_path):
     assert queue.shape == (3, 4) and (queue[0] != queue[1]).any() and queue.max() > 10
 
 
+def test_what_is_random_depends_on_the_seed_and_the_episode(monkeypatch):
+    """The same for no two seeds nor episodes; the order of agents is that of all runs."""
+    told = []
+    for name in ("seeded", "stream_seed"):
+        spy(monkeypatch, loop, name, lambda *key, device=None: told.append(key))
+    trainer = Trainer([TINY.replace(seed=seed, worlds=2) for seed in (7, 8)])
+    for _ in range(2):
+        trainer.episode()
+    expected = {("order", 7, 0), ("order", 7, 1)}
+    for seed in (7, 8):
+        expected |= {("weights", seed)} | {("actions", seed, number) for number in range(2)}
+        expected |= {("world", seed, world) for world in range(4)}
+    assert {*told} == expected and len(told) == len(expected)
+
+
+def test_streams_are_apart():
+    found = {stream_seed(stream, 5, 3) for stream in seeds._STREAMS}
+    assert len(found) == len(seeds._STREAMS) == 6
+
+
 @pytest.mark.parametrize(("stretch", "steps"), [(100, 1), (40, 3)])
 def test_the_learner_is_told_how_far_training_is(monkeypatch, stretch, steps):
     """From 0 to below 1, by episodes, and within one if policies improve more often."""
@@ -83,6 +106,14 @@ def test_the_learner_is_told_how_far_training_is(monkeypatch, stretch, steps):
     assert [progress for progress, _ in told] == pytest.approx(expected)
     assert [slots for _, slots in told] == 4 * ([100] if steps == 1 else [40, 40, 20])
     assert [row["slots"] for row in rows] == [100, 200, 300, 400]
+
+
+def test_what_learning_tells_are_means_over_stretches(monkeypatch):
+    trainer = Trainer([TINY])
+    told = iter([1.0, 2.0, 6.0])
+    monkeypatch.setattr(trainer.learner, "stretch", lambda env: 40)
+    monkeypatch.setattr(trainer.learner, "update", lambda *_: [{"x": next(told)}])
+    assert trainer.episode()[0]["x"] == 3.0
 
 
 def test_history_is_tidy(tmp_path):

@@ -13,6 +13,9 @@ from dtlib.training.train import train_together
     [
         ({"epochs": 7}, "epochs = 7: runs side by side must have the same, another has"),
         ({"env": {"num_users": 5}}, r"env\.num_users = 5: runs side by side"),
+        ({"env": {"num_bs": 3}}, r"env\.num_bs = 3: runs side by side"),
+        ({"env": {"frame_slots": 21}}, r"env\.frame_slots = 21: runs side by side"),
+        ({"env": {"frames": 6}}, r"env\.frames = 6: runs side by side"),
     ],
 )
 def test_runs_that_do_not_fit_together(changes, message):

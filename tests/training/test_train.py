@@ -49,6 +49,10 @@ def test_other_seed_other_run():
     assert (a["reward_global"] != b["reward_global"]).all()
 
 
+def test_never_more_episodes_than_the_settings_say():
+    assert len(train(TINY.replace(episodes=1), episodes=9).history) == 1
+
+
 def episodes_in(folder):
     try:
         return len(pd.read_csv(folder / "history.csv"))
@@ -83,16 +87,18 @@ def test_runs_side_by_side_are_kept_one_by_one(tmp_path):
         pd.testing.assert_frame_equal(alone[columns], kept.history[columns], rtol=1e-3, atol=1e-6)
 
 
-def test_runs_left_behind_catch_up(tmp_path):
+@pytest.mark.parametrize("behind", [0, 1])
+def test_runs_left_behind_catch_up(tmp_path, behind):
     """A kill between two runs' checkpoints leaves one an episode behind."""
     configs = [TINY.replace(seed=seed) for seed in range(2)]
     whole = train_together(configs, [tmp_path / "a", tmp_path / "b"])
-    train_together(configs, [tmp_path / "c", tmp_path / "d"], episodes=2)
-    ahead = Trainer([configs[1]], order_seed=0)
-    take_up(tmp_path / "d", ahead, 0)
+    folders = [tmp_path / "c", tmp_path / "d"]
+    train_together(configs, folders, episodes=2)
+    ahead = Trainer([configs[1 - behind]], order_seed=0)
+    take_up(folders[1 - behind], ahead, 0)
     ahead.episode()
-    save(tmp_path / "d", ahead, 0)
-    again = train_together(configs, [tmp_path / "c", tmp_path / "d"])
+    save(folders[1 - behind], ahead, 0)
+    again = train_together(configs, folders)
     for first, second in zip(whole, again, strict=True):
         tables = [run.history.drop(columns=list(TIMINGS)) for run in (first, second)]
         pd.testing.assert_frame_equal(*tables, rtol=1e-3, atol=1e-6)
