@@ -100,21 +100,21 @@ class EnvConfig(Settings):
     )
     energy_of_failed: Literal["deadline", "full", "none"] = Field(
         "full",
-        description="energy of a transmission: stopped at the deadline, the whole of (13) however "
-        "late, or none at all when the request fails",
+        description="energy of a failed request: 'full': the whole of (13), however late; "
+        "'deadline': what is sent until the deadline; 'none': none at all",
     )
     centre_delay: Literal["capped", "letter"] = Field(
         "capped",
-        description="delays in r_c (27) count as at most one slot, or as long as they are: endless "
-        "where a user has no share",
+        description="delays in r_c (27): 'capped': at most one slot; 'letter': as they are, "
+        "endless where a user has no share",
     )
     migrating_transmits: bool = Field(
         False, description="a user whose twin is migrating still transmits (and fails)"
     )
     deployment_decision: Literal["frame-end", "frame-start"] = Field(
         "frame-end",
-        description="β(q) is the centre's choice in the last slot of frame q−1 (Section III-B-3, "
-        "Algorithm 1 line 15) or in slot qT (text below (27))",
+        description="β(q) is the centre's choice: 'frame-end': in the last slot of frame q−1 "
+        "(Section III-B-3, Algorithm 1 line 15); 'frame-start': in slot qT (text below (27))",
     )
     queue_reset: bool = Field(
         True, description="the virtual queue (15) restarts at zero with each training episode"

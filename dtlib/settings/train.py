@@ -70,7 +70,7 @@ class TrainConfig(Settings):
         description="a critic for each agent (Fig. 3), or one for each reward: r_g and r_c",
     )
     critic_target: Literal["td", "gae"] = Field(
-        "td", description="HAPPO and MAPPO: critics regress on r + γV(s') (32), or advantage + V"
+        "td", description="HAPPO and MAPPO: critics' target: 'td': r + γV(s'), (32); 'gae': Â + V"
     )
     critic_passes: int = Field(1, ge=1, description="HAPPO and MAPPO: critic steps in each epoch")
     critic_sees_queue: bool = Field(
@@ -103,9 +103,9 @@ class TrainConfig(Settings):
     )
     power_action: Literal["watt", "decibel", "path-loss"] = Field(
         "watt",
-        description="an MU's action is a fraction of P_max, a level in dB below it, or the level "
-        "of its mean received power against the noise in dB, from which the path loss gives the "
-        "power: open-loop power control as in LTE and 5G",
+        description="an MU's action: 'watt': a fraction of P_max; 'decibel': a level in dB below "
+        "it; 'path-loss': its mean received power over the noise in dB, from which the path loss "
+        "gives the power: open-loop power control as in LTE and 5G",
     )
     power_range_db: Positive = Field(40.0, le=300, description="reach of a level below the top, dB")
     power_top_db: Annotated[float, Field(ge=-300, le=300, allow_inf_nan=False)] = Field(
@@ -121,8 +121,8 @@ class TrainConfig(Settings):
     )
     factor: Literal["all", "by-reward"] = Field(
         "all",
-        description="HAPPO: predecessors in the factor M: all agents (Algorithm 1), or only those "
-        "that learn from the same reward, r_g or r_c",
+        description="HAPPO: predecessors in the factor M: 'all' agents (Algorithm 1); 'by-reward': "
+        "those that learn from the same reward, r_g or r_c",
     )
     max_log_factor: Positive = Field(
         10.0, le=80, description="HAPPO: |ln| of M's product of ratios stays below this"

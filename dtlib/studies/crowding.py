@@ -16,12 +16,12 @@ from dtlib.settings.env import EnvConfig
 
 LEVELS_DB = (10, 14, 18)
 """Received power over what a request needs without interference."""
-FRAMES, WORLDS = 5, 8
-"""What is measured."""
 
 
 def growth(env: EnvConfig, few: int = 10, many: int = 25) -> pd.DataFrame:
     """Return how many times as much energy per user and slot many users need as few.
+
+    Measured in eight held-out worlds of five frames.
 
     Args:
         env: the network, whatever its number of users and the length of its episodes.
@@ -47,7 +47,7 @@ def growth(env: EnvConfig, few: int = 10, many: int = 25) -> pd.DataFrame:
 
 
 def _energy(env: EnvConfig, changes: dict[str, Any], level_db: float) -> float:
-    changed = env.replace(frames=FRAMES, **changes)
-    world = sample_stream(changed, "held-out", WORLDS)
+    changed = env.replace(frames=5, **changes)
+    world = sample_stream(changed, "held-out", 8)
     policy = at_level(changed, "power-on-demand", 10 ** (level_db / 10))
     return float(simulate(world, policy.act(world), changed).energy_j.mean())
