@@ -92,6 +92,17 @@ def effects(episode):
     return torch.stack(columns, dim=-1)
 
 
+def becomes_deployment(request, env):
+    """[W, N, K]: whether the centre's choice in this slot is that of a frame."""
+    found = torch.zeros_like(request)
+    for frame in range(env.frames):
+        start = frame * env.frame_slots
+        slot = start - 1 if env.deployment_decision == "frame-end" else start
+        if slot >= 0:
+            found[:, slot] = True
+    return found
+
+
 def by_user(slot, obs, value, mask, gain):
     """Rows with the actions that concern one user: one row for each slot and user."""
     users = gain.shape[1]
@@ -140,6 +151,8 @@ class PlainLearner(plain.PlainLearner):
         """The actors with what each learns from; one for all users learns from all their rows."""
         config, env = self.config, episode.decision.env
         *agents, centre = plain.experience(episode)
+        if config.centre_steps == "frames":
+            centre[2] = centre[2] & data(becomes_deployment(episode.world.request, env))
         gains = [one.sum(-1) if config.credit == "joint" else one for one in advantages]
         slot = torch.arange(len(gains[0]))
         own = data(effects(episode)) if config.credit == "difference" else None

@@ -57,6 +57,13 @@ def leading(layout: Iterable[Field], holds: Callable[[Field], bool]) -> Layout:
     return Layout(takewhile(holds, layout))
 
 
+def carried_out(request: Tensor, env: EnvConfig) -> Tensor:
+    """Return which of an episode's requests [R, N, K] are of slots whose β̃ becomes β."""
+    slot = torch.arange(request.shape[1], device=request.device)
+    first = (slot + (env.deployment_decision == "frame-end")) % env.frame_slots == 0
+    return request & first[:, None]
+
+
 def station_mask(
     association: Tensor, env: EnvConfig, *, deployment: Tensor, served: Tensor
 ) -> Tensor:

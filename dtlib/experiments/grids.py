@@ -135,6 +135,12 @@ EXPERIMENTS = {
             seeds=TRAINED | {"companion": 6},
         ),
         Experiment(
+            name="once_a_frame",
+            title="Beta-HAPPO whose centre learns from one choice of each frame",
+            variants=alternatives.ONCE_A_FRAME,
+            seeds=TRAINED | {"companion": 6},
+        ),
+        Experiment(
             name="silence",
             title="What it takes for Beta-HAPPO to learn not to send",
             variants=alternatives.SILENCE,

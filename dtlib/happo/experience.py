@@ -9,7 +9,7 @@ from torch import Tensor
 from dtlib.agents.credit import difference_reward, reward_streams
 from dtlib.agents.episode import Episode
 from dtlib.agents.policies import Decision
-from dtlib.agents.spaces import columns, layouts, outputs
+from dtlib.agents.spaces import carried_out, columns, layouts, outputs
 from dtlib.kernels.batch import ActorBatch, ActorData, Distribution, actor_data, standardise
 from dtlib.model.observations import global_state
 from dtlib.settings.train import TrainConfig
@@ -109,7 +109,10 @@ class Experience:
 
     def _centre(self, decision: Decision, gain: Tensor) -> ActorData:
         obs, choice = _data(decision.centre_obs), _data(decision.actions.deployment)
-        asked = _data(decision.world.request)
+        counts = decision.world.request
+        if self.config.centre_steps == "frames":
+            counts = carried_out(counts, decision.env)
+        asked = _data(counts)
         if not self.config.twin_by_twin:
             return actor_data("categorical", obs=obs, action=choice, mask=asked, advantage=gain)
         by_twin = gain if gain.dim() == 2 else gain[:, None].expand_as(choice)

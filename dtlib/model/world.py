@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dtlib.kernels.halton import halton
+from dtlib.kernels.halton import centroids
 from dtlib.model.channel import rician_gain
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
 from dtlib.runtime.errors import ConfigError
@@ -85,8 +85,7 @@ class World:
 def bs_positions(env: EnvConfig) -> np.ndarray:
     """Return the base stations' positions, [M, 2] in m; the same for every world of ``env``.
 
-    ``spread`` puts them at the centroids of equal cells of the square (Lloyd's algorithm on a grid
-    from a Halton start), ``random`` draws them uniformly from ``bs_seed``.
+    ``spread`` puts them at the centroids of equal cells, ``random`` draws them from ``bs_seed``.
     """
     return _positions_of(
         layout=env.bs_layout, count=env.num_bs, seed=env.bs_seed, area_m=env.area_m
@@ -96,16 +95,8 @@ def bs_positions(env: EnvConfig) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _positions_of(*, layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
     """Return :func:`bs_positions` of the settings that they depend on, computed only once."""
-    if layout == "random":
-        points = np.random.default_rng(seed).random((count, 2))
-    else:
-        ticks = (np.arange(60) + 0.5) / 60
-        grid = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
-        points = halton(count)
-        for _ in range(100):
-            owner = ((grid[:, None] - points) ** 2).sum(-1).argmin(1)
-            points = np.stack([grid[owner == m].mean(0) for m in range(count)])
-    positions = points * area_m
+    drawn = np.random.default_rng(seed).random((count, 2))
+    positions = (drawn if layout == "random" else centroids(count)) * area_m
     positions.setflags(write=False)
     return positions
 

@@ -15,7 +15,7 @@ Preset = Literal["smoke", "quick", "companion", "paper"]
 Head = Literal["beta", "gaussian", "original-gaussian", "deterministic"]
 PLAIN_FIELDS = (
     "algorithm", "normalize_advantage", "value_norm", "critic", "critic_target", "critic_passes",
-    "critic_sees_queue", "credit", "actors", "silence", "factor", "anneal",
+    "critic_sees_queue", "credit", "centre_steps", "actors", "silence", "factor", "anneal",
 )  # fmt: skip
 """Fields that :mod:`dtlib.happo.plain` knows only at their defaults."""
 
@@ -87,6 +87,12 @@ class TrainConfig(Settings):
         "positions",
         description="MUs see (20), or also what follows from it: log-distances, and the request "
         "scaled to [−1, 1]",
+    )
+    centre_steps: Literal["slots", "frames"] = Field(
+        "slots",
+        description="HAPPO and MAPPO: the centre learns from its choices of all 'slots', as "
+        "published, or of each of the 'frames' only from the one that is carried out",
+        json_schema_extra={"before": "slots"},
     )
     actors: Literal["per-agent", "by-twin", "shared"] = Field(
         "per-agent",

@@ -50,6 +50,10 @@ VARIANTS = {
         "algorithm": "beta-mappo",
         "env": {"interference": "eq7", "migrating_transmits": True, "objective_scale": "letter"},
     },
+    "centre once a frame": {"centre_steps": "frames"},
+    "centre once a frame, companion": SMALL | {
+        "centre_steps": "frames", "env": {"deployment_decision": "frame-start"},
+    },
     "no hidden layer": {"hidden_sizes": (), "output_gain": 1.0, "credit": "per-user"},
 }  # fmt: skip
 
@@ -100,6 +104,7 @@ def test_algorithm_is_the_plain_one_as_published(double, changes):
         ({"normalize_advantage": False}, "normalize_advantage = False: must be True"),
         ({"critic_passes": 2}, "critic_passes = 2: must be 1"),
         ({"credit": "difference"}, "credit = 'difference': must be 'joint'"),
+        ({"centre_steps": "frames"}, "centre_steps = 'frames': must be 'slots'"),
     ],
 )
 def test_what_the_plain_one_has_not_is_refused(changes, said):

@@ -203,7 +203,7 @@ def test_every_field_has_a_default_and_a_description(model):
 
 ON_POLICY = (
     "epochs", "gae_lambda", "clip", "entropy_coef", "normalize_advantage", "critic_target",
-    "critic_passes",
+    "critic_passes", "centre_steps",
 )  # fmt: skip
 
 

@@ -173,12 +173,14 @@ def test_younger_fields_are_left_out_at_their_old_value():
     values = json.loads(old.canonical_json())
     assert not TrainConfig.younger().keys() & values.keys()
     assert not EnvConfig.younger().keys() & values["env"].keys()
-    assert TrainConfig.younger() == {"averaged": 0.0, "gaussian": "bounded"}
+    assert TrainConfig.younger() == {
+        "averaged": 0.0, "centre_steps": "slots", "gaussian": "bounded",
+    }  # fmt: skip
     assert EnvConfig.younger() == {"cpu_sharing": "served"}
     new = json.loads(TrainConfig.from_preset("companion").canonical_json())
     assert new["env"]["cpu_sharing"] == "slices" and new["gaussian"] == "original"
     assert "cpu_sharing" not in json.loads(old.env.canonical_json())
-    for name, other in {"averaged": 0.5, "gaussian": "original"}.items():
+    for name, other in {"averaged": 0.5, "centre_steps": "frames", "gaussian": "original"}.items():
         assert json.loads(old.replace(**{name: other}).canonical_json())[name] == other
     hosted = json.loads(old.replace(env={"cpu_sharing": "hosted"}).canonical_json())
     assert hosted["env"]["cpu_sharing"] == "hosted"
