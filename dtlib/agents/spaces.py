@@ -47,18 +47,31 @@ def outputs(config: TrainConfig) -> dict[str, Output]:
 
 
 def columns(layout: Layout) -> Columns:
-    """Return how a vector begins: what need not be multiplied row by row, slot after slot."""
+    """Return how a vector begins: what need not be multiplied row by row, slot after slot.
+
+    >>> columns(station_layout(EnvConfig(num_users=3, num_bs=2)))
+    Columns(slow=5, flags=12)
+    """
     steady = leading(layout, lambda field: field.changes != "always")
     return Columns(steady.size, leading(layout[len(steady) :], lambda field: field.flags).size)
 
 
 def leading(layout: Iterable[Field], holds: Callable[[Field], bool]) -> Layout:
-    """Return the first fields, as long as ``holds`` is true of them."""
+    """Return the first fields, as long as ``holds`` is true of them.
+
+    >>> leading(user_layout(EnvConfig(num_bs=2)), lambda field: field.changes == "never").size
+    5
+    """
     return Layout(takewhile(holds, layout))
 
 
 def carried_out(request: Tensor, env: EnvConfig) -> Tensor:
-    """Return which of an episode's requests [R, N, K] are of slots whose β̃ becomes β."""
+    """Return which of an episode's requests [R, N, K] are of slots whose β̃ becomes β.
+
+    >>> env = EnvConfig(num_users=1, frames=3, frame_slots=2, migration_slots=0)
+    >>> carried_out(torch.ones(1, 6, 1, dtype=torch.bool), env).flatten().tolist()
+    [False, True, False, True, False, True]
+    """
     slot = torch.arange(request.shape[1], device=request.device)
     first = (slot + (env.deployment_decision == "frame-end")) % env.frame_slots == 0
     return request & first[:, None]

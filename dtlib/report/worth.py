@@ -6,11 +6,12 @@ import pandas as pd
 
 from dtlib.experiments import search
 from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, GAUSSIAN, UNSHARED, WITHOUT_M
-from dtlib.experiments.experiment import BETA_MAPPO
-from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.experiments.experiment import BETA_MAPPO, OWN
+from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, table
-from dtlib.verdicts.checks import HELD_OUT, TRAINING, Source, leads, saves
+from dtlib.verdicts.checks import HELD_OUT, SYMBOLS, TRAINING, Source, as_saving, leads, saves
 from dtlib.verdicts.interventions import with_change
+from dtlib.verdicts.quantities import gap, height
 from dtlib.verdicts.statistics import estimate, improvement, interval_text
 
 MECHANISMS = dict.fromkeys(
@@ -84,6 +85,34 @@ def unshared(common: dict[str, pd.DataFrame], apart: dict[str, pd.DataFrame]) ->
             text = interval_text(part.values, ".2g", evidence.show)
             cells[f"{kind} ({len(part.values)} seeds)"] = text
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def every_slot(slots: dict[str, pd.DataFrame], frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what Beta-HAPPO gains where its centre learns from the choices of all slots.
+
+    Args:
+        slots: tables of Figs. 4 to 6, where it does so.
+        frames: of the experiment ``once_a_frame``, where it does not.
+
+    Returns:
+        A row per quantity and a column per way of measuring: means of differences within a seed,
+        positive where all slots are better, with 95 % t intervals.
+    """
+    leads_in = {
+        f"lead in {name} (% of the height)": (metric, height(slots[DATA], metric), -1)
+        for metric, name in SYMBOLS.items()
+    }
+    ahead = leads_in | {"fewer failed requests (points)": (FAILED, 1, 1)}
+    found: dict[str, dict[str, str]] = {}
+    for way in (TRAINING, HELD_OUT):
+        both = Source("", slots, way), Source("", frames, way)
+        cells = found[way] = {}
+        for name, (metric, scale, sign) in ahead.items():
+            own, other = (one.final(metric)[OWN] for one in both)
+            cells[name] = interval_text(list(sign * 100 * (other - own).dropna() / scale), ".2g")
+        saved = gap(*(one.final(ENERGY)[OWN] for one in both))
+        cells["energy saved (%)"] = interval_text(list(saved), ".2g", as_saving)
+    return pd.DataFrame(found)
 
 
 def draws_table(mechanisms: pd.DataFrame) -> pd.DataFrame:

@@ -95,10 +95,10 @@ def explained(preset: str) -> str:
 
 
 def readings() -> str:
-    """Name the sentences that are not the paper's own, as Markdown."""
+    """Name the sentences that depart from the paper's words, as Markdown."""
     read = [f"{claim.shown}, *{claim.sentence}* ({claim.reading})" for claim in CLAIMS
             if claim.reading]  # fmt: skip
-    return f"{len(read)} sentences are not the paper's own: {'; '.join(read)}."
+    return f"{len(read)} sentences depart from the paper's words: {'; '.join(read)}."
 
 
 KEPT: dict[str, Callable[[], pd.DataFrame]] = {
