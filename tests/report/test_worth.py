@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from dtlib.experiments import results
 from dtlib.experiments.alternatives import UNSHARED
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.results import DATA, ENERGY, FAILED
@@ -110,3 +111,16 @@ def test_what_choices_of_every_slot_gain():
     means = found.apply(lambda column: column.str.partition(" ")[0].astype(float))
     for way in means:
         assert means[way].tolist() == [4, 4, 10, 25]
+
+
+def test_the_centre_learns_more_from_every_slot():
+    """What the page says, from committed rows."""
+    both = (
+        {name: results.table("companion", figure, name) for name in (DATA, EVALUATION)}
+        for figure in ("fig04_06", "once_a_frame")
+    )
+    found = worth.every_slot(*both).replace("\xa0", " ", regex=True)
+    assert found.loc["lead in r_c (% of the height)"].tolist() == ["16 [12, 20]", "19 [3.7, 34]"]
+    assert found.loc["lead in r_g (% of the height)"].tolist()[0] == "1.7 [0.92, 2.5]"
+    fewer = found.loc["fewer failed requests (points)"]
+    assert fewer.tolist() == ["6.6 [5.1, 8.1]", "8.6 [1.8, 15]"]
