@@ -93,7 +93,7 @@ class Response:
     wired_bps: Tensor
     """Rate from the serving base station to the twin's; zero where none is needed."""
     delay_s: Tensor
-    """s, eq. (9); infinite if it would never end; zero as above, though a request then fails."""
+    """s, eq. (9); infinite if it never ends; zero without a request and while the twin migrates."""
     failure: Tensor
     """bool, X of eq. (12)."""
     energy_j: Tensor
