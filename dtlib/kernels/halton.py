@@ -1,4 +1,4 @@
-"""Points that fill a square evenly: as SciPy's, whose import costs each process a second."""
+"""Points that fill a square evenly; without SciPy, whose import costs each process a second."""
 
 import numpy as np
 

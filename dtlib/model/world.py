@@ -95,8 +95,8 @@ def bs_positions(env: EnvConfig) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _positions_of(*, layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
     """Return :func:`bs_positions` of the settings that they depend on, computed only once."""
-    drawn = np.random.default_rng(seed).random((count, 2))
-    positions = (drawn if layout == "random" else centroids(count)) * area_m
+    draw = np.random.default_rng(seed)
+    positions = (draw.random((count, 2)) if layout == "random" else centroids(count)) * area_m
     positions.setflags(write=False)
     return positions
 

@@ -98,18 +98,17 @@ def every_slot(slots: dict[str, pd.DataFrame], frames: dict[str, pd.DataFrame]) 
         A row per quantity and a column per way of measuring: means of differences within a seed,
         positive where all slots are better, with 95 % t intervals.
     """
-    leads_in = {
-        f"lead in {name} (% of the height)": (metric, height(slots[DATA], metric), -1)
+    scales = {
+        f"lead in {name} (% of the height)": (metric, height(slots[DATA], metric))
         for metric, name in SYMBOLS.items()
-    }
-    ahead = leads_in | {"fewer failed requests (points)": (FAILED, 1, 1)}
+    } | {"fewer failed requests (points)": (FAILED, -1)}
     found: dict[str, dict[str, str]] = {}
     for way in (TRAINING, HELD_OUT):
         both = Source("", slots, way), Source("", frames, way)
         cells = found[way] = {}
-        for name, (metric, scale, sign) in ahead.items():
+        for name, (metric, scale) in scales.items():
             own, other = (one.final(metric)[OWN] for one in both)
-            cells[name] = interval_text(list(sign * 100 * (other - own).dropna() / scale), ".2g")
+            cells[name] = interval_text(list(100 * (own - other).dropna() / scale), ".2g")
         saved = gap(*(one.final(ENERGY)[OWN] for one in both))
         cells["energy saved (%)"] = interval_text(list(saved), ".2g", as_saving)
     return pd.DataFrame(found)

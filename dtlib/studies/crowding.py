@@ -31,23 +31,22 @@ def growth(env: EnvConfig, few: int = 10, many: int = 25) -> pd.DataFrame:
     """
     least, most = ({"num_users": users} for users in (few, many))
     divided = {"cpu_sharing": "served"}
-    cases: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-        "interference alone": (least, most | {"cpu_hz": env.cpu_hz * many / few}),
-        "smaller slices alone": (least, least | {"cpu_hz": env.cpu_hz * few / many}),
-        "both": (least, most),
-        "servers divide their CPU": (least | divided, most | divided),
+    alone = _energies(env, least)
+    grown = {
+        "interference alone": _energies(env, most | {"cpu_hz": env.cpu_hz * many / few}) / alone,
+        "smaller slices alone": _energies(env, least | {"cpu_hz": env.cpu_hz * few / many}) / alone,
+        "both": _energies(env, most) / alone,
+        "servers divide their CPU": _energies(env, most | divided)
+        / _energies(env, least | divided),
     }
-    return pd.DataFrame(
-        {
-            name: [_energy(env, last, level) / _energy(env, first, level) for level in LEVELS_DB]
-            for name, (first, last) in cases.items()
-        },
-        index=pd.Index(LEVELS_DB, name="level, dB"),
-    )
+    return pd.DataFrame(grown).rename_axis("level, dB")
 
 
-def _energy(env: EnvConfig, changes: dict[str, Any], level_db: float) -> float:
+def _energies(env: EnvConfig, changes: dict[str, Any]) -> pd.Series:
+    """Return the energy per user and slot, J, by level."""
     changed = env.replace(frames=5, **changes)
-    world = sample_stream(changed, "held-out", 8)
-    policy = at_level(changed, "power-on-demand", 10 ** (level_db / 10))
-    return float(simulate(world, policy.act(world), changed).energy_j.mean())
+    world, energies = sample_stream(changed, "held-out", 8), {}
+    for level in LEVELS_DB:
+        policy = at_level(changed, "power-on-demand", 10 ** (level / 10))
+        energies[level] = float(simulate(world, policy.act(world), changed).energy_j.mean())
+    return pd.Series(energies)

@@ -33,6 +33,7 @@ RELEVANT, RELEVANT_POINTS = 2.0, 1.0
 percentage points of failed requests. Less is not seen in the paper's figures."""
 HEIGHT = "% of the figure's height"
 SYMBOLS = {"reward_global": "r_g", "reward_centre": "r_c"}
+"""Both rewards, with what the paper calls them."""
 TEXTS = {ENERGY: ("energy", "%", RELEVANT), FAILED: ("failed requests", "points", RELEVANT_POINTS)}
 """Of what sweeps show: name, unit of a difference, margin of relevance."""
 

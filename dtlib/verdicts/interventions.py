@@ -33,6 +33,7 @@ from dtlib.verdicts.checks import (
     HELD_OUT,
     RELEVANT,
     RELEVANT_POINTS,
+    SYMBOLS,
     Change,
     Check,
     Source,
@@ -46,8 +47,6 @@ from dtlib.verdicts.judgement import ERROR, Finding, number_text
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import by_point, gap, sooner, trained_for
 from dtlib.verdicts.statistics import FEWEST, detectable, estimate
-
-REWARDS = ("reward_global", "reward_centre")
 
 
 def of_comparison(found: Source, finding: Finding) -> Change | None:
@@ -207,7 +206,7 @@ def bounded_is_sooner(found: Source, finding: Finding) -> Change | None:
         return None
     bounded = curves.query("variant == @BOUNDED_VARIANT")
     both = pd.concat([bounded, found.data.query("algorithm == @OFF_POLICY")])
-    leads = [sooner(both, reward, GAUSSIAN_HAPPO, other=OFF_POLICY) for reward in REWARDS]
+    leads = [sooner(both, reward, GAUSSIAN_HAPPO, other=OFF_POLICY) for reward in SYMBOLS]
     least = pd.concat(leads, axis=1).min(axis=1)
     hits = least > RELEVANT
     by = f", by {least.min():.0f} % of MADDPG's training or more" if hits.all() else ""
@@ -367,7 +366,7 @@ def another_action(found: Source, finding: Finding) -> Change | None:
 
 
 CAUSES: dict[tuple[str, str], tuple[Why, ...]] = {
-    **{(BETA_MAPPO, metric): (unshared(leads(metric, BETA_MAPPO)),) for metric in REWARDS},
+    **{(BETA_MAPPO, metric): (unshared(leads(metric, BETA_MAPPO)),) for metric in SYMBOLS},
     (BETA_MAPPO, ENERGY): (unshared(saves(BETA_MAPPO)),),
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
     (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),

@@ -1,7 +1,6 @@
-"""Whatever happens to a file of store or results, it is named and made anew, and never drawn."""
+"""Whatever happens to a file of the store, it is named and made anew, and never drawn."""
 
 import errno
-import json
 import os
 import shutil
 import sys
@@ -10,80 +9,20 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from drawn import ALONE, CURVE, again, copied, folders, known, made, tables  # noqa: F401
 from processes import start
-from tiny import CURVES, ONE, SMALL, own_folders, trained  # noqa: F401
+from tiny import own_folders, trained  # noqa: F401
 
 from dtlib import ConfigError, TrainConfig
-from dtlib.experiments import (
-    committed,
-    datasets,
-    grids,
-    measurements,
-    provenance,
-    results,
-    runner,
-    sealed,
-    status,
-    store,
-)
+from dtlib.experiments import measurements, runner, sealed, status, store
 from dtlib.experiments.experiment import PlannedRun
-from dtlib.experiments.runner import Effort
 from dtlib.runtime import paths, reading
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.reading import Damaged
-from dtlib.studies.measured_table import MeasuredTable
-from dtlib.training import evaluation, run_folder
+from dtlib.training import run_folder
 from dtlib.training.run_folder import CHECKPOINT, CONFIG, HISTORY
 
 TINY = TrainConfig.from_preset("smoke", episodes=3, env={"num_users": 3, "num_bs": 2})
-CURVE = replace(ONE, name="curve", axes={}, seeds={"smoke": 2})
-ALONE = Effort(jobs=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def known():
-    """A commit, and worlds of few frames: what is harmed is measured anew in nearly every test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(grids.EXPERIMENTS, "curve", CURVE)
-        patch.setattr(provenance, "_commit", lambda: "abc")
-        patch.setattr(evaluation, "EVALUATION_FRAMES", 5)
-        yield
-
-
-@pytest.fixture(scope="module")
-def made(known, tmp_path_factory):
-    """A store and the results of two runs."""
-    place = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DTLIB_STORE", str(place / "store"))
-        patch.setattr(paths, "results", lambda: place / "results")
-        datasets.write_experiment(CURVE, "smoke", effort=ALONE)
-    return place
-
-
-@pytest.fixture
-def drawn(made, tmp_path):
-    """A copy of them below the test's folder; gives the bytes of the tables."""
-    for name in ("store", "results"):
-        shutil.copytree(made / name, tmp_path / name)
-    return tables()
-
-
-def tables():
-    folder = results.folder_of("smoke", "curve")
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.csv"))}
-
-
-def folders():
-    return [store.folder(planned.config) for planned in CURVE.runs("smoke")]
-
-
-def again(**more):
-    datasets.write_experiment(CURVE, "smoke", effort=ALONE, **more)
-    return tables()
-
-
-# --- the store ----------------------------------------------------------------------------------
 
 
 def test_a_history_behind_its_checkpoint_is_not_what_counts():
@@ -291,111 +230,3 @@ def test_two_processes_that_see_a_damaged_file_set_it_aside_once(tmp_path):
     said = "".join(path.read_text() for path in tmp_path.glob("*.txt"))
     assert [racer.exitcode for racer in racers] == [0, 0], said
     assert said.count("damaged; kept as") == said.count("\n") == 40
-
-
-# --- results ------------------------------------------------------------------------------------
-
-
-def altered(change):
-    def harm(folder):
-        path = folder / results.MANIFEST
-        path.write_text(json.dumps(change(json.loads(path.read_text()))))
-
-    return harm
-
-
-def without(*names):
-    return altered(lambda found: {k: v for k, v in found.items() if k not in names})
-
-
-def with_runs(change):
-    return altered(
-        lambda found: (
-            {k: v for k, v in found.items() if k != results.CHECKSUM}
-            | {"runs": [change(run) for run in found["runs"]]}
-        )
-    )
-
-
-MANIFESTS = {
-    "a digit of a checksum": altered(
-        lambda found: found | {"files_sha256": found["files_sha256"] | {"data.csv": "0" * 64}}
-    ),
-    "a digit of a fact": altered(lambda found: found | {"threads_per_run": 2}),
-    "another key": altered(lambda found: found | {"key": "0" * 64}),
-    "a list": altered(lambda found: [found]),
-    "a number": altered(lambda found: 3),
-    "nested": lambda folder: (folder / results.MANIFEST).write_text("[" * 100_000),
-    "nested inside": altered(lambda found: found | {"runs": [[[[[]]]]]}),
-    "emptied": lambda folder: (folder / results.MANIFEST).write_text(""),
-    "not UTF-8": lambda folder: (folder / results.MANIFEST).write_bytes(b"\xff"),
-    "missing": lambda folder: (folder / results.MANIFEST).unlink(),
-    "no key": without("key", results.CHECKSUM),
-    "no checksums": without("files_sha256", results.CHECKSUM),
-    "runs without names": with_runs(lambda run: {k: v for k, v in run.items() if k != "run"}),
-    "runs without seeds": with_runs(lambda run: {k: v for k, v in run.items() if k != "seed"}),
-    "a billion seeds": with_runs(lambda run: run | {"seed": 10**9}),
-    "runs of text": with_runs(lambda run: "run"),
-    "a killed write": lambda folder: (folder / "data.csv").write_text("newer\n1\n"),
-    "a table that is cut": lambda folder: (folder / "data.csv").write_text(""),
-    "a table not UTF-8": lambda folder: (folder / "data.csv").write_bytes(b"\xff"),
-    "of another experiment": altered(lambda found: found | {"experiment": "one"}),
-}
-
-
-@pytest.mark.parametrize("harm", MANIFESTS.values(), ids=MANIFESTS)
-def test_results_heal(drawn, harm):
-    """Reading them is one line or nothing; with rows to be kept, too; writing them mends all."""
-    folder = results.folder_of("smoke", "curve")
-    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
-    harm(folder)
-    for read in (lambda: datasets.data("curve", "smoke"), lambda: again(keep=True)):
-        try:
-            read()
-        except Damaged as error:
-            assert str(error).startswith(f"{folder}/") and "\n" not in str(error)
-    again()
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
-
-
-@pytest.mark.parametrize("content", [None, "{"])
-def test_a_manifest_is_told_from_its_table(drawn, content):
-    path = results.folder_of("smoke", "curve") / results.MANIFEST
-    path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(Damaged, match="data.csv: its manifest.json is missing or not its own"):
-        results.read(path.parent, results.DATA)
-
-
-@pytest.mark.parametrize(("preset", "name"), [("smoke", "one"), ("quick", "curve")])
-def test_folders_of_results_exchanged_are_not_read(drawn, preset, name):
-    shutil.copytree(results.folder_of("smoke", "curve"), results.folder_of(preset, name))
-    said = f"{preset}/{name}/data.csv: its manifest.json is missing or not its own"
-    with pytest.raises(Damaged, match=said):
-        committed.fullest(name, preset)
-
-
-def test_manifests_of_earlier_versions_have_no_seal_and_stay_as_they_are(drawn):
-    path = results.folder_of("smoke", "curve") / results.MANIFEST
-    without(results.CHECKSUM)(path.parent)
-    old = path.read_bytes()
-    again()
-    assert path.read_bytes() == old
-
-
-def test_what_is_made_once_heals():
-    place, table = results.folder_of("smoke", "references"), pd.DataFrame({"x": [1]})
-    kept = MeasuredTable(
-        name="references",
-        key=lambda *_: "key",
-        tasks=lambda _: [()],
-        rows=lambda: table,
-        facts=lambda _: {},
-    )
-    kept.write("smoke", jobs=1)
-    whole = (place / results.MANIFEST).read_bytes()
-    (place / "data.csv").write_text("x\n2\n")
-    with pytest.raises(Damaged, match="run `dtlib references --preset smoke` again"):
-        kept.read("smoke")
-    kept.write("smoke", jobs=1)
-    assert (place / results.MANIFEST).read_bytes() == whole
-    assert (place / "data.csv").read_text() == "x\n1\n"

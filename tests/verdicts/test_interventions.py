@@ -377,7 +377,7 @@ def test_what_the_seeds_would_show_does_not_go_unseen():
 def test_a_bounded_gaussian_that_is_no_sooner_explains_nothing(as_if):
     found = results.table("companion", "worth")
     bounded = found["variant"] == "bounded Gaussian"
-    low = {name: found[name].where(~bounded, -1e9) for name in interventions.REWARDS}
+    low = {name: found[name].where(~bounded, -1e9) for name in interventions.SYMBOLS}
     as_if["worth"] = lambda file: found.assign(**low)
     assert decided(interventions.bounded_is_sooner, checks.faster, TRAINING) == ""
     source = checks.source("fig04_06", "companion", TRAINING)
