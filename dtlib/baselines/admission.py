@@ -18,10 +18,10 @@ def admit(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -
     """Return requests that can be served together, [R, N, K], bool, of those wanted.
 
     What does not fit alone leaves. Then, while a slot does not fit, the request with the largest
-    burden does: its energy, the harm of its interference and the rent of its shares, at the least
-    stretch of deadlines that lets all stay. Shares are counted as whole for everybody first, which
-    is fast and drops nearly all that has to leave. To leave out as few as possible is NP-hard in
-    general; this is a heuristic.
+    burden does: its energy, the harm of its interference and the rent of its shares, a tenth above
+    the least stretch of deadlines that lets all stay. Shares are counted as whole for everybody
+    first, which is fast and drops nearly all that has to leave. To leave out as few as possible is
+    NP-hard in general; this is a heuristic.
     """
     lead = served.shape[:2]
     slots = Slots.of(world, env, served=served, deployment=deployment)

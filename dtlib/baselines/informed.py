@@ -46,7 +46,7 @@ PRICE_STEP = 0.03
 MEMORY = 0.95
 """Of the running mean of failures that prices follow."""
 LEAST_UNIT = 1e-6
-"""Actions in [0, 1] are at least this in training: no delay is infinite, every slope finite."""
+"""Actions in [0, 1] are at least this: no delay is infinite, every slope finite."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
 
     Args:
         config: a learner's settings: its network, observations, scales and perceptrons, the seed of
-            its weights and training worlds. The head is that of MADDPG, whatever the algorithm.
+            its weights and training worlds. The head is that of MADDPG, whatever the algorithm, and
+            nobody chooses to be silent.
         target: largest slot failure ratio of a user, in (0, 1).
         steps: of Adam.
 

@@ -70,7 +70,7 @@ def tune(
 
     Silence saves energy and interference, and (14b) permits some. For each level, from the one that
     holds without silence in steps of 0.5 dB to the last of ``LEVELS``, the least cut-off that holds
-    is bisected, until energy is a tenth above its minimum.
+    is bisected, until energy is a tenth above its minimum, or no cut-off holds.
 
     Args:
         family: gives a policy for a level, as ``lambda level: Reference(env, Inversion(level))``,

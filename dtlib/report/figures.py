@@ -56,7 +56,11 @@ def tradeoff(learners: pd.DataFrame, others: pd.DataFrame) -> Figure:
             mean = part.groupby("control_factor")[[x, y]].mean()
             ax.plot(100 * mean[x], mean[y], **style)
         ax.axvline(20, color=FAINT, linewidth=1, zorder=0)
-    near.set(ylim=ZOOM, xlabel="failed slots (%), (14b) allows 20", ylabel=ENERGY_LABEL)
+    near.set(
+        ylim=ZOOM,
+        xlabel="failed slots, mean of users (%); (14b) allows each 20",
+        ylabel=ENERGY_LABEL,
+    )
     above.set_ylim(ZOOM[1], max(5.0, above.dataLim.y1))
     for ax in (above, near):
         by_ratio(ax)
@@ -190,7 +194,7 @@ def by_ratio(ax: Axes, which: Literal["x", "y"] = "y") -> None:
 
 def from_zero(ax: Axes) -> None:
     """Let the ordinate begin at zero and end above the data."""
-    ax.set_ylim(0, 1.08 * ax.dataLim.y1)
+    ax.set_ylim(0, 1.08 * ax.dataLim.y1 or 1)
 
 
 def points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
@@ -229,7 +233,8 @@ def data_size(data: pd.DataFrame) -> Figure:
             part = part.assign(x=part["x"] / bits, y=unit * part[metric])
             for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):
                 points(ax, line, _of_bandwidth(who, width, widths))
-            ax.set_ylabel(name if ax in axes[:, 0] else "")
+            scale = "\nlogarithmic scale" if metric == ENERGY else ""
+            ax.set_ylabel(name + scale if ax in axes[:, 0] else "")
         from_zero(column[1])
         column[0].set_title(f"Fig. 11 {title}")
         by_ratio(column[0])
@@ -243,7 +248,7 @@ def _of_bandwidth(who: str, width: float, widths: list[float]) -> dict[str, Any]
     """Return how a line of Fig. 11 is drawn; of what is not learnt, one is in the legend."""
     place, style = widths.index(width), line_style(who)
     if who in BASELINES:
-        label = style["label"] if width == widths[-1] else "_"
+        label = f"{style['label']}, each B" if width == widths[-1] else "_"
         return style | {"color": FAINT, "label": label, "linewidth": 1.0, "markersize": 4}
     look = {"marker": "osD"[place % 3], "linestyle": ("--", "-", "-.")[place % 3]}
     name = f"{style['label']}, B = {width / 1e6:g} MHz"

@@ -139,7 +139,8 @@ def _legend() -> list[Line2D]:
         return Line2D([], [], ls="", marker=marker, color=color, ms=size, label=label)
 
     return [
-        dot("base station", "^", style.FAINT, size=9),
+        Line2D([], [], ls="", marker="^", color="white", markeredgecolor=style.INK, ms=9,
+               label="base station"),
         dot("user", "o", style.INK, size=5),
         dot("twin", "D", style.PALETTE[0], size=4),
         Line2D([], [], color=style.FAINT, label="at the nearest server"),
@@ -147,4 +148,4 @@ def _legend() -> list[Line2D]:
         Line2D([], [], color=style.ALARM, linestyle=":", label="migrating"),
         dot("synchronised", "o", SYNCHRONISED, size=10),
         dot("failed", "o", MISSED, size=10),
-    ]
+    ]  # fmt: skip

@@ -71,7 +71,7 @@ def _sentences() -> str:
         f"reproduces {shown['reproduced']}, and {shown['reproduced in part']} in part. It does not "
         f"reproduce {shown['not reproduced']}; for {_weak()} of these the test is weak, and would "
         "miss the effect that the scoreboard names more often than once in five. It contradicts "
-        f"{listed(_contradicted())}.{wait}"
+        f"{listed(_contradicted()) or 'none'}.{wait}"
     )
 
 
@@ -158,11 +158,7 @@ def beside_others() -> Markdown:
             for head, values in gaps.items()
             if head != SAVED
         }
-        | {
-            f"energy saved at {_users(30)} (%)": "{} [{}, {}]".format(
-                *(number(as_saving(bound)) for bound in estimate(gaps[SAVED]))
-            )
-        }
+        | {f"energy saved at {_users(30)} (%)": minus(interval_text(gaps[SAVED], ".3g", as_saving))}
         for other, gaps in _beside_others().items()
     }
     cells = pd.DataFrame.from_dict(rows, orient="index").fillna("")
@@ -244,7 +240,8 @@ def _by_users(data: pd.DataFrame, who: str) -> pd.DataFrame:
 def put_right() -> Markdown:
     """Return a table of trained Beta-HAPPO with 30 users, put right, and of rules beside it."""
     outage, known = committed.fullest("outage"), readings.TABLE.read(JUDGED_PRESETS[0])
-    right = corrected.TABLE.read(JUDGED_PRESETS[0]).query("num_users == 30").set_index("done")
+    table_of = corrected.TABLE.read(JUDGED_PRESETS[0])
+    right = table_of.query("num_users == 30 and algorithm == @OWN").set_index("done")
     knows = readings.CLAIRVOYANT, readings.SLICES
     rows = {
         "Beta-HAPPO, as trained": _by_users(outage, OWN).loc[30],

@@ -117,7 +117,7 @@ def served_by_variant(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     for variant, part in curves.groupby("variant", sort=False):
         training, after = 100 * (1 - tenths(part, FAILED)), runs.loc[variant]
         rows[variant] = {
-            "served, first tenth (%)": range_text(training["first"], ".2g"),
+            "served, first tenth (%)": range_text(training["first"], ".3g"),
             "last tenth (%)": range_text(training["last"], ".2f"),
             "held-out worlds (%)": range_text(100 * (1 - after[FAILED]), ".2f"),
             "energy there (mJ)": range_text(1e3 * after[ENERGY], ".2f"),

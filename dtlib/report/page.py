@@ -235,7 +235,8 @@ def _minutes(shown: Shown, runs: float) -> str:
     if not spent:
         return "not measured yet"
     minutes = math.ceil(sum(spent) / len(spent) * runs / shown.jobs / 60)
-    return f"about {minutes} min of training, {shown.jobs} runs side by side"
+    beside = f", {shown.jobs} runs side by side" if shown.jobs > 1 else ""
+    return f"about {minutes} min of training{beside}"
 
 
 def downloads(shown: Shown) -> Markdown:

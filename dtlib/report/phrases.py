@@ -44,7 +44,7 @@ def lowest(shown: Shown, metric: str) -> str:
     """Return at how many points of a sweep Beta-HAPPO's median is the lowest of all learners'."""
     table = pd.DataFrame({name: shown.points(metric, name) for name in shown.learners}).dropna()
     if OWN not in table or len(table.columns) < 2:
-        return "no other learner was run"
+        return "not compared, as no other learner was run"
     first = (table[OWN] < table.drop(columns=OWN).min(axis=1)).sum()
     return f"the lowest of {len(table.columns)} learners at {first} of {len(table)} points"
 
@@ -74,7 +74,12 @@ def ahead(shown: Shown, other: str) -> str:
         return "not run"
     pair = last[[OWN, other]].dropna()
     higher = (pair[OWN] > pair[other]).sum()
-    return f"{label(OWN)}'s $r_g$ is higher in {higher} of {len(pair)} seeds"
+    return f"{label(OWN)}'s $r_g$ is higher in {higher} of {seeds(len(pair))}"
+
+
+def seeds(count: int) -> str:
+    """Return so many seeds as text."""
+    return f"{count} seed{'s' * (count != 1)}"
 
 
 def savings(energy: pd.DataFrame) -> dict[str, float]:

@@ -6,15 +6,11 @@ import numpy as np
 
 from dtlib.model.synchronization import compute_delay
 from dtlib.model.world import bs_positions
+from dtlib.report.formulas import share_too_big
 from dtlib.settings.env import EnvConfig
 
 GRID = 201
-"""Values of each of two uniform numbers, at the middle of as many equal parts."""
-
-
-def middles(low: float, high: float) -> np.ndarray:
-    """Return the middles of ``GRID`` equal parts of a range, [GRID]."""
-    return low + (high - low) * (np.arange(GRID) + 0.5) / GRID
+"""Places along either side of the area, at the middle of as many equal parts."""
 
 
 def slice_seconds(bits: Any, cycles_per_bit: Any, env: EnvConfig) -> Any:
@@ -30,13 +26,15 @@ def too_big(env: EnvConfig) -> float:
     >>> [round(too_big(EnvConfig(num_users=k)), 2) for k in (25, 40, 61)]
     [0.0, 0.49, 1.0]
     """
-    bits, cycles = np.meshgrid(middles(*env.data_bits), middles(*env.cycles_per_bit))
-    return float((slice_seconds(bits, cycles, env) > env.deadline_s[1]).mean())
+    bits, work = (
+        (min(low, high - 1e-3), high) for low, high in (env.data_bits, env.cycles_per_bit)
+    )
+    return share_too_big(env.cpu_hz * env.deadline_s[1] / env.num_users, bits, work)
 
 
 def nearest_metres(env: EnvConfig) -> float:
     """Return the mean distance to the nearest base station over the whole area, m."""
-    places = middles(0.0, env.area_m)
+    places = env.area_m * (np.arange(GRID) + 0.5) / GRID
     x, y = np.meshgrid(places, places)
     sites = np.asarray(bs_positions(env))
     return float(np.min([np.hypot(x - a, y - b) for a, b in sites], axis=0).mean())

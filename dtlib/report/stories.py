@@ -29,6 +29,7 @@ from dtlib.report.phrases import (
     path,
     rising,
     savings,
+    seeds,
 )
 from dtlib.report.shown import Shown
 from dtlib.verdicts.causes import time_of_training
@@ -84,17 +85,19 @@ def _queues_decide(shown: Shown) -> str:
         tenths(shown.data, metric)["first"][OWN].median()
         for metric in ("reward_global", ENERGY, FAILED)
     )
+    spread_over = shown.env.slots if shown.env.objective_scale == "letter" else 1
+    spent = shown.env.reward_scale * energy / spread_over
     return (
         f"the rewards follow the failures. In the first tenth of Beta-HAPPO's training $r_g$ is "
-        f"{number(reward)}, of which {number(-shown.env.reward_scale * energy)} is energy; the "
-        f"rest are queues of failed requests (19). There {number(100 * lost)}{GAP}% of its "
-        f"requests fail. In the last tenth fail: {each(final(shown, FAILED), *UNITS[FAILED])}."
+        f"{number(reward)}, of which {number(-spent)} is energy; the rest are queues "
+        f"of failed requests (19). There {number(100 * lost)}{GAP}% of its requests fail. In the "
+        f"last tenth fail: {each(final(shown, FAILED), *UNITS[FAILED])}."
     )
 
 
 def _slices(shown: Shown) -> str:
     if shown.env.cpu_sharing not in SLICED:
-        return "the CPU is not divided into slices here, so that failures come from the radio."
+        return "the CPU is not divided into slices here."
     axis, points = next(iter(shown.experiment.axes)), shown.points(FAILED).index
     shares = [100 * scales.too_big(shown.env_at(x)) for x in points]
     return (
@@ -140,10 +143,11 @@ def _nearer(shown: Shown) -> str:
 def _per_request(shown: Shown) -> str:
     found = shown.points(ENERGY)
     rate = found.index[-1] / found.index[0]
+    each = found.iloc[-1] / found.iloc[0] / rate
+    why = ", as more users send at once and interfere" if each > 1 else ""
     return (
-        f"there are {number(rate)} times as many requests, and each needs "
-        f"{number(found.iloc[-1] / found.iloc[0] / rate)} times the energy, as more users send at "
-        "once and interfere."
+        f"there are {number(rate)} times as many requests, and each needs {number(each)} times the "
+        f"energy{why}."
     )
 
 
@@ -177,6 +181,11 @@ def _crossed(
     return f"{listed(lines)}, at {told(step, table.columns)}"
 
 
+def _kilobits(shown: Shown) -> float:
+    """Return the bound of sizes in Kb; infinite where none of them is shown."""
+    return KB if (shown.measured["x"] < KB).any() else math.inf
+
+
 def _by_powers_of_ten(shown: Shown) -> str:
     """Say what a thousand times η does, where that was shown, and how near a rule is."""
     found = Source(shown.preset, {DATA: shown.measured})
@@ -187,10 +196,13 @@ def _by_powers_of_ten(shown: Shown) -> str:
 
 
 def _near_the_rule(shown: Shown) -> str:
-    seeds, energy = by_point(shown.measured)[ENERGY], shown.points(ENERGY)
-    spread = 1e3 * (seeds.max() - seeds.min()).max()
+    runs, energy = by_point(shown.measured)[ENERGY], shown.points(ENERGY)
+    spread = f"{number(1e3 * (runs.max() - runs.min()).max())}{GAP}mJ"
+    apart = f"; seeds at one η differ by up to {spread}" if runs.count().max() > 1 else ""
     change = 1e3 * (energy.iloc[-1] - energy.iloc[0])
     rules = {name: shown.points(FAILED, name) for name in ON_DEMAND}
+    if not any(map(len, rules.values())):
+        return ""
     rule = best_rule(rules)
     own = shown.points(FAILED)
     least = rules[rule].iloc[0]
@@ -199,7 +211,7 @@ def _near_the_rule(shown: Shown) -> str:
         f"{told('control_factor', own.index[:1])} already. "
         f"*{label(rule).capitalize()}*, a rule that does not know the channels, fails in "
         f"{number(100 * least)}{GAP}% at every η. From end to end the energy changes by "
-        f"{number(change)}{GAP}mJ; seeds at one η differ by up to {number(spread)}{GAP}mJ."
+        f"{number(change)}{GAP}mJ{apart}."
     )
 
 
@@ -228,7 +240,7 @@ def _settling(shown: Shown) -> str:
         for learner in (OWN, GAUSSIAN_HAPPO)
     }
     said = [
-        f"{label(learner)}'s in {(lead > 0).sum()} of {len(lead)} seeds"
+        f"{label(learner)}'s in {(lead > 0).sum()} of {seeds(len(lead))}"
         for learner, lead in leads.items()
         if len(lead)
     ]
@@ -335,8 +347,8 @@ STORIES = {
         draw=data_size,
         paper="energy rises with the largest data size from 0.2 to 0.3 Mb and falls with the "
               "bandwidth. Section V-A gives sizes in Kb.",
-        here=lambda s: f"Beta-HAPPO needs {_crossed(s, high=KB, ends=True)}. Failed requests, over "
-                  f"all bandwidths: {path(s, FAILED)}.",
+        here=lambda s: f"Beta-HAPPO needs {_crossed(s, high=_kilobits(s), ends=True)}. Failed "
+                       f"requests, over all bandwidths: {path(s, FAILED)}.",
         because=_sizes,
         sentences=(
             ("11", "As the maximum data size of synchronization data increases from 0.2 Mb to 0.3 "

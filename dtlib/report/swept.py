@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dtlib.experiments.committed import fullest
-from dtlib.experiments.experiment import LEARNERS
+from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import FAILED
 from dtlib.report.curves import spread, with_millijoules
 from dtlib.report.figures import BANDWIDTHS, KB, fair
@@ -22,8 +22,8 @@ AT_POINT = "datum.nth == 1 + round(along / 100 * (datum.many - 1))"
 """Which rows are those of the point that the slider chooses."""
 
 TWO = {
-    "largest data size D_max, Kb": ("x", 1e-3, "bandwidth_hz", "B = {:g} MHz", 1e-6),
-    "bandwidth B, MHz": ("bandwidth_hz", 1e-6, "x", "D_max = {:g} Kb", 1e-3),
+    "largest data size D_max, Kb (Beta-HAPPO)": ("x", 1e-3, "bandwidth_hz", "B = {:g} MHz", 1e-6),
+    "bandwidth B, MHz (Beta-HAPPO)": ("bandwidth_hz", 1e-6, "x", "D_max = {:g} Kb", 1e-3),
 }
 """Fig. 11 both ways: what is swept, its unit, and the name of each line."""
 
@@ -41,7 +41,7 @@ def rows() -> pd.DataFrame:
         for who, part in data.groupby("algorithm", sort=False):
             found.append(_line(abscissa, label(who), part))
     data = with_millijoules(fullest("fig11"))
-    data = data[data["algorithm"].isin(LEARNERS) & (data["x"] < KB)]
+    data = data[data["algorithm"].eq(OWN) & (data["x"] < KB)]
     for abscissa, (x, unit, other, name, scale) in TWO.items():
         for value, part in data.groupby(other, sort=False):
             part = part.assign(x=unit * part[x])
@@ -105,7 +105,7 @@ def _numbers(here: Any, colour: Any) -> Any:
     """Return a line of text per algorithm: its mark, its name, energy and failures."""
     once = here.transform_aggregate(groupby=["x", "quantity"])
     columns = (
-        ("22", "left", "line:N", "", "datum.quantity + ' = ' + format(datum.x, '~g')"),
+        ("22", "left", "line:N", "", "datum.quantity + ': ' + format(datum.x, '~g')"),
         (f"{PANEL_WIDTH} * 0.72", "right", "energy:Q", ".3~g", "'mJ'"),
         (f"{PANEL_WIDTH} - 4", "right", "failed:Q", ".1f", "'failed, %'"),
     )

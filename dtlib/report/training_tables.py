@@ -31,9 +31,10 @@ def ends_of_training(shown: Shown) -> pd.DataFrame:
         found = unit * tenths(shown.data, metric)
         for algorithm in shown.learners:
             spread = found.loc[algorithm].agg(["median", "min", "max"])
-            text = f"{{:{form}}} ({{:{form}}} to {{:{form}}})".format
+            many = len(found.loc[algorithm]) > 1
+            text = f"{{:{form}}}" + f" ({{:{form}}} to {{:{form}}})" * many
             rows[name, label(algorithm)] = {
-                f"{end} tenth": text(*spread[end]) for end in ("first", "last")
+                f"{end} tenth": text.format(*spread[end]) for end in ("first", "last")
             }
     return pd.DataFrame.from_dict(rows, orient="index")
 

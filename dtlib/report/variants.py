@@ -40,7 +40,7 @@ def within_seeds(runs: pd.DataFrame) -> pd.DataFrame:
         }
     )
     others = 100 * more.drop(index=first, level="variant").dropna()
-    return others.groupby("variant", sort=False).agg(interval_text, "z.1f")
+    return others.groupby("variant", sort=False).agg(interval_text, ".1f")
 
 
 def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:
@@ -59,7 +59,7 @@ def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:
             ax.plot(values, [place] * len(values), "o", color=PALETTE[0], alpha=0.5)
             ax.plot(values.mean(), place, "|", color=PALETTE[3], markersize=14)
         ax.set_xlabel(fill(label, 18))
-        if runs[metric].max() > 5 * runs[metric].min():
+        if runs[metric].max() > 5 * runs[metric].min() > 0:
             by_ratio(ax, "x")
     axes[0].set_yticks(range(len(variants)), variants)
     axes[0].set_ylim(len(variants) - 0.5, -0.5)

@@ -47,12 +47,12 @@ def differences(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
         for metric in (FAILED, ENERGY):
             label, unit = COLUMNS[metric]
             first, second = (unit * runs.loc[variant][metric] for variant in (BETA, other))
-            gap = (first - second).dropna()
-            _, low, high = estimate(gap)
+            less = (first - second).dropna()
+            _, low, high = estimate(less)
             rows[f"{name}, against {other}", label] = {
                 "Beta-HAPPO": f"{first.mean():.3g}",
                 "the other": f"{second.mean():.3g}",
-                "difference": interval_text(list(gap), ".2g"),
+                "difference": interval_text(list(less), ".2g"),
                 "P(Beta-HAPPO's is larger)": f"{improvement(first, second):.2f}",
                 "so it has": "less" if high < 0 else "more" if low > 0 else "not told apart",
             }
@@ -63,7 +63,7 @@ def unshared(common: dict[str, pd.DataFrame], apart: dict[str, pd.DataFrame]) ->
     """Return how far Beta-HAPPO is ahead of Beta-MAPPO, with common weights and without.
 
     Args:
-        common: tables of Figs. 4 to 6, with one network for all users.
+        common: tables of Figs. 4 to 6, with one network for all users; their height is the unit.
         apart: of the experiment ``unshared``.
 
     Returns:
@@ -80,9 +80,9 @@ def unshared(common: dict[str, pd.DataFrame], apart: dict[str, pd.DataFrame]) ->
     for (name, check), way in product(ahead.items(), (TRAINING, HELD_OUT)):
         cells = rows[name, way] = {}
         for kind, tables in kinds.items():
-            evidence = check(Source("", tables, way))
+            evidence = check(Source("", tables, way, drawn=common[DATA]))
             (part,) = evidence.parts
-            text = interval_text(part.values, ".2g", evidence.show)
+            text = interval_text(part.values, ".3g", evidence.show)
             cells[f"{kind} ({len(part.values)} seeds)"] = text
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -108,9 +108,9 @@ def every_slot(slots: dict[str, pd.DataFrame], frames: dict[str, pd.DataFrame]) 
         cells = found[way] = {}
         for name, (metric, scale) in scales.items():
             own, other = (one.final(metric)[OWN] for one in both)
-            cells[name] = interval_text(list(100 * (own - other).dropna() / scale), ".2g")
+            cells[name] = interval_text(list(100 * (own - other).dropna() / scale), ".3g")
         saved = gap(*(one.final(ENERGY)[OWN] for one in both))
-        cells["energy saved (%)"] = interval_text(list(saved), ".2g", as_saving)
+        cells["energy saved (%)"] = interval_text(list(saved), ".3g", as_saving)
     return pd.DataFrame(found)
 
 

@@ -106,7 +106,8 @@ def beside_curve(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
     Args:
         runs: with failures and energy, as in :meth:`Evaluation.summary`.
         curve: of *demand or silence*, see :mod:`dtlib.studies.demand`; ``rule_j`` is its energy
-            where as many requests fail, and ``more`` the part by which a run needs more.
+            where as many requests fail, or at its nearest end, and ``more`` the part by which a run
+            needs more.
     """
     found = runs.assign(rule_j=[at_failures(curve, ratio, FAILED) for ratio in runs[FAILED]])
     return found.assign(more=found[ENERGY] / found["rule_j"] - 1)

@@ -45,7 +45,7 @@ def per_served(check: Check) -> Why:
         return Change(
             "unequal shares of requests are served",
             f"per served one, the {evidence.quantity.strip(',')} is {number_text(evidence, part)}",
-            min(evidence.sign * bound for bound in estimate(part.values)) > evidence.level,
+            all(evidence.sign * (bound - evidence.level) > 0 for bound in estimate(part.values)),
         )
 
     return why

@@ -51,13 +51,17 @@ def remark(
 
 
 def not_told_apart(finding: Finding) -> str:
-    """Say which difference so many seeds show with a power of 80 %, as much as they scatter."""
-    values, n = np.asarray(finding.part.values), len(finding.part.values)
-    if finding.evidence.exact:
-        hits = int((values > finding.evidence.margin).sum())
-        least = int(stats.binom.isf(ERROR / 2, n, 0.5)) + 1
-        return f"not told apart: it holds in {hits} of {n} seeds, and {least} would show it"
-    small = f"{finding.evidence.show(detectable(values, ERROR)):.3g} {finding.evidence.unit}"
+    """Say which difference so many seeds show with a power of 80 %, as much as they scatter.
+
+    Corrected for all sentences of the family that are not shown.
+    """
+    evidence, n, error = finding.evidence, len(finding.part.values), ERROR / finding.open
+    if evidence.exact:
+        least = int(stats.binom.isf(error / 2, n, 0.5)) + 1
+        enough = f"{least} would" if least <= n else f"all {n} would not"
+        hits = evidence.hits(finding.part)
+        return f"not told apart: it holds in {hits} of {n} seeds, and {enough} show it"
+    small = f"{evidence.show(detectable(finding.part.values, error)):.3g} {evidence.unit}"
     return f"not told apart: {n} seeds would show {small}, four times in five"
 
 
@@ -127,14 +131,18 @@ def rises_compared(found: Source, finding: Finding) -> str:
     return f"beside it: r_g rises in training, {each}"
 
 
-def silence(found: Source, finding: Finding, *, axis: str = "x", some: str = "") -> str:
+def silence(
+    found: Source, finding: Finding, *, axis: str = "x", other: str = "", some: str = ""
+) -> str:
     """Say how many requests the learner that decides serves at either end of a sweep.
 
     Args:
         axis: what is swept.
+        other: what else is swept; told is of the part's value of it.
         some: a query for rows; all if empty.
     """
     data = found.data.query(some) if some else found.data
+    data = data[data[other] == finding.part.at] if other else data
     served = 100 * (1 - by_point(data, finding.part.learners[0], axis=axis)[FAILED].mean())
     first, last = served.index[0], served.index[-1]
     return (
@@ -169,6 +177,8 @@ def beside_rules(found: Source, finding: Finding) -> str:
 def near_the_rule(found: Source, finding: Finding) -> str:
     """Say how few requests fail at the lower end of a sweep beside a rule that learns nothing."""
     own, *rules = (100 * by_point(found.data, who)[FAILED].mean() for who in (OWN, *ON_DEMAND))
+    if not any(map(len, rules)):
+        return ""
     failed = dict(zip(ON_DEMAND, rules, strict=True))
     x, rule = own.index[0], best_rule(failed)
     return (

@@ -1,7 +1,7 @@
 """Checks of sentences: the evidence that a figure's committed data hold, for or against."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import pandas as pd
@@ -45,6 +45,9 @@ class Source:
     preset: str
     tables: dict[str, pd.DataFrame]
     way: str = HELD_OUT
+    _: KW_ONLY
+    drawn: pd.DataFrame | None = None
+    """The learning curves of the figure whose height is the unit of rewards; by default its own."""
 
     @property
     def data(self) -> pd.DataFrame:
@@ -114,7 +117,7 @@ Why = Callable[[Source, Finding], Change | None]
 
 def versus(
     table: pd.DataFrame, others: Iterable[str], lead: Callable[[pd.Series, pd.Series], pd.Series],
-    effect: Callable[[str], float], *, sign: int = 1, where: str = "",
+    effect: Callable[[str], float], *, sign: int = 1, where: str = "", at: float | None = None,
 ) -> tuple[Part, ...]:  # fmt: skip
     """Return one part for each other algorithm: Beta-HAPPO's lead, paired by seed.
 
@@ -125,15 +128,17 @@ def versus(
         effect: the lead over another that the paper's would be.
         sign: 1 if more is better, −1 if less is.
         where: added to the part's name.
+        at: the point that they are compared at.
     """
     parts = []
     for other in (name for name in others if name in table):
         ahead = tuple(lead(table[OWN], table[other]).dropna())
         wins = improvement(sign * table[OWN].dropna(), sign * table[other].dropna())
         name = f"against {label(other)}{where}"
-        parts.append(
-            Part(name, ahead, (OWN, other), effect=effect(other), wins=wins if ahead else None)
+        part = Part(
+            name, ahead, (OWN, other), effect=effect(other), wins=wins if ahead else None, at=at
         )
+        parts.append(part)
     return tuple(parts)
 
 
@@ -167,7 +172,7 @@ def leads(metric: str, *others: str) -> Check:
     """Check that Beta-HAPPO's reward ends above others'."""
 
     def check(found: Source) -> Evidence:
-        scale = height(found.data, metric)
+        scale = height(found.data if found.drawn is None else found.drawn, metric)
         parts = versus(
             found.final(metric), others, lambda own, other: 100 * (own - other) / scale,
             effect=lambda other: SIZE,
@@ -253,7 +258,7 @@ def lowest(metric: str, symbol: str, some: str = "") -> Check:
         for x, rows in (found.data.query(some) if some else found.data).groupby("x"):
             table, where = rows.pivot_table(metric, "seed", "algorithm"), f" at {symbol} = {x:g}"
             effect = paper_gap if energy else lambda other: SIZE_POINTS
-            parts += versus(table, OTHERS, lead, effect=effect, sign=-1, where=where)
+            parts += versus(table, OTHERS, lead, effect=effect, sign=-1, where=where, at=x)
         _, unit, margin = TEXTS[metric]
         what = "energy saved" if energy else "fewer failed requests"
         basis = "the paper's savings in Fig. 6" if energy else BY_CHOICE
@@ -314,6 +319,7 @@ def _changes(
             tuple(change(rows, first, last, relative=metric == ENERGY)),
             (name, name), effect=effect,
             ratios=tuple((rows[last] / rows[first]).dropna()) if metric == ENERGY else (),
+            at=None if value == "" else value,
         )
         for first, last in pairs
         for (name, value), rows in table.groupby(level=[0, 1], sort=False)
@@ -337,7 +343,7 @@ def failing(
     def check(found: Source) -> Evidence:
         rows = found.data[found.data["algorithm"] == OWN].query(some)
         parts = tuple(
-            Part(f"K = {x:g}", tuple(100 * of[FAILED]), (OWN,), effect=effect)
+            Part(f"K = {x:g}", tuple(100 * of[FAILED]), (OWN,), effect=effect, at=x)
             for x, of in rows.groupby("x")
         )
         bound = level - RELEVANT_POINTS if level else RELEVANT_POINTS

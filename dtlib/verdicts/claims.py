@@ -70,7 +70,8 @@ def _physical(
         reading: how it departs from what the paper says.
     """
     check = checks.trend(ENERGY, sign, axis=axis, other=other, some=some)
-    known, why = partial(causes.silence, axis=axis, some=some), why or per_served(check)
+    known = partial(causes.silence, axis=axis, other=other, some=some)
+    why = why or per_served(check)
     return Claim(figure, sentence, check, reading=reading, why=why, known=known, physical=True)
 
 

@@ -9,7 +9,7 @@ look at no verdict: who has too few seeds cannot be judged, whatever they show.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -53,12 +53,8 @@ class Part:
     """Of a comparison: how probably a seed of Beta-HAPPO is better than one of the other."""
     ratios: tuple[float, ...] = ()
     """Of a change in energy: the last over the first, one per seed, which a reader sees."""
-
-    @property
-    def at(self) -> float | None:
-        """The point that it is named after, such as 30 of ``K = 30``; None if it is of none."""
-        _, equals, point = self.name.rpartition("=")
-        return float(point) if equals else None
+    at: float | None = None
+    """The point of a sweep that it is of, such as 30 users; of a trend, that of the other axis."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +109,10 @@ class Evidence:
             return np.stack([sign_test(side, self.margin) for side in (-agreement, agreement)])
         return np.stack([t_test(-agreement, self.margin), t_test(agreement)])
 
+    def hits(self, part: Part) -> int:
+        """Return in how many seeds the sentence is right, where that is counted."""
+        return sum(self.sign * (value - self.level) > self.margin for value in part.values)
+
 
 NO_EVIDENCE = Evidence("", "", (), metric="")
 NO_PART = Part("", (), (), effect=math.nan)
@@ -129,21 +129,29 @@ class Finding:
     """Of the verdict, or of "reproduced" where there is none; two-sided, corrected."""
     _: KW_ONLY
     part: Part = NO_PART
-    """The part that decides: the weakest one, or the one that contradicts."""
+    """The part that decides: the least sure, or the one that goes the other way most surely."""
     note: str = ""
     """What is said instead of a number."""
+    open: int = 1
+    """How many sentences of its family are not shown: a true one is corrected for so many."""
 
     @property
     def measured(self) -> str:
-        """The deciding part's mean over seeds and its own 95 % interval, as text."""
-        if not self.part.values:
+        """The deciding part's mean over seeds and its own 95 % interval, as text, and p.
+
+        A trend of energy is tested as % of its mean, and shown as the geometric mean of ratios.
+        """
+        values = self.part.values
+        if not values:
             return self.note
         parts, name = len(self.evidence.parts), self.part.name
         if parts > 1:
             which = "most against it" if self.verdict == "contradicted" else "weakest"
             name += f" ({which} of {parts})"
         number = number_text(self.evidence, self.part)
-        text = f"{self.evidence.quantity} {name}: {number}, p = {self.p:.2g}"
+        alike = not self.evidence.exact and len(set(values)) == 1
+        p = f"all {len(values)} the same" if alike else f"p = {self.p:.2g}"
+        text = f"{self.evidence.quantity} {name}: {number}, {p}"
         if self.part.wins is not None:
             text += f", better in {100 * self.part.wins:.0f} % of pairs"
         return text
@@ -156,10 +164,10 @@ def number_text(evidence: Evidence, part: Part) -> str:
     """
     values, seeds = part.values, f"{len(part.values)} seeds"
     if evidence.exact:
-        hits = sum(value > evidence.margin for value in values)
+        hits = evidence.hits(part)
         _, low, high = (100 * value for value in share(hits, len(values)))
         return f"in {hits} of {seeds} [{low:.0f}, {high:.0f} %]"
-    if part.ratios:
+    if part.ratios and min(part.ratios) > 0:
         mean, low, high = np.exp(estimate(np.log(part.ratios)))
         return f"times {mean:.3g} [{low:.3g}, {high:.3g}], {seeds}"
     show = evidence.show
@@ -195,13 +203,17 @@ def judge(family: Sequence[Evidence]) -> list[Finding]:
         return [_untested(evidence) for evidence in family]
     parts = [np.stack([of.against_and_for(part.values) for part in of.parts]) for of in tested]
     against, agree = np.concatenate(parts).T
-    p = zip(*corrected(against, agree, starts_of(tested)), strict=True)
-    found = map(_finding, tested, parts, p)
+    p = list(zip(*corrected(against, agree, starts_of(tested)), strict=True))
+    still_open = sum(2 * float(agree) > ERROR for _, agree in p)
+    found = (replace(one, open=max(still_open, 1)) for one in map(_finding, tested, parts, p))
     return [next(found) if e.seeds >= e.needed else _untested(e) for e in family]
 
 
+NO_VALUE = "no seed has a value"
+
+
 def _untested(evidence: Evidence) -> Finding:
-    seeds = f"{evidence.seeds} seed" + "s" * (evidence.seeds != 1)
+    seeds = f"{evidence.seeds} seed{'s' * (evidence.seeds != 1)}" if evidence.seeds else NO_VALUE
     return Finding("not testable", evidence, note=f"{seeds}; {evidence.needed} are needed")
 
 

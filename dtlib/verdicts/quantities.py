@@ -69,15 +69,15 @@ def unrest(data: pd.DataFrame, metric: str) -> pd.Series:
 
 
 NEVER = -100.0
-"""What :func:`sooner` says of a learner that never gets there."""
+"""What :func:`sooner` says of a learner that never gets there, or later by the other's training."""
 
 
 def sooner(data: pd.DataFrame, metric: str, learner: str, other: str) -> pd.Series:
     """Return how much sooner a learner gets where another one ends, per seed in common.
 
     Where the other ends is its mean over the last tenth of its training. Either is there when its
-    mean over so many episodes first is as high. In % of the other's training, by time slots;
-    ``NEVER`` where the learner does not get there.
+    mean over so many episodes first is as high. In % of the other's training, by time slots, and
+    at least ``NEVER``.
     """
     runs = {key: run.set_axis(data.loc[run.index, "x"]) for key, run in curves(data, metric)}
     found = {}

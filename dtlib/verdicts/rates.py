@@ -196,7 +196,7 @@ def assumed(of: Evidence) -> str:
 def rates() -> pd.DataFrame:
     """Return error rates and powers of all sentences: now, and with the seeds that are planned."""
     tables = []
-    learners, done = learners_spreads(), dict[bytes, dict[str, Any]]()
+    learners = learners_spreads()
     for experiment, way, family in families():
         if family[0].uncounted:
             continue
@@ -207,11 +207,8 @@ def rates() -> pd.DataFrame:
                 continue
             own = with_physics(family, own)
             elsewhere = [of for name, of in known.items() if name != preset]
-            plan = planned_seeds(experiment, preset)
-            whole = design(own, elsewhere, learners)
-            key = whole.effect.tobytes() + bytes([plan])
-            done[key] = done.get(key) or _planned(whole, plan)
-            table = _now(own, elsewhere, learners) | done[key]
+            planned = _planned(design(own, elsewhere, learners), planned_seeds(experiment, preset))
+            table = _now(own, elsewhere, learners) | planned
             what = {"figure": [claim.shown for claim in family],
                     "the paper says": [claim.sentence for claim in family],
                     "measured on": way, "preset": preset,

@@ -5,6 +5,7 @@ others are kept. Comparisons are of differences within a seed, which shares its 
 these tests err at the n used here is simulated in :mod:`dtlib.verdicts.rates`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 FEWEST = 3
-"""Seeds that a t interval needs to say anything; with two it is 12.7 standard errors wide."""
+"""Seeds that a t interval needs to say anything; with two it has 12.7 standard errors to
+either side."""
 IQM_FROM = 10
 """Seeds from which on the interquartile mean is shown beside the mean."""
 
@@ -22,7 +24,7 @@ def estimate(values: ArrayLike, level: float = 0.95) -> tuple[float, float, floa
     """Return the mean over seeds and its t interval (Student 1908), in the unit of the values.
 
     Args:
-        values: [n], one per seed; the interval is the value itself if there is only one.
+        values: [n], one per seed; nan bounds nothing if there is only one.
         level: of the interval.
 
     >>> [round(value, 2) for value in estimate([1.0, 2.0, 3.0])]
@@ -31,7 +33,8 @@ def estimate(values: ArrayLike, level: float = 0.95) -> tuple[float, float, floa
     array = np.asarray(values, dtype=float)
     mean = float(array.mean())
     if array.size < 2 or np.ptp(array) == 0:
-        return mean, mean, mean
+        bound = mean if array.size > 1 else math.nan
+        return mean, bound, bound
     low, high = stats.t.interval(level, array.size - 1, loc=mean, scale=stats.sem(array))
     return mean, float(low), float(high)
 
@@ -61,10 +64,10 @@ def interval_text(
 
     Args:
         values: one per seed.
-        form: of each number.
+        form: of each number; what rounds to 0 has no sign.
         show: turns each of the three into what a reader sees.
     """
-    return _bracketed([show(number) for number in estimate(values)], form, len(values))
+    return _bracketed([show(number) for number in estimate(values)], f"z{form}", len(values))
 
 
 def range_text(values: Sequence[float], form: str = ".3g") -> str:
@@ -84,7 +87,7 @@ def t_test(values: ArrayLike, at: ArrayLike = 0.0) -> NDArray[Any]:
     Exact for values that are normal. Where all seeds agree to the last digit, p is 0 or 1.
 
     Args:
-        values: [..., n], one per seed.
+        values: [..., n], one per seed, at least two of them.
         at: [...], in the same unit.
 
     >>> float(t_test([1.0, 2.0, 3.0]).round(4))
@@ -183,6 +186,8 @@ def improvement(own: ArrayLike, other: ArrayLike) -> float:
 
 def interquartile_mean(values: Sequence[float]) -> float:
     """Return the mean of the middle half (Agarwal et al. 2021); nan for fewer than 5 values.
+
+    At either end ⌊n/4⌋ of the n values are left out.
 
     >>> interquartile_mean([9, 2, 4, 3, -70])
     3.0

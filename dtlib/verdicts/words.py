@@ -28,12 +28,12 @@ def listed(parts: Sequence[str]) -> str:
 def number(value: float) -> str:
     """Return a number with three digits that count, without an exponent, and a proper minus.
 
-    What is not quite 100, as a share in %, has a digit more.
+    What is not quite 100, as a share in %, has a digit more. Below 1e-4 it has an exponent.
 
-    >>> number(99.97), number(1234.5)
-    ('99.97', '1234')
+    >>> number(99.97), number(999.7), number(1234.5)
+    ('99.97', '1000', '1234')
     """
-    plain = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    plain = f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
     return minus(f"{value:.4g}" if plain == "100" else plain)
 
 

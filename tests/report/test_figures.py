@@ -192,13 +192,13 @@ def test_data_size_has_a_column_for_each_reading():
     figure = figures.data_size(data)
     lines = [line for line in figure.axes[0].lines if not line.get_label().startswith("_")]
     assert [line.get_label() for line in lines] == [
-        "Beta-HAPPO, B = 8 MHz", "Beta-HAPPO, B = 12 MHz", "power on demand",
+        "Beta-HAPPO, B = 8 MHz", "Beta-HAPPO, B = 12 MHz", "power on demand, each B",
     ]  # fmt: skip
     assert [list(line.get_xdata()) for line in lines] == [[20, 30]] * 3
     assert lines[0].get_color() != lines[1].get_color() != lines[2].get_color() == FAINT
     assert lines[0].get_linestyle() != lines[1].get_linestyle()
-    printed = [line for line in figure.axes[1].lines if line.get_label() == "power on demand"]
-    assert list(printed[0].get_xdata()) == [0.2], "what is infinite is not drawn"
+    (printed,) = [line for line in figure.axes[1].lines if line.get_label().endswith("each B")]
+    assert list(printed.get_xdata()) == [0.2], "what is infinite is not drawn"
     assert [ax.get_xlabel()[-4:] for ax in figure.axes[2:]] == ["(Kb)", "(Mb)"]
     alone = figures.data_size(swept("fig11", axes[:4]).replace("maddpg", "power-on-demand"))
     assert [ax.get_title(loc="left") for ax in alone.axes] == ["Fig. 11 in Kb", ""]

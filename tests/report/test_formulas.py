@@ -38,10 +38,19 @@ def test_thresholds_are_the_librarys(changes):
 @pytest.mark.parametrize("changes", OTHERS)
 @pytest.mark.parametrize("users", [10, 25, 33, 40, 55, 80])
 def test_what_is_too_big_is_the_librarys(changes, users):
+    """Of each data size, whose cycles per bit are uniform, the share that takes too long."""
     env = EnvConfig(num_users=users, **changes)
-    cycles = env.cpu_hz * env.deadline_s[1] / users
-    found = formulas.share_too_big(cycles, env.data_bits, env.cycles_per_bit)
-    assert found == pytest.approx(scales.too_big(env), abs=0.005)
+    (small, big), (few, many) = env.data_bits, env.cycles_per_bit
+    bits = small + (big - small) * (np.arange(4000) + 0.5) / 4000
+    most = env.deadline_s[1] / scales.slice_seconds(bits, 1.0, env)
+    expected = np.clip((many - most) / (many - few), 0, 1).mean()
+    assert scales.too_big(env) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_size_that_is_fixed_is_too_big_or_is_not():
+    fixed = {"data_bits": (20e3, 20e3), "cycles_per_bit": (600.0, 600.0)}
+    shares = [scales.too_big(EnvConfig(num_users=users, **fixed)) for users in (40, 43)]
+    assert shares == pytest.approx([0, 1], abs=1e-6), "12e6 cycles, 12.5e6 and 11.6e6 fit"
 
 
 def test_the_least_power_is_just_enough():

@@ -231,15 +231,60 @@ def test_slices_are_told_by_what_is_swept():
     assert "of the requests at λ = 0.3, 0.7" in stories._slices(data).replace("\xa0", " ")
 
 
+def test_of_one_seed_no_spread_is_told():
+    """Nor is anything told of rules where none was run."""
+    shown = load("fig12", "companion")
+    assert re.search(r"; seeds at one η differ by up to 0\.\d+ mJ\.$", near_the_rule(shown))
+    one = replace(shown, measured=shown.measured.query("seed == 0"))
+    assert re.search(r"the energy changes by −?0\.\d+ mJ\.$", near_the_rule(one))
+    learnt = replace(shown, measured=shown.measured.query("algorithm == 'beta-happo'"))
+    assert near_the_rule(learnt) == ""
+
+
+def near_the_rule(shown):
+    return stories._near_the_rule(shown).replace("\xa0", " ")
+
+
+def test_interference_is_named_where_a_request_needs_more():
+    shown = load("fig10", "companion")
+    text = stories._per_request(shown)
+    times = float(re.search(r"each needs ([\d.]+) times", text)[1])
+    assert times > 1 and text.endswith(
+        "times the energy, as more users send at once and interfere."
+    )
+    falls = shown.measured.assign(**{ENERGY: 1 / shown.measured["x"]})
+    assert stories._per_request(replace(shown, measured=falls)).endswith("times the energy.")
+
+
+def test_sizes_in_megabits_alone_are_told():
+    shown = load("fig11", "companion")
+    printed = replace(shown, measured=shown.measured.query("x >= 1e5"))
+    here = stories.STORIES["fig11"].here(printed)
+    assert here.startswith("Beta-HAPPO needs ") and "needs not run" not in here
+
+
+def test_energy_in_the_reward_is_told_in_its_scale():
+    shown = load("fig04_06", "companion")
+    (run,) = shown.runs[:1]
+    printed = replace(run, config=run.config.replace(env={"objective_scale": "letter"}))
+    shares = [
+        float(re.search(r"of which −([\d.]+) is energy", stories._queues_decide(one))[1])
+        for one in (shown, replace(shown, runs=[printed]))
+    ]
+    assert shares[0] == pytest.approx(run.config.env.slots * shares[1], rel=0.01)
+
+
 def test_phrases():
     assert words.listed(["a"]) == "a" and words.listed(["a", "b", "c"]) == "a, b and c"
     assert [words.number(x) for x in (-0.0123, 1.234, 23456.7)] == ["−0.0123", "1.23", "23457"]
+    assert [words.number(x) for x in (999.4, 999.6, -999.9)] == ["999", "1000", "−1000"]
     assert phrases.each({"maddpg": float("nan"), "beta-happo": 1.0}) == "Beta-HAPPO\xa01"
     users = load("fig07_08", "quick")
     medians = users.points(FAILED)
     assert phrases.path(users, FAILED).startswith(words.number(100 * medians.iloc[0]))
     alone = replace(users, data=users.data.query("algorithm == 'beta-happo'"))
-    assert phrases.lowest(alone, ENERGY) == "no other learner was run"
+    assert phrases.lowest(alone, ENERGY) == "not compared, as no other learner was run"
+    assert [phrases.seeds(count) for count in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
 
 
 def test_tables_of_training():
@@ -250,6 +295,8 @@ def test_tables_of_training():
     table = training_tables.on_new_worlds(shown)
     assert list(table) == ["Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"]
     assert table.loc["energy that Beta-HAPPO saves (%)", "Beta-HAPPO"] == ""
+    one = training_tables.ends_of_training(replace(shown, data=shown.data.query("seed == 0")))
+    assert re.fullmatch(r"[\d.]+", one.loc[(ENERGY_LABEL, "MADDPG"), "last tenth"])
 
 
 def test_every_figure_takes_the_same_parameters():

@@ -82,7 +82,7 @@ def test_the_chosen_point_is_read_off():
     first = table[table["quantity"] == table["quantity"].iloc[0]]
     chosen = first[first["nth"] == 1 + first["many"] // 2]  # half the way along
     said = texts(swept.chart(table))
-    assert f"mobile users K = {chosen['x'].iloc[0]:g}" in said
+    assert f"mobile users K: {chosen['x'].iloc[0]:g}" in said
     for row in chosen.itertuples():
         assert row.line in said and f"{row.failed:.1f}" in said
 

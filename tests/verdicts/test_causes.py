@@ -1,9 +1,12 @@
 """Reasons: one line with a number for each sentence that does not hold."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.verdicts import causes, checks, quantities, scoreboard
@@ -63,6 +66,8 @@ def test_of_failures_near_those_of_a_rule():
     assert not line.startswith("not told apart"), "all seeds are the other way"
     assert "beside it: Beta-HAPPO at 1 fails in 30.1 % of requests already" in line
     assert line.endswith("demand or silence, a rule that does not know the channels, 20.1 %")
+    alone = sweep(beta_happo=0.3)
+    assert causes.near_the_rule(alone, found(checks.trend(ENERGY), alone)) == "", "no rule was run"
 
 
 def test_of_requests_that_fail():
@@ -101,8 +106,20 @@ def test_of_what_seeds_do_not_tell():
     assert line == "not told apart: 3 seeds would show 35.7 %, four times in five"
     counted = evidence(*[5.0] * 4, *[-5.0] * 3, exact=True)
     assert causes.not_told_apart(counted).endswith("in 4 of 7 seeds, and 7 would show it")
+    among = replace(counted, open=4)
+    assert causes.not_told_apart(among).endswith("in 4 of 7 seeds, and all 7 would not show it")
     assert evidence(*[5.0] * 7, exact=True).verdict == "reproduced"
     assert evidence(*[5.0] * 6, -5.0, exact=True).verdict == "not reproduced"
+
+
+def test_what_seeds_would_show_is_corrected_as_the_verdict_is():
+    """The least of a family's p is taken times the number of its sentences that are not shown."""
+    finding = replace(evidence(-10.0, 0.0, 13.0), open=4)
+    line = causes.not_told_apart(finding)
+    least = float(re.search(r"would show ([\d.]+) %", line)[1])
+    sem = np.std(finding.part.values, ddof=1) / 3**0.5
+    assert least == pytest.approx(sem * (stats.t.isf(0.05 / 8, 2) + stats.t.isf(0.2, 2)), rel=1e-3)
+    assert least > 35.7
 
 
 def test_seeds_that_go_the_other_way_do_so_beyond_the_margin():
@@ -132,9 +149,11 @@ def test_of_requests_served_along_another_axis():
     finding = found(
         checks.trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"), source
     )
-    line = causes.silence(source, finding, axis="bandwidth_hz", some="x < 1e5").replace(GAP, " ")
-    rows = source.data.query("x < 1e5 and algorithm == 'beta-happo'")
+    swept = {"axis": "bandwidth_hz", "other": "data_bits_max"}
+    line = causes.silence(source, finding, some="x < 1e5", **swept).replace(GAP, " ")
+    rows = source.data.query("x == @finding.part.at and algorithm == 'beta-happo'")
     served = 100 * (1 - rows.groupby("bandwidth_hz")[FAILED].mean())
+    assert finding.part.name.startswith(f"Beta-HAPPO at {finding.part.at / 1e3:g}{GAP}Kb from")
     assert line.endswith(f"{served[8e6]:.2g} % of requests at 8 MHz and {served[12e6]:.2g} % at "
                          "12 MHz")  # fmt: skip
 

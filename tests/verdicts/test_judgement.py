@@ -1,5 +1,7 @@
 """Rules of judgement: verdicts follow from numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,13 +88,38 @@ def test_the_deciding_part_is_shown():
     contradicted = judge([evidence(UP, DOWN)])[0]
     assert contradicted.part.name == "part 1" and "(most against it of 2)" in contradicted.measured
     assert judge([evidence(UP[:1])])[0].measured == "1 seed; 3 are needed"
-    assert judge([evidence()])[0].measured == "0 seeds; 3 are needed"
+    assert judge([evidence()])[0].measured == "no seed has a value; 3 are needed"
     assert judge([evidence(UP, exact=True)])[0].measured == "4 seeds; 6 are needed"
 
 
 def test_what_is_counted_is_shown_as_counts():
     text = judge([evidence((1.0,) * 9 + (-1.0,), exact=True)])[0].measured
     assert text == "x part 0: in 9 of 10 seeds [55, 100 %], p = 0.021"
+    less = judge([evidence((-5.0,) * 7 + (0.0,), exact=True, sign=-1, level=-3.0)])[0]
+    assert less.measured.startswith("x part 0: in 7 of 8 seeds ["), "below the level, as it says"
+
+
+def test_of_seeds_that_are_all_the_same_no_p_is_told():
+    """Student's t knows no spread there; that such a part is shown is a convention."""
+    finding = judge([evidence((3.0,) * 4)])[0]
+    assert (finding.verdict, finding.measured) == (
+        "reproduced", "x part 0: 3 % [3, 3], 4 seeds, all 4 the same"
+    )  # fmt: skip
+    assert ", p = " in judge([evidence((1.0,) * 6, exact=True)])[0].measured, "counts have one"
+
+
+def test_energies_that_are_zero_have_no_mean_of_ratios():
+    whole = evidence(UP)
+    of = replace(whole, parts=tuple(replace(p, ratios=(1.2, 0.0, 1.1)) for p in whole.parts))
+    assert (
+        judge([of])[0].measured.startswith("x part 0: ") and "times" not in judge([of])[0].measured
+    )
+
+
+def test_a_finding_knows_how_many_of_its_family_are_not_shown():
+    shown, doubtful, short = evidence(UP), evidence(BOTH), evidence(UP[:2])
+    assert [found.open for found in judge([shown, doubtful, doubtful, short])] == [2, 2, 2, 1]
+    assert judge([shown])[0].open == 1
 
 
 def test_what_is_shown_from_ten_seeds_on():

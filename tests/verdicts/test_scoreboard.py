@@ -18,6 +18,8 @@ def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
     assert text in " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
     monkeypatch.setattr(scoreboard, "planned_seeds", lambda *of: 11)
     assert " with 10 of 11 seeds and 300 of 300 " in scoreboard.so_far("companion")
+    monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: [])
+    assert scoreboard.so_far("paper") == "by nothing yet in Figs. 4–6"
 
 
 def test_what_the_paper_does_not_say_is_marked():

@@ -12,7 +12,12 @@ VALUES = [0.3, 1.0, 1.9, 4.2, 5.5, 9.1]
 def test_estimate_is_students():
     known = stats.ttest_1samp(VALUES, 0).confidence_interval(0.9)
     assert own.estimate(VALUES, 0.9) == pytest.approx((22 / 6, known.low, known.high))
-    assert own.estimate([2.5]) == own.estimate([2.5, 2.5]) == (2.5, 2.5, 2.5)
+    assert own.estimate([2.5, 2.5]) == (2.5, 2.5, 2.5)
+    mean, low, high = own.estimate([2.5])
+    assert mean == 2.5 and np.isnan([low, high]).all(), "one seed shows nothing"
+    assert own.interval_text([2.5]) == "2.5" and own.interval_text([-0.2, 0.1], ".0f").startswith(
+        "0 ["
+    )
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
