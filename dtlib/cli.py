@@ -1,5 +1,6 @@
 """The command line. Every error of the user's is one line and exit code 2."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,6 +31,13 @@ KEEPING = ("train", "figure", "reproduce", "policies", "references")
 class _OneLine(click.Group):
     """A group whose commands report bad settings and files as usage errors, and end when told."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except (click.NoSuchOption, click.BadOptionUsage) as error:
+            click.echo(f"dtlib: {error.format_message()}", err=True)
+            ctx.exit(2)
+
     def invoke(self, ctx: click.Context) -> Any:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
@@ -40,7 +48,7 @@ class _OneLine(click.Group):
             click.echo(f"\ndtlib: {said}", err=True)
             ctx.exit(130)
         except (ConfigError, FileError) as error:
-            click.echo(f"dtlib: {error}", err=True)
+            click.echo(f"dtlib: {' '.join(str(error).splitlines())}", err=True)
             ctx.exit(2)
         except click.UsageError as error:
             click.echo(f"dtlib: {error.format_message()}", err=True)
@@ -51,6 +59,9 @@ class _OneLine(click.Group):
 @click.version_option(package_name="dtlib")
 def main() -> None:
     """Two-timescale synchronisation and migration of digital twins: train, evaluate, reproduce."""
+    for name in ("DTLIB_HOME", "DTLIB_STORE"):  # notebooks and benchmarks run in other folders
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.environ[name])
 
 
 def parse_setting(text: str) -> tuple[list[str], Any]:
@@ -73,7 +84,7 @@ def settings(
     values: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
     given = [parse_setting(text) for text in assignments]
     check_once("--set", [".".join(names) for names, _ in given])
-    for (*inside, leaf), value in given:
+    for (*inside, leaf), value in sorted(given, key=lambda one: len(one[0])):
         if inside and not isinstance(values.setdefault("env", {}), dict):
             raise ConfigError(f"env = {show(values['env'])}: must be a mapping of fields to values")
         (values["env"] if inside else values)[leaf] = value
@@ -268,7 +279,7 @@ def verify(names: tuple[str, ...], preset: str, runs: int, effort: "Effort") -> 
     effort = replace(effort, device="cpu")
     found = pd.concat(
         tables.verify(one, preset, count=runs, effort=effort)
-        for one in [tables.find(name) for name in names] or of_the_paper
+        for one in tables.find_all(names) or of_the_paper
     )
     differ = int((found["differs"] != "").sum())
     click.echo(found.replace({"differs": {"": "-"}}).to_string(index=False))
@@ -289,8 +300,7 @@ def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
     from dtlib.studies import tables
     from dtlib.studies.measured_table import MeasuredTable
 
-    wanted = [tables.find(name) for name in names]
-    wanted = wanted or [*grids.of_preset(preset), *tables.MEASURED.values()]
+    wanted = tables.find_all(names) or [*grids.of_preset(preset), *tables.MEASURED.values()]
     measured = [one for one in wanted if isinstance(one, MeasuredTable)]
     experiments = [one for one in wanted if not isinstance(one, MeasuredTable)]
     if experiments:
@@ -384,7 +394,10 @@ def notebook(
 @click.argument("name", type=click.Choice(["episode", "training", "critics", "peer", "harl"]))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(name: str, arguments: tuple[str, ...]) -> None:
-    """Run benchmark NAME of benchmarks/ with ARGUMENTS, such as --out; it has --help, too."""
+    """Run benchmark NAME of benchmarks/ with ARGUMENTS, such as --out; it has --help, too.
+
+    Files that they name are relative to the checkout.
+    """
     if not (paths.root() / "benchmarks" / f"{name}.py").is_file():
         raise FileError(f"{paths.root() / 'benchmarks'}: not found; run from a checkout")
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]

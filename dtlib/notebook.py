@@ -26,8 +26,9 @@ def find(name: str) -> Path:
     with suppress(OSError, ValueError):  # too long, or no name at all
         if given.suffix == ".ipynb" and given.is_file():
             return given
-    stem = given.name.removesuffix(".ipynb")
-    check_name("notebook", stem if stem in own else name, own)
+    stem, inside = given.name.removesuffix(".ipynb"), paths.notebooks()
+    ours = stem in own and (given.parent == Path() or given.parent.resolve() == inside.resolve())
+    check_name("notebook", stem if ours else name, own)
     return own[stem]
 
 

@@ -29,7 +29,7 @@ from dtlib.model.world import World, sample_world
 from dtlib.report.snapshot import draw
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
-from dtlib.runtime.messages import show
+from dtlib.runtime.messages import check_count, show
 from dtlib.settings.env import EnvConfig
 
 CENTRE = "centre"
@@ -151,11 +151,10 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         """
         if seed is None:
             number = int(self._generator.integers(2**63))
-        elif isinstance(seed, int | np.integer) and seed >= 0:
+        else:
+            check_count("seed", seed, least=0)
             number = int(seed)
             self._generator = np.random.default_rng(number)
-        else:
-            raise ValueError(f"seed = {seed!r}: must be an integer of at least 0")
         env = self.config
         self._world = sample_world(env, number)
         self._user_view = observe_users(self._world, env)[0].numpy()

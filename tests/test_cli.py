@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from dtlib import __main__, load_run
-from dtlib.cli import STOPPED, main
+from dtlib.cli import STOPPED, main, settings
 from dtlib.experiments import cards, datasets, grids, provenance, runner
 from dtlib.report import pictures
 from dtlib.runtime import paths
@@ -56,6 +56,9 @@ def test_names_of_files_need_not_be_utf_8(tmp_path):
     result = call("train", *SMALL, "--out", tmp_path / os.fsdecode(b"\xff"))
     assert result.exit_code == 0 and f"1 episodes in {tmp_path}/\\udcff: " in result.output
     assert os.listdir(os.fsencode(tmp_path)) == [b"\xff"]
+    again = call("train", *SMALL, "--out", tmp_path / os.fsdecode(b"\xff"))
+    assert (again.exit_code, again.output) == (0, result.output), "it is taken up"
+    assert call("evaluate", tmp_path / os.fsdecode(b"\xff"), "--worlds", 1).exit_code == 0
 
 
 BAD = [
@@ -132,6 +135,14 @@ def test_bad_settings(tmp_path, arguments, message):
         (["evaluate", "no/such/run"], "holds no run"),
         (["nonsense"], "No such command 'nonsense'"),
         (["train", "--preset", "smoke"], "Missing option '--out'"),
+        (["--bogus"], "No such option"),
+        (["--version=3"], "does not take a value"),
+        (["evaluate", "a\nb"], "a b: holds no run"),
+        (["evaluate", "results/policies/beta-happo", "--worlds", 2**63], "worlds = 9223372036854"),
+        (
+            ["figure", "fig10", "--preset", "smoke", "--device", "hpu"],
+            "device = 'hpu': must be auto",
+        ),
     ],
 )
 def test_bad_calls(arguments, message):
@@ -382,6 +393,27 @@ def test_later_it_is_an_exception():
 def test_what_is_given_twice_is_not_chosen_from(given, said):
     result = call(*given)
     assert (result.exit_code, result.output) == (2, f"dtlib: {said}: is given 2 times\n")
+
+
+def test_settings_of_the_network_at_once_and_one_by_one():
+    """The single one wins, whatever comes first."""
+    both = ['env={"num_bs":2, "num_users":9}', "env.num_users=3"]
+    for given in (both, both[::-1]):
+        found = settings("smoke", tuple(given)).env
+        assert (found.num_bs, found.num_users) == (2, 3)
+
+
+def test_places_are_where_the_command_was_given(tmp_path, monkeypatch):
+    """Notebooks and benchmarks run in other folders."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DTLIB_STORE", "mine")
+    call("status", "readings", "--preset", "smoke")
+    assert os.environ["DTLIB_STORE"] == str(tmp_path / "mine")
+
+
+def test_a_figure_with_two_names_is_one():
+    result = call("status", "fig04", "fig05", "fig04_06", "--preset", "smoke")
+    assert result.output.count("fig04_06: ") == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.results import DATA
 from dtlib.experiments.runner import LOCALLY, Effort
-from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError
 from dtlib.training.loop import TIMINGS
 
@@ -107,7 +106,6 @@ def write_experiment(
         "experiment": experiment.name,
         "preset": preset,
         "threads_per_run": 1,
-        "device": resolve_device(effort.device).type,
         "runs": [(known.get(run.key) or _facts(run)) | {"variant": run.variant} for run in runs],
     }
     key = digest([[run.variant, run.key] for run in runs])

@@ -9,7 +9,7 @@ from typing import Any
 from dtlib.experiments.keys import config_key, digest, env_key
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_settings
-from dtlib.runtime.messages import check_count, check_name, show
+from dtlib.runtime.messages import check_count, check_name, check_once, show
 from dtlib.settings.presets import NETWORKS, merge
 from dtlib.settings.train import TrainConfig
 from dtlib.training.calibration import Target
@@ -25,7 +25,7 @@ BASELINES = ("power-on-demand", "demand-or-silence", "genie")
 MOST_SEEDS = 10_000
 """More are no grid's; a manifest that says so is not believed."""
 
-CHOSEN = frozenset(("preset", "network", "seed"))
+CHOSEN = frozenset(("preset", "network", "seed", "algorithm"))
 """Settings of a run that its experiment states or whose number is asked for."""
 
 
@@ -202,10 +202,11 @@ class Experiment:
         if unknown := values.keys() - self.axes.keys():
             known = ", ".join(self.axes) or "nothing"
             raise ConfigError(f"values of {min(unknown)}: {self.name} sweeps {known}")
-        chosen = [values.get(name) or axis.of(preset) for name, axis in self.axes.items()]
-        for name, found in zip(self.axes, chosen, strict=True):
+        for name, found in values.items():
             if not isinstance(found, Sequence) or isinstance(found, str | bytes):
                 raise ConfigError(f"values of {name} = {show(found)}: must be a list of numbers")
+            check_once(f"values of {name}:", list(map(str, found)))
+        chosen = [values.get(name) or axis.of(preset) for name, axis in self.axes.items()]
         return [dict(zip(self.axes, point, strict=True)) for point in product(*chosen)]
 
 

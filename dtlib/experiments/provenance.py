@@ -13,13 +13,13 @@ from dtlib.runtime.fingerprint import arithmetic
 from dtlib.settings.base import RESULTS_VERSION
 
 PACKAGES = ("dtlib", "torch", "numpy", "scipy", "pydantic", "safetensors")
-FACTS = ("commit", "torch", "processor", "arithmetic")
+FACTS = ("commit", "torch", "processor", "arithmetic", "device")
 """What is noted of where a single run was trained."""
 CHANGED = "-dirty"
 """Behind a commit from which the library differs."""
 
 
-def origin() -> dict[str, Any]:
+def origin(device: str = "cpu") -> dict[str, Any]:
     """Return what a single run's entry says of where it was trained."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def origin() -> dict[str, Any]:
         text = ""
     found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     processor = found[1] if found else platform.machine()
-    facts = (_commit(), version("torch"), processor, arithmetic())
+    facts = (_commit(), version("torch"), processor, arithmetic(), device)
     return dict(zip(FACTS, facts, strict=True))
 
 

@@ -70,8 +70,7 @@ def read(folder: Path, name: str, key: str | None = None) -> pd.DataFrame | None
         text = content.decode()
         if sha256(text) == known.get("files_sha256", {}).get(name):
             return _parsed(text)
-    command = "references" if folder.name == "references" else f"figure {folder.name}"
-    command = f"dtlib {command} --preset {folder.parent.name}"
+    command = f"dtlib figure {folder.name} --preset {folder.parent.name}"
     wrong = "differs from its manifest" if known else f"its {MANIFEST} is missing or not its own"
     raise Damaged(f"{folder / name}: {wrong}; take both back from git, or run `{command}` again")
 

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 
@@ -66,14 +66,21 @@ def finish(runs: Sequence[PlannedRun], effort: Effort = LOCALLY) -> None:
         return
     cuda = resolve_device(effort.device).type == "cuda" and not effort.scheduler
     tasks = _side_by_side(missing) if cuda else _one_by_one(missing)
-    busy, errors = tasks, []
+    busy, broken = tasks, list[tuple[Task, str]]()
     with bar(missing, effort.progress):
         for wait in (False, True):
             results = _worked_off(busy, effort, jobs=1 if cuda else effort.jobs, wait=wait)
-            errors += [result for result in results if result not in ("", "busy")]
-            busy = [task for task, result in zip(busy, results, strict=True) if result == "busy"]
-    if errors:
-        raise ConfigError(f"{len(errors)} of {len(tasks)} runs failed, the first with: {errors[0]}")
+            found = list(zip(busy, results, strict=True))
+            broken += [(task, said) for task, said in found if said not in ("", "busy")]
+            busy = [task for task, said in found if said == "busy"]
+    if broken:
+        lost, whole = _runs(task for task, _ in broken), _runs(tasks)
+        raise ConfigError(f"{lost} of {whole} runs failed, the first with: {broken[0][1]}")
+
+
+def _runs(tasks: Iterable[Task]) -> int:
+    """Return how many runs tasks are of; several shares of one count once."""
+    return sum(len({planned.config for batch in task for planned in batch}) for task in tasks)
 
 
 def _worked_off(tasks: Sequence[Task], effort: Effort, *, jobs: int, wait: bool) -> list[str]:
@@ -81,7 +88,7 @@ def _worked_off(tasks: Sequence[Task], effort: Effort, *, jobs: int, wait: bool)
     place = paths.store().absolute()
     if not (effort.scheduler and tasks):
         work = ((task, effort.device, str(place), wait) for task in tasks)
-        return list(in_parallel(_work, work, max(1, min(jobs, len(tasks)))))
+        return list(in_parallel(_work, work, jobs))
     with marked(place, place) as mark:
         far = ((task, effort.device, str(mark), wait) for task in tasks)
         return on_cluster(_work_far, far, effort.scheduler)

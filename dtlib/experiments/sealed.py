@@ -52,7 +52,7 @@ def table(kind: str, key: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFr
     found = read_table(path, key)
     while found is None:
         with locked([path]):
-            if not os.path.lexists(path):
+            if not os.path.exists(path):
                 write_table(path, key, compute())
         found = read_table(path, key)
     return found

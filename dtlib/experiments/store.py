@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,12 @@ def _train(
     configs: Sequence[TrainConfig], folders: Sequence[Path], *, episodes: int | None, device: str
 ) -> list[Run]:
     """Train what is missing, after a note of what trains it: no kill comes too early for that."""
+    kind = resolve_device(device).type
     for path, config in zip(folders, configs, strict=True):
         claim(path, config)
         begun = episodes_in(path) and (path / ORIGIN).exists()
         if not begun and episodes_in(path) < _goal(config, episodes):  # not what is only read
-            write_text(path / ORIGIN, json.dumps(provenance.origin(), indent=1) + "\n")
+            write_text(path / ORIGIN, json.dumps(provenance.origin(kind), indent=1) + "\n")
     return train_together(configs, folders, episodes=episodes, device=device)
 
 
@@ -114,7 +116,10 @@ def _finished(
 
 def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
     """Return a finished run's first so many rows."""
-    return get(config, max(episodes, episodes_done(config))).history.iloc[:episodes]
+    if episodes_done(config) >= episodes:
+        with suppress(Damaged):
+            return train(config, folder(config), episodes=0, device="cpu").history.iloc[:episodes]
+    return get(config, episodes).history
 
 
 def made_by(config: TrainConfig) -> dict[str, Any]:

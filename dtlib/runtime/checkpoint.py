@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from dtlib.runtime.files import write_whole
@@ -37,7 +37,7 @@ def save_checkpoint(path: Path, arrays: dict[str, Tensor], rest: dict[str, Any])
         FileError: it cannot be written; what was there stays.
     """
     text = json.dumps(rest)
-    arrays = {name: array.detach().contiguous() for name, array in arrays.items()}
+    arrays = {name: array.detach().cpu().contiguous() for name, array in arrays.items()}
     metadata = {"rest": text, "sha256": _digest(arrays, text)}
 
     def write(aside: Path) -> None:
@@ -56,17 +56,14 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         Damaged: missing, truncated, altered, with numbers that are not finite, or no checkpoint.
         FileError: it cannot be read.
     """
-    if read_bytes(path, most=1) is None:
+    if (content := read_bytes(path)) is None:
         raise Damaged(f"{path}: not a readable checkpoint (missing)")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arrays = load(content)
     except Exception as error:  # of safetensors or torch, whose types are not all known
         line = " ".join(str(error).split())
         raise Damaged(f"{path}: not a readable checkpoint ({line})") from None
-    if not {"rest", "sha256"} <= metadata.keys():
-        raise Damaged(f"{path}: not a checkpoint of dtlib (its metadata are missing)")
+    metadata = _metadata(path, content)
     for name, array in arrays.items():
         if array.dtype not in TYPES:
             raise Damaged(f"{path}: array {show(name)} is {array.dtype}, which no run has")
@@ -89,10 +86,17 @@ def load_rest(path: Path) -> dict[str, Any] | None:
         return None
     size = int.from_bytes(read_bytes(path, most=8) or b"", "little")
     content = read_bytes(path, most=8 + size) if size <= _MOST_HEADER_BYTES else None
-    metadata = parse_json(path, (content or b"")[8:]).get("__metadata__")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("rest"), str):
+    return parse_json(path, _metadata(path, content or b"")["rest"])
+
+
+def _metadata(path: Path, content: bytes) -> dict[str, str]:
+    """Return what a checkpoint's header says beside the layout of its arrays."""
+    size = int.from_bytes(content[:8], "little")
+    metadata = parse_json(path, content[8 : 8 + size]).get("__metadata__")
+    told = metadata if isinstance(metadata, dict) else {}
+    if not all(isinstance(told.get(name), str) for name in ("rest", "sha256")):
         raise Damaged(f"{path}: not a checkpoint of dtlib (its metadata are missing)")
-    return parse_json(path, metadata["rest"])
+    return told
 
 
 def check_arrays(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:

@@ -36,7 +36,7 @@ def on_cluster(
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it is told below, once
     try:
         client = Client(address, timeout=CONNECT_S)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # or no transport of that name
         raise _told(address, f"no Dask scheduler answers there ({_line(error)})") from None
     with closing(client):
         futures = [client.submit(function, *task, pure=False) for task in tasks]

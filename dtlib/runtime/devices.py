@@ -32,7 +32,7 @@ def resolve_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(str(name))
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         raise ConfigError(
             f"device = {show(name)}: must be auto, cpu or a GPU that torch finds"
         ) from None

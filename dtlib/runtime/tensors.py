@@ -25,6 +25,8 @@ def check_tensor(
         raise ValueError(f"{name}: must be a tensor of {allowed}, not {kind}")
     if tuple(value.shape) != shape:
         raise ValueError(f"{name} has shape {tuple(value.shape)}: must be {shape}")
+    if not value.numel():
+        raise ValueError(f"{name} has shape {shape}: holds no number")
     low, high = value.aminmax()  # nan if any is
     if not (low >= 0 and high <= most):
         bad = value[~((value >= 0) & (value <= most))].flatten()[0].item()

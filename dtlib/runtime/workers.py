@@ -26,12 +26,14 @@ def in_parallel(
 ) -> Iterator[Any]:
     """Yield what a function makes of each task, in their order, made by several processes.
 
-    With one job, all is done in this process.
+    There are no more of them than tasks. With one, all is done in this process.
 
     Raises:
         ConfigError: a process was killed from outside.
     """
     _hush()
+    tasks = list(tasks)
+    jobs = max(1, min(jobs, len(tasks)))
     watched = {"initializer": end_with, "initargs": (os.getpid(),)} if jobs > 1 else {}
     work = Parallel(
         n_jobs=jobs, batch_size=1, return_as="generator", temp_folder=gettempdir(), **watched

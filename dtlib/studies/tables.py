@@ -1,5 +1,6 @@
 """What is committed under a name: runs of an experiment, or a table that is of no runs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,11 @@ def find(name: str) -> Experiment | MeasuredTable:
         ConfigError: there is neither.
     """
     return MEASURED.get(name) or grids.find(name, beside=MEASURED)
+
+
+def find_all(names: Sequence[str]) -> list[Experiment | MeasuredTable]:
+    """Return what :func:`find` does of each name, each once: some have several names."""
+    return list({one.name: one for one in map(find, names)}.values())
 
 
 def write(

@@ -23,6 +23,7 @@ from dtlib.training.metrics import outcome_metrics
 
 WORLDS = {"held-out": 20, "tuning": 10}
 """How many an evaluation has, unless told otherwise: to report on, and to choose parameters on."""
+MOST_WORLDS = 1_000_000
 EVALUATION_FRAMES = 50
 """Of each, whatever the length of the training episodes: 5000 slots in Table I's units."""
 
@@ -116,7 +117,7 @@ def evaluate_policy(
         such = "run.policies, Reference(env, rule) or an object with act(world, *, carry, env)"
         raise ConfigError(f"policy = {show(policy)}: cannot act: must be {such}") from None
     check_type("env", env, EnvConfig, such="run.config.env")
-    check_count("worlds", worlds)
+    check_count("worlds", worlds, most=MOST_WORLDS)
     check_name("stream", stream, WORLDS)
     rows, queue = [], None
     energy, failed, asked = np.zeros((3, env.num_users))

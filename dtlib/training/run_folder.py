@@ -101,19 +101,24 @@ def episodes_in(folder: Path) -> int:
     try:
         found = path.stat()
     except OSError:
-        return _count(path, None)
+        return 0
     return _count(path, (found.st_ino, found.st_mtime_ns, found.st_size))
 
 
 @lru_cache(maxsize=4096)
-def _count(path: Path, stamp: tuple[int, ...] | None) -> int:
+def _count(path: Path, stamp: tuple[int, ...]) -> int:
     """Return the number of rows of a checkpoint; a bar asks again and again until it changes."""
     rows = _told(path).get("rows")
     return len(rows) if isinstance(rows, list) else 0
 
 
 def save(folder: Path, trainer: Trainer, index: int) -> None:
-    """Write the checkpoint and the history of one of a trainer's runs."""
+    """Write the checkpoint and the history of one of a trainer's runs, unless the folder has more.
+
+    Another process may be at work there, and further.
+    """
+    if episodes_in(folder) > len(trainer.rows[index]):
+        return
     rest = {"config": trainer.configs[index].json_values(), "rows": trainer.rows[index]}
     save_checkpoint(folder / CHECKPOINT, trainer.state(index), rest)
     write_text(folder / HISTORY, _history(trainer, index))
@@ -143,7 +148,8 @@ def take_up(folder: Path, trainer: Trainer, index: int) -> None:
         trainer.load(index, arrays, rest["rows"])
     except (ValueError, KeyError, RuntimeError) as error:
         raise Damaged(f"{path}: {' '.join(str(error).split())}") from None
-    _mend_history(folder / HISTORY, _history(trainer, index))
+    if episodes_in(folder) == len(rest["rows"]):  # nobody has gone on meanwhile
+        _mend_history(folder / HISTORY, _history(trainer, index))
 
 
 def _check_rows(path: Path, rows: Any, config: TrainConfig) -> None:

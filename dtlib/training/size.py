@@ -44,7 +44,10 @@ def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
 
 
 def _weights(config: TrainConfig) -> int:
-    """Return how many weights actors and critics have; MADDPG's critics also see all actions."""
+    """Return how many weights actors and critics have.
+
+    Of MADDPG's, neither targets nor the actions that its critics see as well.
+    """
     seen, out, env = layouts(config), outputs(config), config.env
     counts = {"users": 1 if config.shares_users else env.num_users, "stations": env.num_bs}
     actors = [(counts.get(kind, 1), seen[kind].size, out[kind].size) for kind in seen]

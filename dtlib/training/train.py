@@ -102,7 +102,10 @@ def train_together(
                 _run_episodes(alone, furthest, folders=[folder], progress=progress)
                 take_up(folder, trainer, index)
         _run_episodes(trainer, goal, folders=folders, progress=progress)
-    return [trainer.run_so_far(index) for index in range(len(configs))]
+    runs = [trainer.run_so_far(index) for index in range(len(configs))]
+    for run in runs:
+        run.policies.to("cpu")  # where held-out worlds are drawn
+    return runs
 
 
 def _run_episodes(trainer: Trainer, goal: int, *, folders: Sequence[Path], progress: bool) -> None:

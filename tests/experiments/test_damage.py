@@ -204,6 +204,15 @@ def race(folder, said):
             sealed.read_table(folder / f"{number}.csv", "key")
 
 
+def test_a_link_to_nothing_is_written_over(tmp_path):
+    path = sealed.table_file("kind", "key")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "nothing")
+    table = pd.DataFrame({"x": [1]})
+    assert sealed.table("kind", "key", lambda: table).equals(table)
+    assert sealed.table("kind", "key", lambda: 1 / 0).equals(table)
+
+
 def test_a_seal_says_whose_table_it_is(tmp_path):
     path, text, table = tmp_path / "x.csv", "x,y\n1,2\n", pd.DataFrame({"x": [1], "y": [2]})
     sealed.write_table(path, "mine", table)

@@ -111,7 +111,7 @@ def test_what_is_made_once_heals():
     kept.write("smoke", jobs=1)
     whole = (place / results.MANIFEST).read_bytes()
     (place / "data.csv").write_text("x\n2\n")
-    with pytest.raises(Damaged, match="run `dtlib references --preset smoke` again"):
+    with pytest.raises(Damaged, match="run `dtlib figure references --preset smoke` again"):
         kept.read("smoke")
     kept.write("smoke", jobs=1)
     assert (place / results.MANIFEST).read_bytes() == whole

@@ -185,6 +185,14 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
     assert counts() == [4, 4, 0, 0, 0, 4]
 
 
+def test_runs_that_failed_are_counted_one_by_one():
+    """Those of a batch all; shares of one run once."""
+    runs = ONE.runs("smoke", 2)[:2]
+    share = replace(runs[0], episodes=1)
+    for work in ([[runs]], [[[share], [runs[0]]], [[runs[1]]]]):
+        assert runner._runs(work) == 2
+
+
 def test_an_error_is_gone_once_the_run_is_done(monkeypatch):
     monkeypatch.setattr(evaluation, "EVALUATION_FRAMES", 2)
     runs = ONE.runs("smoke", 1)[:1]

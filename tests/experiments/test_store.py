@@ -68,15 +68,33 @@ def test_damaged_run_is_set_aside():
     assert names == {store.folder(TINY).name, f"{store.folder(TINY).name}.damaged0"}
 
 
+def test_rows_that_are_there_are_read_though_another_process_goes_on(monkeypatch):
+    """Between two looks it adds an episode: nothing is trained again beside the run."""
+    store.get(TINY, 1)
+    done, train = store.episodes_done, store.train
+
+    def went_on(config):
+        found = done(config)
+        train(config, store.folder(config))
+        return found
+
+    monkeypatch.setattr(store, "episodes_done", went_on)
+    assert len(store.history(TINY, 1)) == 1
+    assert not list(store.folder(TINY).glob("first-*")) and done(TINY) == TINY.episodes
+
+
 def test_where_a_run_was_trained(monkeypatch):
     """It says so itself: what trained it, not what reads it later."""
-    assert provenance.origin().keys() == {"commit", "torch", "processor", "arithmetic"}
+    assert provenance.origin().keys() == {
+        "commit", "torch", "processor", "arithmetic", "device"
+    }  # fmt: skip
     assert store.made_by(TINY) == {}
     here = {"commit": "abc", "torch": "2.0", "processor": "one"}
-    monkeypatch.setattr(provenance, "origin", lambda: here)
+    monkeypatch.setattr(provenance, "origin", lambda device: here | {"device": device})
     store.get(TINY, 1)
+    here["device"] = "cpu"
     assert store.made_by(TINY) == here and store.made_by(TINY.replace(seed=1)) == {}
-    monkeypatch.setattr(provenance, "origin", lambda: here | {"commit": "def"})
+    monkeypatch.setattr(provenance, "origin", lambda device: here | {"commit": "def"})
     store.get(TINY)
     store.get(TINY)
     assert store.made_by(TINY) == here, "by whom it was begun"

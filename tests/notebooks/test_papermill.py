@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import forked_kernels
 import nbformat
@@ -215,7 +216,10 @@ def test_values_that_are_none_are_one_line(text):
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".ipynb", "", ".", "no/such.ipynb"])
-def test_names_of_no_notebook_are_one_line(name):
+def test_names_of_no_notebook_are_one_line(name, tmp_path):
+    for elsewhere in (tmp_path, Path("no")):  # not the project's of the same name
+        with pytest.raises(ConfigError, match="^notebook = "):
+            notebook.find(str(elsewhere / "01_mobility.ipynb"))
     with pytest.raises(ConfigError, match="^notebook = '.*: must be one of 01_mobility, "):
         notebook.find(name)
 

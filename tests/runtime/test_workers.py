@@ -29,8 +29,10 @@ def die(number):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_results_come_in_order(jobs):
     assert list(in_parallel(cube, [(number,) for number in range(5)], jobs)) == [0, 1, 8, 27, 64]
-    (where,) = set(in_parallel(cube, [(-1,)], jobs))
-    assert (where == os.getpid()) == (jobs == 1)
+    where = set(in_parallel(cube, [(-1,), (-1,)], jobs))
+    assert (where == {os.getpid()}) == (jobs == 1)
+    assert set(in_parallel(cube, [(-1,)], jobs)) == {os.getpid()}, "one task needs no other"
+    assert list(in_parallel(cube, [], jobs)) == []
 
 
 def test_a_killed_worker_is_one_line():

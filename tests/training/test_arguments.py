@@ -71,7 +71,7 @@ def test_huge_numbers_of_replicas_are_not_drawn():
 @pytest.mark.parametrize("algorithm", ["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"])
 @pytest.mark.parametrize("preset", ["smoke", "quick", "companion", "paper"])
 def test_the_least_size_is_below_what_is_allocated(algorithm, preset, monkeypatch):
-    """Networks and buffer are counted to within a half, and never higher than they are."""
+    """Networks and buffer are counted to within a half or so, and never higher than they are."""
     config = TrainConfig.from_preset(preset, algorithm=algorithm)
     counted = {}
     monkeypatch.setattr(
@@ -82,7 +82,7 @@ def test_the_least_size_is_below_what_is_allocated(algorithm, preset, monkeypatc
         state = Trainer([config]).state(0)
         own = [array for name, array in state.items() if not name.startswith(("replay", "queue"))]
         held = sum(array.numel() * array.element_size() for array in own)
-        assert counted["the networks"] <= 4 / 3 * held  # gradients are held besides
+        assert 0.6 * held < counted["the networks"] <= 4 / 3 * held  # gradients are held besides
     assert sum(counted.values()) < 2 * memory.GIB
 
 
@@ -132,9 +132,10 @@ def run():
         ({"stream": "x"}, "stream = 'x': must be one of held-out, tuning"),
         ({"stream": "world"}, "stream = 'world': must be one of held-out, tuning"),
         ({"stream": None}, "stream = None: must be one of held-out, tuning"),
-        ({"worlds": 0}, "worlds = 0: must be at least 1"),
-        ({"worlds": 1.5}, "worlds = 1.5: must be an integer, at least 1"),
-        ({"worlds": True}, "worlds = True: must be an integer, at least 1"),
+        ({"worlds": 0}, "worlds = 0: must be 1 to 1000000"),
+        ({"worlds": 1.5}, "worlds = 1.5: must be an integer, 1 to 1000000"),
+        ({"worlds": True}, "worlds = True: must be an integer, 1 to 1000000"),
+        ({"worlds": 2**63}, "worlds = 9223372036854775808: must be 1 to 1000000"),
         ({"threads": 0}, "threads = 0: must be 1 to "),
     ],
 )

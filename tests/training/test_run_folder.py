@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import pandas as pd
 import pytest
 import torch
 from tiny import TINY
@@ -12,6 +13,8 @@ from dtlib import ConfigError, TrainConfig, load_run, sample_world, train
 from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.reading import Damaged
+from dtlib.training import run_folder
+from dtlib.training.loop import Trainer
 from dtlib.training.run_folder import CHECKPOINT, CONFIG, HISTORY, episodes_in
 
 
@@ -140,6 +143,29 @@ def test_a_history_that_lacks_the_last_episode_is_of_a_run_that_was_stopped(fold
     path.write_bytes(b"".join(content.splitlines(True)[:-1]))
     load_run(folder)
     assert path.read_bytes() == content and capsys.readouterr().err == ""
+
+
+def test_who_lags_behind_takes_nothing_back(folder):
+    """Two processes train into one folder."""
+    behind = Trainer([TINY])
+    behind.episode()
+    whole = (folder / CHECKPOINT).read_bytes(), (folder / HISTORY).read_bytes()
+    run_folder.save(folder, behind, 0)
+    assert ((folder / CHECKPOINT).read_bytes(), (folder / HISTORY).read_bytes()) == whole
+
+
+def test_who_reads_leaves_the_history_of_a_run_that_goes_on(folder, capsys, monkeypatch):
+    load = run_folder.load_checkpoint
+
+    def went_on(path):
+        found = load(path)
+        monkeypatch.undo()
+        train(TINY, folder, episodes=3)
+        return found
+
+    monkeypatch.setattr(run_folder, "load_checkpoint", went_on)
+    assert len(load_run(folder).history) == 2
+    assert len(pd.read_csv(folder / HISTORY)) == 3 and capsys.readouterr().err == ""
 
 
 def test_who_trains_is_told_what_to_do_with_a_damaged_checkpoint(folder):
