@@ -6,7 +6,7 @@ from functools import partial
 from dtlib.baselines.admission import genie_under_threshold
 from dtlib.baselines.rules import Reference
 from dtlib.baselines.tuning import tune_failures
-from dtlib.experiments.families import families
+from dtlib.experiments.families import BEST, families
 from dtlib.experiments.streams import sample_stream
 from dtlib.settings.env import EnvConfig
 from dtlib.training.evaluation import evaluate_policy, evaluation_env
@@ -51,4 +51,4 @@ def on_demand(env: EnvConfig, name: str) -> Reference:
 def at_level(env: EnvConfig, name: str, level: float) -> Reference:
     """Return one of ``ON_DEMAND`` at a level, in multiples of what a request needs."""
     most = ON_DEMAND[name] * env.max_power_w
-    return families(env)["truncated demand inversion"].make(level, most)
+    return families(env)[BEST].make(level, most)

@@ -14,6 +14,9 @@ from dtlib.baselines.rules import (
 )
 from dtlib.settings.env import EnvConfig
 
+BEST = "truncated demand inversion"
+"""The family that has the least energy under (14b); *demand or silence* is one of it."""
+
 
 @dataclass(frozen=True)
 class Family:
@@ -36,7 +39,7 @@ def families(env: EnvConfig) -> dict[str, Family]:
         "channel inversion": Family(power(Inversion)),
         "truncated inversion": Family(power(Inversion), far),
         "demand inversion": Family(power(DemandInversion, "demand")),
-        "truncated demand inversion": Family(power(DemandInversion, "demand"), loud),
+        BEST: Family(power(DemandInversion, "demand"), loud),
     }
 
 

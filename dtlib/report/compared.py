@@ -7,12 +7,12 @@ import pandas as pd
 
 from dtlib.experiments import committed, datasets, grids, measurements
 from dtlib.experiments.experiment import OFF_POLICY, OWN
+from dtlib.experiments.families import BEST
 from dtlib.experiments.results import DATA, ENERGY, PER_SERVED
 from dtlib.report.columns import ENERGY_LABEL, told
 from dtlib.report.shown import training_hours
 from dtlib.studies import comparison
 from dtlib.studies.comparison import ALL, WORST
-from dtlib.studies.references import BEST
 from dtlib.verdicts.checks import SAVINGS
 from dtlib.verdicts.names import NAMES, label
 from dtlib.verdicts.statistics import interval_text, range_text

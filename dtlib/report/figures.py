@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from dtlib.experiments.experiment import BASELINES, LEARNERS
+from dtlib.experiments.families import BEST
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL
 from dtlib.report.curves import how_drawn, inset_of, legend_below, spread, with_millijoules
@@ -23,7 +24,7 @@ KB = 1e5
 REFERENCES: dict[str, dict[str, Any]] = {
     "equal power": {"color": PALETTE[7], "linestyle": "--", "marker": "x"},
     "channel inversion": {"color": PALETTE[3], "linestyle": "--", "marker": "v"},
-    "truncated demand inversion": {"color": PALETTE[5], "linestyle": "-", "marker": "2"},
+    BEST: {"color": PALETTE[5], "linestyle": "-", "marker": "2"},
     "informed limit": {"color": PALETTE[9], "linestyle": "-.", "marker": "P"},
     "genie bound": {"color": INK, "linestyle": "-", "marker": ""},
 }

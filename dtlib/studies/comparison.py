@@ -8,8 +8,8 @@ import pandas as pd
 
 from dtlib.experiments.alternatives import CONTROL_FACTORS
 from dtlib.experiments.experiment import OWN
+from dtlib.experiments.families import BEST
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.studies.references import BEST
 from dtlib.training.calibration import MARGIN, PRICED
 
 WORST, ALL = "failure_ratio_slots_user_max", "failure_ratio_slots"

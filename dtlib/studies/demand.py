@@ -12,7 +12,7 @@ import pandas as pd
 from dtlib.baselines.tuning import measure
 from dtlib.experiments import sealed
 from dtlib.experiments.baseline import DEMAND_LEVELS, TUNED_ON
-from dtlib.experiments.families import families
+from dtlib.experiments.families import BEST, families
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import digest, env_key
 from dtlib.experiments.streams import sample_stream
@@ -46,7 +46,7 @@ def curve(env: EnvConfig, worlds: int) -> pd.DataFrame:
     """
     env = evaluation_env(env)
     tuning = sample_stream(env, "tuning", TUNED_ON)
-    make = families(env)["truncated demand inversion"].make
+    make = families(env)[BEST].make
     tried = [
         (measure(make(level, limit), tuning), level, limit)
         for level in DEMAND_LEVELS

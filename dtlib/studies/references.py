@@ -16,7 +16,7 @@ from dtlib.baselines.informed import TRAINING_STEPS, train_informed
 from dtlib.baselines.rules import DemandInversion, Reference
 from dtlib.baselines.tuning import tune
 from dtlib.experiments import sealed
-from dtlib.experiments.families import families, untuned
+from dtlib.experiments.families import BEST, families, untuned
 from dtlib.experiments.keys import config_key, digest
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.experiments.streams import sample_stream
@@ -77,10 +77,6 @@ def simple_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterat
         row = {"policy": name, "threshold": threshold, "level": level}
         row["cutoff"] = cutoff[0] if cutoff else math.nan
         yield row | evaluate_policy(policy, env, worlds=budget.worlds).summary()
-
-
-BEST = "truncated demand inversion"
-"""The reference policy of least energy under (14b)."""
 
 
 def priced_row(config: TrainConfig, budget: Budget, threshold: float) -> Iterator[dict[str, Any]]:
