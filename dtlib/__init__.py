@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dtlib.runtime.errors import ConfigError, FileError
     from dtlib.settings.env import EnvConfig
     from dtlib.settings.train import TrainConfig
-    from dtlib.training.evaluation import evaluate, evaluate_policy
+    from dtlib.training.evaluation import evaluate, evaluate_policy, evaluation_env
     from dtlib.training.loop import Run
     from dtlib.training.run_folder import load_run
     from dtlib.training.train import train
@@ -37,6 +37,7 @@ __all__ = [
     "World",
     "evaluate",
     "evaluate_policy",
+    "evaluation_env",
     "load_run",
     "sample_world",
     "simulate",
@@ -49,7 +50,7 @@ _PLACES = {
     "runtime.errors": ("ConfigError", "FileError"),
     "settings.env": ("EnvConfig",),
     "settings.train": ("TrainConfig",),
-    "training.evaluation": ("evaluate", "evaluate_policy"),
+    "training.evaluation": ("evaluate", "evaluate_policy", "evaluation_env"),
     "training.loop": ("Run",),
     "training.run_folder": ("load_run",),
     "training.train": ("train",),

@@ -48,7 +48,8 @@ def test_the_front_is_thin():
         for name in ("settings", "model", "happo")
         for path in (ROOT / "dtlib" / name).glob("*.py")
     ]
-    assert 2000 < sum(path.read_text(encoding="utf-8").count("\n") for path in files) <= 2500
+    lines = sum(path.read_text(encoding="utf-8").count("\n") for path in files)
+    assert 2000 < lines <= 2500, "shorten something there, or raise the limit and say why"
     page = (ROOT / "dtlib" / "happo" / "algorithm.py").read_text(encoding="utf-8")
     plain = (ROOT / "dtlib" / "happo" / "plain.py").read_text(encoding="utf-8")
     assert page.count("\n") <= 150 and plain.count("\n") <= 150

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import log
+from typing import assert_never
 
 import torch
 from torch import Generator, Tensor
@@ -40,14 +41,17 @@ def mean_action(
     """
     if gate is not None:
         return mean_action(head, raw, mode=mode).masked_fill(gate <= bar, 0)
-    if head == "deterministic":
-        return torch.sigmoid(2 * raw[0])
-    if head != "beta":
-        return gaussian_parameters(*raw, original=head == "original-gaussian")[0]
-    first, second = map(beta_parameters, raw)
-    if mode:
-        first, second = (first - 1).clamp_min(TINY), (second - 1).clamp_min(TINY)
-    return first / (first + second)
+    match head:
+        case "deterministic":
+            return torch.sigmoid(2 * raw[0])
+        case "gaussian" | "original-gaussian":
+            return gaussian_parameters(*raw, original=head == "original-gaussian")[0]
+        case "beta":
+            first, second = map(beta_parameters, raw)
+            if mode:
+                first, second = (first - 1).clamp_min(TINY), (second - 1).clamp_min(TINY)
+            return first / (first + second)
+    assert_never(head)
 
 
 def sample(
@@ -68,15 +72,18 @@ def sample(
         acts = torch.empty_like(gate).uniform_(generator=generator) < torch.sigmoid(gate)
         drawn = sample(head, raw, generator, noise_variance=noise_variance)
         return drawn.masked_fill(~acts, 0)
-    if head == "deterministic":
-        unit = mean_action(head, raw)
-        std = torch.full_like(unit, noise_variance**0.5 / 2)
-        return sample_gaussian(unit, std, generator).clamp_(0, 1)
-    if head != "beta":
-        mean, std = gaussian_parameters(*raw, original=head == "original-gaussian")
-        return sample_gaussian(mean, std, generator)
-    first, second = map(beta_parameters, raw)
-    return sample_beta(first, second, generator)
+    match head:
+        case "deterministic":
+            unit = mean_action(head, raw)
+            std = torch.full_like(unit, noise_variance**0.5 / 2)
+            return sample_gaussian(unit, std, generator).clamp_(0, 1)
+        case "gaussian" | "original-gaussian":
+            mean, std = gaussian_parameters(*raw, original=head == "original-gaussian")
+            return sample_gaussian(mean, std, generator)
+        case "beta":
+            first, second = map(beta_parameters, raw)
+            return sample_beta(first, second, generator)
+    assert_never(head)
 
 
 def power_watts(

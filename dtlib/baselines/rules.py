@@ -7,7 +7,7 @@ Goldsmith and Varaiya (1997), whose truncated inversion this is otherwise.
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -15,9 +15,13 @@ from torch import Generator, Tensor
 from dtlib.model.channel import needed_sinr
 from dtlib.model.simulator import Actions, Carry, first_carry
 from dtlib.model.world import World
+from dtlib.runtime.errors import ConfigError
+from dtlib.runtime.kinds import check_type
+from dtlib.runtime.messages import check_name, show
 from dtlib.settings.env import EnvConfig
 
 Shares = Literal["equal", "demand"]
+Deployment = Literal["nearest", "never", "random"]
 
 
 def own_distance(world: World) -> Tensor:
@@ -132,12 +136,21 @@ class Reference:
     env: EnvConfig
     power: Power
     _: KW_ONLY
-    deployment: Literal["nearest", "never", "random"] = "nearest"
+    deployment: Deployment = "nearest"
     """The twin follows its user from frame to frame, stays where it is, or moves at random."""
     shares: Shares = "equal"
     """CPU and links are divided equally, or in proportion to cycles D C and bits D."""
     seed: int = 0
     """Of what is random."""
+
+    def __post_init__(self) -> None:
+        check_type("env", self.env, EnvConfig, such="run.config.env")
+        power: Any = self.power
+        if not callable(power):
+            such = "EqualPower(0.1) or a function of world, env and draws"
+            raise ConfigError(f"power = {show(power)}: must be a rule, such as {such}")
+        check_name("deployment", self.deployment, get_args(Deployment))
+        check_name("shares", self.shares, get_args(Shares))
 
     def act(
         self, world: World, *, carry: Carry | None = None, env: EnvConfig | None = None

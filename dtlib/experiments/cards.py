@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from dtlib.experiments import measurements, results, runner, store
-from dtlib.experiments.experiment import PlannedRun
+from dtlib.experiments.experiment import LEARNERS, PlannedRun
 from dtlib.experiments.grids import find
 from dtlib.experiments.keys import config_key
 from dtlib.experiments.runner import Effort
+from dtlib.runtime import paths
+from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.files import write_text
 from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.train import TrainConfig
@@ -42,7 +44,16 @@ def write_policies(preset: str, effort: Effort) -> list[Path]:
     """Write a trained policy with its card for each algorithm to ``results/policies/``.
 
     Runs that the store lacks are trained.
+
+    Raises:
+        ConfigError: those of another preset are there.
     """
+    found = {results.manifest(folder_of(name)).get("of_preset", preset) for name in LEARNERS}
+    if others := sorted(found - {preset}):
+        place = paths.relative(paths.results() / FOLDER)
+        raise ConfigError(
+            f"preset = {preset!r}: {place} has those of {others[0]!r}; remove them first"
+        )
     runs = [run for run in find(FIGURE).runs(preset) if run.config.seed == SEED]
     runner.finish(runs, effort)
     return [_write(planned) for planned in runs]

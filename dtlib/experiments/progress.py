@@ -79,7 +79,7 @@ def bar(runs: Sequence[PlannedRun], show: bool) -> Iterator[None]:
 
     def watch() -> None:
         while not ended.wait(1.0):
-            shown.update(progress.percent() - shown.n)
+            shown.update(max(0, progress.percent() - shown.n))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -272,7 +272,7 @@ def verdicts() -> Markdown:
 
 def gallery() -> Markdown:
     """Return a card per page of figures, with its picture from the preset with most budget."""
-    cards = "\n".join(_card(name) for name in STORIES)
+    cards = "\n".join(_card(name) for name in STORIES if find(name).of_the_paper)
     return Markdown(f"::::{{grid}} 1 2 2 3\n:gutter: 2\n\n{cards}\n::::")
 
 

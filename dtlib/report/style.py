@@ -44,9 +44,17 @@ def line_style(name: str, points: int = 1) -> dict[str, Any]:
     """Return how a line is drawn: ``ALGORITHMS``, its place in front of or behind others, markers.
 
     Args:
-        name: one of ``ALGORITHMS``.
+        name: one of ``ALGORITHMS``; any other is a thin dotted line of that name.
         points: of the line; eight of them get a marker, each algorithm's at other places.
     """
+    if name not in ALGORITHMS:
+        return {
+            "label": label(name),
+            "color": INK,
+            "linestyle": ":",
+            "linewidth": 1.2,
+            "marker": "",
+        }
     place, every = list(ALGORITHMS).index(name), max(1, points // 8)
     learner = list(ALGORITHMS).index("genie") > place
     width = (1.6 if place == 0 else 2.0) if learner else 1.2  # a learner shows below Beta-HAPPO

@@ -7,6 +7,7 @@ import pandas as pd
 
 from dtlib.experiments.committed import fullest
 from dtlib.experiments.experiment import OWN
+from dtlib.experiments.grids import find
 from dtlib.experiments.results import FAILED
 from dtlib.report.curves import spread, with_millijoules
 from dtlib.report.figures import BANDWIDTHS, KB, fair
@@ -35,7 +36,7 @@ def rows() -> pd.DataFrame:
     energy in mJ and failures in % the median over seeds, ``low`` and ``high``.
     """
     found = []
-    for name in SWEEPS:
+    for name in (name for name in SWEEPS if find(name).of_the_paper):
         data = with_millijoules(fair(fullest(name)))
         abscissa = SWEEPS[name].swept + (", many" if name == "fig13_14" else "")
         for who, part in data.groupby("algorithm", sort=False):

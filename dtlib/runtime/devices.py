@@ -34,7 +34,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         raise ConfigError(
-            f"device = {show(name)}: must be auto, cpu or a GPU that torch finds"
+            f"device = {show(name)}: must be auto, cpu or cuda, a GPU that torch finds"
         ) from None
     if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         raise ConfigError(f"device = {show(str(name))}: must be auto, cpu or cuda")

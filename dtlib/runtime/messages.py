@@ -81,7 +81,10 @@ def check_name(field: str, value: Any, known: Iterable[str]) -> None:
 
 def meant_instead(value: Any, known: Sequence[str]) -> str:
     """Return the end of a line that asks for the nearest known name; nothing if none is near."""
-    close = get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    if not isinstance(value, str):
+        return ""
+    close = get_close_matches(value, known, n=1)
+    close = close or [name for name in known if value and name.startswith(value)]
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

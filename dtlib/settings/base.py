@@ -1,8 +1,7 @@
 """What both settings have in common: kinds of numbers, strictness, and the key of results.
 
 Both models are frozen, hashable and refuse unknown fields. A bad value raises
-:class:`~dtlib.runtime.errors.ConfigError` whose text is one line: the field, the value and what
-is allowed.
+:class:`~dtlib.runtime.errors.ConfigError`, one line: the field, the value and what is allowed.
 """
 
 import json
@@ -38,7 +37,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def __init__(self, /, **values: Any) -> None:
+    def __init__(self, /, *unnamed: Any, **values: Any) -> None:
+        if unnamed:
+            raise ConfigError(f"{show(unnamed[0])}: settings are given by name, such as seed=3")
         try:
             super().__init__(**values)
         except ValidationError as error:

@@ -2,8 +2,7 @@
 
 There are two networks. ``section-v`` is the one that the paper's figures are of, as far as its
 sentences tell (page "Which world did the paper simulate?"). In ``work-conserving``, servers divide
-their CPU among those they serve; it has settings of its own, and what is beyond the paper is shown
-there.
+their CPU among those they serve; it has settings of its own, and shows what is beyond the paper.
 """
 
 from typing import Any

@@ -85,7 +85,11 @@ def evaluate(
 
 
 def evaluation_env(env: EnvConfig) -> EnvConfig:
-    """Return a network with worlds of Table I's length, or of its own if they are longer."""
+    """Return a network with worlds of Table I's length, or of its own if they are longer.
+
+    >>> evaluation_env(EnvConfig(num_users=12, frames=4)).frames
+    50
+    """
     return env.replace(frames=max(EVALUATION_FRAMES, env.frames))
 
 
@@ -104,7 +108,8 @@ def evaluate_policy(
     Args:
         policy: what acts: an object with ``act(world, *, carry, env)`` that returns actions, such
             as ``run.policies`` or ``Reference(env, rule)``.
-        env: the network, with the length of the worlds.
+        env: the network, with the length of the worlds: of a run's, :func:`evaluation_env` has
+            that of :func:`evaluate`.
         carry_queue: whether a world begins with the queue that the one before has left.
 
     Raises:

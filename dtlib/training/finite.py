@@ -51,7 +51,8 @@ def simulate_finite(
         return simulate(world, actions, env, carry=carry)
     except ValueError:  # it has looked at the actions anyway
         check_type("actions", actions, Actions, such="policies.act(world)")
-        check_finite(where, {}, {f"actions.{name}": array for name, array in vars(actions).items()})
+        arrays = {f"actions.{k}": v for k, v in vars(actions).items() if isinstance(v, Tensor)}
+        check_finite(where, {}, arrays)
         raise
 
 

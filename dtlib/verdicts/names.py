@@ -14,5 +14,5 @@ NAMES = {
 
 
 def label(algorithm: str) -> str:
-    """Return an algorithm's name as a reader knows it."""
-    return NAMES[algorithm]
+    """Return an algorithm's name as a reader knows it; as it is if it has no other."""
+    return NAMES.get(algorithm, algorithm)

@@ -1,12 +1,18 @@
 """From numbers in [0, 1] to watts."""
 
+from functools import partial
+from typing import get_args
+
 import pytest
 import torch
+from draws import seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dtlib import EnvConfig, TrainConfig
-from dtlib.agents.actions import power_watts
+from dtlib.agents.actions import mean_action, power_watts, sample
+from dtlib.kernels.batch import TERMS
+from dtlib.settings.train import Head
 
 ENV = EnvConfig(num_users=7, num_bs=3, frame_slots=10, frames=6, migration_slots=3)
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), output_gain=1.0)
@@ -51,3 +57,24 @@ def test_powers_are_never_above_the_largest(unit, distance, scale, reach, top):
     power = power_watts(units, distance=torch.full((3,), distance), env=ENV, train=config)
     assert (power <= ENV.max_power_w).all() and (power >= 0).all()
     assert power[2] <= power[0] <= power[1]
+
+
+@pytest.mark.parametrize("head", set(get_args(Head)) - {"deterministic"})
+def test_draws_are_of_the_density_that_updates_have(head):
+    """The mean of the log-density's slope is zero over draws of it, and of no others."""
+    raw = torch.tensor([0.7, -0.4], dtype=torch.float64).view(1, 2, 1).expand(1, 2, 200_000)
+    drawn = sample(head, list(raw.unbind(1)), seeded(0), noise_variance=0.0)
+    given = torch.stack([drawn.log(), (-drawn).log1p()], 1) if head == "beta" else drawn
+    slope = TERMS[head](raw, given).slopes(torch.ones_like(drawn), None)[1][0]
+    error = slope.std(1) / slope.shape[1] ** 0.5
+    assert (slope.mean(1).abs() < 4 * error).all()
+    mean = mean_action(head, [raw[:, 0, :1], raw[:, 1, :1]]).item()
+    assert drawn.mean().item() == pytest.approx(mean, abs=4 * drawn.std().item() / 200_000**0.5)
+
+
+@pytest.mark.parametrize(
+    "act", [mean_action, partial(sample, generator=seeded(0), noise_variance=0)]
+)
+def test_an_unknown_head_is_not_taken_for_another(act):
+    with pytest.raises(AssertionError, match="kumaraswamy"):
+        act("kumaraswamy", [torch.zeros(1), torch.zeros(1)])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from in_windows import assert_windows_are_the_whole
 
-from dtlib import EnvConfig, sample_world, simulate
+from dtlib import ConfigError, EnvConfig, sample_world, simulate
 from dtlib.baselines.rules import DemandInversion, EqualPower, Inversion, RandomPower, Reference
 from dtlib.model.simulator import check_actions
 
@@ -248,3 +248,21 @@ def test_another_network_than_its_own():
         asked = Reference(ENV, rule).act(world, env=env)
         for name, array in vars(Reference(env, rule).act(world)).items():
             assert torch.equal(getattr(asked, name), array)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda env: Reference(env, 0.1), "power = 0.1: must be a rule, such as EqualPower(0.1)"),
+        (lambda env: Reference(EqualPower(0.1), env), "env = EqualPower(watts=0.1): must be an "),
+        (lambda env: Reference(env, EqualPower(0.1), shares="all"), "shares = 'all': must be one"),
+        (
+            lambda env: Reference(env, EqualPower(0.1), deployment="follow"),
+            "deployment = 'follow': ",
+        ),
+    ],
+)
+def test_what_is_no_rule_is_one_line(make, said):
+    with pytest.raises(ConfigError) as error:
+        make(EnvConfig())
+    assert str(error.value).startswith(said) and "\n" not in str(error.value)

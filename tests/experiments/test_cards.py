@@ -68,3 +68,6 @@ def test_are_written_from_first_runs(tmp_path, monkeypatch):
         assert f"| energy per user and slot | {1e3 * energy:.4g} mJ |" in (
             folder / cards.CARD
         ).read_text(encoding="utf-8")
+    made = CliRunner().invoke(main, ["policies", "--preset", "quick", "--dirty", "--quiet"])
+    assert made.exit_code == 2 and len(made.output.splitlines()) == 1
+    assert "preset = 'quick'" in made.output and "has those of 'smoke'" in made.output

@@ -182,7 +182,8 @@ def test_networks_of_experiments():
     """The paper's figures are of its own network; what was made before is where it was."""
     for experiment in map(grids.find, {name for name, _ in GRIDS}):
         own = experiment.of_the_paper or experiment.name in OURS
-        assert experiment.network == NETWORKS[0 if own else 1], experiment.name
+        found = NETWORKS[0 if own else 1]
+        assert experiment.network == found, f"{experiment.name}: is to be in OURS, or in {found}"
         env = TrainConfig.from_preset("smoke", experiment.network).env
         for planned in experiment.runs(next(iter(experiment.seeds)), 1):
             others = {"whole": "whole", "divided": "served"}  # who has the CPU, by variants' names

@@ -41,3 +41,9 @@ def test_colours_are_valid_and_repeat_after_ten():
     assert len(colours) == 12
     assert colours[10:] == colours[:2]
     assert len({to_rgb(colour) for colour in colours[:10]}) == 10
+
+
+def test_who_has_no_style_is_drawn_dotted():
+    found = style.line_style("mine", 20)
+    assert (found["label"], found["linestyle"]) == ("mine", ":")
+    plt.figure().add_subplot().plot([1, 2], **found)

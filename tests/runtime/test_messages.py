@@ -50,3 +50,7 @@ def test_names(value):
 def test_a_name_that_is_near_is_asked_for():
     with pytest.raises(ConfigError, match=r"held-out, tuning; did you mean 'tuning'\?$"):
         check_name("stream", "tunning", ("held-out", "tuning"))
+    with pytest.raises(ConfigError, match=r"did you mean 'fig10_request_probability'\?$"):
+        check_name("notebook", "fig10", ("fig09_base_stations", "fig10_request_probability"))
+    with pytest.raises(ConfigError, match=r"must be one of held-out, tuning$"):
+        check_name("stream", "", ("held-out", "tuning"))

@@ -137,6 +137,12 @@ def test_near_names_are_found_inside_and_outside_the_network(make, meant):
     assert _line(make).endswith(f"unknown field; did you mean {meant}?")
 
 
+@pytest.mark.parametrize(("make", "given"), [(EnvConfig, 12), (TrainConfig, "beta-happo")])
+def test_settings_are_given_by_name(make, given):
+    line = f"{given!r}: settings are given by name, such as seed=3"
+    assert _line(lambda: make(given)) == line
+
+
 def test_what_is_committed_is_read_as_before():
     found = [
         run["config"]
@@ -147,5 +153,8 @@ def test_what_is_committed_is_read_as_before():
     for config in found:
         read = TrainConfig.from_dict(config)
         later = {k: old for k, old in TrainConfig.younger().items() if k not in config}
+        env = EnvConfig.younger() | config["env"]
         written = read.json_values(), json.loads(read.canonical_json()) | later
-        assert config | later in written
+        assert config | later | {"env": env} in [
+            one | {"env": EnvConfig.younger() | one["env"]} for one in written
+        ]

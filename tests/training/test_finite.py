@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dtlib import ConfigError, TrainConfig, evaluate, train
+from dtlib import ConfigError, TrainConfig, evaluate, evaluate_policy, train
+from dtlib.baselines.rules import EqualPower, Reference
 from dtlib.runtime.checkpoint import load_checkpoint, save_checkpoint
 from dtlib.training.finite import check_finite
 from dtlib.training.loop import Trainer
@@ -98,3 +99,13 @@ def test_weights_whose_products_no_number_holds_are_told_once(tmp_path):
         evaluate(load_run(tmp_path), worlds=1)
     with pytest.raises(ConfigError, match=r"^episode 1: actions.[a-z]+ = nan: is not finite"):
         train(config, tmp_path)
+
+
+def test_actions_that_are_no_tensors_are_told_by_name():
+    class Arrays:
+        def act(self, world, *, carry, env):
+            own = Reference(env, EqualPower(0.1)).act(world, carry=carry, env=env)
+            return replace(own, power=own.power.numpy())
+
+    with pytest.raises(ValueError, match=r"^actions.power: must be a tensor .*, not ndarray$"):
+        evaluate_policy(Arrays(), TrainConfig.from_preset("smoke").env, worlds=1)
