@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
 from io import TextIOWrapper
@@ -60,8 +61,8 @@ class _OneLine(click.Group):
 def main() -> None:
     """Two-timescale synchronisation and migration of digital twins: train, evaluate, reproduce."""
     for name in ("DTLIB_HOME", "DTLIB_STORE"):  # notebooks and benchmarks run in other folders
-        if os.environ.get(name):
-            os.environ[name] = os.path.abspath(os.environ[name])
+        with suppress(KeyError, OSError):  # not set, or the working folder is gone
+            os.environ[name] = os.environ[name] and os.path.abspath(os.environ[name])
 
 
 def parse_setting(text: str) -> tuple[list[str], Any]:

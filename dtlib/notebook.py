@@ -3,6 +3,7 @@
 import ast
 import json
 import logging
+import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,11 +24,12 @@ def find(name: str) -> Path:
     """Return a notebook of the project by name, with or without suffix, or any other by path."""
     given = Path(name)
     own = {path.stem: path for path in sorted(paths.notebooks().glob("*.ipynb"))}
+    stem, ours = given.name.removesuffix(".ipynb"), False
     with suppress(OSError, ValueError):  # too long, or no name at all
         if given.suffix == ".ipynb" and given.is_file():
             return given
-    stem, inside = given.name.removesuffix(".ipynb"), paths.notebooks()
-    ours = stem in own and (given.parent == Path() or given.parent.resolve() == inside.resolve())
+        places = map(os.path.realpath, (given.parent, paths.notebooks()))
+        ours = stem in own and (given.parent == Path() or len({*places}) == 1)
     check_name("notebook", stem if ours else name, own)
     return own[stem]
 

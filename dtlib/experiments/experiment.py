@@ -205,7 +205,7 @@ class Experiment:
         for name, found in values.items():
             if not isinstance(found, Sequence) or isinstance(found, str | bytes):
                 raise ConfigError(f"values of {name} = {show(found)}: must be a list of numbers")
-            check_once(f"values of {name}:", list(map(str, found)))
+            check_once(f"values of {name}", found)
         chosen = [values.get(name) or axis.of(preset) for name, axis in self.axes.items()]
         return [dict(zip(self.axes, point, strict=True)) for point in product(*chosen)]
 

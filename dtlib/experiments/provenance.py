@@ -19,7 +19,7 @@ CHANGED = "-dirty"
 """Behind a commit from which the library differs."""
 
 
-def origin(device: str = "cpu") -> dict[str, Any]:
+def origin(device: str | None = None) -> dict[str, Any]:
     """Return what a single run's entry says of where it was trained."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")

@@ -116,10 +116,11 @@ def _finished(
 
 def history(config: TrainConfig, episodes: int) -> pd.DataFrame:
     """Return a finished run's first so many rows."""
-    if episodes_done(config) >= episodes:
+    have = episodes_done(config)
+    if have >= episodes:
         with suppress(Damaged):
             return train(config, folder(config), episodes=0, device="cpu").history.iloc[:episodes]
-    return get(config, episodes).history
+    return get(config, max(episodes, have)).history.iloc[:episodes]
 
 
 def made_by(config: TrainConfig) -> dict[str, Any]:

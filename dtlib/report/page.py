@@ -66,8 +66,9 @@ def lines(shown: Shown) -> Markdown:
     """Return the three lines that a page opens with; a single point has no trend to explain."""
     story = STORIES[shown.experiment.name]
     said = {"The paper says": f"that {story.paper}", "Here": story.here(shown)}
-    if not shown.experiment.axes or len(shown.points(ENERGY)) > 1:
-        said["Because"] = story.because(shown)
+    several = not shown.experiment.axes or len(shown.points(ENERGY)) > 1
+    if several and (why := story.because(shown)):
+        said["Because"] = why
     said["Here"] += _judged(shown)
     return Markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
 

@@ -27,7 +27,7 @@ def too_big(env: EnvConfig) -> float:
     [0.0, 0.49, 1.0]
     """
     bits, work = (
-        (min(low, high - 1e-3), high) for low, high in (env.data_bits, env.cycles_per_bit)
+        (min(low, high * (1 - 1e-6)), high) for low, high in (env.data_bits, env.cycles_per_bit)
     )
     return share_too_big(env.cpu_hz * env.deadline_s[1] / env.num_users, bits, work)
 

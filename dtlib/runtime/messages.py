@@ -88,7 +88,7 @@ def meant_instead(value: Any, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def check_once(option: str, names: Sequence[str]) -> None:
+def check_once(option: str, names: Sequence[Any]) -> None:
     """Raise :class:`~dtlib.runtime.errors.ConfigError` if an option names one thing twice."""
     for name in names:
         if names.count(name) > 1:

@@ -24,6 +24,7 @@ from dtlib.training.metrics import outcome_metrics
 WORLDS = {"held-out": 20, "tuning": 10}
 """How many an evaluation has, unless told otherwise: to report on, and to choose parameters on."""
 MOST_WORLDS = 1_000_000
+"""More would take months."""
 EVALUATION_FRAMES = 50
 """Of each, whatever the length of the training episodes: 5000 slots in Table I's units."""
 

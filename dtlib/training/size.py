@@ -46,7 +46,7 @@ def check_size(configs: Sequence[TrainConfig], device: torch.device) -> None:
 def _weights(config: TrainConfig) -> int:
     """Return how many weights actors and critics have.
 
-    Of MADDPG's, neither targets nor the actions that its critics see as well.
+    MADDPG's targets, and the actions that its critics see as well, are not counted.
     """
     seen, out, env = layouts(config), outputs(config), config.env
     counts = {"users": 1 if config.shares_users else env.num_users, "stations": env.num_bs}

@@ -138,7 +138,7 @@ def silence(
 
     Args:
         axis: what is swept.
-        other: what else is swept; told is of the part's value of it.
+        other: what else is swept: only rows with the part's value of it are told of.
         some: a query for rows; all if empty.
     """
     data = found.data.query(some) if some else found.data

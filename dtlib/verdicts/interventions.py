@@ -87,8 +87,8 @@ def _mean_actions(found: Source, finding: Finding) -> Change | None:
     by_draws, by_means = map(estimate, more)
     return Change(
         "mean actions are judged",
-        f"in the same worlds Gaussian-HAPPO fails in {_points(by_draws)} more with draws, and in "
-        f"{_points(by_means)} more with means ({len(more[0])} seeds)",
+        f"in the same worlds Gaussian-HAPPO fails in {_points(by_draws)} more than Beta-HAPPO with "
+        f"draws, and in {_points(by_means)} more with means ({len(more[0])} seeds)",
         by_draws[1] > RELEVANT_POINTS > by_means[2],
     )
 
@@ -128,13 +128,11 @@ def _idle_cpu(found: Source, finding: Finding) -> Change | None:
     other = found.final("reward_centre")[GAUSSIAN_HAPPO]
     above = [done[way].sub(other).dropna() for way in ("as trained", "whole slices")]
     own, whole = map(estimate, above)
-    told = ("{:.2g} [{:.2g}, {:.2g}]".format(*numbers) for numbers in (own, whole))
+    as_is, put_right = ("{:.2g} [{:.2g}, {:.2g}]".format(*of) for of in (own, whole))
     return Change(
         "a part of each slice of the CPU stays unused",
-        "Beta-HAPPO's r_c is above Gaussian-HAPPO's by {}, and with whole slices by {} ".format(
-            *told
-        )
-        + f"({len(above[0])} seeds)",
+        f"Beta-HAPPO's r_c is above Gaussian-HAPPO's by {as_is}, and with whole slices by "
+        f"{put_right} ({len(above[0])} seeds)",
         own[2] < 0 < whole[1],
     )
 

@@ -69,7 +69,7 @@ def unrest(data: pd.DataFrame, metric: str) -> pd.Series:
 
 
 NEVER = -100.0
-"""What :func:`sooner` says of a learner that never gets there, or later by the other's training."""
+"""The least that :func:`sooner` says: never, or later by all of the other's training."""
 
 
 def sooner(data: pd.DataFrame, metric: str, learner: str, other: str) -> pd.Series:

@@ -67,15 +67,17 @@ def so_far(preset: str) -> str:
     """Say how much of what is planned Figs. 4–6 of a preset are measured with; empty if all."""
     runs = committed.runs_of(find(TRAININGS), preset)
     own, other = ([run for run in runs if run.algorithm == who] for who in (OWN, OFF_POLICY))
-    if not own or not other:
+    if not own:
         return "by nothing yet in Figs. 4–6"
     planned, run, seeds = planned_seeds(TRAININGS, preset), own[0], len(other)
+    known = (
+        f"{seeds} seed{'s' * (seeds != 1)} and {other[0].episodes} episodes" if other else "none"
+    )
     if min(len(own), seeds) >= planned and run.episodes >= run.config.episodes:
         return ""
     return (
         f"by a first look, planned as such, with {len(own)} of {planned} seeds and {run.episodes} "
-        f"of {run.config.episodes} episodes in Figs. 4–6, MADDPG with {seeds} "
-        f"seed{'s' * (seeds != 1)} and {other[0].episodes} episodes"
+        f"of {run.config.episodes} episodes in Figs. 4–6, MADDPG with {known}"
     )
 
 

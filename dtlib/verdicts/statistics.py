@@ -24,7 +24,7 @@ def estimate(values: ArrayLike, level: float = 0.95) -> tuple[float, float, floa
     """Return the mean over seeds and its t interval (Student 1908), in the unit of the values.
 
     Args:
-        values: [n], one per seed; nan bounds nothing if there is only one.
+        values: [n], one per seed; of a single one both bounds are nan.
         level: of the interval.
 
     >>> [round(value, 2) for value in estimate([1.0, 2.0, 3.0])]

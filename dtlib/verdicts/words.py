@@ -26,9 +26,9 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with three digits that count, without an exponent, and a proper minus.
+    """Return a number with three digits that count and a proper minus; below 1e-4 an exponent, too.
 
-    What is not quite 100, as a share in %, has a digit more. Below 1e-4 it has an exponent.
+    What is not quite 100, as a share in %, has a digit more.
 
     >>> number(99.97), number(999.7), number(1234.5)
     ('99.97', '1000', '1234')

@@ -52,9 +52,10 @@ ODD = [
     ({"values": 3}, "values = 3: must be values by name"),
     ({"values": {"request_prob": 0.3}}, "values of request_prob = 0.3: must be a list of numbers"),
     ({"values": {"request_prob": "0.3"}}, "values of request_prob = '0.3': must be a list"),
+    ({"values": {"request_prob": [1, 1.0]}}, "values of request_prob 1: is given 2 times"),
     ({"values": {"request_prob": 0}}, "values of request_prob = 0: must be a list of numbers"),
     ({"values": {"request_prob": np.ones(2)}}, "values of request_prob = array([1., 1.]): must be"),
-    ({"values": {"request_prob": [0.3, 0.3]}}, "values of request_prob: 0.3: is given 2 times"),
+    ({"values": {"request_prob": [0.3, 0.3]}}, "values of request_prob 0.3: is given 2 times"),
     ({"changes": {"algorithm": "maddpg"}}, "changes = {'algorithm': 'maddpg'}: algorithm is not"),
 ]
 

@@ -83,6 +83,16 @@ def test_rows_that_are_there_are_read_though_another_process_goes_on(monkeypatch
     assert not list(store.folder(TINY).glob("first-*")) and done(TINY) == TINY.episodes
 
 
+def test_a_damaged_run_is_set_aside_where_its_first_rows_are_asked_for(capsys):
+    store.get(TINY, 2)
+    checkpoint = store.folder(TINY) / CHECKPOINT
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+    assert len(store.history(TINY, 1)) == 1
+    assert "damaged; kept as " in capsys.readouterr().err
+    assert not list(store.folder(TINY).glob("first-*")) and store.episodes_done(TINY) == 2
+
+
 def test_where_a_run_was_trained(monkeypatch):
     """It says so itself: what trained it, not what reads it later."""
     assert provenance.origin().keys() == {
@@ -126,7 +136,7 @@ def test_where_a_run_was_trained_is_known_however_early_it_is_killed(monkeypatch
             store.get(TINY)
     assert store.episodes_done(TINY) == TINY.episodes
     store.get(TINY)
-    assert store.made_by(TINY) == provenance.origin()
+    assert store.made_by(TINY) == provenance.origin("cpu")
 
 
 def test_a_manifest_says_where_each_run_was_trained(monkeypatch):

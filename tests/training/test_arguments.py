@@ -110,10 +110,10 @@ def test_runs_side_by_side_take_as_much_memory_as_they_are(monkeypatch):
         ({"episodes": "1"}, "episodes = '1': must be an integer"),
         ({"device": "cpu:7"}, "device = 'cpu:7': must be auto, cpu or cuda"),
         ({"device": "meta"}, "device = 'meta': must be auto, cpu or cuda"),
-        ({"device": ""}, "device = '': must be auto, cpu or a GPU"),
-        ({"device": None}, "device = None: must be auto, cpu or a GPU"),
-        ({"device": 3}, "device = 3: must be auto, cpu or a GPU"),
-        ({"device": "cuda:99"}, "device = 'cuda:99': must be auto, cpu or a GPU"),
+        ({"device": ""}, "device = '': must be auto, cpu or cuda, a GPU"),
+        ({"device": None}, "device = None: must be auto, cpu or cuda, a GPU"),
+        ({"device": 3}, "device = 3: must be auto, cpu or cuda, a GPU"),
+        ({"device": "cuda:99"}, "device = 'cuda:99': must be auto, cpu or cuda, a GPU"),
     ],
 )
 def test_bad_training(arguments, message, tmp_path):

@@ -5,7 +5,7 @@ import torch
 from other_device import Remote, cuda  # noqa: F401 (a fixture)
 
 from dtlib import TrainConfig, evaluate, load_run, train
-from dtlib.experiments import grids, measurements, runner
+from dtlib.experiments import grids, measurements, runner, store
 from dtlib.experiments.runner import Effort
 from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.seeds import seeded
@@ -65,6 +65,7 @@ def test_runs_side_by_side_catch_up_there(tmp_path, request):
 
 def test_a_figures_runs_learn_as_one_batch(tmp_path, monkeypatch, cuda):  # noqa: F811
     monkeypatch.setenv("DTLIB_STORE", str(tmp_path))
-    runs = grids.find("fig04_06").runs("smoke")
+    runs = grids.find("fig04_06").runs("smoke", 2)
     runner.finish(runs, Effort(jobs=1))
     assert all(measurements.done(run) for run in runs)
+    assert {store.made_by(run.config)["device"] for run in runs} == {"cuda"}

@@ -18,6 +18,10 @@ def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
     assert text in " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
     monkeypatch.setattr(scoreboard, "planned_seeds", lambda *of: 11)
     assert " with 10 of 11 seeds and 300 of 300 " in scoreboard.so_far("companion")
+    runs = scoreboard.committed.runs_of(scoreboard.find("fig04_06"), "paper")
+    some = [run for run in runs if run.algorithm != "maddpg"]
+    monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: some)
+    assert scoreboard.so_far("paper").endswith(" in Figs. 4–6, MADDPG with none")
     monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: [])
     assert scoreboard.so_far("paper") == "by nothing yet in Figs. 4–6"
 
