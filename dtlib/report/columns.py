@@ -35,7 +35,7 @@ OverSeeds = Callable[[Sequence[float], str], str]
 """Text of numbers over seeds in a form: :func:`.interval_text`, :func:`.range_text`."""
 
 
-def told(
+def as_texts(
     part: pd.DataFrame,
     forms: Mapping[str, str],
     text: OverSeeds = interval_text,
@@ -54,10 +54,10 @@ def told(
     }
 
 
-def table(
+def summary(
     parts: DataFrameGroupBy,
     forms: Mapping[str, str],
     text: OverSeeds = interval_text,
 ) -> pd.DataFrame:
-    """Return a row of :func:`told` for each part of a table of runs."""
-    return parts.apply(lambda part: pd.Series(told(part, forms, text)))
+    """Return a row of :func:`as_texts` for each part of a table of runs."""
+    return parts.apply(lambda part: pd.Series(as_texts(part, forms, text)))

@@ -9,7 +9,7 @@ from dtlib.experiments import committed, datasets, grids, measurements
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.families import BEST
 from dtlib.experiments.results import DATA, ENERGY, PER_SERVED
-from dtlib.report.columns import ENERGY_LABEL, told
+from dtlib.report.columns import ENERGY_LABEL, as_texts
 from dtlib.report.shown import training_hours
 from dtlib.studies import comparison
 from dtlib.studies.comparison import ALL, WORST
@@ -107,7 +107,7 @@ def to_the_letter() -> tuple[pd.DataFrame, pd.DataFrame]:
             "episodes run": f"{episodes} of {own_runs[0].config.episodes}",
             "hours of all": hours.get(name, ""),
         }
-        | told(part, dict.fromkeys((ENERGY, ALL, WORST, "reward_centre"), ".3g"))
+        | as_texts(part, dict.fromkeys((ENERGY, ALL, WORST, "reward_centre"), ".3g"))
         for name, (episodes, part) in parts.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index"), curves

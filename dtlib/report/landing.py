@@ -13,7 +13,7 @@ from dtlib.experiments.experiment import BASELINES, BETA_MAPPO, GAUSSIAN_HAPPO, 
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS
-from dtlib.report.page import table
+from dtlib.report.page import markdown_table
 from dtlib.report.stories import STORIES
 from dtlib.report.tables import NAMED, chips, of_experiment
 from dtlib.runtime import paths
@@ -162,7 +162,7 @@ def beside_others() -> Markdown:
         for other, gaps in _beside_others().items()
     }
     cells = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-    return table(["against", *cells], cells.itertuples(name=None))
+    return markdown_table(["against", *cells], cells.itertuples(name=None))
 
 
 def _contradicted() -> list[str]:
@@ -256,7 +256,7 @@ def put_right() -> Markdown:
     }
     numbers = pd.DataFrame(rows, index=[FAILED, ENERGY, WORST]).T * [100, 1e3, 100]
     cells = numbers.map(number, na_action="ignore").fillna("")
-    return table(["", *(COLUMNS[name][0] for name in cells)], cells.itertuples(name=None))
+    return markdown_table(["", *(COLUMNS[name][0] for name in cells)], cells.itertuples(name=None))
 
 
 def verdicts() -> Markdown:

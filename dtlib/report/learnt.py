@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from dtlib.experiments import search
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL, table
+from dtlib.report.columns import COLUMNS, ENERGY_LABEL, FAILED_LABEL, summary
 from dtlib.report.style import ALGORITHMS, COLUMN, INK, line_style
 from dtlib.settings.train import TrainConfig
 from dtlib.studies import comparison, demand
@@ -30,7 +30,8 @@ def by_policy(swept: pd.DataFrame, strict: pd.DataFrame) -> dict[str, pd.DataFra
 def against_users(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return failures and energy of each policy by K: means over seeds, least and greatest."""
     found = {
-        name: table(part.groupby("num_users"), FORMATS, range_text) for name, part in parts.items()
+        name: summary(part.groupby("num_users"), FORMATS, range_text)
+        for name, part in parts.items()
     }
     by_number = pd.concat(found, axis=1).swaplevel(axis=1)[[COLUMNS[FAILED][0], COLUMNS[ENERGY][0]]]
     return by_number.fillna("").rename_axis("K")
@@ -59,7 +60,7 @@ def at_equal_failures(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
     """
     forms = {FAILED: ".1f", ENERGY: ".2f", "rule_j": ".2f", "more": ".0f"}
     found = _beside_rule(runs, preset).groupby("num_users")
-    return table(found, forms, range_text).rename_axis("K")
+    return summary(found, forms, range_text).rename_axis("K")
 
 
 def trained_otherwise(as_is: pd.DataFrame, changed: pd.DataFrame, preset: str) -> pd.DataFrame:
@@ -76,7 +77,7 @@ def trained_otherwise(as_is: pd.DataFrame, changed: pd.DataFrame, preset: str) -
     forms = FORMATS | {"more": ".0f", comparison.WORST: ".1f"}
     as_is = as_is[as_is["num_users"].isin(changed["num_users"])]
     tables = {
-        name: table(_beside_rule(part, preset).groupby("num_users"), forms, range_text)
+        name: summary(_beside_rule(part, preset).groupby("num_users"), forms, range_text)
         for name, part in (("as it is", as_is), (changed["variant"].iloc[0], changed))
     }
     found = pd.concat(tables, axis=1).swaplevel(axis=1)[[COLUMNS[metric][0] for metric in forms]]
@@ -100,7 +101,7 @@ def _beside_rule(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
 
 def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
     """Return energy and failures of each variant: means over seeds, least and greatest."""
-    return table(runs.groupby("variant", sort=False), FORMATS, range_text)
+    return summary(runs.groupby("variant", sort=False), FORMATS, range_text)
 
 
 def served_by_variant(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

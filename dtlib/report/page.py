@@ -56,7 +56,7 @@ EXAMPLE = "{'cpu_hz': 2e10}"
 """Another setting of the network, for the command that makes a figure with other values."""
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     """Return a table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
@@ -92,7 +92,7 @@ def beside(shown: Shown) -> Markdown:
         (figure, f"“{words}”", ours(shown))
         for figure, words, ours in STORIES[shown.experiment.name].sentences
     ]
-    return table(
+    return markdown_table(
         ("Fig.", "the paper", f"here, preset `{shown.preset}` (medians of seeds, unless said)"),
         rows,
     )
@@ -145,7 +145,9 @@ def differences(shown: Shown) -> Markdown:
                 rows.append((f"`{name}`: {meaning}", *pair))
     rows += _budget(shown, paper)
     head = ("what", "preset `paper`: Table I, or what is usual", f"here, preset `{shown.preset}`")
-    return Markdown(BOX.format(title="Paper and here: what differs", text=table(head, rows).data))
+    return Markdown(
+        BOX.format(title="Paper and here: what differs", text=markdown_table(head, rows).data)
+    )
 
 
 def _first(runs: Sequence[PlannedRun]) -> dict[str, PlannedRun]:

@@ -11,7 +11,7 @@ from dtlib.experiments.experiment import GAUSSIAN_HAPPO, OWN
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.model.simulator import Outcome
 from dtlib.model.world import World
-from dtlib.report.columns import FAILED_LABEL, table, told
+from dtlib.report.columns import FAILED_LABEL, as_texts, summary
 from dtlib.report.scales import slice_seconds
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected
@@ -103,7 +103,7 @@ def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     own = rows[rows["algorithm"] == OWN]
     for users, curve in curves.groupby("num_users"):
         beside = beside_curve(own[own["num_users"] == users], curve)
-        ways = table(beside.groupby("done", sort=False), FORMATS, range_text)
+        ways = summary(beside.groupby("done", sort=False), FORMATS, range_text)
         found[f"K = {users}"] = ways.T.stack()
     return pd.DataFrame(found)
 
@@ -150,7 +150,7 @@ def silence(runs: pd.DataFrame, curve: pd.DataFrame) -> pd.DataFrame:
         less = f"{(part['more'] < 0).sum()} of {len(part)}"
         fewer = f"{(part[FAILED] < curve[FAILED].min()).sum()} of {len(part)}"
         action, factor = str(variant).split(", eta=")
-        rows[action, factor] = told(part, FORMATS, range_text) | {
+        rows[action, factor] = as_texts(part, FORMATS, range_text) | {
             "seeds that need less": less,
             "seeds that fail less than the rule can": fewer,
         }

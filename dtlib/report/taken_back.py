@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from dtlib.experiments.alternatives import FORWARD, TAKEN_BACK
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import variants
-from dtlib.report.columns import table
+from dtlib.report.columns import summary
 from dtlib.settings.train import TrainConfig
 from dtlib.verdicts.quantities import tenths
 from dtlib.verdicts.statistics import range_text
@@ -52,7 +52,7 @@ def by_run(curves: pd.DataFrame, tuning: pd.DataFrame) -> pd.DataFrame:
 
 def means(runs: pd.DataFrame) -> pd.DataFrame:
     """Return means over seeds, least and greatest, in the order of ``ORDER``."""
-    return table(runs.groupby("variant", sort=False), SHOWN, range_text)
+    return summary(runs.groupby("variant", sort=False), SHOWN, range_text)
 
 
 def draw(runs: pd.DataFrame) -> Figure:

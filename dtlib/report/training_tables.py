@@ -7,7 +7,7 @@ from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report.columns import COLUMNS, OverSeeds, told
+from dtlib.report.columns import COLUMNS, OverSeeds, as_texts
 from dtlib.report.learnt import FORMATS
 from dtlib.report.phrases import savings
 from dtlib.report.shown import Shown
@@ -52,7 +52,7 @@ def on_new_worlds(shown: Shown, text: OverSeeds = interval_text) -> pd.DataFrame
     table = {}
     for algorithm in shown.learners:
         part = measured[measured["algorithm"] == algorithm]
-        rows = told(part, METRICS | MORE, text)
+        rows = as_texts(part, METRICS | MORE, text)
         rows["demand or silence where as many fail (mJ)"] = text(1e3 * part["rule_j"], ".3g")
         table[label(algorithm)] = rows
     saved = {label(name): f"{value:.1f}" for name, value in savings(shown.by_seed(ENERGY)).items()}
@@ -75,5 +75,5 @@ def with_as_many_slots() -> pd.DataFrame:
             run.episodes for run in find(name).runs(FULLEST[0]) if run.algorithm == learner
         }
         part = f"{label(learner)}, {episodes} episodes"
-        rows[part] = told(runs.loc[[learner]], FORMATS, range_text)
+        rows[part] = as_texts(runs.loc[[learner]], FORMATS, range_text)
     return pd.DataFrame.from_dict(rows, orient="index")

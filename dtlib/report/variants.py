@@ -22,7 +22,7 @@ FORMATS = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), 
 
 def table(runs: pd.DataFrame) -> pd.DataFrame:
     """Return means over seeds and 95 % intervals of each variant of :func:`.datasets.run_means`."""
-    return columns.table(runs.groupby("variant", sort=False), FORMATS)
+    return columns.summary(runs.groupby("variant", sort=False), FORMATS)
 
 
 def within_seeds(runs: pd.DataFrame) -> pd.DataFrame:

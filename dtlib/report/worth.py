@@ -8,7 +8,7 @@ from dtlib.experiments import search
 from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, GAUSSIAN, UNSHARED, WITHOUT_M
 from dtlib.experiments.experiment import BETA_MAPPO, OWN
 from dtlib.experiments.results import DATA, ENERGY, FAILED
-from dtlib.report.columns import COLUMNS, table
+from dtlib.report.columns import COLUMNS, summary
 from dtlib.verdicts.checks import HELD_OUT, SYMBOLS, TRAINING, Source, as_saving, leads, saves
 from dtlib.verdicts.interventions import with_change
 from dtlib.verdicts.quantities import gap, height
@@ -116,16 +116,16 @@ def every_slot(slots: dict[str, pd.DataFrame], frames: dict[str, pd.DataFrame]) 
 
 def draws_table(mechanisms: pd.DataFrame) -> pd.DataFrame:
     """Return what draws cost, means over seeds with intervals, by variant and moment."""
-    return table(mechanisms.groupby(["variant", "moment"], sort=False), MECHANISMS)
+    return summary(mechanisms.groupby(["variant", "moment"], sort=False), MECHANISMS)
 
 
 def effects_table(mechanisms: pd.DataFrame) -> pd.DataFrame:
     """Return how far an update of Beta-HAPPO moves otherwise, in % of its length, by moment."""
     own = mechanisms[mechanisms["variant"] == BETA]
-    return table(own.groupby("moment", sort=False), EFFECTS)
+    return summary(own.groupby("moment", sort=False), EFFECTS)
 
 
 def effects_at_points(effects: pd.DataFrame) -> pd.DataFrame:
     """Return the same at each point of sweeps, of :mod:`dtlib.studies.effect_of_m`."""
     swept = effects.assign(swept=effects["figure"].map(WHAT_IS_SWEPT))
-    return table(swept.groupby(["swept", "x"], sort=False), EFFECTS).rename_axis(["", ""])
+    return summary(swept.groupby(["swept", "x"], sort=False), EFFECTS).rename_axis(["", ""])

@@ -4,7 +4,7 @@ import pandas as pd
 
 from dtlib.experiments.results import ENERGY
 from dtlib.report import variants
-from dtlib.report.columns import COLUMNS, ENERGY_LABEL, told
+from dtlib.report.columns import COLUMNS, ENERGY_LABEL, as_texts
 from dtlib.studies.comparison import ALL, WORST
 
 RUNS = pd.DataFrame(
@@ -20,7 +20,7 @@ def test_means_with_their_intervals():
     assert list(table.columns) == [COLUMNS[name][0] for name in variants.FORMATS]
     assert table.loc["a", ENERGY_LABEL].startswith("2 [") and table.loc["b", ENERGY_LABEL] == "4"
     assert table.loc["a", "failed slots, worst user (%)"].startswith("50 [50,")
-    assert told(RUNS.loc["b"], {ALL: ".3g"}) == {"failed slots (%)": "50"}
+    assert as_texts(RUNS.loc["b"], {ALL: ".3g"}) == {"failed slots (%)": "50"}
 
 
 def test_differences_are_of_the_same_seed():
