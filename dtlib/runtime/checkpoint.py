@@ -59,7 +59,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if (content := read_bytes(path)) is None:
         raise Damaged(f"{path}: not a readable checkpoint (missing)")
     try:
-        arrays = load(content)
+        arrays = dict(sorted(load(content).items()))  # it gives them in any order
     except Exception as error:  # of safetensors or torch, whose types are not all known
         line = " ".join(str(error).split())
         raise Damaged(f"{path}: not a readable checkpoint ({line})") from None

@@ -108,6 +108,12 @@ def test_headers_that_are_none(tmp_path, header, load):
         load(path)
 
 
+def test_arrays_come_in_the_order_of_their_names(tmp_path):
+    names = [f"{letter}{number}" for letter in "zyx" for number in range(9)]
+    save_checkpoint(tmp_path / "c", {name: torch.zeros(1) for name in names}, {})
+    assert list(load_checkpoint(tmp_path / "c")[0]) == sorted(names)
+
+
 def test_json_values_are_read_without_the_arrays(tmp_path):
     path = tmp_path / "c.safetensors"
     assert load_rest(path) is None
