@@ -1,15 +1,13 @@
 """The command line. Every error of the user's is one line and exit code 2."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial, wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -36,8 +34,7 @@ class _OneLine(click.Group):
         try:
             return super().parse_args(ctx, args)
         except (click.NoSuchOption, click.BadOptionUsage) as error:
-            click.echo(f"dtlib: {error.format_message()}", err=True)
-            ctx.exit(2)
+            _refuse(ctx, error.format_message())
 
     def invoke(self, ctx: click.Context) -> Any:
         if isinstance(sys.stdout, TextIOWrapper):
@@ -49,20 +46,21 @@ class _OneLine(click.Group):
             click.echo(f"\ndtlib: {said}", err=True)
             ctx.exit(130)
         except (ConfigError, FileError) as error:
-            click.echo(f"dtlib: {' '.join(str(error).splitlines())}", err=True)
-            ctx.exit(2)
+            _refuse(ctx, " ".join(str(error).splitlines()))
         except click.UsageError as error:
-            click.echo(f"dtlib: {error.format_message()}", err=True)
-            ctx.exit(2)
+            _refuse(ctx, error.format_message())
+
+
+def _refuse(ctx: click.Context, line: str) -> NoReturn:
+    click.echo(f"dtlib: {line}", err=True)
+    ctx.exit(2)
 
 
 @click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="dtlib")
 def main() -> None:
     """Two-timescale synchronisation and migration of digital twins: train, evaluate, reproduce."""
-    for name in ("DTLIB_HOME", "DTLIB_STORE"):  # notebooks and benchmarks run in other folders
-        with suppress(KeyError, OSError):  # not set, or the working folder is gone
-            os.environ[name] = os.environ[name] and os.path.abspath(os.environ[name])
+    paths.settle()
 
 
 def parse_setting(text: str) -> tuple[list[str], Any]:

@@ -1,6 +1,7 @@
 """Where things lie; the one module that knows."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -34,6 +35,13 @@ def executed() -> Path:
 def pictures() -> Path:
     """Return the folder of the pictures that README and book show."""
     return root() / "book" / "_static" / "figures"
+
+
+def settle() -> None:
+    """Make given places absolute: notebooks and benchmarks run in other folders."""
+    for name in ("DTLIB_HOME", "DTLIB_STORE"):
+        with suppress(KeyError, OSError):  # not set, or the working folder is gone
+            os.environ[name] = os.environ[name] and os.path.abspath(os.environ[name])
 
 
 def relative(path: Path) -> str:

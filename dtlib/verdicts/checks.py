@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from dtlib.experiments import committed
+from dtlib.experiments import committed, results
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.experiment import OTHERS, OWN
 from dtlib.experiments.grids import find
@@ -75,6 +75,12 @@ def lacking(figure: str, preset: str) -> str:
         return "no run is committed"
     whole = f"{known} of {len(planned)} planned runs are committed"
     return whole if known < len(planned) else ""
+
+
+def whole_table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:
+    """Return a committed table of an experiment; None as long as a planned run of it is lacking."""
+    table = results.table(preset, name, file)
+    return None if table is None or lacking(name, preset) else table
 
 
 def source(figure: str, preset: str, way: str = HELD_OUT) -> Source | None:

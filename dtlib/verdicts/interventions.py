@@ -40,9 +40,9 @@ from dtlib.verdicts.checks import (
     Why,
     as_saving,
     energy_falls,
-    lacking,
     leads,
     saves,
+    whole_table,
 )
 from dtlib.verdicts.judgement import ERROR, Finding, number_text
 from dtlib.verdicts.names import label
@@ -85,10 +85,11 @@ def _mean_actions(found: Source, finding: Finding) -> Change | None:
         for failed in (ends[f"failed_of_{kind}"].unstack() for kind in ("draws", "means"))
     ]
     by_draws, by_means = map(estimate, more)
+    told = [_interval(of, " points", ".2g") for of in (by_draws, by_means)]
     return Change(
         "mean actions are judged",
-        f"in the same worlds Gaussian-HAPPO fails in {_points(by_draws)} more than Beta-HAPPO with "
-        f"draws, and in {_points(by_means)} more with means ({len(more[0])} seeds)",
+        f"in the same worlds Gaussian-HAPPO fails in {told[0]} more than Beta-HAPPO with "
+        f"draws, and in {told[1]} more with means ({len(more[0])} seeds)",
         by_draws[1] > RELEVANT_POINTS > by_means[2],
     )
 
@@ -106,7 +107,7 @@ def _bounded(found: Source, finding: Finding) -> Change | None:
     pairs = (BOUNDED_VARIANT, GAUSSIAN), (BETA, BOUNDED_VARIANT), (BETA, GAUSSIAN)
     less, saved, original = (estimate(gap(energy[own], energy[other])) for own, other in pairs)
     holds = [low <= finding.evidence.reported <= high for _, low, high in (saved, original)]
-    first, second = (_interval(of, as_saving) for of in (less, saved))
+    first, second = (_interval(of, show=as_saving) for of in (less, saved))
     return Change(
         "the original Gaussian needs more",
         f"with a bounded Gaussian in place of the original, which needs {first} less, Beta-HAPPO "
@@ -128,7 +129,7 @@ def _idle_cpu(found: Source, finding: Finding) -> Change | None:
     other = found.final("reward_centre")[GAUSSIAN_HAPPO]
     above = [done[way].sub(other).dropna() for way in ("as trained", "whole slices")]
     own, whole = map(estimate, above)
-    as_is, put_right = ("{:.2g} [{:.2g}, {:.2g}]".format(*of) for of in (own, whole))
+    as_is, put_right = (_interval(of, "", ".2g") for of in (own, whole))
     return Change(
         "a part of each slice of the CPU stays unused",
         f"Beta-HAPPO's r_c is above Gaussian-HAPPO's by {as_is}, and with whole slices by "
@@ -147,7 +148,7 @@ def _as_many_slots(found: Source, finding: Finding) -> Change | None:
     saved = estimate(gap(own, longer))
     return Change(
         "MADDPG's training is short",
-        f"with as many slots for MADDPG, Beta-HAPPO saves {_interval(saved, as_saving)} "
+        f"with as many slots for MADDPG, Beta-HAPPO saves {_interval(saved, show=as_saving)} "
         f"({len(longer)} seeds)",
         saved[1] <= finding.evidence.reported <= saved[2],
     )
@@ -190,7 +191,7 @@ def with_change(tables: Mapping[str, pd.DataFrame], what: str) -> dict[str, pd.D
 
 def trained_longer(found: Source, finding: Finding) -> Change | None:
     """The rule: with as many slots as others have, MADDPG's energy falls in training."""
-    curves = _table(found.preset, "equal_slots")
+    curves = whole_table(found.preset, "equal_slots")
     if curves is None or finding.part.learners[0] != OFF_POLICY:
         return None
     (part,) = energy_falls(Source(found.preset, {DATA: curves})).parts
@@ -206,23 +207,19 @@ def trained_longer(found: Source, finding: Finding) -> Change | None:
 
 def _tables(preset: str, name: str) -> dict[str, pd.DataFrame] | None:
     """Return an experiment's curves and its results on held-out worlds; None without both."""
-    tables = {file: _table(preset, name, file) for file in (DATA, EVALUATION)}
+    tables = {file: whole_table(preset, name, file) for file in (DATA, EVALUATION)}
     known = {file: rows for file, rows in tables.items() if rows is not None}
     return known if len(known) == len(tables) else None
 
 
-def _table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:
-    """Return a table of an experiment; None as long as a planned run of it is lacking."""
-    table = results.table(preset, name, file)
-    return None if table is None or lacking(name, preset) else table
-
-
-def _points(numbers: tuple[float, ...]) -> str:
-    return "{:.2g} points [{:.2g}, {:.2g}]".format(*numbers)
-
-
-def _interval(numbers: tuple[float, ...], show: Callable[[float], float] = float) -> str:
-    return "{:.3g} % [{:.3g}, {:.3g}]".format(*map(show, numbers))
+def _interval(
+    numbers: tuple[float, ...],
+    unit: str = " %",
+    form: str = ".3g",
+    show: Callable[[float], float] = float,
+) -> str:
+    mean, low, high = (format(show(number), form) for number in numbers)
+    return f"{mean}{unit} [{low}, {high}]"
 
 
 def bounded_is_sooner(found: Source, finding: Finding) -> Change | None:
@@ -230,7 +227,7 @@ def bounded_is_sooner(found: Source, finding: Finding) -> Change | None:
 
     Of five seeds: by the exact test that judges the sentence, one seed fewer than could show it.
     """
-    curves = _table(found.preset, mechanisms.EXPERIMENT)
+    curves = whole_table(found.preset, mechanisms.EXPERIMENT)
     if curves is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
         return None
     bounded = curves.query("variant == @BOUNDED_VARIANT")
@@ -255,7 +252,7 @@ def powers_of_ten(found: Source, finding: Finding) -> Change | None:
     That is the part of it which log η has in the sweep, against what the sweep's seeds would show
     if the sentence stood alone.
     """
-    worlds, metric = _table(found.preset, "silence", EVALUATION), finding.evidence.metric
+    worlds, metric = whole_table(found.preset, "silence", EVALUATION), finding.evidence.metric
     if worlds is None:
         return None
     least, most = CONTROL_FACTORS[1], CONTROL_FACTORS[-1]
@@ -302,7 +299,7 @@ def without_slices(found: Source, finding: Finding) -> Change | None:
 
     By the 95 % t interval over seeds of each (:data:`.alternatives.WITHOUT_SLICES`), uncorrected.
     """
-    table = _table(found.preset, "divided")
+    table = whole_table(found.preset, "divided")
     if table is None:
         return None
     points, changes = [part.at for part in finding.evidence.parts], []
@@ -355,7 +352,7 @@ def sent_in_vain(found: Source, finding: Finding) -> Change | None:
     return Change(
         "users send where the power is not enough",
         "where both are silent there, and nothing is trained, Beta-HAPPO saves "
-        f"{_interval(saved, as_saving)} ({len(both)} seeds); it then fails in {own:.1f} % of "
+        f"{_interval(saved, show=as_saving)} ({len(both)} seeds); it then fails in {own:.1f} % of "
         f"requests, and Gaussian-HAPPO in {other:.1f}",
         saved[1] > RELEVANT,
     )
@@ -376,7 +373,7 @@ def another_action(found: Source, finding: Finding) -> Change | None:
     By the 95 % t interval of the difference within a seed, of the surest of four actions,
     uncorrected (:data:`.alternatives.CROWD`).
     """
-    worlds = _table(found.preset, "crowd", EVALUATION)
+    worlds = whole_table(found.preset, "crowd", EVALUATION)
     if worlds is None:
         return None
     served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))
