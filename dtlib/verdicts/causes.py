@@ -1,7 +1,7 @@
 """What is known of a sentence that does not hold: a line, with numbers from the committed data.
 
 *Because* is said of what was shown by changing one thing
-(:mod:`dtlib.verdicts.interventions`) or by taking the energy apart
+(:mod:`dtlib.verdicts.interventions`, :mod:`dtlib.verdicts.put_right`) or by taking the energy apart
 (:mod:`dtlib.verdicts.breakdown`), *tried* of such a change that does not show it. *Beside it* is
 what was measured there and need not be the cause. *Not told apart* says which difference the seeds
 would show.

@@ -9,7 +9,7 @@ from functools import partial
 from dtlib.experiments.experiment import OTHERS
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.verdicts import causes, checks, interventions
+from dtlib.verdicts import causes, checks, interventions, put_right
 from dtlib.verdicts.breakdown import per_served
 from dtlib.verdicts.judgement import Evidence, Finding, judge
 from dtlib.verdicts.names import label
@@ -105,13 +105,13 @@ CLAIMS = (
           uncounted="another machine; measured is a ratio of work"),
     _physical("fig07", "Energy rises with the number of users."),
     Claim("fig07", "Beta-HAPPO needs the least energy at every K.", checks.lowest(ENERGY, "K"),
-          why=interventions.sent_in_vain, known=causes.unequal_failures),
+          why=put_right.sent_in_vain, known=causes.unequal_failures),
     Claim("fig08", "No request fails up to K = 25.", checks.failing(0, "x <= 25"), reported="0 %",
           reading=OF_BETA_HAPPO, why=interventions.without_slices, known=causes.beside_rules),
     Claim("fig08", "Beyond K = 30 failures rise with K.",
           checks.trend(FAILED, some="x >= 30", effect=10 * RISE, basis=STRAIGHT)),
     Claim("fig08", "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
-          checks.lowest(FAILED, "K", "x > 25"), why=interventions.unused_slices,
+          checks.lowest(FAILED, "K", "x > 25"), why=put_right.unused_slices,
           reading="our restriction: up to 25 it has no failures of anybody"),
     _physical("fig09", "Energy falls with the number of base stations.", -1),
     Claim("fig09", "Beta-HAPPO needs the least energy at every M.", checks.lowest(ENERGY, "M"),

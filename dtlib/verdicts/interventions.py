@@ -5,7 +5,7 @@ nothing is said.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +27,7 @@ from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.experiment import BETA_MAPPO, GAUSSIAN_HAPPO, OFF_POLICY, OWN
 from dtlib.experiments.results import DATA, ENERGY, FAILED
-from dtlib.studies import corrected, mechanisms
+from dtlib.studies import mechanisms
 from dtlib.verdicts.breakdown import per_served
 from dtlib.verdicts.checks import (
     HELD_OUT,
@@ -46,8 +46,9 @@ from dtlib.verdicts.checks import (
 )
 from dtlib.verdicts.judgement import ERROR, Finding, number_text
 from dtlib.verdicts.names import label
+from dtlib.verdicts.put_right import idle_cpu
 from dtlib.verdicts.quantities import by_point, gap, sooner, trained_for
-from dtlib.verdicts.statistics import FEWEST, detectable, estimate
+from dtlib.verdicts.statistics import FEWEST, detectable, estimate, in_brackets
 
 
 def of_comparison(found: Source, finding: Finding) -> Change | None:
@@ -85,7 +86,7 @@ def _mean_actions(found: Source, finding: Finding) -> Change | None:
         for failed in (ends[f"failed_of_{kind}"].unstack() for kind in ("draws", "means"))
     ]
     by_draws, by_means = map(estimate, more)
-    told = [_interval(of, " points", ".2g") for of in (by_draws, by_means)]
+    told = [in_brackets(of, " points", ".2g") for of in (by_draws, by_means)]
     return Change(
         "mean actions are judged",
         f"in the same worlds Gaussian-HAPPO fails in {told[0]} more than Beta-HAPPO with "
@@ -107,34 +108,12 @@ def _bounded(found: Source, finding: Finding) -> Change | None:
     pairs = (BOUNDED_VARIANT, GAUSSIAN), (BETA, BOUNDED_VARIANT), (BETA, GAUSSIAN)
     less, saved, original = (estimate(gap(energy[own], energy[other])) for own, other in pairs)
     holds = [low <= finding.evidence.reported <= high for _, low, high in (saved, original)]
-    first, second = (_interval(of, show=as_saving) for of in (less, saved))
+    first, second = (in_brackets(of, show=as_saving) for of in (less, saved))
     return Change(
         "the original Gaussian needs more",
         f"with a bounded Gaussian in place of the original, which needs {first} less, Beta-HAPPO "
         f"saves {second} ({len(energy)} seeds)",
         less[1] > 0 and holds == [True, False],
-    )
-
-
-def _idle_cpu(found: Source, finding: Finding) -> Change | None:
-    """The rule: with whole slices of the CPU, Beta-HAPPO's r_c is above the other's, else below it.
-
-    By the 95 % t interval within a seed.
-    """
-    table = results.table(found.preset, corrected.NAME)
-    if table is None or found.way != HELD_OUT:
-        return None
-    rows = table.query("num_users == 30 and algorithm == @OWN")
-    done = rows.pivot(index="seed", columns="done", values="reward_centre")
-    other = found.final("reward_centre")[GAUSSIAN_HAPPO]
-    above = [done[way].sub(other).dropna() for way in ("as trained", "whole slices")]
-    own, whole = map(estimate, above)
-    as_is, put_right = (_interval(of, "", ".2g") for of in (own, whole))
-    return Change(
-        "a part of each slice of the CPU stays unused",
-        f"Beta-HAPPO's r_c is above Gaussian-HAPPO's by {as_is}, and with whole slices by "
-        f"{put_right} ({len(above[0])} seeds)",
-        own[2] < 0 < whole[1],
     )
 
 
@@ -148,7 +127,7 @@ def _as_many_slots(found: Source, finding: Finding) -> Change | None:
     saved = estimate(gap(own, longer))
     return Change(
         "MADDPG's training is short",
-        f"with as many slots for MADDPG, Beta-HAPPO saves {_interval(saved, show=as_saving)} "
+        f"with as many slots for MADDPG, Beta-HAPPO saves {in_brackets(saved, show=as_saving)} "
         f"({len(longer)} seeds)",
         saved[1] <= finding.evidence.reported <= saved[2],
     )
@@ -199,7 +178,7 @@ def trained_longer(found: Source, finding: Finding) -> Change | None:
     slots = trained_for(curves)[OFF_POLICY]
     return Change(
         "MADDPG's training is short",
-        f"with {slots:,} slots its energy changes by {_interval(change)} "
+        f"with {slots:,} slots its energy changes by {in_brackets(change)} "
         f"({len(part.values)} seeds)",
         change[2] < 0,
     )
@@ -210,16 +189,6 @@ def _tables(preset: str, name: str) -> dict[str, pd.DataFrame] | None:
     tables = {file: whole_table(preset, name, file) for file in (DATA, EVALUATION)}
     known = {file: rows for file, rows in tables.items() if rows is not None}
     return known if len(known) == len(tables) else None
-
-
-def _interval(
-    numbers: tuple[float, ...],
-    unit: str = " %",
-    form: str = ".3g",
-    show: Callable[[float], float] = float,
-) -> str:
-    mean, low, high = (format(show(number), form) for number in numbers)
-    return f"{mean}{unit} [{low}, {high}]"
 
 
 def bounded_is_sooner(found: Source, finding: Finding) -> Change | None:
@@ -322,51 +291,6 @@ def without_slices(found: Source, finding: Finding) -> Change | None:
     return next(filter(None, changes), changes[-1] if changes else None)
 
 
-def unused_slices(found: Source, finding: Finding) -> Change | None:
-    """The rule: where slices of both are used whole, Beta-HAPPO fails in less than a point more.
-
-    By the 95 % t interval within a seed (:mod:`dtlib.studies.corrected`).
-    """
-    both = _put_right(found, finding, "whole slices")
-    if both is None:
-        return None
-    own, other = (both[FAILED, learner] for learner in finding.part.learners)
-    return Change(
-        "a part of each slice of the CPU stays unused",
-        f"with whole slices, and nothing trained, Beta-HAPPO fails in {own.mean():.1f} % of "
-        f"requests there, and Gaussian-HAPPO in {other.mean():.1f} ({len(both)} seeds)",
-        estimate(own - other)[2] < RELEVANT_POINTS,
-    )
-
-
-def sent_in_vain(found: Source, finding: Finding) -> Change | None:
-    """The rule: where both fall silent as a rule does, Beta-HAPPO saves energy.
-
-    By the 95 % t interval within a seed, above the margin (:mod:`dtlib.studies.corrected`).
-    """
-    both = _put_right(found, finding, "silenced")
-    if both is None:
-        return None
-    saved = estimate(gap(both[ENERGY, OWN], both[ENERGY, GAUSSIAN_HAPPO]))
-    own, other = (both[FAILED, learner].mean() for learner in finding.part.learners)
-    return Change(
-        "users send where the power is not enough",
-        "where both are silent there, and nothing is trained, Beta-HAPPO saves "
-        f"{_interval(saved, show=as_saving)} ({len(both)} seeds); it then fails in {own:.1f} % of "
-        f"requests, and Gaussian-HAPPO in {other:.1f}",
-        saved[1] > RELEVANT,
-    )
-
-
-def _put_right(found: Source, finding: Finding, done: str) -> pd.DataFrame | None:
-    """Return :func:`.corrected.of_both` at the point that decides; None where it is not known."""
-    table = results.table(found.preset, corrected.NAME)
-    if table is None or finding.part.learners[-1] != GAUSSIAN_HAPPO:
-        return None
-    both = corrected.of_both(table, done)
-    return both.loc[finding.part.at] if finding.part.at in both.index else None
-
-
 def another_action(found: Source, finding: Finding) -> Change | None:
     """The rule: with another action, at least a point of the requests more is served.
 
@@ -399,7 +323,7 @@ CAUSES: dict[tuple[str, str], tuple[Why, ...]] = {
     **{(BETA_MAPPO, metric): (unshared(leads(metric, BETA_MAPPO)),) for metric in SYMBOLS},
     (BETA_MAPPO, ENERGY): (unshared(saves(BETA_MAPPO)),),
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
-    (GAUSSIAN_HAPPO, "reward_centre"): (_idle_cpu,),
+    (GAUSSIAN_HAPPO, "reward_centre"): (idle_cpu,),
     (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),
     (OFF_POLICY, ENERGY): (_as_many_slots,),
 }

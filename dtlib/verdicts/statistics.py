@@ -81,6 +81,21 @@ def _bracketed(numbers: Sequence[float], form: str, count: int) -> str:
     return mean if count == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
 
 
+def in_brackets(
+    numbers: Sequence[float],
+    unit: str = " %",
+    form: str = ".3g",
+    show: Callable[[float], float] = float,
+) -> str:
+    """Return what :func:`estimate` gave as text, the unit behind the mean.
+
+    >>> in_brackets((2.0, -0.48, 4.48))
+    '2 % [-0.48, 4.48]'
+    """
+    mean, low, high = (format(show(number), form) for number in numbers)
+    return f"{mean}{unit} [{low}, {high}]"
+
+
 def t_test(values: ArrayLike, at: ArrayLike = 0.0) -> NDArray[Any]:
     """Return p, [...], of the hypothesis that the mean is at most ``at``, by Student's t.
 

@@ -5,7 +5,7 @@ import pytest
 
 from dtlib.experiments import results
 from dtlib.experiments.results import DATA, ENERGY, FAILED
-from dtlib.verdicts import checks, interventions
+from dtlib.verdicts import checks, put_right
 from dtlib.verdicts.judgement import Finding
 
 
@@ -41,11 +41,11 @@ def test_unused_slices_are_why_more_fail_if_no_more_do_with_whole_ones(
     found = checks.Source("companion", {DATA: rows})
     evidence = checks.lowest(FAILED, "K")(found)
     finding = Finding("contradicted", evidence, part=evidence.parts[0])
-    change = interventions.unused_slices(found, finding)
+    change = put_right.unused_slices(found, finding)
     text = change.said if change else ""
     assert said in text and bool(text) == bool(said)
     monkeypatch.undo()
-    assert interventions.unused_slices(checks.Source("quick", found.tables), finding) is None
+    assert put_right.unused_slices(checks.Source("quick", found.tables), finding) is None
 
 
 def test_power_sent_in_vain_is_why_more_is_needed_if_the_silenced_save():
@@ -53,7 +53,7 @@ def test_power_sent_in_vain_is_why_more_is_needed_if_the_silenced_save():
     found = checks.source("fig07_08", "companion")
     evidence = checks.lowest(ENERGY, "K")(found)
     said = {
-        (part.at, part.learners[-1]): interventions.sent_in_vain(
+        (part.at, part.learners[-1]): put_right.sent_in_vain(
             found, Finding("not reproduced", evidence, part=part)
         )
         for part in evidence.parts
@@ -73,5 +73,5 @@ def test_nor_if_the_silenced_save_in_some_seeds(monkeypatch):
     evidence = checks.lowest(ENERGY, "K")(found)
     (part,) = (p for p in evidence.parts if (p.at, p.learners[-1]) == (35, "gaussian-happo"))
     monkeypatch.setattr(results, "table", lambda *which: table)
-    change = interventions.sent_in_vain(found, Finding("not reproduced", evidence, part=part))
+    change = put_right.sent_in_vain(found, Finding("not reproduced", evidence, part=part))
     assert not change and "where both are silent there" in change.measured
