@@ -1,8 +1,18 @@
 """What a user is told, as tests read it."""
 
 import pytest
+from click.testing import CliRunner, Result
 
 from dtlib import ConfigError
+from dtlib.cli import main
+
+SMALL = ["--preset", "smoke", "--set", "episodes=1", "--set", "env.num_users=3", "--quiet"]
+"""Options of ``dtlib train`` for a run of a second."""
+
+
+def call(*arguments: object) -> Result:
+    """Return what the command line answers."""
+    return CliRunner().invoke(main, [str(one) for one in arguments])
 
 
 def one_line(make, shorter_than):

@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from pydantic import Field
+from said import call
 
 from dtlib import ConfigError, EnvConfig, TrainConfig
-from dtlib.cli import main
 from dtlib.experiments import grids
 from dtlib.experiments.keys import config_key, digest
 from dtlib.runtime.messages import show
@@ -128,10 +127,6 @@ def test_bad_changes_of_a_network_are_one_line():
 
 
 # --- the command line ---------------------------------------------------------------------------
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, [str(one) for one in arguments])
 
 
 @pytest.mark.parametrize("network", [None, *NETWORKS])

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from said import call
 
 from dtlib import ConfigError
-from dtlib.cli import main
 from dtlib.experiments import results
 from dtlib.runtime import paths
 from dtlib.studies import tables
@@ -41,8 +40,8 @@ def own_table(tmp_path, monkeypatch):
     STORES.clear()
 
 
-def call(*arguments):
-    return CliRunner().invoke(main, [*arguments, "parts", "--preset", "smoke"])
+def of_parts(*arguments):
+    return call(*arguments, "parts", "--preset", "smoke")
 
 
 @pytest.mark.parametrize(
@@ -88,12 +87,12 @@ def test_what_is_not_there_or_of_older_code_is_said(monkeypatch):
 
 
 def test_on_the_command_line():
-    assert call("status").output == "parts: missing\n"
+    assert of_parts("status").output == "parts: missing\n"
     TABLE.write("smoke", jobs=1)
-    assert call("status").output == "parts: committed\n"
-    answer = call("verify", "--jobs", "1", "--runs", "0", "--quiet")
+    assert of_parts("status").output == "parts: committed\n"
+    answer = of_parts("verify", "--jobs", "1", "--runs", "0", "--quiet")
     assert answer.exit_code == 0, answer.output
     assert answer.output.endswith("4 of 4 runs or parts are the same in every byte\n")
-    every = CliRunner().invoke(main, ["status", "--preset", "quick"]).output.splitlines()
+    every = call("status", "--preset", "quick").output.splitlines()
     assert {line.split(":")[0] for line in every} >= set(tables.MEASURED)
     assert "mechanisms: preset = 'quick': must be one of smoke, companion" in every
