@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import nbformat
+import pandas as pd
 import pytest
 
 from dtlib import ConfigError, EnvConfig, notebook
@@ -313,6 +314,22 @@ def test_pictures_are_described(path):
     code = [cell for cell in cells if cell.cell_type == "code"]
     folded = {"hide-input", "hide-cell", "remove-input"}
     assert all(folded & set(cell.metadata.get("tags", ())) for cell in code)
+
+
+@pytest.mark.parametrize(
+    ("more", "points", "said"),
+    [
+        ((0.5, 0.4, 0.6), (0.10, 0.20, 0.15), "yes"),
+        ((-0.5, -0.4, -0.6), (-0.10, -0.20, -0.15), "yes"),
+        ((5.0, 5.5, 5.2), (0.10, 0.20, 0.15), "no"),
+        ((0.5, 0.4, 0.6), (-3.0, -3.2, -2.9), "no"),
+        ((5.0, 0.1, -1.0), (0.10, 0.20, 0.15), "not shown"),
+        ((0.5,), (0.1,), "not shown"),
+    ],
+)
+def test_a_part_of_a_training_stands_for_all_of_it_if_both_changes_are_small(more, points, said):
+    """Below 2 % of the energy and a point of the failures, by the whole interval."""
+    assert training_tables.stands_for_all(pd.Series(more), pd.Series(points)) == said
 
 
 def test_maddpg_beside_itself_with_as_many_slots():
