@@ -13,6 +13,9 @@ from dtlib.baselines.slot_problem import Slots, point_at
 from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
 
+ROUNDS = 5
+"""Of thresholds on the cost of requests, each found from what the one before has served."""
+
 
 def admit(world: World, env: EnvConfig, *, served: Tensor, deployment: Tensor) -> Tensor:
     """Return requests that can be served together, [R, N, K], bool, of those wanted.
@@ -69,7 +72,7 @@ class Threshold:
 
 
 def genie_under_threshold(
-    world: World, env: EnvConfig, threshold: float | None = None, rounds: int = 5
+    world: World, env: EnvConfig, threshold: float | None = None
 ) -> Threshold:
     """Return bounds on the least energy under (14b), where each user may drop εRN requests.
 
@@ -85,7 +88,6 @@ def genie_under_threshold(
     Args:
         world: leading axes [R, N]; ratios are over all of its slots and replicas.
         threshold: ε, that of ``env`` if absent.
-        rounds: of thresholds.
     """
     threshold = env.failure_threshold if threshold is None else threshold
     near = world.association
@@ -93,7 +95,7 @@ def genie_under_threshold(
     spare = math.floor(threshold * len(slots.served) + 1e-9)
     kept = wanted = chosen = torch.zeros_like(slots.served)
     first, bound, best = _marginal(slots, kept)[1], 0.0, math.inf
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         energy_j, cost = _marginal(slots, kept)
         value = torch.where(kept, cost, first)
         cheapest = value[_cheapest(value, slots.served, spare)]

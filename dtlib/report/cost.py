@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from dtlib.experiments.speed import medians, rows
 from dtlib.report.style import COLUMN, PALETTE
+from dtlib.settings.train import TrainConfig
 from dtlib.verdicts.statistics import holm, t_test
 
 PHASES = {
@@ -33,11 +34,11 @@ QUANTITIES = {
 """What runs with both kinds of critics are compared on."""
 
 
-def of_phases(training: pd.DataFrame, episodes: int = 150) -> pd.DataFrame:
+def of_phases(training: pd.DataFrame) -> pd.DataFrame:
     """Return seconds of an episode by phase and hours of a training, by critics and threads."""
     cost = medians(training, "phases", *PHASES, "episode_s")
     names = [f"{r.critic}, {r.threads} thread{'s' * (r.threads > 1)}" for r in cost.itertuples()]
-    cost["hours"] = cost["episode_s"] * episodes / 3600
+    cost["hours"] = cost["episode_s"] * TrainConfig.from_preset("paper").episodes / 3600
     return cost.set_index(pd.Index(names, name="critics"))[[*PHASES, "episode_s", "hours"]]
 
 

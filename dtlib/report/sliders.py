@@ -92,7 +92,7 @@ def thresholds(env: EnvConfig, uplink_s: float = 0.003) -> Any:
     return drawn(curve, *ends, says=[first, last, bare], moved_by=moved_by)
 
 
-def split(env: EnvConfig, metres: float = 200.0) -> Any:
+def split(env: EnvConfig) -> Any:
     """Draw the least transmit energy against how much of a deadline the radio has.
 
     The rest is the CPU's. Where a slice f_max/K puts the border is an upright line; left of the
@@ -102,7 +102,7 @@ def split(env: EnvConfig, metres: float = 200.0) -> Any:
     users = slider("users", "K, mobile users", env.num_users, low=5, high=60, step=1)
     size = slider("size", "D, Kb", sum(env.data_bits) / 2e3, low=5, high=40, step=0.5)
     work = slider("work", "C, cycles/bit", sum(env.cycles_per_bit) / 2, low=400, high=1000, step=5)
-    away = slider("away", "distance, m", metres, low=20, high=500, step=5)
+    away = slider("away", "distance, m", 200, low=20, high=500, step=5)
     band = slider("band", "B, MHz", env.bandwidth_hz / 1e6, low=1, high=20, step=0.5)
     loss = mean_gain(away, ref_gain=env.ref_gain, exponent=env.path_loss_exponent)
 
