@@ -81,14 +81,14 @@ def with_as_many_slots() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def in_full(preset: str = "paper") -> pd.DataFrame:
-    """Return what the rest of a training changes on held-out worlds, a column for each learner.
+def in_full() -> pd.DataFrame:
+    """Return what the rest of a training of ``paper`` changes on held-out worlds, by learner.
 
     Means over seeds, with 95 % intervals of the changes within a seed, from committed runs. What
     follows from them has the rule of :data:`.grids.IN_FULL`.
     """
-    part, whole = (_by_learner(name, preset) for name in ("fig04_06", "in_full"))
-    first, last = (find(name).runs(preset, 1)[0].episodes for name in ("fig04_06", "in_full"))
+    part, whole = (_by_learner(name) for name in ("fig04_06", "in_full"))
+    first, last = (find(name).runs("paper", 1)[0].episodes for name in ("fig04_06", "in_full"))
     table = {}
     for learner in whole.index.unique("algorithm"):
         before, after = part.loc[learner].align(whole.loc[learner], join="inner")
@@ -120,8 +120,8 @@ def stands_for_all(more: pd.Series, points: pd.Series) -> str:
     return "no" if (low > 1).any() or (high < -1).any() else "not shown"
 
 
-def _by_learner(name: str, preset: str) -> pd.DataFrame:
+def _by_learner(name: str) -> pd.DataFrame:
     """Return each committed run's means over held-out worlds."""
-    worlds, users = (results.table(preset, name, file) for file in (EVALUATION, USERS))
+    worlds, users = (results.table("paper", name, file) for file in (EVALUATION, USERS))
     assert worlds is not None and users is not None
     return datasets.per_run(worlds, users, ["algorithm", "seed"])
