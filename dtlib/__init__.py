@@ -64,6 +64,8 @@ def __getattr__(name: str) -> Any:
             found = getattr(import_module(f"dtlib.{place}"), name)
             globals()[name] = found
             return found
+    if name == "pettingzoo":
+        return import_module("dtlib.pettingzoo")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -48,8 +48,8 @@ def defaults(path: Path) -> dict[str, Any]:
         return {
             target.id: ast.literal_eval(line.value)
             for line in ast.parse(tagged[0]).body
-            if isinstance(line, ast.Assign)
-            for target in line.targets
+            if isinstance(line, ast.Assign | ast.AnnAssign) and line.value
+            for target in getattr(line, "targets", [getattr(line, "target", None)])
             if isinstance(target, ast.Name)
         }
     except (*UNREADABLE, SyntaxError) as error:
@@ -78,7 +78,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def parse(name: str, text: str, known: dict[str, Any]) -> Any:
-    """Return a parameter's value from its text, of the type of the default it replaces.
+    """Return a parameter's value from its text, of the type of the default it replaces, or None.
 
     Raises:
         ConfigError: unknown name, or a value of another type; one line.
@@ -109,12 +109,12 @@ def parse(name: str, text: str, known: dict[str, Any]) -> Any:
 
 
 def execute(
-    name: str, parameters: dict[str, str], out: Path | None = None, progress: bool = True
+    name: str, parameters: dict[str, Any], out: Path | str | None = None, progress: bool = True
 ) -> Path:
     """Execute a copy of a notebook with other parameters.
 
     Args:
-        parameters: values as text, by name.
+        parameters: values, or texts of them, by name.
         out: where to; ``_build/executed/<name>.ipynb`` if absent, never the notebooks' own folder.
         progress: show papermill's bar on standard error.
 
@@ -127,8 +127,8 @@ def execute(
     """
     path = find(name)
     known = defaults(path)
-    values = {key: parse(key, text, known) for key, text in parameters.items()}
-    target = _target(path, paths.executed() / path.name if out is None else out)
+    values = {key: parse(key, str(value), known) for key, value in parameters.items()}
+    target = _target(path, paths.executed() / path.name if out is None else Path(out))
     with marked(target.parent, target), _scratch(target) as folder:
         copy, said = Path(folder) / "copy.ipynb", ""
         try:

@@ -14,6 +14,7 @@ import torch
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, MultiDiscrete, Space
 from pettingzoo import ParallelEnv
+from torch import Tensor
 
 from dtlib.model.layouts import (
     Layout,
@@ -127,6 +128,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self.action_spaces = dict(zip(self.possible_agents, acts, strict=True))
         self.state_space = _box(state_layout(config))
         self._generator = np.random.default_rng(0)
+        self._queue: Tensor | None = None
 
     def observation_space(self, agent: str) -> Space[Any]:
         """Return an agent's observation space, float32 and bounded: always the same object."""
@@ -144,6 +146,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         Args:
             seed: the world is ``sample_world(config, seed)``, and the worlds of later calls without
                 a seed follow from it; without any seed ever, they are those that follow seed 0.
+                Virtual queues begin at zero; without a seed they go on where ``queue_reset`` is
+                false.
             options: not used.
 
         Returns:
@@ -159,7 +163,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self._world = sample_world(env, number)
         self._user_view = observe_users(self._world, env)[0].numpy()
         self._centre_view = observe_centre(self._world, env)[0].numpy()
-        self._carry = initial_carry(self._world)
+        goes_on = seed is None and not env.queue_reset
+        self._carry = initial_carry(self._world, self._queue if goes_on else None)
         self.agents = list(self.possible_agents)
         self._look()
         return self._observations(), {agent: {} for agent in self.agents}
@@ -194,7 +199,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         given = self._read(actions)
         window = self._window
         outcome = simulate(window, given, self.config, carry=self._carry)
-        self._carry = outcome.carry
+        self._carry, self._queue = outcome.carry, outcome.carry.queue
         over = self._carry.slot == self.config.slots
         self._look()
 

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 
@@ -292,6 +294,30 @@ def test_worlds_without_a_seed_differ_and_follow_from_the_last_seed():
             seeded, [other.reset(seed=np.int64(7))[0]["centre"], other.reset()[0]["centre"]]
         )
     np.testing.assert_array_equal(seeded[0], observe_centre(sample_world(SMALL, 7), SMALL)[0, 0])
+
+
+@pytest.mark.parametrize(("reset", "begin"), [(True, 0.0), (False, 4.0)])
+def test_queues_go_on_without_a_seed_where_they_are_not_reset(reset, begin):
+    """With ε = 0.2, each of five slots in which a user asks and is silent adds 0.8."""
+    env = parallel_env(EnvConfig(
+        num_users=2, num_bs=1, frames=1, frame_slots=5, request_prob=1, migration_slots=0,
+        queue_reset=reset,
+    ))  # fmt: skip
+    silent = {"mu_0": [0.0], "mu_1": [0.0], "bs_0": [0.0] * 4, "centre": [0, 0]}
+
+    def episode(**seed):
+        env.reset(**seed)
+        return [env.step(silent)[4]["mu_0"]["queue"] for _ in range(5)]
+
+    assert episode(seed=3) == pytest.approx([0.8, 1.6, 2.4, 3.2, 4.0])
+    assert episode() == pytest.approx([begin + 0.8 * slot for slot in range(1, 6)])
+    assert episode(seed=3) == pytest.approx([0.8, 1.6, 2.4, 3.2, 4.0])
+
+
+def test_it_is_known_by_its_place():
+    code = "import dtlib; print(dtlib.pettingzoo.parallel_env().possible_agents[-1])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("centre\n", "")
 
 
 def test_writing_into_an_observation_does_not_change_the_episode():

@@ -1,19 +1,19 @@
 """Which reward each kind of agent learns from: one for all, one per user, one MU's own effect."""
 
 from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from dtlib.agents.episode import Episode
+from dtlib.agents.policies import Decision
 from dtlib.model.channel import heard, rate
 from dtlib.model.lyapunov import objective
 from dtlib.model.simulator import Outcome
 from dtlib.model.synchronization import edge_delay, energy, failures, transfer_delay
-from dtlib.model.world import World
 from dtlib.settings.env import EnvConfig
-from dtlib.settings.train import TrainConfig
+from dtlib.settings.train import Credit, TrainConfig
 
 CHUNK = 4096
 """Transmissions whose effect on all K users is computed at the same time, for the cache."""
@@ -32,7 +32,7 @@ def reward_parts(config: TrainConfig) -> int:
     return 1 if config.credit == "joint" else config.env.num_users
 
 
-def reward_streams(credit: Literal["joint", "per-user", "difference"], outcome: Outcome) -> Streams:
+def reward_streams(credit: Credit, outcome: Outcome) -> Streams:
     """Return the rewards of MUs, base stations and the centre, of all users or by user.
 
     ``joint`` is r_g (28) for MUs and base stations and r_c (26) for the centre. The others have
@@ -62,16 +62,16 @@ def difference_reward(episode: Episode, instead: Tensor) -> Tensor:
     Returns:
         [R, N, K], in units of reward; zero for users that have nothing to send.
     """
-    world, outcome, env = episode.world, episode.outcome, episode.decision.env
-    power = episode.decision.actions.power
-    sending = world.request if env.migrating_transmits else world.request & ~outcome.migrating
-    slots = _measured(world, outcome, env, power=torch.where(sending, power, 0))
-    after, gain = instead.flatten(0, 1), world.gain.flatten(0, 1)
-    slot, user = sending.flatten(0, 1).nonzero(as_tuple=True)
+    decision = episode.decision
+    slots = _measured(decision, episode.outcome)
+    after, gain = instead.flatten(0, 1), decision.world.gain.flatten(0, 1)
+    slot, user = decision.sending.flatten(0, 1).nonzero(as_tuple=True)
     result = torch.zeros_like(after)
     for n, k in zip(slot.split(CHUNK), user.split(CHUNK), strict=True):
-        result[n, k] = _gain(slots.at(n), env, gain=gain[n, k], user=k, after=after[n, k])
-    return result.view_as(power)
+        result[n, k] = _effect(
+            slots.at(n), decision.env, gain=gain[n, k], user=k, after=after[n, k]
+        )
+    return result.view_as(instead)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,10 @@ class _Heard:
         return type(self)(**{name: array[slot] for name, array in vars(self).items()})
 
 
-def _measured(world: World, outcome: Outcome, env: EnvConfig, *, power: Tensor) -> _Heard:
-    bits = torch.where(world.request & ~outcome.migrating, world.data_bits, 0)
+def _measured(decision: Decision, outcome: Outcome) -> _Heard:
+    world, env = decision.world, decision.env
+    power = torch.where(decision.sending, decision.actions.power, 0)
+    bits = torch.where(decision.served, world.data_bits, 0)
     remote = outcome.deployment != world.association
     behind = edge_delay(
         bits, cycles_per_bit=world.cycles_per_bit, cpu_hz=outcome.cpu_hz,
@@ -115,7 +117,7 @@ def _measured(world: World, outcome: Outcome, env: EnvConfig, *, power: Tensor) 
     return _Heard(**{field.name: known[field.name].flatten(0, 1) for field in fields(_Heard)})
 
 
-def _gain(slots: _Heard, env: EnvConfig, *, gain: Tensor, user: Tensor, after: Tensor) -> Tensor:
+def _effect(slots: _Heard, env: EnvConfig, *, gain: Tensor, user: Tensor, after: Tensor) -> Tensor:
     """Difference rewards of P transmissions, [P].
 
     Args:

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 from dtlib.agents.policies import Decision
 from dtlib.model.simulator import Outcome
-from dtlib.model.world import World
 
 
 @dataclass(frozen=True)
 class Episode:
     """What one run's policies saw, did and caused, in W worlds side by side."""
 
-    world: World
     decision: Decision
     outcome: Outcome

@@ -26,6 +26,7 @@ from dtlib.model.world import World
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
 from dtlib.runtime.messages import show
+from dtlib.runtime.seeds import seeded
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.train import TrainConfig
 
@@ -83,11 +84,13 @@ class Policies:
 
     Args:
         config: sizes of the networks and of the environment.
-        generator: of the initial weights.
+        generator: of the initial weights; absent, they are those with which the run of ``config``
+            begins.
     """
 
     def __init__(self, config: TrainConfig, generator: Generator | None = None) -> None:
         check_type("config", config, TrainConfig, such="TrainConfig(env=env)")
+        generator = seeded("weights", config.seed) if generator is None else generator
         self.config = config
         self.bar: float | Tensor = 0.0
         """Logit of sending above which an MU sends, where it takes mean actions; [R, 1, K] if each
@@ -174,6 +177,7 @@ class Policies:
         check_type("world", world, World, such="sample_world(env, seed)")
         _check_generators(generators, len(world.request))
         env = self.config.env if env is None else env
+        check_type("env", env, EnvConfig, such="run.config.env")
         for network in (self.config.env, env):
             world.check(network)
         carry = first_carry(world, carry)

@@ -14,13 +14,14 @@ there is one receiver for all: M = 1.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from dtlib.model.channel import own_gain
+from dtlib.settings.env import Interference
 
 
 def signal_part(efficiency: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ class Receivers:
         *,
         association: Tensor,
         noise_w: float,
-        interference: Literal["receiver", "eq7"] = "receiver",
+        interference: Interference = "receiver",
     ) -> Self:
         """Return the receivers of a network; see :func:`dtlib.model.channel.sinr`."""
         gain = gain.double()

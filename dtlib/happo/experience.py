@@ -43,9 +43,9 @@ class Experience:
     @property
     def rewards(self) -> Tensor:
         """[C, R, outputs, W, N−1]: each critic's reward, whole or by user."""
-        users = max(self.critic_of)  # all critics but the centre's
+        others = max(self.critic_of)  # all critics but the centre's
         streams = (reward_streams(self.config.credit, each.outcome) for each in self.episodes)
-        rows = [torch.stack([one.users] * users + [one.centre])[..., :-1] for one in streams]
+        rows = [torch.stack([one.users] * others + [one.centre])[..., :-1] for one in streams]
         return torch.stack(rows, dim=1)
 
     def batches(self, advantage: Tensor) -> list[ActorBatch]:
@@ -77,7 +77,7 @@ class Experience:
         whole, others = config.credit == "joint", self.critic_of[-config.env.num_bs - 1 :]
         fine = [scale(advantage[c, 0] if whole else advantage[c].mT) for c in others]
         each = self._own(run, advantage)
-        own = [scale(each)] if config.shares_users else [scale(gain) for gain in each.unbind(-1)]
+        own = [scale(each)] if config.shares_users else [scale(one) for one in each.unbind(-1)]
         episode = self.episodes[run]
         return [
             *self._users(episode.decision, own),

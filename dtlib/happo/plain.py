@@ -119,7 +119,7 @@ class PlainLearner:
     def update(self, episode: Episode, generator: Generator) -> None:
         """Learn from one episode, whose agents are MUs, base stations and the centre."""
         outcome, decision = episode.outcome, episode.decision
-        state = global_state(episode.world, decision.deployment, decision.env)
+        state = global_state(decision.world, decision.deployment, decision.env)
         reward = [outcome.reward_global] * (len(self.critics) - 1) + [outcome.reward_centre]
         reward = [array[:, :-1, None].to(state.dtype) for array in reward]
         gains = [self.critics[u].advantages(state, r) for u, r in enumerate(reward)]  # line 17

@@ -105,7 +105,7 @@ class MADDPG:
     def _learn(
         self, run: int, episode: Episode, *, generator: Generator, progress: float
     ) -> dict[str, float]:
-        world, config, found = episode.world, self.config, []
+        world, config, found = episode.decision.world, self.config, []
         team, replay = self.teams[run], self.replays[run]
         for part in team.parts.values():
             part.train_state.rate = config.learning_rate * config.left(progress)

@@ -1,10 +1,12 @@
 """Radio channel: Rician gain, SINR and rate, eqs. (5)–(8)."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from dtlib.settings.env import Interference
 
 
 def mean_gain(distance: Any, *, ref_gain: Any, exponent: Any) -> Any:
@@ -37,11 +39,6 @@ def own_gain(gain: Tensor, association: Tensor) -> Tensor:
     return gain.gather(-1, association.unsqueeze(-1)).squeeze(-1)
 
 
-Interference = Literal["receiver", "eq7"]
-"""``"receiver"`` weighs interferer i by its gain to the base station of user k; ``"eq7"`` by its
-gain to its own, as (7) is printed."""
-
-
 def heard(
     power: Tensor, *, gain: Tensor, association: Tensor, interference: Interference
 ) -> tuple[Tensor, Tensor]:
@@ -51,7 +48,7 @@ def heard(
         power: [..., K], W; zero for users that are silent.
         gain: [..., K, M], linear.
         association: [..., K], int.
-        interference: how others are weighed.
+        interference: whose gain an interferer counts with; see :class:`.EnvConfig`.
 
     Returns:
         Signal [..., K] in W; the rest [..., K] in W, float64, slightly negative where rounding is.

@@ -15,7 +15,7 @@ def gauss_markov(
 
     Args:
         mean: [K], v̄.
-        memory: μ in [0, 1).
+        memory: μ in [0, 1]; at 1 the path stays where it begins.
         std: standard deviation of Φ, in the unit of ``mean``.
         noise: [N−1, K], standard normal.
         initial: [K], v[0].

@@ -12,6 +12,7 @@ from torch import Tensor
 from dtlib.kernels.halton import centroids
 from dtlib.model.channel import rician_gain
 from dtlib.model.mobility import fold, gauss_markov, reflect_heading, travel
+from dtlib.runtime.devices import resolve_device
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import check_world
@@ -113,7 +114,7 @@ def sample_world(
 
     Args:
         seed: of the first replica; replica r is the world of ``seed + r`` alone. A sequence gives
-            each replica's seed and ``replicas`` is then not used.
+            each replica's seed.
         replicas: R.
         dtype: of the arrays; trajectories and requests are drawn in float64 and are the same
             either way, fading and tasks are drawn in ``dtype`` and are not.
@@ -123,7 +124,8 @@ def sample_world(
         A :class:`World` with leading axes [R, N].
 
     Raises:
-        ConfigError: no network, no such ``dtype``, no replicas, a negative seed, or no memory.
+        ConfigError: no network, no such ``dtype`` or ``device``, no replicas, a negative seed, or
+            no memory.
 
     >>> sample_world(EnvConfig(num_users=4, frames=1), seed=0, replicas=2).request.shape
     torch.Size([2, 100, 4])
@@ -131,7 +133,7 @@ def sample_world(
     check_type("env", env, EnvConfig, such="config.env")
     if dtype not in (torch.float32, torch.float64):
         raise ConfigError(f"dtype = {show(dtype)}: must be torch.float32 or torch.float64")
-    seeds = seeds_of(seed, replicas)
+    seeds, device = seeds_of(seed, replicas), resolve_device(device)
     check_world(env, len(seeds))
     drawn = [_draw(env, number, dtype) for number in seeds]
     arrays = {name: torch.stack([arrays[name] for arrays in drawn]).to(device) for name in drawn[0]}

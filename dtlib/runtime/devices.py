@@ -21,7 +21,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def resolve_device(name: str = "auto") -> torch.device:
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device of that name; ``auto`` is a GPU if torch finds one, else the CPU.
 
     Raises:

@@ -26,6 +26,17 @@ LARGEST = 2**63 - 1
 """An integer; more than anything can be counted here."""
 
 
+def in_float32(value: float) -> float:
+    """Return a number if float32 has it, which else would be 0 or infinite there.
+
+    Raises:
+        PydanticCustomError: it has not.
+    """
+    if not 1e-30 <= value <= 1e30:
+        raise PydanticCustomError("float32", "input should be 1e-30 to 1e30, as float32 has it")
+    return value
+
+
 def of_kind(value: Any, kind: Any, beside: Mapping[str, FieldInfo]) -> Any:
     """Return a value if it has a field's kind, to be validated further.
 

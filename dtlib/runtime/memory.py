@@ -67,9 +67,12 @@ WORLD = ("frames", "frame_slots", "num_users", "num_bs")
 
 
 def bytes_of_world(network: BaseModel) -> int:
-    """Return the size of an episode's arrays: per user and slot 37 bytes, and 8 per station."""
+    """Return the size of an episode's arrays: per user and slot 37 bytes, and 8 per station.
+
+    Of each wire, from station to station, a simulation has 4 bytes per slot.
+    """
     frames, slots, users, stations = (getattr(network, name) for name in WORLD)
-    return frames * slots * users * (37 + 8 * stations)
+    return frames * slots * (users * (37 + 8 * stations) + 4 * stations**2)
 
 
 def check_world(network: BaseModel, replicas: int) -> None:

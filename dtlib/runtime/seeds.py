@@ -45,6 +45,8 @@ def seeds_of(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
         return range(seed, seed + replicas)
     if not len(seed):
         raise ConfigError(f"seed = {show(seed)}: must be a seed or at least one of them")
+    if replicas not in (1, len(seed)):
+        raise ConfigError(f"replicas = {show(replicas)}: there are {len(seed)} seeds")
     for number in seed:
         check_count("seed", number, least=0)
     return seed

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dtlib.runtime.messages import check_name
-from dtlib.settings.base import Memory, NonNegative, Positive, Probability, Range, Settings
+from dtlib.settings.base import Fraction, NonNegative, Positive, Range, Settings
 from dtlib.settings.presets import NETWORKS, preset_of
+
+Interference = Literal["receiver", "eq7"]
 
 
 class EnvConfig(Settings):
@@ -32,12 +34,12 @@ class EnvConfig(Settings):
     )
     max_power_w: Positive = Field(0.5, description="P_max, largest transmit power, W (Table I)")
     cpu_hz: Positive = Field(10e9, description="f_max, CPU frequency of a server, Hz (Table I)")
-    request_prob: Probability = Field(
+    request_prob: Fraction = Field(
         0.5, description="λ, probability that a user requests synchronisation in a slot (Table I)"
     )
     ref_gain: Positive = Field(1e-3, description="ρ₀, power gain at 1 m, linear (Table I: −30 dB)")
     rician_factor: NonNegative = Field(10.0, description="κ, Rician factor, linear (Table I)")
-    noise_w: Positive = Field(1e-9, ge=1e-30, description="σ², noise, W (Table I: −90 dBW)")
+    noise_w: Positive = Field(1e-9, description="σ², noise, W (Table I: −90 dBW)")
     speed_mps: Range = Field(
         (2.0, 10.0), description="s̄, range of a user's mean speed, m/s (Table I); uniform per user"
     )
@@ -65,8 +67,8 @@ class EnvConfig(Settings):
     migration_slots: int = Field(
         5, ge=0, description="G, slots that a migration takes; the paper says only 0 ≤ G < T"
     )
-    speed_memory: Memory = Field(0.9, description="μ₁ in (1); not given")
-    heading_memory: Memory = Field(0.9, description="μ₂ in (2); not given")
+    speed_memory: Fraction = Field(0.9, description="μ₁ in (1); not given")
+    heading_memory: Fraction = Field(0.9, description="μ₂ in (2); not given")
     speed_std_mps: NonNegative = Field(
         0.5, description="ζ_v, standard deviation of Φ in (1), m/s; not given"
     )
@@ -80,7 +82,7 @@ class EnvConfig(Settings):
         "spread", description="base stations at centroids of equal cells, or uniformly at random"
     )
     bs_seed: int = Field(0, ge=0, description="seed of bs_layout='random'")
-    interference: Literal["receiver", "eq7"] = Field(
+    interference: Interference = Field(
         "receiver",
         description="interferer i reaches the receiver of user k through its gain to that base "
         "station ('receiver', physical) or to its own ('eq7', the letter of (7))",

@@ -96,9 +96,7 @@ FOUND: dict[str, dict[str, dict[str, Any]]] = {
 Section V's, steps and passes are of the search (page "What the companion learns"), no more."""
 PRINTED: dict[str, dict[str, dict[str, Any]]] = {
     "section-v": {"maddpg": {"replay_slots": 30_000, "updates_per_frame": 25}},
-    "work-conserving": {
-        "maddpg": {"learning_rate": 1e-3, "replay_slots": 30_000, "silent_below": 0.0},
-    },
+    "work-conserving": {"maddpg": {"learning_rate": 1e-3, "replay_slots": 30_000}},
 }
 """The same for ``paper``. MADDPG has Table I's noise, rate and Rp updates in a frame; in the
 work-conserving network a rate of its own and ten updates."""

@@ -6,12 +6,13 @@ from pydantic import Field, model_validator
 
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.messages import check_name, show
-from dtlib.settings.base import Memory, NonNegative, Positive, Probability, Settings
+from dtlib.settings.base import BelowOne, Fraction, NonNegative, Positive, Settings
 from dtlib.settings.env import EnvConfig
 from dtlib.settings.presets import NETWORKS, PRESETS, merge, preset_of
 
 Algorithm = Literal["beta-happo", "gaussian-happo", "beta-mappo", "maddpg"]
 Preset = Literal["smoke", "quick", "companion", "paper"]
+Credit = Literal["joint", "per-user", "difference"]
 Head = Literal["beta", "gaussian", "original-gaussian", "deterministic"]
 PLAIN_FIELDS = (
     "algorithm", "normalize_advantage", "value_norm", "critic", "critic_target", "critic_passes",
@@ -34,11 +35,11 @@ class TrainConfig(Settings):
         25, ge=1, description="HAPPO and MAPPO: Rp, passes over an episode's data (Table I)"
     )
     learning_rate: Positive = Field(1e-4, description="l_a = l_c, Adam's step (Table I)")
-    discount: Probability = Field(0.9, description="γ (Table I)")
+    discount: Fraction = Field(0.9, description="γ (Table I)")
     hidden_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (128, 64), description="widths of the hidden layers of every network (Table I)"
     )
-    gae_lambda: Probability = Field(
+    gae_lambda: Fraction = Field(
         0.95, description="HAPPO and MAPPO: ϱ in (31); not given, default of Schulman et al. 2017"
     )
     clip: Positive = Field(
@@ -76,7 +77,7 @@ class TrainConfig(Settings):
     critic_sees_queue: bool = Field(
         False, description="add the queue Y[qT] to the global state; the paper's is without it"
     )
-    credit: Literal["joint", "per-user", "difference"] = Field(
+    credit: Credit = Field(
         "joint",
         description="'joint': one ratio and one advantage of an agent (30); 'per-user': base "
         "stations and the centre have one of each for every user they decide for; 'difference': so "
@@ -117,7 +118,7 @@ class TrainConfig(Settings):
     power_top_db: Annotated[float, Field(ge=-300, le=300, allow_inf_nan=False)] = Field(
         10.0, description="the highest level when power_action='path-loss', dB above the noise"
     )
-    silent_below: Memory = Field(
+    silent_below: BelowOne = Field(
         0.0, description="with 'path-loss': actions below this are silence, as (21) allows"
     )
     silence: Literal["threshold", "choice"] = Field(
@@ -136,7 +137,7 @@ class TrainConfig(Settings):
     anneal: bool = Field(
         False, description="the learning rate and the deviation of MADDPG's noise fall to zero"
     )
-    averaged: Probability = Field(
+    averaged: Fraction = Field(
         0.0,
         description="policies are the mean of their weights over this share of the episodes, the "
         "last; not given: 0, the weights after the last episode",

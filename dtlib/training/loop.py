@@ -1,6 +1,7 @@
 """The training loop: draw worlds, act, simulate, learn, and note what came of it."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import pandas as pd
@@ -72,7 +73,7 @@ class Rollout:
             outcome = simulate_finite(world, actions, env, carry=self.carry, where=where)
         self.carry = outcome.carry
         self.outcomes.append(outcome)
-        return Episode(world, decision, outcome)
+        return Episode(decision, outcome)
 
     def row(self) -> dict[str, float]:
         """Return the episode's row of the history, once it is played; learning adds to it."""
@@ -187,7 +188,8 @@ class Trainer:
 
     def run_so_far(self, index: int) -> Run:
         """Return one run as it stands, its policies averaged once that has begun."""
-        policies, rows = self.learner.policies[index], self.rows[index]
+        policies, rows = copy(self.learner.policies[index]), self.rows[index]
+        policies.config = self.configs[index]  # of side by side ones, the learner has the first's
         if self.averages and len(rows) > self.averages[index].first:
             policies = self.averages[index].policies
         return Run(config=self.configs[index], policies=policies, history=pd.DataFrame(rows))

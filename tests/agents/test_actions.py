@@ -44,6 +44,15 @@ def test_path_loss_powers_by_hand():
     assert close.tolist() == pytest.approx([0, 1e-4 * (10**0.5 - 1) / 9, 1e-4])
 
 
+def test_silence_is_silence_however_steep_the_path_loss():
+    """Its factor is beyond float32 there."""
+    steep, unit = ENV.replace(path_loss_exponent=20.0), torch.tensor([0.0, 0.5, 1.0])
+    for silence in ("threshold", "choice"):
+        config = CONFIG.replace(power_action="path-loss", silence=silence)
+        power = power_watts(unit, distance=torch.full((3,), 700.0), env=steep, train=config)
+        assert power.tolist() == [0, 0.5, 0.5]
+
+
 @given(
     st.floats(0, 1, width=32),
     st.floats(1, 5000, width=32),

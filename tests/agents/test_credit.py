@@ -44,14 +44,23 @@ VARIANTS = [
 ]
 
 
+def played(world, actions, outcome, env):
+    """An episode of actions that no policy chose."""
+    served = world.request & ~outcome.migrating
+    sending = world.request if env.migrating_transmits else served
+    decision = SimpleNamespace(
+        world=world, actions=actions, env=env, sending=sending, served=served
+    )
+    return Episode(decision, outcome)
+
+
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 @pytest.mark.parametrize("factor", [0.0, 0.2, 5.0])
 def test_difference_is_that_of_two_simulations(changes, factor):
     env = SMALL.replace(**changes)
     world, actions, outcome = play(env)
     instead = actions.power * factor
-    decision = SimpleNamespace(actions=actions, env=env)
-    found = difference_reward(Episode(world, decision, outcome), instead)
+    found = difference_reward(played(world, actions, outcome, env), instead)
     sends = outcome.sinr > 0
     assert 0.1 < outcome.failure.double().mean() < 0.9 and sends.any() and not sends.all()
     for user in range(env.num_users):
@@ -73,11 +82,11 @@ def test_difference_is_that_of_two_simulations(changes, factor):
 
 def test_transmissions_are_worked_off_in_chunks(monkeypatch):
     world, actions, outcome = play(SMALL)
-    played = Episode(world, SimpleNamespace(actions=actions, env=SMALL), outcome)
-    whole = difference_reward(played, torch.zeros_like(actions.power))
+    episode = played(world, actions, outcome, SMALL)
+    whole = difference_reward(episode, torch.zeros_like(actions.power))
     monkeypatch.setattr("dtlib.agents.credit.CHUNK", 7)
     assert (whole != 0).sum() > 14
-    assert torch.equal(difference_reward(played, torch.zeros_like(actions.power)), whole)
+    assert torch.equal(difference_reward(episode, torch.zeros_like(actions.power)), whole)
 
 
 def test_parts_add_up_to_the_rewards():

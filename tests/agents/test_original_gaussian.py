@@ -132,7 +132,7 @@ def test_deviations_never_depend_on_what_is_observed(name):
         world = sample_world(ENV, number)
         decision = policies.decide(world, [seeded(number)])
         outcome = simulate(world, decision.actions, ENV)
-        learner.update([Episode(world, decision, outcome)], seeded(number))
+        learner.update([Episode(decision, outcome)], seeded(number))
     for kind, numbers in (("users", 1), ("stations", 2 * ENV.num_users)):
         stack = getattr(policies, kind)
         spread = slice(numbers, 2 * numbers)

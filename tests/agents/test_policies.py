@@ -16,6 +16,7 @@ from dtlib.agents.actions import power_watts
 from dtlib.kernels.distributions import beta_parameters, gaussian_parameters
 from dtlib.model.observations import observe_twins
 from dtlib.model.simulator import check_actions, deploy, initial_carry, simulate
+from dtlib.training.loop import Trainer
 
 ENV = EnvConfig(num_users=7, num_bs=3, frame_slots=10, frames=6, migration_slots=3)
 CONFIG = TrainConfig(env=ENV, hidden_sizes=(16, 8), output_gain=1.0)
@@ -254,6 +255,17 @@ def test_what_is_no_world_is_told():
         policies().act(ENV)
     with pytest.raises(ConfigError, match="config = .*: must be a TrainConfig, such as"):
         Policies(ENV)
+    with pytest.raises(ConfigError, match="env = .*: must be an EnvConfig, such as run"):
+        policies().act(sample_world(ENV, 0), env={"num_users": 4})
+
+
+def test_without_a_generator_they_are_those_of_the_runs_beginning():
+    """Of its own seed, whatever torch's global generator has drawn before."""
+    config = CONFIG.replace(seed=4)
+    begun = Trainer([config]).learner.policies[0]
+    for kind, stack in Policies(config).stacks.items():
+        assert torch.equal(stack.flat, begun.stacks[kind].flat)
+    assert not torch.equal(Policies(CONFIG).users.flat, Policies(config).users.flat)
 
 
 def test_the_mean_action_is_deterministic_and_the_mean():

@@ -39,7 +39,7 @@ def episode(learner, seed=3):
     env = learner.config.env
     world = sample_world(env, seed, replicas=learner.config.worlds)
     decision = learner.policies[0].decide(world, [seeded(seed)])
-    return Episode(world, decision, simulate(world, decision.actions, env))
+    return Episode(decision, simulate(world, decision.actions, env))
 
 
 def experience(learner, played):
@@ -177,7 +177,7 @@ def test_batches_hold_what_was_decided(credit, algorithm):
     config = CONFIG.replace(credit=credit, normalize_advantage=False, worlds=2)
     learner = Learner(config.replace(algorithm=algorithm), [seeded(0)])
     played = episode(learner)
-    world, decision = played.world, played.decision
+    world, decision = played.decision.world, played.decision
     users, agents = ENV.num_users, len(learner.actors)
     assert agents == users + ENV.num_bs + 1
     by_user, length = credit != "joint", ENV.slots - 1
@@ -225,7 +225,7 @@ def test_one_actor_learns_from_all_users(credit):
     advantage = torch.randn(2, 1 if credit == "joint" else users, length, generator=seeded(5))
     mine, *others, centre = experience(shared, played).data(0, advantage)
     assert len(shared.actors) == len(others) + 2 == ENV.num_bs + 2
-    blank = replace(played.decision, centre_obs=observe_centre(played.world, ENV))
+    blank = replace(played.decision, centre_obs=observe_centre(played.decision.world, ENV))
     *each, apart = experience(alone, replace(played, decision=blank)).data(0, advantage)
     for name in ("obs", "action", "slot", "advantage"):
         expected = torch.cat([getattr(data, name) for data in each[:users]])
@@ -252,7 +252,7 @@ def test_the_worlds_of_an_episode_do_not_see_each_other(credit):
         learner = Learner(config.replace(worlds=len(seeds)), [seeded(0)])
         world = sample_world(ENV, seeds)
         decision = learner.policies[0].decide(world)
-        played = Episode(world, decision, simulate(world, decision.actions, ENV))
+        played = Episode(decision, simulate(world, decision.actions, ENV))
         found = experience(learner, played)
         advantage = learner.critics.advantages(learner.critics.look(found.states), found.rewards)
         data = found.data(0, advantage[:, 0].flatten(2))
@@ -275,7 +275,7 @@ def test_every_action_that_counts_is_learned_from():
     env = ENV.replace(migrating_transmits=True, energy_of_failed="full")
     learner = Learner(CONFIG.replace(env=env, output_gain=1.0), [seeded(0)])
     played = episode(learner)
-    world, decision, outcome = played.world, played.decision, played.outcome
+    world, decision, outcome = played.decision.world, played.decision, played.outcome
     advantage = torch.zeros(env.num_users + env.num_bs + 1, 1, env.slots - 1)
     batches = experience(learner, played).data(0, advantage)
     assert outcome.migrating.any()
@@ -297,7 +297,7 @@ def test_critics_see_the_state_of_every_slot_but_learn_from_all_but_the_last(mon
     learner.update([played], seeded(1))
     each = [index for index, *_ in seen]
     assert [sorted(each[i : i + 2]) for i in range(0, len(each), 2)] == [[0, 1]] * CONFIG.epochs
-    state = global_state(played.world, played.decision.deployment, ENV).flatten(0, 1)
+    state = global_state(played.decision.world, played.decision.deployment, ENV).flatten(0, 1)
     probe = torch.randn(1, state.shape[1], 3, generator=seeded(8))
     for index, trace, reward in seen:
         looked_up = trace.rows.forward(probe, torch.zeros(1, 1, 3))

@@ -63,7 +63,7 @@ def play(learner, seed, run=0, env=None):
     seeds = [seed + 100 * one for one in range(learner.config.worlds)]
     world = sample_world(env, seeds, dtype=torch.get_default_dtype())
     decision = learner.policies[run].decide(world, [seeded(seed)], env=env)
-    return Episode(world, decision, simulate(world, decision.actions, env))
+    return Episode(decision, simulate(world, decision.actions, env))
 
 
 def assert_same_weights(learner, plain):

@@ -16,4 +16,4 @@ def play(policies, seed=3):
     config = policies.config
     world = sample_world(config.env, [seed + number for number in range(config.worlds)])
     decision = policies.decide(world, [seeded(seed)])
-    return Episode(world, decision, simulate(world, decision.actions, config.env))
+    return Episode(decision, simulate(world, decision.actions, config.env))

@@ -36,7 +36,7 @@ def test_what_is_kept_of_a_slot_is_what_was_seen_and_done(changes):
     config = SMALL.replace(**changes)
     env, users = config.env, config.env.num_users
     played = play(Policies(config, seeded(0)))
-    world, decision, outcome = played.world, played.decision, played.outcome
+    world, decision, outcome = played.decision.world, played.decision, played.outcome
     assert outcome.migrating.any() and (outcome.frame_queue > 0).any()
     reward = torch.randn(3, 2, config.worlds, world.slots, generator=seeded(1))
     rows = record(world, decision, outcome, reward=reward)

@@ -189,6 +189,14 @@ def test_speed_is_stationary_with_its_mean_deviation_and_memory():
         _within(pooled, 0.49 * 0.8**lag)
 
 
+def test_with_a_memory_of_one_nothing_changes():
+    """The paper has 0 ≤ μ ≤ 1."""
+    env = EnvConfig(num_users=4, frames=1, speed_memory=1, heading_memory=1, area_m=1e6)
+    world = sample_world(env, 0)
+    for path in (world.speed[0], world.direction[0]):
+        assert (path == path[0]).all()
+
+
 def test_mean_speeds_are_uniform_in_their_range():
     env = EnvConfig(num_users=2000, num_bs=1, frame_slots=1, frames=1, migration_slots=0)
     mean = sample_world(env.replace(speed_std_mps=0.0), 0, dtype=torch.float64).speed[0, 0].numpy()

@@ -171,6 +171,24 @@ def test_seeds_of_every_kind():
     assert all((world.gain == worlds[0].gain).all() for world in worlds)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"seed": [3, 4], "replicas": 7}, "replicas = 7: there are 2 seeds"),
+        ({"seed": 3, "device": "gpu"}, "device = 'gpu': must be auto, cpu or cuda"),
+        ({"seed": 3, "device": "cpu:7"}, "device = 'cpu:7': must be auto, cpu or cuda"),
+    ],
+)
+def test_worlds_that_are_none(arguments, said):
+    assert _line(lambda: sample_world(SMALL, **arguments)).startswith(said)
+
+
+def test_wires_of_many_stations_take_memory():
+    """A simulation has M² numbers in each slot, which 2 users and 500 stations need most for."""
+    small = EnvConfig(num_users=2, num_bs=500, frames=1)
+    assert memory.bytes_of_world(small) > 100 * 4 * 500**2
+
+
 @pytest.mark.parametrize("error", [MemoryError("array"), RuntimeError("x: can't allocate memory")])
 def test_memory_that_runs_out_all_the_same_is_one_line(error):
     def fails():

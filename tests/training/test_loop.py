@@ -95,7 +95,7 @@ def test_the_learner_is_told_how_far_training_is(monkeypatch, stretch, steps):
     original = trainer.learner.update
 
     def update(episodes, order, progress):
-        told.append((progress, episodes[0].world.slots))
+        told.append((progress, episodes[0].decision.world.slots))
         return original(episodes, order, progress)
 
     monkeypatch.setattr(trainer.learner, "update", update)

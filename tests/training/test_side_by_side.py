@@ -3,7 +3,7 @@
 import pytest
 from tiny import TINY
 
-from dtlib import ConfigError
+from dtlib import ConfigError, sample_world, simulate
 from dtlib.training.side_by_side import alike
 from dtlib.training.train import train_together
 
@@ -23,3 +23,12 @@ def test_runs_that_do_not_fit_together(changes, message):
     with pytest.raises(ConfigError, match=message):
         train_together([TINY, other])
     assert alike([TINY, other, TINY.replace(seed=5)]) == [[TINY, TINY.replace(seed=5)], [other]]
+
+
+def test_each_runs_policies_know_its_own_network():
+    """What P_max is, for one, is the first run's no more."""
+    weak = TINY.replace(env={"max_power_w": 0.25})
+    runs = train_together([TINY, weak])
+    assert [run.policies.config for run in runs] == [TINY, weak]
+    world = sample_world(weak.env, 0)
+    simulate(world, runs[1].policies.act(world), weak.env)  # refuses powers above
