@@ -165,6 +165,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self._centre_view = observe_centre(self._world, env)[0].numpy()
         goes_on = seed is None and not env.queue_reset
         self._carry = initial_carry(self._world, self._queue if goes_on else None)
+        self._queue = self._carry.queue
         self.agents = list(self.possible_agents)
         self._look()
         return self._observations(), {agent: {} for agent in self.agents}

@@ -6,7 +6,7 @@ import re
 import shlex
 
 import pytest
-from click.testing import CliRunner
+from said import call
 
 from dtlib import ConfigError, EnvConfig, cli, notebook
 from dtlib.experiments import committed, grids
@@ -106,9 +106,9 @@ def test_a_run_is_trained_and_evaluated_in_small(tmp_path):
     small = [*train, "--set", "episodes=1", "--quiet"]
     small[small.index("--preset") + 1] = "smoke"
     small[small.index("--out") + 1] = folder
-    assert CliRunner().invoke(cli.main, small).exit_code == 0
+    assert call(*small).exit_code == 0
     for name, _, *rest in evaluations:
-        answer = CliRunner().invoke(cli.main, [name, folder, *rest, "--worlds", "1", "--quiet"])
+        answer = call(name, folder, *rest, "--worlds", "1", "--quiet")
         assert answer.exit_code == 0 and "(14b)" in answer.output
 
 

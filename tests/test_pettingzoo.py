@@ -312,6 +312,8 @@ def test_queues_go_on_without_a_seed_where_they_are_not_reset(reset, begin):
     assert episode(seed=3) == pytest.approx([0.8, 1.6, 2.4, 3.2, 4.0])
     assert episode() == pytest.approx([begin + 0.8 * slot for slot in range(1, 6)])
     assert episode(seed=3) == pytest.approx([0.8, 1.6, 2.4, 3.2, 4.0])
+    env.reset(seed=3)
+    assert episode()[0] == pytest.approx(0.8), "where the seed's episode was left, at its start"
 
 
 def test_it_is_known_by_its_place():

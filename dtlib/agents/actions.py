@@ -120,5 +120,6 @@ def power_watts(
     else:
         level = torch.expm1(unit * (decades * log(10))) / (10**decades - 1)
     top = env.noise_w / env.ref_gain * 10 ** (train.power_top_db / 10)
+    # Finite, lest silence is infinity times 0.
     factor = (top * distance**env.path_loss_exponent).clamp_max(torch.finfo(unit.dtype).max)
     return (factor * level).clamp_max(env.max_power_w)

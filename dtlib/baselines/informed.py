@@ -162,7 +162,7 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
     if steps < 1:
         raise ConfigError(f"steps = {steps}: must be at least 1")
     config, env = config.replace(algorithm="maddpg", silent_below=0.0), config.env
-    policies = Policies(config, seeded("weights", config.seed))
+    policies = Policies(config)
     stacks = (policies.users, policies.stations)
     leaves = [stack.flat.clone().requires_grad_() for stack in stacks]
     adam = torch.optim.Adam(leaves, LEARNING_RATE, fused=True)  # else its roots are MKL's

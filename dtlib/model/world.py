@@ -115,7 +115,7 @@ def sample_world(
     Args:
         seed: of the first replica; replica r is the world of ``seed + r`` alone. A sequence gives
             each replica's seed.
-        replicas: R.
+        replicas: R; as many as there are seeds, or absent, where these are a sequence.
         dtype: of the arrays; trajectories and requests are drawn in float64 and are the same
             either way, fading and tasks are drawn in ``dtype`` and are not.
         device: where the arrays live; they are always drawn on the CPU.

@@ -87,7 +87,7 @@ def in_full() -> pd.DataFrame:
     Means over seeds, with 95 % intervals of the changes within a seed, from committed runs. What
     follows from them has the rule of :data:`.grids.IN_FULL`.
     """
-    part, whole = (_by_learner(name) for name in ("fig04_06", "in_full"))
+    part, whole = (_committed_means(name) for name in ("fig04_06", "in_full"))
     first, last = (find(name).runs("paper", 1)[0].episodes for name in ("fig04_06", "in_full"))
     table = {}
     for learner in whole.index.unique("algorithm"):
@@ -120,7 +120,7 @@ def stands_for_all(more: pd.Series, points: pd.Series) -> str:
     return "no" if (low > 1).any() or (high < -1).any() else "not shown"
 
 
-def _by_learner(name: str) -> pd.DataFrame:
+def _committed_means(name: str) -> pd.DataFrame:
     """Return each committed run's means over held-out worlds."""
     worlds, users = (results.table("paper", name, file) for file in (EVALUATION, USERS))
     assert worlds is not None and users is not None

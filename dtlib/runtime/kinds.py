@@ -27,12 +27,12 @@ LARGEST = 2**63 - 1
 
 
 def in_float32(value: float) -> float:
-    """Return a number if float32 has it, which else would be 0 or infinite there.
+    """Return a number that is 0, or well inside float32's range: beyond, it is 0 or infinite there.
 
     Raises:
-        PydanticCustomError: it has not.
+        PydanticCustomError: it is beyond.
     """
-    if not 1e-30 <= value <= 1e30:
+    if value and not 1e-30 <= value <= 1e30:
         raise PydanticCustomError("float32", "input should be 1e-30 to 1e30, as float32 has it")
     return value
 

@@ -37,7 +37,7 @@ def seeds_of(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
     """Return the seed of each replica: ``seed``, the next one, and so on, or those that are given.
 
     Raises:
-        ConfigError: no replicas, or what is no seed.
+        ConfigError: no replicas, others than the seeds, or what is no seed.
     """
     if not isinstance(seed, Sequence | np.ndarray):
         check_count("seed", seed, least=0)
@@ -46,7 +46,8 @@ def seeds_of(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
     if not len(seed):
         raise ConfigError(f"seed = {show(seed)}: must be a seed or at least one of them")
     if replicas not in (1, len(seed)):
-        raise ConfigError(f"replicas = {show(replicas)}: there are {len(seed)} seeds")
+        many = f"must be the number of seeds, {len(seed)}, or absent"
+        raise ConfigError(f"replicas = {show(replicas)}: {many}")
     for number in seed:
         check_count("seed", number, least=0)
     return seed

@@ -24,9 +24,10 @@ from dtlib.runtime.messages import explain, show
 RESULTS_VERSION = 6
 """Raised with every change of the code that changes results, so that old and new never mix."""
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(in_float32)]
+_known = AfterValidator(in_float32)
 _unsigned = AfterValidator(lambda value: value + 0.0)  # −0.0 equals 0.0 and must read the same
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), _unsigned]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), _known]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), _known, _unsigned]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), _unsigned]
 BelowOne = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), _unsigned]
 Range = tuple[Positive, Positive]

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from dtlib.agents.policies import Policies
-from dtlib.runtime.seeds import seeded
 from dtlib.settings.train import TrainConfig
 
 
@@ -23,7 +22,7 @@ class Average:
     """
 
     def __init__(self, config: TrainConfig, device: torch.device | str = "cpu") -> None:
-        self.policies = Policies(config, seeded("weights", config.seed))
+        self.policies = Policies(config)
         self.policies.to(device)
         self.first = config.episodes - math.ceil(config.averaged * config.episodes)
         """Number of the first episode after which weights count."""

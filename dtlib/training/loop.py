@@ -189,7 +189,7 @@ class Trainer:
     def run_so_far(self, index: int) -> Run:
         """Return one run as it stands, its policies averaged once that has begun."""
         policies, rows = copy(self.learner.policies[index]), self.rows[index]
-        policies.config = self.configs[index]  # of side by side ones, the learner has the first's
+        policies.config = self.configs[index]  # the learner's all have the first run's
         if self.averages and len(rows) > self.averages[index].first:
             policies = self.averages[index].policies
         return Run(config=self.configs[index], policies=policies, history=pd.DataFrame(rows))

@@ -11,7 +11,6 @@ from dtlib.agents.policies import Policies
 from dtlib.runtime.checkpoint import load_checkpoint, overwrite, save_checkpoint
 from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.reading import Damaged
-from dtlib.runtime.seeds import seeded
 from dtlib.settings.train import TrainConfig
 from dtlib.training.loop import Run
 
@@ -56,7 +55,7 @@ def load_policy(folder: Path, config: TrainConfig) -> Run:
         Damaged: the weights are damaged, or of another run.
         FileError: they cannot be read.
     """
-    path, policies = folder / POLICY, Policies(config, seeded("weights", config.seed))
+    path, policies = folder / POLICY, Policies(config)
     arrays, rest = load_checkpoint(path)
     if not is_of(rest, config):
         raise Damaged(f"{path}: its settings are not those of the file beside it")

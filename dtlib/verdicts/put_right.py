@@ -1,6 +1,6 @@
 """Causes that need no training: trained policies put right, and nothing else changed.
 
-Each has a rule as those of :mod:`dtlib.verdicts.interventions` have.
+Each has a rule, as those of :mod:`dtlib.verdicts.interventions` have.
 """
 
 import pandas as pd

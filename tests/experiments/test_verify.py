@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from said import call
 from tiny import ONE, SMALL, own_folders  # noqa: F401
 
 from dtlib import ConfigError
-from dtlib.cli import main
 from dtlib.experiments import datasets, grids, results
 from dtlib.experiments.experiment import PlannedRun
 from dtlib.experiments.runner import Effort
@@ -52,11 +51,11 @@ def test_the_same_bytes_and_another_digit(monkeypatch):
     assert found["differs"][0].startswith(f"data.csv: {results.ENERGY} is ")
 
     command = ["verify", "one", "--preset", "smoke", "--jobs", "1", "--quiet"]
-    answer = CliRunner().invoke(main, command)
+    answer = call(*command)
     assert answer.exit_code == 1
     assert "0 of 1 runs or parts are the same in every byte" in answer.output
     forge(folder, "data.csv", f"{energy * 1.00001:.7g}", f"{energy:.7g}")
-    answer = CliRunner().invoke(main, command)
+    answer = call(*command)
     assert answer.exit_code == 0
     assert "1 of 1 runs or parts are the same in every byte" in answer.output
 

@@ -157,6 +157,13 @@ def written(path, *sources):
     return path
 
 
+def test_parameters_may_be_annotated_and_values_need_not_be_text(tmp_path):
+    source = written(tmp_path / "own.ipynb", "seed: int = 1\nnever: str", "assert seed == 2")
+    assert notebook.defaults(source) == {"seed": 1}
+    copy = tmp_path / "o.ipynb"
+    assert notebook.execute(str(source), {"seed": 2}, str(copy), False) == copy
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 def test_kernels_have_libraries_from_the_start(tmp_path):
     there = "import sys; assert 'torch' in sys.modules and 'dtlib.cli' not in sys.modules"

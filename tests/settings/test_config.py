@@ -31,6 +31,12 @@ BAD = {
     "infinite CPU": ({"cpu_hz": math.inf}, "cpu_hz", "inf", "finite"),
     "no noise to speak of": ({"noise_w": 1e-31}, "noise_w", "1e-31", "should be 1e-30 to 1e30, as"),
     "no power in float32": ({"max_power_w": 1e-46}, "max_power_w", "1e-46", "1e-30 to 1e30, as"),
+    "too sudden": (
+        {"speed_std_mps": 1e39},
+        "speed_std_mps",
+        "1e+39",
+        "should be 1e-30 to 1e30, as",
+    ),
     "too wide a band": ({"bandwidth_hz": 1e39}, "bandwidth_hz", "1e+39", "should be 1e-30 to 1e30"),
     "infinite noise": ({"noise_w": -math.inf}, "noise_w", "-inf", "finite"),
     "probability above one": ({"request_prob": 1.5}, "request_prob", "1.5", "less than or equal"),

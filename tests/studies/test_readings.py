@@ -5,13 +5,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from click.testing import CliRunner
+from said import call
 
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.clairvoyant import Clairvoyant
 from dtlib.baselines.rules import DemandInversion, Reference
 from dtlib.baselines.tuning import Result, measure, tune_failures
-from dtlib.cli import main
 from dtlib.runtime import paths
 from dtlib.runtime.seeds import stream_seed
 from dtlib.studies import readings
@@ -184,9 +183,7 @@ def test_the_table_is_measured_once(tmp_path, monkeypatch):
     monkeypatch.setattr(readings, "READINGS", {"slices": {}, "divided": {"cpu_sharing": "served"}})
     monkeypatch.setattr(readings, "POINTS", {"M": [{"num_bs": 2, "num_users": 4}]})
     monkeypatch.setitem(readings.SAMPLINGS, "smoke", readings.Sampling(1, 1, 1))
-    result = CliRunner().invoke(
-        main, ["figure", "readings", "--preset", "smoke", "--jobs", 1, "--quiet"]
-    )
+    result = call("figure", "readings", "--preset", "smoke", "--jobs", 1, "--quiet")
     assert result.exit_code == 0, result.output
     place = tmp_path / "smoke" / "readings"
     assert {path.name for path in place.iterdir()} == {"data.csv", "manifest.json"}

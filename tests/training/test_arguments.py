@@ -174,7 +174,10 @@ def test_seeds_of_every_kind():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"seed": [3, 4], "replicas": 7}, "replicas = 7: there are 2 seeds"),
+        (
+            {"seed": [3, 4], "replicas": 7},
+            "replicas = 7: must be the number of seeds, 2, or absent",
+        ),
         ({"seed": 3, "device": "gpu"}, "device = 'gpu': must be auto, cpu or cuda"),
         ({"seed": 3, "device": "cpu:7"}, "device = 'cpu:7': must be auto, cpu or cuda"),
     ],

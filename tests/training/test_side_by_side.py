@@ -26,7 +26,7 @@ def test_runs_that_do_not_fit_together(changes, message):
 
 
 def test_each_runs_policies_know_its_own_network():
-    """What P_max is, for one, is the first run's no more."""
+    """P_max, for one, is its own and not the first run's."""
     weak = TINY.replace(env={"max_power_w": 0.25})
     runs = train_together([TINY, weak])
     assert [run.policies.config for run in runs] == [TINY, weak]
