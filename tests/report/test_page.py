@@ -4,15 +4,12 @@ import re
 from dataclasses import replace
 
 import nbformat
-import pandas as pd
 import pytest
 
 from dtlib import ConfigError, EnvConfig, notebook
 from dtlib.experiments import committed, grids, results
-from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import page, phrases, scales, stories, training_tables
-from dtlib.report.columns import ENERGY_LABEL
+from dtlib.report import page, phrases, scales, stories
 from dtlib.report.shown import load, training_hours
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
@@ -288,18 +285,6 @@ def test_phrases():
     assert [phrases.seeds(count) for count in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
 
 
-def test_tables_of_training():
-    shown = load("fig04_06", "quick")
-    ends = training_tables.ends_of_training(shown)
-    assert ends.shape == (4 * len(LEARNERS), 2)
-    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", ends.loc[(ENERGY_LABEL, "MADDPG"), "last tenth"])
-    table = training_tables.on_new_worlds(shown)
-    assert list(table) == ["Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"]
-    assert table.loc["energy that Beta-HAPPO saves (%)", "Beta-HAPPO"] == ""
-    one = training_tables.ends_of_training(replace(shown, data=shown.data.query("seed == 0")))
-    assert re.fullmatch(r"[\d.]+", one.loc[(ENERGY_LABEL, "MADDPG"), "last tenth"])
-
-
 def test_every_figure_takes_the_same_parameters():
     known = [notebook.defaults(path) for path in NOTEBOOKS]
     assert len(known) == sum(grids.find(name).of_the_paper for name in STORIES)
@@ -314,38 +299,3 @@ def test_pictures_are_described(path):
     code = [cell for cell in cells if cell.cell_type == "code"]
     folded = {"hide-input", "hide-cell", "remove-input"}
     assert all(folded & set(cell.metadata.get("tags", ())) for cell in code)
-
-
-@pytest.mark.parametrize(
-    ("more", "points", "said"),
-    [
-        ((0.5, 0.4, 0.6), (0.10, 0.20, 0.15), "yes"),
-        ((-0.5, -0.4, -0.6), (-0.10, -0.20, -0.15), "yes"),
-        ((5.0, 5.5, 5.2), (0.10, 0.20, 0.15), "no"),
-        ((0.5, 0.4, 0.6), (-3.0, -3.2, -2.9), "no"),
-        ((5.0, 0.1, -1.0), (0.10, 0.20, 0.15), "not shown"),
-        ((0.5,), (0.1,), "not shown"),
-    ],
-)
-def test_a_part_of_a_training_stands_for_all_of_it_if_both_changes_are_small(more, points, said):
-    """Below 2 % of the energy and a point of the failures, by the whole interval."""
-    assert training_tables.stands_for_all(pd.Series(more), pd.Series(points)) == said
-
-
-def test_maddpg_beside_itself_with_as_many_slots():
-    table = training_tables.with_as_many_slots()
-    assert [*table.index] == [
-        "MADDPG, 50 episodes", "MADDPG, 300 episodes", "Beta-HAPPO, 300 episodes",
-    ]  # fmt: skip
-    runs = results.table("companion", "equal_slots", committed.EVALUATION).groupby("seed")
-    means = 1e3 * runs[ENERGY].mean()
-    assert table.loc["MADDPG, 300 episodes", ENERGY_LABEL] == (
-        f"{means.mean():.2f} [{means.min():.2f},{words.GAP}{means.max():.2f}]"
-    )
-    of = results.table("companion", "fig04_06", committed.EVALUATION).query(
-        "algorithm == 'beta-happo'"
-    )
-    failed = 100 * of.groupby("seed")[FAILED].mean().mean()
-    assert table.loc["Beta-HAPPO, 300 episodes", "failed requests (%)"].startswith(
-        f"{failed:.1f} ["
-    )
