@@ -14,7 +14,6 @@ import torch
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, MultiDiscrete, Space
 from pettingzoo import ParallelEnv
-from torch import Tensor
 
 from dtlib.model.layouts import (
     Layout,
@@ -25,7 +24,7 @@ from dtlib.model.layouts import (
     weight_layout,
 )
 from dtlib.model.observations import global_state, observe_centre, observe_stations, observe_users
-from dtlib.model.simulator import Actions, Outcome, deploy, initial_carry, simulate
+from dtlib.model.simulator import Actions, Carry, Outcome, deploy, initial_carry, simulate
 from dtlib.model.world import World, sample_world
 from dtlib.report.snapshot import draw
 from dtlib.runtime.errors import ConfigError
@@ -103,6 +102,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         ConfigError: ``deployment_decision="frame-start"``, or an unknown ``render_mode``.
     """
 
+    _carry: Carry
+
     def __init__(self, config: EnvConfig | None = None, render_mode: str | None = None) -> None:
         config = EnvConfig() if config is None else config
         check_type("config", config, EnvConfig, such="EnvConfig(num_users=12)")
@@ -128,7 +129,6 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self.action_spaces = dict(zip(self.possible_agents, acts, strict=True))
         self.state_space = _box(state_layout(config))
         self._generator = np.random.default_rng(0)
-        self._queue: Tensor | None = None
 
     def observation_space(self, agent: str) -> Space[Any]:
         """Return an agent's observation space, float32 and bounded: always the same object."""
@@ -163,9 +163,8 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self._world = sample_world(env, number)
         self._user_view = observe_users(self._world, env)[0].numpy()
         self._centre_view = observe_centre(self._world, env)[0].numpy()
-        goes_on = seed is None and not env.queue_reset
-        self._carry = initial_carry(self._world, self._queue if goes_on else None)
-        self._queue = self._carry.queue
+        goes_on = seed is None and not env.queue_reset and hasattr(self, "_carry")
+        self._carry = initial_carry(self._world, self._carry.queue if goes_on else None)
         self.agents = list(self.possible_agents)
         self._look()
         return self._observations(), {agent: {} for agent in self.agents}
@@ -200,7 +199,7 @@ class TwinEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         given = self._read(actions)
         window = self._window
         outcome = simulate(window, given, self.config, carry=self._carry)
-        self._carry, self._queue = outcome.carry, outcome.carry.queue
+        self._carry = outcome.carry
         over = self._carry.slot == self.config.slots
         self._look()
 

@@ -87,7 +87,7 @@ def effects(episode):
     for k in range(env.num_users):
         power = decision.actions.power.clone()
         power[..., k] = decision.mean_power[..., k]
-        other = simulate(episode.decision.world, replace(decision.actions, power=power), env)
+        other = simulate(decision.world, replace(decision.actions, power=power), env)
         columns.append(reward(outcome) - reward(other))
     return torch.stack(columns, dim=-1)
 
@@ -124,7 +124,7 @@ class PlainLearner(plain.PlainLearner):
             left = 1 - progress if config.anneal else 1
             network.adam.param_groups[0]["lr"] = config.learning_rate * left
         queue = outcome.frame_queue if config.critic_sees_queue else None
-        state = global_state(episode.decision.world, decision.deployment, decision.env, queue=queue)
+        state = global_state(decision.world, decision.deployment, decision.env, queue=queue)
         parts = [outcome.reward_global_user] * len(self.critics)
         parts[-1] = outcome.reward_centre_user
         if config.credit == "joint":

@@ -15,6 +15,15 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(one) for one in arguments])
 
 
+def refused(*arguments: object) -> str:
+    """Return the one line with which the command line refuses."""
+    result = call(*arguments)
+    assert result.exit_code == 2
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1, result.output
+    return lines[0]
+
+
 def one_line(make, shorter_than):
     """Return the one line with which settings are refused."""
     with pytest.raises(ConfigError) as caught:

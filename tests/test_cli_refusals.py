@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from said import SMALL, call
+from said import SMALL, call, refused
 
 from dtlib.experiments import provenance
 from dtlib.runtime import paths
@@ -57,10 +57,7 @@ BAD = [
 
 @pytest.mark.parametrize("arguments, message", BAD, ids=range(len(BAD)))
 def test_bad_settings(tmp_path, arguments, message):
-    result = call("train", "--preset", "smoke", "--out", tmp_path / "r", *arguments)
-    assert result.exit_code == 2
-    lines = result.output.strip().splitlines()
-    assert len(lines) == 1 and message in lines[0], result.output
+    assert message in refused("train", "--preset", "smoke", "--out", tmp_path / "r", *arguments)
     assert not (tmp_path / "r").exists()
 
 
@@ -93,10 +90,7 @@ def test_bad_settings(tmp_path, arguments, message):
     ],
 )
 def test_bad_calls(arguments, message):
-    result = call(*arguments)
-    assert result.exit_code == 2
-    lines = result.output.strip().splitlines()
-    assert len(lines) == 1 and message in lines[0], result.output
+    assert message in refused(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +111,7 @@ def test_a_mistyped_preset_writes_nothing(command, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("csv", [".", "", "/"])
 def test_tables_need_a_name(csv):
-    result = call("evaluate", "no/such/run", "--csv", csv)
-    assert result.exit_code == 2 and len(result.output.strip().splitlines()) == 1
-    assert "csv" in result.output
+    assert "csv" in refused("evaluate", "no/such/run", "--csv", csv)
 
 
 def test_pictures_of_no_preset():
