@@ -25,7 +25,9 @@ def test_findings_are_six_lines_with_numbers():
 def test_the_first_line_counts_each_sentence_that_counts():
     first = landing.findings().data.splitlines()[0]
     counts = scoreboard.counts().set_index("verdict")[claims.JUDGED_PRESETS[0]]
-    whole = re.search(r"Of the (\d+) .* reproduces (\d+), and (\d+) in .* reproduce (\d+); ", first)
+    whole = re.search(
+        r"Of the (\d+) .* reproduces (\d+), and (\d+) in .* reproduce (\d+)\. ", first
+    )
     assert whole and int(whole[1]) == sum(not claim.uncounted for claim in claims.CLAIMS)
     told = [counts[name] for name in ("reproduced", "reproduced in part", "not reproduced")]
     assert list(map(int, whole.groups()[1:])) == told
@@ -34,6 +36,17 @@ def test_the_first_line_counts_each_sentence_that_counts():
     left = counts["not testable"]
     said = f". {left} cannot be judged before more runs are there."
     assert first.endswith(said if left else "(implied, not said).")
+
+
+def test_readers_of_the_readme_are_told_the_same_counts():
+    readme = " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
+    pattern = (
+        r"Section V has (\d+) sentences that can be checked. `companion` reproduces (\d+) of them, "
+        r"and (\d+) in part. It does not reproduce (\d+), and it contradicts (\d+)"
+    )
+    names = ["reproduced", "reproduced in part", "not reproduced", "contradicted"]
+    counts = scoreboard.counts().set_index("verdict")["companion"].drop("not counted")
+    assert list(map(int, re.search(pattern, readme).groups())) == [sum(counts), *counts[names]]
 
 
 def test_what_cannot_be_judged_yet_is_counted(monkeypatch):
@@ -53,7 +66,7 @@ def test_the_second_line_has_what_both_fail_in_where_happo_is_at_home():
     said = landing.findings().data.splitlines()[1].replace("\xa0", " ")
     for learner, start in (("beta-happo", "it fails in"), ("beta-mappo", "Beta-MAPPO in")):
         assert f"{start} {failed[f'{learner}, a network each, joint credit']:.3g} %" in said
-    assert ", 11.3 [9.1, 13.5] points more." in said
+    assert ": 11.3 [9.1, 13.5] points more." in said
 
 
 def test_tests_of_little_power_are_counted():
@@ -61,7 +74,7 @@ def test_tests_of_little_power_are_counted():
     weak = rates[rates["finds, %"].ne("") & ~rates["finds, %"].isin(["100.0"])]
     weak = {row["the paper says"] for row in weak.to_dict("records") if float(row["finds, %"]) < 80}
     verdicts = scoreboard.kept("claims.csv").query("companion == 'not reproduced'")
-    count = int(re.search(r"for (\d+) of these the test is weak", landing.findings().data)[1])
+    count = int(re.search(r"For (\d+) of these the test is weak", landing.findings().data)[1])
     assert 0 < count <= len(weak & set(verdicts["the paper says"]))
 
 
@@ -90,9 +103,13 @@ def test_tables_follow_the_data(monkeypatch, shown):
 @pytest.mark.parametrize(
     ("failures", "energy", "said"),
     [
-        ((-5, -4, -3), (10, 12, 11), "fails less at K = 30, and saves 10.4 % of the energy"),
-        ((3, 4, 5), (-10, -12, -11), "fails more at K = 30, and needs 11.6 % more energy"),
-        ((-3, 2, 3), (-10, 12, 1), "fails about as often at K = 30, and needs about as much"),
+        ((-5, -4, -3), (10, 12, 11), "saves energy against one. Against one it fails less at K"),
+        ((3, 4, 5), (-10, -12, -11), "it needs more energy against one. Against one it fails more"),
+        (
+            (-3, 2, 3),
+            (-10, 12, 1),
+            "is not shown to save energy against one. Against one it fails about",
+        ),
     ],
 )
 def test_what_is_said_of_others_is_what_intervals_tell(monkeypatch, failures, energy, said):
