@@ -161,6 +161,7 @@ def train_informed(config: TrainConfig, target: float, steps: int = TRAINING_STE
         raise ConfigError(f"target = {target}: must be above 0 and below 1")
     if steps < 1:
         raise ConfigError(f"steps = {steps}: must be at least 1")
+    # Slopes do not lead over a step into silence.
     config, env = config.replace(algorithm="maddpg", silent_below=0.0), config.env
     policies = Policies(config)
     stacks = (policies.users, policies.stations)

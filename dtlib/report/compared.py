@@ -14,7 +14,7 @@ from dtlib.report.shown import training_hours
 from dtlib.studies import comparison
 from dtlib.studies.comparison import ALL, WORST
 from dtlib.verdicts.checks import SAVINGS
-from dtlib.verdicts.names import NAMES, label
+from dtlib.verdicts.names import label
 from dtlib.verdicts.statistics import interval_text, range_text
 
 MAIN = ("equal power", "channel inversion", "informed limit", "genie bound")
@@ -72,7 +72,7 @@ def savings(**tables: pd.DataFrame) -> pd.DataFrame:
     ratios = comparison.energy_ratios(**tables, algorithms=SAVINGS)
     rows: dict[Any, dict[str, Any]] = {}
     for (where, whom), ratio in ratios.items():
-        rows[where, NAMES.get(whom, whom)] = {
+        rows[where, label(whom)] = {
             "saves (%)": interval_text(100 * (1 - ratio), ".1f"),
             "the paper (%)": SAVINGS.get(whom, "–"),
         }

@@ -21,7 +21,7 @@ from dtlib.runtime.errors import FileError
 from dtlib.settings.env import EnvConfig
 from dtlib.studies import corrected, readings
 from dtlib.studies.comparison import WORST
-from dtlib.verdicts.checks import as_saving, source
+from dtlib.verdicts.checks import as_saving, lacking, whole_table
 from dtlib.verdicts.claims import JUDGED_PRESETS
 from dtlib.verdicts.quantities import by_point, gap, tenths
 from dtlib.verdicts.rates import POWER
@@ -80,13 +80,11 @@ def _beside_others() -> dict[str, dict[str, pd.Series]]:
 
     All within a seed; by what lacks a part of it.
     """
-    trained = source("fig04_06", JUDGED_PRESETS[0])
-    worth = results.table(JUDGED_PRESETS[0], "worth", committed.EVALUATION)
-    assert trained is not None and worth is not None
+    trained, worth = _whole("fig04_06"), _whole("worth")
     crowded = committed.fullest("fig07_08").pivot_table(FAILED, ["x", "seed"], "algorithm")
-    failed = {_users(30): trained.final(FAILED)}
+    lost, energy = (trained.pivot_table(name, "seed", "algorithm") for name in (FAILED, ENERGY))
+    failed = {_users(30): lost}
     failed |= {_users(x): crowded.loc[x] for x in crowded.index.unique("x")[-2:]}
-    energy = trained.final(ENERGY)
     lost, spent = (worth.pivot_table(name, "seed", "variant") for name in (FAILED, ENERGY))
     return {
         text: {x: 100 * (rows[OWN] - rows[who]) for x, rows in failed.items()}
@@ -100,6 +98,17 @@ def _beside_others() -> dict[str, dict[str, pd.Series]]:
     }
 
 
+def _whole(name: str) -> pd.DataFrame:
+    """Return what an experiment has on held-out worlds, if no planned run is lacking."""
+    table = whole_table(JUDGED_PRESETS[0], name, committed.EVALUATION)
+    if table is None:
+        raise FileError(
+            f"{name}: {lacking(name, JUDGED_PRESETS[0])}; "
+            f"dtlib figure {name} --preset {JUDGED_PRESETS[0]} --keep makes the others"
+        )
+    return table
+
+
 def _better() -> str:
     compared = _beside_others()
     shown: dict[str, list[str]] = {"saves": [], "needs more": [], "is not shown to save": []}
@@ -107,26 +116,26 @@ def _better() -> str:
         _, low, high = map(as_saving, estimate(gaps[SAVED]))
         how = "saves" if low > 0 else "needs more" if high < 0 else "is not shown to save"
         shown[how].append(other.partition(",")[0])
-    energy = [f"it {how} energy against {listed(those)}" for how, those in shown.items() if those]
+    energy = [f"{how} energy against {listed(those)}" for how, those in shown.items() if those]
     failures = [
         f"Against {other.partition(',')[0]} {_failing(gaps)}." for other, gaps in compared.items()
     ]
     return (
-        f"{_with_a_network_each()} There, at {_users(30)}, {listed(energy)}. {' '.join(failures)} "
-        "*About* means that the seeds show no difference."
+        f"{_with_a_network_each()} There, at {_users(30)}, it {listed(energy)}. "
+        f"{' '.join(failures)} *About* means that the seeds show no difference."
     )
 
 
 def _with_a_network_each() -> str:
     """Return how often Beta-HAPPO and Beta-MAPPO fail where HAPPO is at home."""
-    runs = results.table(JUDGED_PRESETS[0], "unshared", committed.EVALUATION)
-    assert runs is not None
-    what, failed = list(UNSHARED)[-1], runs.pivot_table(FAILED, "seed", "variant")
+    what, runs = list(UNSHARED)[-1], _whole("unshared")
+    failed = runs.pivot_table(FAILED, "seed", "variant")
     own, other = (failed[f"{learner}, {what}"] for learner in (OWN, BETA_MAPPO))
+    more = list(100 * (other - own).dropna())
     return (
         "With a network for each user and one reward for all, as HAPPO is made for, it fails in "
         f"{_percent(own.mean())} of the requests at {_users(30)}, and Beta-MAPPO in "
-        f"{_percent(other.mean())}: {interval_text(list(100 * (other - own)), '.1f')} points more. "
+        f"{_percent(other.mean())}: {interval_text(more, '.1f')} points more. "
         f"In `{JUDGED_PRESETS[0]}` all users share a network, and each learns from the difference "
         "that its own power makes to the reward."
     )
@@ -223,12 +232,13 @@ def _learning() -> str:
     seeds = outage.loc[outage["algorithm"] == OWN, "seed"].nunique()
     return (
         f"In the mean of {seeds} seeds, trained Beta-HAPPO fails in "
-        f"{_percent(own[FAILED].iloc[0])} of the requests at {_users(own.index[0])}. "
-        f"At {_users(30)} it fails in {_percent(own.loc[30, FAILED])}, for {_millijoules(own.loc[30, ENERGY])} per user and "
-        f"slot. Its worst user fails in {_percent(own.loc[30, WORST])} of all slots there; (14b), "
-        f"the limit of each user's failures, allows {_percent(EnvConfig().failure_threshold)}. "
-        f"*Demand or silence*, with eighteen levels, fails in {_percent(rule.loc[30, FAILED])} of "
-        f"the requests there, for {_millijoules(rule.loc[30, ENERGY])}. The second table below "
+        f"{_percent(own[FAILED].iloc[0])} of the requests at {_users(own.index[0])}. At "
+        f"{_users(30)} it fails in {_percent(own.loc[30, FAILED])}, for "
+        f"{_millijoules(own.loc[30, ENERGY])} per user and slot. Its worst user fails in "
+        f"{_percent(own.loc[30, WORST])} of all slots there; (14b), the limit of each user's "
+        f"failures, allows {_percent(EnvConfig().failure_threshold)}. *Demand or silence*, with "
+        f"eighteen levels, fails in {_percent(rule.loc[30, FAILED])} of the requests there, for "
+        f"{_millijoules(rule.loc[30, ENERGY])}. The second table below "
         "shows what can be put right."
     )
 

@@ -99,11 +99,6 @@ def _beside_rule(runs: pd.DataFrame, preset: str) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def by_variant(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return energy and failures of each variant: means over seeds, least and greatest."""
-    return summary(runs.groupby("variant", sort=False), FORMATS, range_text)
-
-
 def served_by_variant(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return which share of requests each variant serves, in training and after it.
 

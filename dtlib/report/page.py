@@ -201,12 +201,13 @@ def _seeds(shown: Shown) -> str:
 def again(shown: Shown) -> Markdown:
     """Return the commands that make the figure again and with other values, and how long it takes.
 
-    A run that is in the store is not trained again.
+    All of the preset's runs are counted, whatever is shown; one in the store is not trained again.
     """
     name, preset = shown.experiment.name, shown.preset
     (notebook,) = paths.notebooks().glob(f"{name}_*.ipynb")
     command = f"dtlib notebook {notebook.stem} -p preset {preset} \\\n "
-    whole = _minutes(shown, len(shown.runs))
+    runs = shown.experiment.runs(preset)
+    whole = _minutes(shown, len(runs))
     lines = [
         f"# this figure, from nothing: {whole}",
         f"dtlib figure {name} --preset {preset}",
@@ -214,8 +215,8 @@ def again(shown: Shown) -> Markdown:
         f'{command} -p settings "{EXAMPLE}"',
     ]
     if shown.experiment.axes:
-        name, value = _between(shown)
-        point = len(shown.runs) / len({run.at[name] for run in shown.runs})
+        axis, value = _between(shown)
+        point = len(runs) / len({run.at[axis] for run in runs})
         lines += [
             f"# at another point: {_minutes(shown, point)}",
             f'{command} -p values "[{value:g}]"',

@@ -54,7 +54,7 @@ def fixed(value: Any, digits: int = 1) -> Any:
 def thresholds(env: EnvConfig, uplink_s: float = 0.003) -> Any:
     """Draw the share of requests that no slice f_max/K computes in time, against K.
 
-    The two thresholds are upright lines, dashed without the uplink's time. Sliders move f_max, the
+    The two thresholds are upright lines, dotted without the uplink's time. Sliders move f_max, the
     ranges of D and C, τ and the time of the uplink.
     """
     (small, big), (few, many) = env.data_bits, env.cycles_per_bit

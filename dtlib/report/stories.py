@@ -33,7 +33,7 @@ from dtlib.report.phrases import (
 )
 from dtlib.report.shown import Shown
 from dtlib.verdicts.causes import time_of_training
-from dtlib.verdicts.checks import SYMBOLS, Source, trend
+from dtlib.verdicts.checks import RELEVANT, SYMBOLS, Source, trend
 from dtlib.verdicts.interventions import powers_of_ten
 from dtlib.verdicts.judgement import judge
 from dtlib.verdicts.names import label
@@ -90,8 +90,8 @@ def _queues_decide(shown: Shown) -> str:
     return (
         f"the rewards follow the failures. In the first tenth of Beta-HAPPO's training $r_g$ is "
         f"{number(reward)}, of which {number(-spent)} is energy; the rest are queues "
-        f"of failed requests (19). There {number(100 * lost)}{GAP}% of its requests fail. In the "
-        f"last tenth fail: {each(final(shown, FAILED), *UNITS[FAILED])}."
+        f"of failed requests (19). In that tenth {number(100 * lost)}{GAP}% of its requests fail. "
+        f"In the last tenth, failed requests are {each(final(shown, FAILED), *UNITS[FAILED])}."
     )
 
 
@@ -152,6 +152,8 @@ def _per_request(shown: Shown) -> str:
 
 
 def _sizes(shown: Shown) -> str:
+    if shown.env.cpu_sharing not in SLICED:
+        return ""
     spent = [
         1e3 * scales.slice_seconds(x, env.cycles_per_bit[1], env)
         for x in shown.points(ENERGY).index
@@ -240,11 +242,16 @@ def _settling(shown: Shown) -> str:
         for learner in (OWN, GAUSSIAN_HAPPO)
     }
     said = [
-        f"{label(learner)}'s in {(lead > 0).sum()} of {seeds(len(lead))}"
+        f"{label(learner)}'s in {(lead > RELEVANT).sum()} of {seeds(len(lead))}"
         for learner, lead in leads.items()
         if len(lead)
     ]
-    return f"$r_g$ gets sooner where MADDPG's ends: {listed(said)}" if said else "not measured"
+    if not said:
+        return "not measured"
+    return (
+        f"$r_g$ reaches MADDPG's last value sooner than MADDPG, by more than {RELEVANT:g}{GAP}% of "
+        f"its training: {listed(said)}"
+    )
 
 
 def _unrest(shown: Shown) -> str:
@@ -321,10 +328,11 @@ STORIES = {
         ),
     ),
     "fig09": Story(
-        draw=Sweep("base stations M, with K = 25", "Fig. 9", "the failures beside it"),
+        draw=Sweep("base stations M", "Fig. 9", "the failures beside it"),
         paper="energy falls as the number of base stations grows, by a diversity gain, and "
               "Beta-HAPPO keeps its lead.",
-        here=lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}.",
+        here=lambda s: f"With {s.env.num_users} users, {_both(s)} Its energy is "
+                       f"{lowest(s, ENERGY)}.",
         because=_nearer,
         sentences=(
             ("9", "the average energy consumption of MUs decreases as the number of BSs grows",

@@ -6,10 +6,8 @@ from matplotlib.figure import Figure
 from dtlib.experiments.alternatives import FORWARD, TAKEN_BACK
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import variants
-from dtlib.report.columns import summary
 from dtlib.settings.train import TrainConfig
 from dtlib.verdicts.quantities import tenths
-from dtlib.verdicts.statistics import range_text
 
 EPOCHS = "25 epochs"
 """On the way from ``paper``, what short episodes lead to: the companion but for this."""
@@ -48,11 +46,6 @@ def by_run(curves: pd.DataFrame, tuning: pd.DataFrame) -> pd.DataFrame:
     found = tuning.groupby(["variant", "seed"])[[FAILED, ENERGY]].mean()
     found = found.assign(reward_centre=ends).reindex(list(ORDER), level="variant")
     return found.rename(index={EPOCHS: f"+ episodes of 1000 slots ({EPOCHS})"}, level="variant")
-
-
-def means(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return means over seeds, least and greatest, in the order of ``ORDER``."""
-    return summary(runs.groupby("variant", sort=False), SHOWN, range_text)
 
 
 def draw(runs: pd.DataFrame) -> Figure:

@@ -11,6 +11,7 @@ from pandas.io.formats.style import Styler
 
 from dtlib.experiments.results import ENERGY
 from dtlib.report import columns
+from dtlib.report.columns import OverSeeds
 from dtlib.report.figures import by_ratio
 from dtlib.report.style import COLUMN, PALETTE
 from dtlib.studies.comparison import ALL, WORST
@@ -20,9 +21,12 @@ FORMATS = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), 
 """What is told of a run on held-out worlds, with formats."""
 
 
-def table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return means over seeds and 95 % intervals of each variant of :func:`.datasets.run_means`."""
-    return columns.summary(runs.groupby("variant", sort=False), FORMATS)
+def table(
+    runs: pd.DataFrame, forms: Mapping[str, str] = FORMATS, text: OverSeeds = interval_text
+) -> pd.DataFrame:
+    """Return what each variant of :func:`.datasets.run_means` has over seeds, by default means and
+    95 % intervals."""
+    return columns.summary(runs.groupby("variant", sort=False), forms, text)
 
 
 def within_seeds(runs: pd.DataFrame) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def differences(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
                 "the other": f"{second.mean():.3g}",
                 "difference": interval_text(list(less), ".2g"),
                 "P(Beta-HAPPO's is larger)": f"{improvement(first, second):.2f}",
-                "so it has": "less" if high < 0 else "more" if low > 0 else "not told apart",
+                "so it has": "less" if high < 0 else "more" if low > 0 else "no difference shown",
             }
     return pd.DataFrame.from_dict(rows, orient="index")
 

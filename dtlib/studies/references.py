@@ -113,8 +113,7 @@ def informed_row(config: TrainConfig, budget: Budget, threshold: float) -> Itera
 
     See :func:`simple_rows`.
     """
-    smooth = {"silent_below": 0.0, "power_range_db": 30.0, "power_top_db": 10.0}
-    config = config.replace(**smooth)  # slopes do not lead over a step into silence
+    config = config.replace(power_range_db=30.0, power_top_db=10.0)
     policy = train_informed(config, threshold, budget.steps)
     found = evaluate_policy(policy, config.env, worlds=budget.worlds)
     yield {"policy": "informed limit", "threshold": threshold} | found.summary()

@@ -6,6 +6,7 @@ move as a sentence says where its requests are not served.
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from dtlib.experiments.results import ENERGY, FAILED, PER_SERVED
@@ -16,18 +17,22 @@ from dtlib.verdicts.statistics import estimate
 
 @dataclass(frozen=True)
 class PerServed(Source):
-    """The same tables, with a served request's energy, or what is in proportion, as the energy."""
+    """The same tables, with a served request's energy, or what is in proportion, as the energy.
+
+    Where nothing is served there is none.
+    """
 
     @property
     def data(self) -> pd.DataFrame:
         """The experiment's first table."""
-        return super().data.assign(**{ENERGY: lambda rows: rows[PER_SERVED]})
+        each = {ENERGY: lambda rows: rows[PER_SERVED].where(rows[FAILED] < 1)}
+        return super().data.assign(**each)
 
     def final(self, metric: str) -> pd.DataFrame:
         """Return what trained learners have, a row per seed and a column per algorithm."""
         whole = Source(self.preset, self.tables, self.way)
-        found = whole.final(metric)
-        return found / (1 - whole.final(FAILED)) if metric == ENERGY else found
+        found, failed = whole.final(metric), whole.final(FAILED)
+        return found / (1 - failed).where(failed < 1) if metric == ENERGY else found
 
 
 def per_served(check: Check) -> Why:
@@ -41,7 +46,10 @@ def per_served(check: Check) -> Why:
         if finding.verdict == "reproduced in part":
             return None
         evidence = check(PerServed(found.preset, found.tables, found.way))
-        (part,) = (part for part in evidence.parts if part.name == finding.part.name)
+        same = [part for part in evidence.parts if part.name == finding.part.name]
+        if not same or not np.isfinite(same[0].values).all():
+            return None
+        (part,) = same
         return Change(
             "unequal shares of requests are served",
             f"per served one, the {evidence.quantity.strip(',')} is {number_text(evidence, part)}",

@@ -3,9 +3,11 @@
 *Because* is said of what was shown by changing one thing
 (:mod:`dtlib.verdicts.interventions`, :mod:`dtlib.verdicts.put_right`) or by taking the energy apart
 (:mod:`dtlib.verdicts.breakdown`), *tried* of such a change that does not show it. *Beside it* is
-what was measured there and need not be the cause. *Not told apart* says which difference the seeds
-would show.
+what was measured there and need not be the cause. *No difference shown* says which one so many
+seeds would detect.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from dtlib.experiments import results, speed
 from dtlib.experiments.baseline import ON_DEMAND
 from dtlib.experiments.experiment import BASELINES, OWN
 from dtlib.experiments.results import FAILED
+from dtlib.settings.train import TrainConfig
 from dtlib.studies.readings import CLAIRVOYANT, SLICES, TABLE, of_rules
 from dtlib.verdicts.checks import SYMBOLS, Remark, Source, Why
 from dtlib.verdicts.judgement import ERROR, Finding, holds_number, number_text, reversed_steps
@@ -23,8 +26,6 @@ from dtlib.verdicts.quantities import best_rule, by_point, tenths, trained_for, 
 from dtlib.verdicts.statistics import detectable, estimate
 from dtlib.verdicts.words import amount, number
 
-DOUBTED = ("not reproduced", "contradicted", "reproduced in part")
-"""Verdicts that need a remark."""
 PAPERS_MINUTES = 87
 """The time of a training according to Section V-B."""
 
@@ -38,19 +39,16 @@ def remark(
     """
     if finding.verdict not in DOUBTED:
         return ""
-    first = {
-        "reproduced in part": in_part, "not reproduced": not_told_apart, "contradicted": against,
-    }[finding.verdict]  # fmt: skip
     change = why(found, finding) if why else None
     if change:
         cause = f"because {change.said}"
     else:
         cause = "cause not shown" + ("" if change is None else f"; tried: {change.measured}")
     beside = known(found, finding) if known else ""
-    return "; ".join(filter(None, [first(finding), cause, beside]))
+    return "; ".join(filter(None, [DOUBTED[finding.verdict](finding), cause, beside]))
 
 
-def not_told_apart(finding: Finding) -> str:
+def not_shown(finding: Finding) -> str:
     """Say which difference so many seeds show with a power of 80 %, as much as they scatter.
 
     Corrected for all sentences of the family that are not shown.
@@ -60,9 +58,9 @@ def not_told_apart(finding: Finding) -> str:
         least = int(stats.binom.isf(error / 2, n, 0.5)) + 1
         enough = f"{least} would" if least <= n else f"all {n} would not"
         hits = evidence.hits(finding.part)
-        return f"not told apart: it holds in {hits} of {n} seeds, and {enough} show it"
+        return f"no difference shown: it holds in {hits} of {n} seeds, and {enough} show it"
     small = f"{evidence.show(detectable(finding.part.values, error)):.3g} {evidence.unit}"
-    return f"not told apart: {n} seeds would show {small}, four times in five"
+    return f"no difference shown: {n} seeds would detect {small}, four times in five"
 
 
 def against(finding: Finding) -> str:
@@ -83,6 +81,12 @@ def in_part(finding: Finding) -> str:
         larger = estimate(part.values)[0] > evidence.reported
         steps.append(f"{'larger' if larger else 'smaller'} than the paper's")
     return "; ".join(steps)
+
+
+DOUBTED: dict[str, Callable[[Finding], str]] = {
+    "reproduced in part": in_part, "not reproduced": not_shown, "contradicted": against,
+}  # fmt: skip
+"""Verdicts that need a remark, with how it begins."""
 
 
 def unequal_failures(found: Source, finding: Finding) -> str:
@@ -180,10 +184,11 @@ def near_the_rule(found: Source, finding: Finding) -> str:
     if not any(map(len, rules)):
         return ""
     failed = dict(zip(ON_DEMAND, rules, strict=True))
-    x, rule = own.index[0], best_rule(failed)
+    rule = best_rule(failed)
     return (
-        f"beside it: Beta-HAPPO at {x:g} fails in {own[x]:.1f} % of requests already, and "
-        f"{label(rule)}, a rule that does not know the channels, {failed[rule][x]:.1f} %"
+        f"beside it: Beta-HAPPO at {own.index[0]:g} fails in {own.iloc[0]:.1f} % of requests "
+        f"already, and {label(rule)}, a rule that does not know the channels, "
+        f"{failed[rule].iloc[0]:.1f} %"
     )
 
 
@@ -198,7 +203,7 @@ def time_of_training() -> str:
     quantities = "episode_s", "dense_gflop", "gemm_gflops"
     cases = speed.medians(speed.rows("training"), "phases", *quantities)
     (of,) = cases.query("critic == 'per-agent' and threads == 1").to_dict("records")
-    episodes = 150
+    episodes = TrainConfig.from_preset("paper").episodes
     here = episodes * of["episode_s"] / 60
     products = episodes * of["epochs"] * of["dense_gflop"] / of["gemm_gflops"] / 60
     return (

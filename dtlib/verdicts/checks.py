@@ -1,5 +1,6 @@
 """Checks of sentences: the evidence that a figure's committed data hold, for or against."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -244,7 +245,9 @@ def as_saving(found: float) -> float:
     >>> round(as_saving(paper_gap("beta-mappo")), 2)
     20.28
     """
-    found = min(found, 200)  # no energy is below 0
+    if found <= -200:  # the other one is below 0, which no energy is: an interval reaches so far
+        return -math.inf
+    found = min(found, 200)
     return 200 * found / (200 + found)
 
 

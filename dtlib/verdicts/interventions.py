@@ -89,8 +89,8 @@ def _mean_actions(found: Source, finding: Finding) -> Change | None:
     told = [in_brackets(of, " points", ".2g") for of in (by_draws, by_means)]
     return Change(
         "mean actions are judged",
-        f"in the same worlds Gaussian-HAPPO fails in {told[0]} more than Beta-HAPPO with "
-        f"draws, and in {told[1]} more with means ({len(more[0])} seeds)",
+        f"in the same worlds Gaussian-HAPPO fails {told[0]} more than Beta-HAPPO with "
+        f"draws, and {told[1]} more with means ({len(more[0])} seeds)",
         by_draws[1] > RELEVANT_POINTS > by_means[2],
     )
 
@@ -222,27 +222,27 @@ def powers_of_ten(found: Source, finding: Finding) -> Change | None:
     if the sentence stood alone.
     """
     worlds, metric = whole_table(found.preset, "silence", EVALUATION), finding.evidence.metric
-    if worlds is None:
+    if worlds is None or not finding.part.values:
         return None
     least, most = CONTROL_FACTORS[1], CONTROL_FACTORS[-1]
     rows = worlds.pivot_table(metric, "seed", "variant")
     first, last = (rows[f"{next(iter(SENDING))}, eta={eta:g}"] for eta in (least, most))
     energy = metric == ENERGY
-    mean, *bounds = estimate(np.log(last / first) if energy else 100 * (last - first))
+    whole = estimate(np.log(last / first) if energy else 100 * (last - first))
     points = by_point(found.data)[metric].mean().index
-    part = mean * math.log(points[-1] / points[0]) / math.log(most / least)
+    part = whole[0] * math.log(points[-1] / points[0]) / math.log(most / least)
     here = 100 * math.expm1(part) if energy else part
-    shown = all(finding.evidence.sign * bound > 0 for bound in bounds)
-    low, high = bounds
-    whole = (
-        "times {:.3g} [{:.3g}, {:.3g}]".format(*np.exp([mean, low, high])) if energy
-        else f"{mean:.3g} points [{low:.3g}, {high:.3g}]"
-    )  # fmt: skip
+    shown = all(finding.evidence.sign * bound > 0 for bound in whole[1:])
+    said = (
+        f"times {in_brackets(tuple(np.exp(whole)), '')}"
+        if energy
+        else in_brackets(whole, " points")
+    )
     return Change(
         "η acts by powers of ten",
-        f"from {least:g} to {most:g} the {finding.evidence.quantity.strip(',')} is {whole} "
-        f"({len(rows)} seeds), of which {points[0]:g} to {points[-1]:g} has {here:.2g} "
-        f"{'%' if energy else 'points'} in proportion to log η",
+        f"from {least:g} to {most:g} the {finding.evidence.quantity.strip(',')} is {said} "
+        f"({len(rows)} seeds); in proportion to log η, the step from {points[0]:g} to "
+        f"{points[-1]:g} would change it by {here:.2g} {'%' if energy else 'points'}",
         shown and abs(here) < detectable(finding.part.values, ERROR),
     )
 

@@ -22,6 +22,7 @@ from dtlib.verdicts.statistics import (
     all_hold,
     estimate,
     holm,
+    in_brackets,
     interquartile_mean,
     share,
     sign_test,
@@ -168,11 +169,9 @@ def number_text(evidence: Evidence, part: Part) -> str:
         _, low, high = (100 * value for value in share(hits, len(values)))
         return f"in {hits} of {seeds} [{low:.0f}, {high:.0f} %]"
     if part.ratios and min(part.ratios) > 0:
-        mean, low, high = np.exp(estimate(np.log(part.ratios)))
-        return f"times {mean:.3g} [{low:.3g}, {high:.3g}], {seeds}"
+        return f"times {in_brackets(tuple(np.exp(estimate(np.log(part.ratios)))), '')}, {seeds}"
     show = evidence.show
-    mean, low, high = map(show, estimate(values))
-    text = f"{mean:.3g} {evidence.unit} [{low:.3g}, {high:.3g}], {seeds}"
+    text = f"{in_brackets(estimate(values), f' {evidence.unit}', show=show)}, {seeds}"
     if len(values) >= IQM_FROM:
         text += f", interquartile mean {show(interquartile_mean(values)):.3g}"
     return text

@@ -10,6 +10,7 @@ from dtlib.experiments import committed
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find, planned_seeds
 from dtlib.runtime import paths
+from dtlib.runtime.errors import FileError
 from dtlib.runtime.files import write_text
 from dtlib.runtime.reading import read_text
 from dtlib.verdicts.causes import DOUBTED, remark
@@ -114,9 +115,15 @@ KEPT: dict[str, Callable[[], pd.DataFrame]] = {
 
 
 def kept(name: str) -> pd.DataFrame:
-    """Return a table that is kept, all of it text; empty if there is none."""
+    """Return a table that is kept, all of it text.
+
+    Raises:
+        FileError: there is none.
+    """
     file = paths.results() / name
-    return pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else pd.DataFrame()
+    if not file.is_file():
+        raise FileError(f"{file}: there is none; dtlib claims writes it")
+    return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
 def outdated() -> dict[Path, str]:

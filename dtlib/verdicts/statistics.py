@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.optimize import brentq
 
 FEWEST = 3
 """Seeds that a t interval needs to say anything; with two it has 12.7 standard errors to
@@ -47,10 +48,11 @@ def detectable(values: ArrayLike, error: float) -> float:
         error: of a test to either side together.
 
     >>> round(detectable([-1.0, 0.0, 1.0], 0.05), 2)
-    3.1
+    3.26
     """
     array = np.asarray(values, dtype=float)
-    steps = stats.t.isf(error / 2, array.size - 1) + stats.t.isf(0.2, array.size - 1)
+    bar = stats.t.isf(error / 2, array.size - 1)
+    steps = brentq(lambda mean: stats.nct.sf(bar, array.size - 1, mean) - 0.8, 0.0, 10 * bar)
     return float(stats.sem(array) * steps)
 
 

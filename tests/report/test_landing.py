@@ -13,7 +13,7 @@ from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
 from dtlib.studies import corrected
 from dtlib.studies.measured_table import MeasuredTable
-from dtlib.verdicts import claims, scoreboard
+from dtlib.verdicts import checks, claims, scoreboard
 
 
 def test_findings_are_six_lines_with_numbers():
@@ -159,6 +159,16 @@ def test_gallery_has_a_card_for_each_page_of_figures():
     assert [preset for preset, _ in runs] == [re.search(r"(\w+)/\w+\.png", p)[1] for p in pictures]
     assert dict(zip(pages, runs, strict=True))["fig07_08"] == ("companion", "6")
     assert all(len(alt) > 60 for alt in re.findall(r":img-alt: (.+)", text))
+
+
+def test_what_is_lacking_is_named(monkeypatch):
+    said = {"worth": "24 of 25 planned runs are committed"}
+    monkeypatch.setattr(landing, "lacking", lambda name, preset: said.get(name, ""))
+    monkeypatch.setattr(checks, "lacking", landing.lacking)
+    with pytest.raises(
+        FileError, match="^worth: 24 of 25 planned .*; dtlib figure worth .* --keep"
+    ):
+        landing.findings()
 
 
 def test_a_figure_without_a_picture_is_named(monkeypatch, tmp_path):

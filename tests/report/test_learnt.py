@@ -6,9 +6,10 @@ import pytest
 from dtlib import TrainConfig
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import learnt
+from dtlib.report import learnt, variants
 from dtlib.report.columns import ENERGY_LABEL
 from dtlib.studies import comparison, demand
+from dtlib.verdicts.statistics import range_text
 
 ROWS = pd.DataFrame(
     [
@@ -99,7 +100,7 @@ def test_what_is_served_in_training_and_after_it():
 
 
 def test_variants_and_rounds():
-    table = learnt.by_variant(ROWS.assign(variant=ROWS["num_users"]))
+    table = variants.table(ROWS.assign(variant=ROWS["num_users"]), learnt.FORMATS, range_text)
     assert list(table) == [ENERGY_LABEL, "failed requests (%)"]
     assert table.loc[20, "failed requests (%)"].startswith("30.0 [20.0")
     tuning = pd.DataFrame(

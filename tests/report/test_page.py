@@ -1,5 +1,6 @@
 """A figure's page: every number comes from rows, settings and manifests."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -111,6 +112,10 @@ def test_the_command_runs_and_says_how_long(shown):
     spent = sum(fact.get("seconds_of_training", 0) for fact in shown.facts.values())
     minutes = int(re.search(r"another setting: about (\d+) min", text)[1])
     assert minutes - 1 < spent / 2 / 60 <= minutes
+    part = replace(shown, runs=shown.runs[:1])
+    (fact,) = part.facts.values()
+    minutes = math.ceil(fact["seconds_of_training"] * len(shown.runs) / 2 / 60)
+    assert f"# with another setting: about {minutes} min" in page.again(part).data, "all are made"
     assert ("at another point" in text) == bool(shown.experiment.axes)
 
 

@@ -6,8 +6,9 @@ import pytest
 from dtlib import TrainConfig
 from dtlib.experiments import alternatives
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import taken_back
+from dtlib.report import taken_back, variants
 from dtlib.report.columns import ENERGY_LABEL
+from dtlib.verdicts.statistics import range_text
 
 
 def results():
@@ -42,7 +43,7 @@ def test_runs_by_hand():
 
 
 def test_means_are_on_the_way_and_back():
-    table = taken_back.means(results())
+    table = variants.table(results(), taken_back.SHOWN, range_text)
     place = len(alternatives.FORWARD)
     assert len(table) == len(set(table.index)) == len(taken_back.ORDER)
     assert list(table.index[:place]) == list(alternatives.FORWARD)

@@ -30,10 +30,10 @@ def test_differences_are_within_a_seed_and_named():
     without = runs.loc[["Beta"]].rename(index={"Beta": worth.WITHOUT_M}, level=0)
     found = worth.differences(pd.concat([runs, without]), "bounded Gaussian")
     said = found["so it has"].xs(ENERGY_LABEL, level=1)
-    assert list(said) == ["not told apart", "less", "more"]
+    assert list(said) == ["no difference shown", "less", "more"]
     own = found.loc[("Beta, against Gaussian", ENERGY_LABEL)]
     assert own["difference"].startswith("-0.53 [") and own["P(Beta-HAPPO's is larger)"] == "0.33"
-    assert set(found["so it has"].xs("failed requests (%)", level=1)) == {"not told apart"}
+    assert set(found["so it has"].xs("failed requests (%)", level=1)) == {"no difference shown"}
 
 
 @pytest.mark.parametrize("failures, chosen", [(0.31, STEPS), (0.4, "bounded Gaussian")])

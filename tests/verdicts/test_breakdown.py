@@ -72,3 +72,19 @@ def test_a_comparison_is_of_ratios_of_means():
 
 def test_no_energy_is_below_none():
     assert checks.as_saving(250.0) == 100 and math.isclose(checks.as_saving(-50), -200 / 3)
+
+
+def test_an_interval_beyond_all_energy_stays_an_interval():
+    """A gap is at most 200 %, its t interval is not; what is needed more is never a saving."""
+    shown = [checks.as_saving(gap) for gap in (-250.0, -200.0, -199.0, -150.0, 0.0, 50.0)]
+    assert shown == sorted(shown) and shown[:2] == [-math.inf] * 2 and shown[4] == 0
+
+
+def test_a_request_that_nobody_serves_needs_no_energy():
+    source = sweep(1.0)
+    table = source.data.assign(**{FAILED: 1.0, PER_SERVED: source.data[ENERGY]})
+    nothing = checks.Source(source.preset, {"data.csv": table}, source.way)
+    of = PerServed(nothing.preset, nothing.tables, nothing.way)
+    assert of.data[ENERGY].isna().all() and not of.data.empty
+    (finding,) = judge([RISES(source)])
+    assert per_served(RISES)(nothing, finding) is None

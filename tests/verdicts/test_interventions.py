@@ -41,13 +41,13 @@ def test_draws_take_gaussian_happos_reward_away_only_if_means_give_it_back(as_if
     lead = checks.leads("reward_global", "gaussian-happo")
     assert because(lead, HELD_OUT) == because(lead, TRAINING) == ""
     assert (
-        "tried: in the same worlds Gaussian-HAPPO fails in 7.2 points [2.9, 12] more than "
-        "Beta-HAPPO with draws, and in 0.62 points [-2.6, 3.8] more with means (5 seeds)"
+        "tried: in the same worlds Gaussian-HAPPO fails 7.2 points [2.9, 12] more than "
+        "Beta-HAPPO with draws, and 0.62 points [-2.6, 3.8] more with means (5 seeds)"
     ) in tried(lead, HELD_OUT)
     of_beta = found[found["variant"] == "Beta"].set_index(["seed", "moment"])["failed_of_means"]
     calm = of_beta.loc[list(zip(found["seed"], found["moment"], strict=True))].to_numpy()
     as_if["mechanisms"] = lambda file: found.assign(failed_of_means=calm)
-    assert "and in 0 points [0, 0] more with means" in because(lead, HELD_OUT)
+    assert "and 0 points [0, 0] more with means" in because(lead, HELD_OUT)
     more = calm + 0.011 * (found["variant"] == "Gaussian")
     as_if["mechanisms"] = lambda file: found.assign(failed_of_means=more)
     assert because(lead, HELD_OUT) == ""
@@ -206,11 +206,11 @@ def test_control_factor_acts_by_powers_of_ten():
     energy = decided(interventions.powers_of_ten, checks.trend(ENERGY), figure="fig12")
     rise = np.log(ends[1][ENERGY] / ends[0][ENERGY]).mean()
     assert f"from 0.001 to 1 the change of energy is times {np.exp(rise):.3g} [" in energy
-    assert f"0.7 to 1.3 has {100 * np.expm1(share * rise):.2g} % in proportion" in energy
+    assert f"0.7 to 1.3 would change it by {100 * np.expm1(share * rise):.2g} %" in energy
     failed = decided(interventions.powers_of_ten, checks.trend(FAILED, -1), figure="fig12")
     points = 100 * (ends[1][FAILED] - ends[0][FAILED]).mean()
     assert f"the change of failed requests is {points:.3g} points [" in failed
-    assert f"has {share * points:.2g} points" in failed
+    assert f"would change it by {share * points:.2g} points" in failed
     for wrong in (checks.trend(ENERGY, -1), checks.trend(FAILED)):
         assert decided(interventions.powers_of_ten, wrong, figure="fig12") == ""
 

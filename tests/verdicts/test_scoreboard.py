@@ -4,6 +4,7 @@ import pytest
 
 from dtlib.report import tables
 from dtlib.runtime import paths
+from dtlib.runtime.errors import FileError
 from dtlib.verdicts import claims, scoreboard
 from dtlib.verdicts.causes import DOUBTED
 
@@ -44,3 +45,9 @@ def test_causes_are_counted_as_the_remarks_have_them(preset):
     assert 0 < known < len(doubted)
     said = f"a cause was shown for {known} of the {len(doubted)} sentences"
     assert scoreboard.explained(preset).startswith(said)
+
+
+def test_a_table_that_is_not_there_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "results", lambda: tmp_path)
+    with pytest.raises(FileError, match="claims.csv: there is none; dtlib claims writes it$"):
+        scoreboard.kept("claims.csv")
