@@ -31,7 +31,7 @@ RULES = {
 """Of rules that may be drawn beside learners."""
 DRAWN_WHERE = (
     "These rules do not learn ({term}`glossary <Power on demand>`). They are drawn where they fail "
-    "no more than every learner: elsewhere they would spend less because they serve less."
+    "no more often than any learner: elsewhere they would spend less because they serve less."
 )
 GENIE = (
     "The genie's bound ({doc}`11_genie`) is among the numbers below. It uses up what (14b) allows, "
@@ -139,9 +139,9 @@ def differences(shown: Shown) -> Markdown:
         for name, field in model.model_fields.items():
             if name in swept or name in NO_DIFFERENCE:
                 continue
-            pair = [_values(runs, f"{where}.{name}") for runs in (paper, here)]
+            meaning = str(field.description).split("; ")[0]
+            pair = [_values(_who_has(meaning, runs), f"{where}.{name}") for runs in (paper, here)]
             if pair[0] != pair[1]:
-                meaning = str(field.description).split("; ")[0]
                 rows.append((f"`{name}`: {meaning}", *pair))
     rows += _budget(shown, paper)
     head = ("what", "preset `paper`: Table I, or what is usual", f"here, preset `{shown.preset}`")
@@ -156,6 +156,11 @@ def _first(runs: Sequence[PlannedRun]) -> dict[str, PlannedRun]:
     for run in committed.learnt(runs):
         found.setdefault(run.variant, run)
     return found
+
+
+def _who_has(meaning: str, runs: dict[str, PlannedRun]) -> dict[str, PlannedRun]:
+    """Return the runs of the learner whom a setting's meaning begins with; of all, if of none."""
+    return {who: run for who, run in runs.items() if meaning.startswith(f"{label(who)}: ")} or runs
 
 
 def _values(runs: dict[str, PlannedRun], where: str) -> str:

@@ -112,7 +112,7 @@ CLAIMS = (
           checks.trend(FAILED, some="x >= 30", effect=10 * RISE, basis=STRAIGHT)),
     Claim("fig08", "Where requests fail (K > 25), Beta-HAPPO fails least at every K.",
           checks.lowest(FAILED, "K", "x > 25"), why=put_right.unused_slices,
-          reading="our restriction: up to 25 it has no failures of anybody"),
+          reading="our restriction: up to 25 users no scheme of the paper fails"),
     _physical("fig09", "Energy falls with the number of base stations.", -1),
     Claim("fig09", "Beta-HAPPO needs the least energy at every M.", checks.lowest(ENERGY, "M"),
           known=causes.unequal_failures),

@@ -100,10 +100,10 @@ def explained(preset: str) -> str:
 
 
 def readings() -> str:
-    """Name the sentences that depart from the paper's words, as Markdown."""
-    read = [f"{claim.shown}, *{claim.sentence}* ({claim.reading})" for claim in CLAIMS
+    """Name the sentences that depart from the paper's words, as a list in Markdown."""
+    read = [f"- {claim.shown}, *{claim.sentence}* ({claim.reading})" for claim in CLAIMS
             if claim.reading]  # fmt: skip
-    return f"{len(read)} sentences depart from the paper's words: {'; '.join(read)}."
+    return "\n".join([f"{len(read)} sentences depart from the paper's words:", "", *read])
 
 
 KEPT: dict[str, Callable[[], pd.DataFrame]] = {

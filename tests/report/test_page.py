@@ -98,6 +98,20 @@ def test_a_learner_with_fewer_seeds_is_named():
     assert f"| {most} (MADDPG: 1) |" in page.differences(fewer).data
 
 
+def test_a_setting_of_one_learner_has_its_value_alone():
+    box = page.differences(load("fig04_06", "companion")).data
+    assert "| `updates_per_frame`: MADDPG: updates after each frame | 25 | 2 |" in box
+    assert "(Table I) | 25 | 10 (Gaussian-HAPPO: 5) |" in box
+
+
+def test_slices_are_no_reason_where_there_are_none(monkeypatch):
+    shown = load("fig11", "quick")
+    assert "slice" in page.lines(shown).data.split("**Because**")[1]
+    divided = shown.env.replace(cpu_sharing="served")
+    monkeypatch.setattr(type(shown), "env", property(lambda _: divided))
+    assert "**Because**" not in page.lines(shown).data
+
+
 def test_there_is_nothing_to_compare_without_the_paper_preset(shown):
     alone = replace(shown, experiment=replace(shown.experiment, seeds={"smoke": 1}))
     assert page.differences(alone).data == ""
