@@ -121,7 +121,7 @@ def _better() -> str:
         f"Against {other.partition(',')[0]} {_failing(gaps)}." for other, gaps in compared.items()
     ]
     return (
-        f"{_with_a_network_each()} There, at {_users(30)}, it {listed(energy)}. "
+        f"{_with_a_network_each()} There, at {_users(30)}, Beta-HAPPO {listed(energy)}. "
         f"{' '.join(failures)} *About* means that the seeds show no difference."
     )
 
@@ -201,17 +201,21 @@ def _printed() -> str:
     data = committed.fullest("fig04_06", "paper")
     failed = tenths(data, FAILED).loc[OWN].mean()
     first, last = (find(name).runs("paper", 1)[0].episodes for name in ("fig04_06", "in_full"))
-    held_out = {
-        episodes: table.pivot_table(FAILED, "seed", "algorithm")[OWN].mean()
-        for episodes, name in ((first, "fig04_06"), (last, "in_full"))
-        if (table := results.table("paper", name, committed.EVALUATION)) is not None
-    }
+    held_out = [_printed_failures(name) for name in ("fig04_06", "in_full")]
     return (
         f"Beta-HAPPO fails in {_percent(failed['first'])} of the requests when training begins, "
         f"and in {_percent(failed['last'])} after {first} of {last} episodes. On held-out worlds, "
-        f"where agents take their mean actions, it fails in {_percent(held_out[first])} after "
-        f"{first} episodes and in {_percent(held_out[last])} after {last}."
+        f"where agents take their mean actions, it fails in {_percent(held_out[0])} after "
+        f"{first} episodes and in {_percent(held_out[1])} after {last}."
     )
+
+
+def _printed_failures(name: str) -> float:
+    """Return Beta-HAPPO's failures on held-out worlds in an experiment of ``paper``."""
+    table = results.table("paper", name, committed.EVALUATION)
+    if table is None:
+        raise FileError(f"{name}: no run is committed; dtlib figure {name} --preset paper makes it")
+    return float(table.pivot_table(FAILED, "seed", "algorithm")[OWN].mean())
 
 
 def _partition() -> str:

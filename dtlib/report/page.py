@@ -126,7 +126,8 @@ def _trained(shown: Shown) -> str:
 def differences(shown: Shown) -> Markdown:
     """Return a box: settings that are not those of the preset ``paper``, points, episodes, seeds.
 
-    A learner that has another value than Beta-HAPPO is named with it. Nothing is returned of an
+    A learner that has another value than Beta-HAPPO is named with it. A setting of one learner,
+    whose meaning begins with its name, has that learner's value alone. Nothing is returned of an
     experiment that ``paper`` does not have.
     """
     experiment = shown.experiment

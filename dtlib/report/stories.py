@@ -91,7 +91,7 @@ def _queues_decide(shown: Shown) -> str:
         f"the rewards follow the failures. In the first tenth of Beta-HAPPO's training $r_g$ is "
         f"{number(reward)}, of which {number(-spent)} is energy; the rest are queues "
         f"of failed requests (19). In that tenth {number(100 * lost)}{GAP}% of its requests fail. "
-        f"In the last tenth, failed requests are {each(final(shown, FAILED), *UNITS[FAILED])}."
+        f"Failed requests in the last tenth: {each(final(shown, FAILED), *UNITS[FAILED])}."
     )
 
 

@@ -24,8 +24,10 @@ FORMATS = dict.fromkeys(("reward_global", "reward_centre", ENERGY, ALL, WORST), 
 def table(
     runs: pd.DataFrame, forms: Mapping[str, str] = FORMATS, text: OverSeeds = interval_text
 ) -> pd.DataFrame:
-    """Return what each variant of :func:`.datasets.run_means` has over seeds, by default means and
-    95 % intervals."""
+    """Return what each variant of :func:`.datasets.run_means` has over seeds.
+
+    By default means and 95 % intervals.
+    """
     return columns.summary(runs.groupby("variant", sort=False), forms, text)
 
 

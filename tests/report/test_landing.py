@@ -104,7 +104,11 @@ def test_tables_follow_the_data(monkeypatch, shown):
     ("failures", "energy", "said"),
     [
         ((-5, -4, -3), (10, 12, 11), "saves energy against one. Against one it fails less at K"),
-        ((3, 4, 5), (-10, -12, -11), "it needs more energy against one. Against one it fails more"),
+        (
+            (3, 4, 5),
+            (-10, -12, -11),
+            "Beta-HAPPO needs more energy against one. Against one it fails more",
+        ),
         (
             (-3, 2, 3),
             (-10, 12, 1),
@@ -168,6 +172,17 @@ def test_what_is_lacking_is_named(monkeypatch):
     with pytest.raises(
         FileError, match="^worth: 24 of 25 planned .*; dtlib figure worth .* --keep"
     ):
+        landing.findings()
+
+
+def test_runs_of_paper_that_are_not_there_are_named(monkeypatch):
+    known = landing.results.table
+
+    def table(preset, name, *file):
+        return None if name == "in_full" else known(preset, name, *file)
+
+    monkeypatch.setattr(landing.results, "table", table)
+    with pytest.raises(FileError, match="^in_full: no run is committed; dtlib figure in_full"):
         landing.findings()
 
 
