@@ -9,7 +9,14 @@ from IPython.display import Markdown
 
 from dtlib.experiments import committed, results
 from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, UNSHARED
-from dtlib.experiments.experiment import BASELINES, BETA_MAPPO, GAUSSIAN_HAPPO, LEARNERS, OWN
+from dtlib.experiments.experiment import (
+    BASELINES,
+    BETA_MAPPO,
+    GAUSSIAN_HAPPO,
+    LEARNERS,
+    OFF_POLICY,
+    OWN,
+)
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report.columns import COLUMNS
@@ -29,9 +36,10 @@ from dtlib.verdicts.scoreboard import kept, so_far
 from dtlib.verdicts.statistics import estimate, interval_text
 from dtlib.verdicts.words import GAP, listed, minus, number
 
-LACKING = {
+COMPARED = {
     BETA_MAPPO: "Beta-MAPPO, which updates all agents at once, without HAPPO's factor M",
     GAUSSIAN_HAPPO: "Gaussian-HAPPO, with the Gaussian of HARL, the code of HAPPO's authors",
+    OFF_POLICY: "MADDPG, which learns off policy, here from a sixth of the slots",
 }
 SAVED = "energy"
 
@@ -78,7 +86,7 @@ def _sentences() -> str:
 def _beside_others() -> dict[str, dict[str, pd.Series]]:
     """Return Beta-HAPPO's failures less another's, in points, by K, and the gap of energy, in %.
 
-    All within a seed; by what lacks a part of it.
+    All within a seed; by whom it is compared with.
     """
     trained, worth = _whole("fig04_06"), _whole("worth")
     crowded = committed.fullest("fig07_08").pivot_table(FAILED, ["x", "seed"], "algorithm")
@@ -89,7 +97,7 @@ def _beside_others() -> dict[str, dict[str, pd.Series]]:
     return {
         text: {x: 100 * (rows[OWN] - rows[who]) for x, rows in failed.items()}
         | {SAVED: gap(energy[OWN], energy[who])}
-        for who, text in LACKING.items()
+        for who, text in COMPARED.items()
     } | {
         "a *bounded Gaussian*, whose mean starts in the middle of the range": {
             _users(30): 100 * (lost[BETA] - lost[BOUNDED_VARIANT]),
@@ -153,7 +161,7 @@ def _failing(gaps: Mapping[str, pd.Series]) -> str:
 
 
 def beside_others() -> Markdown:
-    """Return a table of how often Beta-HAPPO fails and what it saves, beside what lacks a part."""
+    """Return a table of how often Beta-HAPPO fails and what it saves, compared with others."""
     rows = {
         other: {
             f"more failures at {head} (points)": minus(interval_text(list(values.dropna()), ".1f"))
