@@ -207,14 +207,15 @@ def figure(
     against) or corrected (trained policies put right).
     """
     from dtlib.experiments import provenance, results
-    from dtlib.report.pictures import PICTURES, save
+    from dtlib.report.pictures import save
+    from dtlib.report.stories import STORIES
     from dtlib.studies import tables
 
     one = tables.find(name)
     provenance.check_clean(preset, dirty)
     folder = tables.write(one, preset, seeds, effort=effort, keep=keep, finished=finished)
     click.echo(f"{paths.relative(folder)}: tables and manifest are written")
-    if one.name in PICTURES:
+    if one.name in STORIES:
         data = results.read(folder, results.DATA)
         for file in save(one.name, data, paths.pictures() / preset):
             click.echo(f"{paths.relative(file)} is drawn")

@@ -49,12 +49,9 @@ def expected_parts(env: EnvConfig) -> float:
     n − 1 = λ (K − 1) / M others are expected there, to share it equally. Where each user owns a
     part of the CPU, n is the number of owners.
     """
-    return {
-        "slices": env.num_users,
-        "whole": env.num_users,
-        "hosted": 1 + (env.num_users - 1) / env.num_bs,
-        "served": 1 + env.request_prob * (env.num_users - 1) / env.num_bs,
-    }[env.cpu_sharing]
+    others = (env.num_users - 1) / env.num_bs
+    shared = {"hosted": 1 + others, "served": 1 + env.request_prob * others}
+    return shared.get(env.cpu_sharing, env.num_users)
 
 
 def demanded_sinr(world: World, env: EnvConfig) -> Tensor:

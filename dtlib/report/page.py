@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -165,8 +165,12 @@ def _who_has(meaning: str, runs: dict[str, PlannedRun]) -> dict[str, PlannedRun]
 
 
 def _values(runs: dict[str, PlannedRun], where: str) -> str:
-    """Return a setting's value, and by name those of learners that have another."""
-    values = {learner: _plain(attrgetter(where)(run)) for learner, run in runs.items()}
+    """Return a setting's value; see :func:`_usual`."""
+    return _usual({learner: _plain(attrgetter(where)(run)) for learner, run in runs.items()})
+
+
+def _usual(values: Mapping[str, str]) -> str:
+    """Return the first learner's value, and by name those of learners that have another."""
     usual, *_ = values.values()
     others = [f"{label(who)}: {value}" for who, value in values.items() if value != usual]
     return f"{usual} ({', '.join(others)})" if others else usual
@@ -193,15 +197,8 @@ def _budget(shown: Shown, paper: dict[str, PlannedRun]) -> list[tuple[str, str, 
     if cut:
         done = ", ".join(f"{name} {text}" for name, text in cut.items())
         rows.append(("episodes that are run", "all", done))
-    return [*rows, ("seeds of each learner", "not stated", _seeds(shown))]
-
-
-def _seeds(shown: Shown) -> str:
-    """Return how many seeds learners have, and which of them have fewer than others."""
-    counts = shown.data.groupby("algorithm")["seed"].nunique()[shown.learners]
-    most = counts.max()
-    fewer = [f"{label(name)}: {count}" for name, count in counts.items() if count < most]
-    return f"{most} ({', '.join(fewer)})" if fewer else f"{most}"
+    seeds = shown.data.groupby("algorithm")["seed"].nunique()[shown.learners].map(str)
+    return [*rows, ("seeds of each learner", "not stated", _usual(seeds.to_dict()))]
 
 
 def again(shown: Shown) -> Markdown:

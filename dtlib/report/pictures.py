@@ -8,17 +8,15 @@ import pandas as pd
 
 from dtlib.experiments import results
 from dtlib.report.figures import Sweep
-from dtlib.report.stories import STORIES, Draw
+from dtlib.report.stories import STORIES
 from dtlib.report.style import use_style
 from dtlib.runtime import paths
 from dtlib.runtime.files import write_whole
 from dtlib.runtime.messages import check_name
 from dtlib.settings.presets import PRESETS
 
-PICTURES: dict[str, Draw] = {name: story.draw for name, story in STORIES.items()}
-"""How each experiment of the paper is drawn: as on its page."""
-SWEEPS = {name: draw for name, draw in PICTURES.items() if isinstance(draw, Sweep)}
-"""Those of one quantity."""
+SWEEPS = {name: story.draw for name, story in STORIES.items() if isinstance(story.draw, Sweep)}
+"""How experiments on one quantity are drawn."""
 
 KINDS: dict[str, dict[str, None]] = {
     "png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None},
@@ -34,7 +32,7 @@ def save(name: str, data: pd.DataFrame, folder: Path) -> list[Path]:
         FileError: they cannot be written.
     """
     use_style()
-    figure = PICTURES[name](data)
+    figure = STORIES[name].draw(data)
     files = {kind: folder / f"{name}.{kind}" for kind in KINDS}
     for kind, file in files.items():
         write_whole(file, partial(figure.savefig, format=kind, metadata=KINDS[kind]))
@@ -56,7 +54,7 @@ def redraw(preset: str) -> list[Path]:
         check_name("preset", preset, PRESETS)
     files = []
     for of in [preset] if preset else PRESETS:
-        for name in PICTURES:
+        for name in STORIES:
             data = results.table(of, name)
             if data is not None:
                 files += save(name, data, paths.pictures() / of)

@@ -12,6 +12,7 @@ from dtlib import ConfigError, TrainConfig
 from dtlib.experiments import committed, grids, results
 from dtlib.experiments.keys import config_key
 from dtlib.report import pictures
+from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
 from dtlib.settings.base import RESULTS_VERSION
 from dtlib.settings.presets import PRESETS
@@ -101,7 +102,7 @@ def test_nothing_of_one_machine(path):
     assert not any(word in text for word in ("/home/", "/root/", "/tmp/", "hostname"))
 
 
-DRAWN = [path for path in MANIFESTS if path.parent.name in pictures.PICTURES]
+DRAWN = [path for path in MANIFESTS if path.parent.name in STORIES]
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: "-".join(path.parts[-3:-1]))

@@ -176,7 +176,7 @@ def test_labels_have_room():
 def test_fig_12_draws_failures_of_learner_and_rule():
     data = swept("fig12", [{"control_factor": eta} for eta in (0.7, 1.3)])
     data = data.replace("maddpg", "power-on-demand")
-    energy, failures = pictures.PICTURES["fig12"](data).axes
+    energy, failures = pictures.SWEEPS["fig12"](data).axes
     assert "power on demand" in {line.get_label() for line in energy.lines}
     labels = {line.get_label() for line in failures.lines if len(line.get_xdata()) == 2}
     assert labels == {"Beta-HAPPO", "power on demand"}

@@ -13,7 +13,7 @@ from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.settings.train import TrainConfig
 from dtlib.verdicts import causes, checks, interventions
-from dtlib.verdicts.judgement import Finding, judge
+from dtlib.verdicts.judgement import Finding, Part, judge
 from dtlib.verdicts.quantities import height, tenths
 
 TRAINING, HELD_OUT = checks.TRAINING, checks.HELD_OUT
@@ -211,6 +211,9 @@ def test_control_factor_acts_by_powers_of_ten():
     points = 100 * (ends[1][FAILED] - ends[0][FAILED]).mean()
     assert f"the change of failed requests is {points:.3g} points [" in failed
     assert f"would change it by {share * points:.2g} points" in failed
+    alone = Part("one seed", (), (), effect=1.0)
+    one = decided(interventions.powers_of_ten, checks.trend(ENERGY), figure="fig12", part=alone)
+    assert one == "", "a single seed has no trend"
     for wrong in (checks.trend(ENERGY, -1), checks.trend(FAILED)):
         assert decided(interventions.powers_of_ten, wrong, figure="fig12") == ""
 
