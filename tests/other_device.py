@@ -73,8 +73,11 @@ class OtherDevice(TorchFunctionMode):
         drawn_by = next((one for one in kwargs.values() if isinstance(one, Generator)), None)
         if drawn_by and remote != isinstance(drawn_by, RemoteGenerator):
             raise RuntimeError(f"{function}: expected a generator of the tensors' device")
-        function = PRODUCTS.get(function, function)
-        found = function(*_here(args), **{name: _here(value) for name, value in kwargs.items()})
+        function, here = PRODUCTS.get(function, function), _here(args)
+        if function is Tensor.__deepcopy__:  # known by its identity: let no other array have that
+            _, memory = args
+            memory.setdefault(id(memory), []).append(here)
+        found = function(*here, **{name: _here(value) for name, value in kwargs.items()})
         return tree_map(_there, found) if remote else found
 
 

@@ -1,5 +1,7 @@
 """All that runs on a GPU, on a stand-in for one: nothing is left on the wrong device."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from other_device import Remote, cuda  # noqa: F401 (a fixture)
@@ -34,6 +36,13 @@ def test_the_stand_in_is_a_device_of_its_own(cuda):  # noqa: F811
     with pytest.raises(TypeError, match="numpy"):
         there.numpy()
     assert (there + here.to(there)).cpu().numpy().tolist() == [2, 2]
+
+
+def test_copies_of_many_arrays_are_those_of_each(cuda):  # noqa: F811
+    arrays = [torch.full((size,), float(size), device="cuda") for size in range(1, 300)]
+    copies = deepcopy(arrays)
+    assert all(isinstance(one, Remote) for one in copies)
+    assert [one.cpu().tolist() for one in copies] == [one.cpu().tolist() for one in arrays]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
