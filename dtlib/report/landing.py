@@ -208,22 +208,22 @@ def _world() -> str:
 def _printed() -> str:
     data = committed.fullest("fig04_06", "paper")
     failed = tenths(data, FAILED).loc[OWN].mean()
-    first, last = (find(name).runs("paper", 1)[0].episodes for name in ("fig04_06", "in_full"))
-    held_out = [_printed_failures(name) for name in ("fig04_06", "in_full")]
+    (first, part), (last, whole) = map(_of_printed, ("fig04_06", "in_full"))
     return (
         f"Beta-HAPPO fails in {_percent(failed['first'])} of the requests when training begins, "
         f"and in {_percent(failed['last'])} after {first} of {last} episodes. On held-out worlds, "
-        f"where agents take their mean actions, it fails in {_percent(held_out[0])} after "
-        f"{first} episodes and in {_percent(held_out[1])} after {last}."
+        f"where agents take their mean actions, it fails in {_percent(part)} after {first} "
+        f"episodes and in {_percent(whole)} after {last}."
     )
 
 
-def _printed_failures(name: str) -> float:
-    """Return Beta-HAPPO's failures on held-out worlds in an experiment of ``paper``."""
+def _of_printed(name: str) -> tuple[int, float]:
+    """Return the episodes of an experiment of ``paper``, and Beta-HAPPO's failures after them."""
     table = results.table("paper", name, committed.EVALUATION)
     if table is None:
         raise FileError(f"{name}: no run is committed; dtlib figure {name} --preset paper makes it")
-    return float(table.pivot_table(FAILED, "seed", "algorithm")[OWN].mean())
+    failed = float(table.pivot_table(FAILED, "seed", "algorithm")[OWN].mean())
+    return find(name).runs("paper", 1)[0].episodes, failed
 
 
 def _partition() -> str:

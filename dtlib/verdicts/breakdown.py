@@ -46,10 +46,9 @@ def per_served(check: Check) -> Why:
         if finding.verdict == "reproduced in part":
             return None
         evidence = check(PerServed(found.preset, found.tables, found.way))
-        same = [part for part in evidence.parts if part.name == finding.part.name]
-        if not same or not np.isfinite(same[0].values).all():
+        part = next((part for part in evidence.parts if part.name == finding.part.name), None)
+        if part is None or not np.isfinite(part.values).all():
             return None
-        (part,) = same
         return Change(
             "unequal shares of requests are served",
             f"per served one, the {evidence.quantity.strip(',')} is {number_text(evidence, part)}",

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.optimize import brentq
+from scipy import special, stats
 
 FEWEST = 3
 """Seeds that a t interval needs to say anything; with two it has 12.7 standard errors to
@@ -52,8 +51,7 @@ def detectable(values: ArrayLike, error: float) -> float:
     """
     array = np.asarray(values, dtype=float)
     bar = stats.t.isf(error / 2, array.size - 1)
-    steps = brentq(lambda mean: stats.nct.sf(bar, array.size - 1, mean) - 0.8, 0.0, 10 * bar)
-    return float(stats.sem(array) * steps)
+    return float(stats.sem(array) * special.nctdtrinc(array.size - 1, 0.2, bar))
 
 
 def interval_text(
