@@ -7,7 +7,6 @@ from dtlib.experiments.experiment import (
     BASELINES,
     BETA_MAPPO,
     LEARNERS,
-    OFF_POLICY,
     OWN,
     Axis,
     Experiment,
@@ -28,18 +27,11 @@ a seed holds the paper's number.
 
 MADDPG_ENDS = {"quick": {"maddpg": 15}, "companion": {"maddpg": 50}}
 """Its episodes, fewer than others have: one takes four times as long."""
-SO_FAR = dict.fromkeys(LEARNERS, 75) | {"maddpg": 2}
+SO_FAR = {"maddpg": 2}
 """Episodes of the preset ``paper`` that are run, where they are not all: one of MADDPG's takes as
 long as ten to fifteen of the others'."""
 SEEDS_SO_FAR = dict.fromkeys(LEARNERS, 3) | {"maddpg": 1}
 """Seeds of it so far."""
-IN_FULL = tuple(name for name in LEARNERS if name != OFF_POLICY)
-"""Whose 150 episodes are run, learner by learner. A rule was written before the runs.
-
-A learner's 75 episodes stand for all 150 if, from the first to the second on held-out worlds, the
-95 % t interval within a seed of the change in energy lies within 2 %, and that of its failures
-within a point. Its training was cut short if one of them lies outside. Neither is shown otherwise.
-"""
 PLANNED = {"paper": 5}
 """Seeds that a preset is to have in the end, where it has fewer so far."""
 KNEE = {"num_users": Axis((10, 15, 20, 25, 30), (10, 30), (4, 6))}
@@ -246,12 +238,6 @@ EXPERIMENTS = {
             variants={name: {"env": env} for name, env in alternatives.ENDS.items()},
             seeds=TRAINED,
             episodes=SHORTER,
-        ),
-        Experiment(
-            name="in_full",
-            title="Table I as printed, with all of its 150 episodes",
-            variants={name: alternatives.VARIANTS[name] for name in IN_FULL},
-            seeds={"paper": 3},
         ),
         Experiment(
             name="published",

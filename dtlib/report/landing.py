@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from IPython.display import Markdown
 
-from dtlib.experiments import committed, results
+from dtlib.experiments import committed
 from dtlib.experiments.alternatives import BETA, BOUNDED_VARIANT, UNSHARED
 from dtlib.experiments.experiment import (
     BASELINES,
@@ -106,13 +106,13 @@ def _beside_others() -> dict[str, dict[str, pd.Series]]:
     }
 
 
-def _whole(name: str) -> pd.DataFrame:
+def _whole(name: str, preset: str = JUDGED_PRESETS[0]) -> pd.DataFrame:
     """Return what an experiment has on held-out worlds, if no planned run is lacking."""
-    table = whole_table(JUDGED_PRESETS[0], name, committed.EVALUATION)
+    table = whole_table(preset, name, committed.EVALUATION)
     if table is None:
         raise FileError(
-            f"{name}: {lacking(name, JUDGED_PRESETS[0])}; "
-            f"dtlib figure {name} --preset {JUDGED_PRESETS[0]} --keep makes the others"
+            f"{name}: {lacking(name, preset)}; "
+            f"dtlib figure {name} --preset {preset} --keep makes the others"
         )
     return table
 
@@ -208,22 +208,13 @@ def _world() -> str:
 def _printed() -> str:
     data = committed.fullest("fig04_06", "paper")
     failed = tenths(data, FAILED).loc[OWN].mean()
-    (first, part), (last, whole) = map(_of_printed, ("fig04_06", "in_full"))
+    unseen = _whole("fig04_06", "paper").pivot_table(FAILED, "seed", "algorithm")[OWN].mean()
+    episodes = find("fig04_06").runs("paper", 1)[0].episodes
     return (
         f"Beta-HAPPO fails in {_percent(failed['first'])} of the requests when training begins, "
-        f"and in {_percent(failed['last'])} after {first} of {last} episodes. On held-out worlds, "
-        f"where agents take their mean actions, it fails in {_percent(part)} after {first} "
-        f"episodes and in {_percent(whole)} after {last}."
+        f"and in {_percent(failed['last'])} when its {episodes} episodes end. On held-out worlds, "
+        f"where agents take their mean actions, it fails in {_percent(unseen)}."
     )
-
-
-def _of_printed(name: str) -> tuple[int, float]:
-    """Return the episodes of an experiment of ``paper``, and Beta-HAPPO's failures after them."""
-    table = results.table("paper", name, committed.EVALUATION)
-    if table is None:
-        raise FileError(f"{name}: no run is committed; dtlib figure {name} --preset paper makes it")
-    failed = float(table.pivot_table(FAILED, "seed", "algorithm")[OWN].mean())
-    return find(name).runs("paper", 1)[0].episodes, failed
 
 
 def _partition() -> str:

@@ -10,7 +10,8 @@ from dtlib.report.shown import Shown
 from dtlib.verdicts.checks import SAVINGS, as_saving
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import gap, tenths, trained_for
-from dtlib.verdicts.words import GAP, listed, number, steps, told
+from dtlib.verdicts.statistics import estimate, in_brackets
+from dtlib.verdicts.words import GAP, listed, minus, number, steps, told
 
 UNITS = {ENERGY: (f"{GAP}mJ", 1e3), FAILED: (f"{GAP}%", 100)}
 """Of each column: its unit's name, and the factor to it."""
@@ -82,14 +83,18 @@ def seeds(count: int) -> str:
     return f"{count} seed{'s' * (count != 1)}"
 
 
-def savings(energy: pd.DataFrame) -> dict[str, float]:
-    """Return how much energy Beta-HAPPO saves of each other's, as judged, %.
+def savings(energy: pd.DataFrame) -> dict[str, str]:
+    """Return how much energy Beta-HAPPO saves of each other's, as judged, with 95 % intervals.
 
     Args:
         energy: a row per seed and a column per algorithm.
     """
-    known = [name for name in SAVINGS if {name, OWN} <= set(energy)]
-    return {name: as_saving(gap(energy[OWN], energy[name]).mean()) for name in known}
+    return {
+        name: minus(in_brackets(estimate(saved), f"{GAP}%", show=as_saving))
+        for name in SAVINGS
+        if {name, OWN} <= set(energy)
+        for saved in [list(gap(energy[OWN], energy[name]))]
+    }
 
 
 def equal_slots(shown: Shown) -> str:

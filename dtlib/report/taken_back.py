@@ -41,10 +41,12 @@ def by_run(curves: pd.DataFrame, tuning: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns of ``SHOWN``, by variant, whose names say where each stands on the way, and seed.
     """
-    tuning = tuning.rename(columns={"energy_per_slot_j": ENERGY})
     ends = tenths(curves.assign(algorithm=curves["variant"]), "reward_centre")["last"]
-    found = tuning.groupby(["variant", "seed"])[[FAILED, ENERGY]].mean()
-    found = found.assign(reward_centre=ends).reindex(list(ORDER), level="variant")
+    found = (
+        variants.on_tuning_worlds(tuning)
+        .assign(reward_centre=ends)
+        .reindex(list(ORDER), level="variant")
+    )
     return found.rename(index={EPOCHS: f"+ episodes of 1000 slots ({EPOCHS})"}, level="variant")
 
 

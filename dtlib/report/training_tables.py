@@ -1,10 +1,9 @@
 """Tables beside the learning curves: the ends of training, and trained policies on new worlds."""
 
-import numpy as np
 import pandas as pd
 
-from dtlib.experiments import datasets, results
-from dtlib.experiments.committed import EVALUATION, FULLEST, USERS
+from dtlib.experiments import datasets
+from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
@@ -14,10 +13,9 @@ from dtlib.report.phrases import savings
 from dtlib.report.shown import Shown
 from dtlib.studies import comparison, demand
 from dtlib.studies.comparison import WORST
-from dtlib.verdicts.checks import RELEVANT, RELEVANT_POINTS
 from dtlib.verdicts.names import label
 from dtlib.verdicts.quantities import tenths
-from dtlib.verdicts.statistics import estimate, interval_text, range_text
+from dtlib.verdicts.statistics import interval_text, range_text
 
 METRICS = {"reward_global": ".0f", "reward_centre": ".2f", ENERGY: ".3g", FAILED: ".3g"}
 """What both tables show, with formats."""
@@ -57,9 +55,9 @@ def on_new_worlds(shown: Shown, text: OverSeeds = interval_text) -> pd.DataFrame
         rows = as_texts(part, METRICS | MORE, text)
         rows["demand or silence where as many fail (mJ)"] = text(1e3 * part["rule_j"], ".3g")
         table[label(algorithm)] = rows
-    saved = {label(name): f"{value:.1f}" for name, value in savings(shown.by_seed(ENERGY)).items()}
+    saved = {label(name): text for name, text in savings(shown.by_seed(ENERGY)).items()}
     found = pd.DataFrame(table)
-    found.loc["energy that Beta-HAPPO saves (%)"] = pd.Series(saved)
+    found.loc["energy that Beta-HAPPO saves [95 % interval]"] = pd.Series(saved)
     return found.fillna("")
 
 
@@ -79,49 +77,3 @@ def with_as_many_slots() -> pd.DataFrame:
         part = f"{label(learner)}, {episodes} episodes"
         rows[part] = as_texts(runs.loc[[learner]], FORMATS, range_text)
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def in_full() -> pd.DataFrame:
-    """Return what the rest of a training of ``paper`` changes on held-out worlds, by learner.
-
-    Means over seeds, with 95 % intervals of the changes within a seed, from committed runs. What
-    follows from them has the rule of :data:`.grids.IN_FULL`.
-    """
-    part, whole = (_committed_means(name) for name in ("fig04_06", "in_full"))
-    first, last = (find(name).runs("paper", 1)[0].episodes for name in ("fig04_06", "in_full"))
-    table = {}
-    for learner in whole.index.unique("algorithm"):
-        before, after = part.loc[learner].align(whole.loc[learner], join="inner")
-        more = 100 * (after[ENERGY] / before[ENERGY] - 1)
-        points = 100 * (after[FAILED] - before[FAILED])
-        rows = {
-            f"{name}, {episodes} episodes": format(unit * runs[metric].mean(), ".3g")
-            for metric in FORMATS
-            for name, unit in [COLUMNS[metric]]
-            for episodes, runs in ((first, before), (last, after))
-        }
-        rows["energy changes by (%)"] = interval_text(more, ".2g")
-        rows["failures change by (points)"] = interval_text(points, ".2g")
-        rows[f"{first} episodes stand for {last}"] = stands_for_all(more, points)
-        table[label(learner)] = rows | {"seeds": str(len(after))}
-    return pd.DataFrame(table)
-
-
-def stands_for_all(more: pd.Series, points: pd.Series) -> str:
-    """Return ``yes`` if both changes are shown to be small, ``no`` if one is shown to be large.
-
-    Args:
-        more: energy, in %, one per seed.
-        points: failed requests, in percentage points, one per seed.
-    """
-    _, low, high = np.transpose([estimate(more / RELEVANT), estimate(points / RELEVANT_POINTS)])
-    if (low > -1).all() and (high < 1).all():
-        return "yes"
-    return "no" if (low > 1).any() or (high < -1).any() else "not shown"
-
-
-def _committed_means(name: str) -> pd.DataFrame:
-    """Return each committed run's means over held-out worlds."""
-    worlds, users = (results.table("paper", name, file) for file in (EVALUATION, USERS))
-    assert worlds is not None and users is not None
-    return datasets.per_run(worlds, users, ["algorithm", "seed"])

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from dtlib.experiments.results import ENERGY
+from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.report import columns
 from dtlib.report.columns import OverSeeds
 from dtlib.report.figures import by_ratio
@@ -47,6 +47,12 @@ def within_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     )
     others = 100 * more.drop(index=first, level="variant").dropna()
     return others.groupby("variant", sort=False).agg(interval_text, ".1f")
+
+
+def on_tuning_worlds(tuning: pd.DataFrame) -> pd.DataFrame:
+    """Return each run's failures and energy on tuning worlds, by variant and seed."""
+    named = tuning.rename(columns={"energy_per_slot_j": ENERGY})
+    return named.groupby(["variant", "seed"], sort=False)[[FAILED, ENERGY]].mean()
 
 
 def draw(runs: pd.DataFrame, metrics: Sequence[str]) -> Figure:

@@ -69,16 +69,18 @@ def so_far(preset: str) -> str:
     runs = committed.runs_of(find(TRAININGS), preset)
     own, other = ([run for run in runs if run.algorithm == who] for who in (OWN, OFF_POLICY))
     if not own:
-        return "by nothing yet in Figs. 4–6"
+        return "so far by nothing in Figs. 4–6"
     planned, run, seeds = planned_seeds(TRAININGS, preset), own[0], len(other)
     known = (
         f"{seeds} seed{'s' * (seeds != 1)} and {other[0].episodes} episodes" if other else "none"
     )
     if min(len(own), seeds) >= planned and run.episodes >= run.config.episodes:
         return ""
+    whole = run.config.episodes
+    episodes = f"all {whole}" if run.episodes >= whole else f"{run.episodes} of {whole}"
     return (
-        f"by a first look, planned as such, with {len(own)} of {planned} seeds and {run.episodes} "
-        f"of {run.config.episodes} episodes in Figs. 4–6, MADDPG with {known}"
+        f"so far by {len(own)} of {planned} seeds and {episodes} episodes in Figs. 4–6, "
+        f"MADDPG by {known}"
     )
 
 

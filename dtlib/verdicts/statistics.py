@@ -67,18 +67,22 @@ def interval_text(
         form: of each number; what rounds to 0 has no sign.
         show: turns each of the three into what a reader sees.
     """
-    return _bracketed([show(number) for number in estimate(values)], f"z{form}", len(values))
+    return _bracketed([show(number) for number in estimate(values)], f"z{form}")
 
 
 def range_text(values: Sequence[float], form: str = ".3g") -> str:
     """Return the mean over seeds and, if there are several, the least and the greatest as text."""
     shown = np.asarray(values)
-    return _bracketed((shown.mean(), shown.min(), shown.max()), f"z{form}", len(values))
+    ends = (shown.min(), shown.max()) if len(shown) > 1 else (math.nan, math.nan)
+    return _bracketed((shown.mean(), *ends), f"z{form}")
 
 
-def _bracketed(numbers: Sequence[float], form: str, count: int) -> str:
+def _bracketed(
+    numbers: Sequence[float], form: str, *, unit: str = "", gap: str = "\N{NO-BREAK SPACE}"
+) -> str:
+    """Return a mean and, in brackets, its bounds, if they are defined."""
     mean, low, high = (format(number, form) for number in numbers)
-    return mean if count == 1 else f"{mean} [{low},\N{NO-BREAK SPACE}{high}]"
+    return f"{mean}{unit}" if math.isnan(numbers[1]) else f"{mean}{unit} [{low},{gap}{high}]"
 
 
 def in_brackets(
@@ -92,8 +96,7 @@ def in_brackets(
     >>> in_brackets((2.0, -0.48, 4.48))
     '2 % [-0.48, 4.48]'
     """
-    mean, low, high = (format(show(number), form) for number in numbers)
-    return f"{mean}{unit} [{low}, {high}]"
+    return _bracketed([show(number) for number in numbers], form, unit=unit, gap=" ")
 
 
 def t_test(values: ArrayLike, at: ArrayLike = 0.0) -> NDArray[Any]:

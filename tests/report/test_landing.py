@@ -176,13 +176,13 @@ def test_what_is_lacking_is_named(monkeypatch):
 
 
 def test_runs_of_paper_that_are_not_there_are_named(monkeypatch):
-    known = landing.results.table
-
-    def table(preset, name, *file):
-        return None if name == "in_full" else known(preset, name, *file)
-
-    monkeypatch.setattr(landing.results, "table", table)
-    with pytest.raises(FileError, match="^in_full: no run is committed; dtlib figure in_full"):
+    known = checks.lacking
+    said = {"paper": "no run is committed"}
+    monkeypatch.setattr(checks, "lacking", lambda name, of: said.get(of) or known(name, of))
+    monkeypatch.setattr(landing, "lacking", checks.lacking)
+    with pytest.raises(
+        FileError, match="^fig04_06: no run is committed; dtlib figure fig04_06 --preset paper"
+    ):
         landing.findings()
 
 

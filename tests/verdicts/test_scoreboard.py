@@ -12,19 +12,18 @@ from dtlib.verdicts.causes import DOUBTED
 def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
     text = scoreboard.so_far("paper")
     assert text == (
-        "by a first look, planned as such, with 3 of 5 seeds and 75 of 150 episodes in Figs. 4–6, "
-        "MADDPG with 1 seed and 2 episodes"
+        "so far by 3 of 5 seeds and all 150 episodes in Figs. 4–6, MADDPG by 1 seed and 2 episodes"
     )
     assert scoreboard.so_far("companion") == ""
     assert text in " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
     monkeypatch.setattr(scoreboard, "planned_seeds", lambda *of: 11)
-    assert " with 10 of 11 seeds and 300 of 300 " in scoreboard.so_far("companion")
+    assert " by 10 of 11 seeds and all 300 " in scoreboard.so_far("companion")
     runs = scoreboard.committed.runs_of(scoreboard.find("fig04_06"), "paper")
     some = [run for run in runs if run.algorithm != "maddpg"]
     monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: some)
-    assert scoreboard.so_far("paper").endswith(" in Figs. 4–6, MADDPG with none")
+    assert scoreboard.so_far("paper").endswith(" in Figs. 4–6, MADDPG by none")
     monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: [])
-    assert scoreboard.so_far("paper") == "by nothing yet in Figs. 4–6"
+    assert scoreboard.so_far("paper") == "so far by nothing in Figs. 4–6"
 
 
 def test_what_the_paper_does_not_say_is_marked():
