@@ -81,8 +81,13 @@ def _bracketed(
     numbers: Sequence[float], form: str, *, unit: str = "", gap: str = "\N{NO-BREAK SPACE}"
 ) -> str:
     """Return a mean and, in brackets, its bounds, if they are defined."""
-    mean, low, high = (format(number, form) for number in numbers)
+    mean, low, high = (_without_exponent(number, form) for number in numbers)
     return f"{mean}{unit}" if math.isnan(numbers[1]) else f"{mean}{unit} [{low},{gap}{high}]"
+
+
+def _without_exponent(number: float, form: str) -> str:
+    text = format(number, form)
+    return f"{number:.0f}" if "e+" in text else text
 
 
 def in_brackets(

@@ -90,8 +90,9 @@ def test_all_are_there():
     assert [name for name in NAMES if name not in of_figures] == [
         "01_mobility", "02_two_timescales", "03_communication", "04_synchronization",
         "05_energy_problem", "06_lyapunov", "07_pomdp", "08_happo", "09_beta_policy",
-        "10_cost", "11_genie", "ablations", "comparison", "explore", "partition", "scoreboard",
-        "trained_agents", "what_companion_changes", "what_it_learns", "which_world",
+        "10_cost", "11_genie", "ablations", "comparison", "explore", "how_settings_were_chosen",
+        "partition", "scoreboard", "table_1_as_printed", "trained_agents", "what_companion_changes",
+        "what_it_learns", "what_m_is_worth", "which_world",
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dtlib.report import reported
 from dtlib.verdicts import checks
 from dtlib.verdicts.claims import JUDGED_PRESETS
 from dtlib.verdicts.scoreboard import kept
-from dtlib.verdicts.statistics import estimate
+from dtlib.verdicts.statistics import estimate, in_brackets
 from dtlib.verdicts.words import minus
 
 
@@ -27,7 +27,7 @@ def test_numbers_are_those_of_the_scoreboard(rows):
     for row in rows.itertuples():
         known = table.loc[row.sentence]
         assert row.verdict == known[row.preset]
-        said = f"{row.mean:.3g} % [{row.low:.3g}, {row.high:.3g}]"
+        said = in_brackets((row.mean, row.low, row.high))
         assert np.isnan(row.mean) == (said not in known[f"measured, {row.preset}"])
 
 

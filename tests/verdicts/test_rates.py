@@ -24,7 +24,11 @@ BOTH_WEAK = {
 }
 WEAK = {
     "companion": BOTH_WEAK,
-    "paper": BOTH_WEAK | {"Beta-HAPPO has a higher reward than MADDPG."},
+    "paper": BOTH_WEAK
+    | {
+        "Beta-HAPPO has a higher reward than MADDPG.",
+        "Beta-HAPPO needs less energy than Gaussian-HAPPO.",
+    },
 }
 """Sentences that the planned seeds find in less than 80 % of cases, in some way of measuring."""
 MC = 0.999

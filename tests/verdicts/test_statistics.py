@@ -81,6 +81,8 @@ def test_numbers_over_seeds_as_text():
     assert own.interval_text([1.0, 2.0, 3.0], ".2f") == f"2.00 [-0.48,{gap}4.48]"
     assert own.range_text([1.0, 2.0, 6.0], ".1f") == f"3.0 [1.0,{gap}6.0]"
     assert own.interval_text([2.0], ".2f") == own.range_text([2.0], ".2f") == "2.00"
+    assert own.in_brackets(own.estimate([2.0])) == "2 %"
+    assert own.range_text([-3000.0, 12.0, 4321.4]) == f"444 [-3000,{gap}4321]"
 
 
 def test_two_seeds_have_a_wide_interval():
