@@ -121,6 +121,16 @@ def served_by_variant(curves: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def short_label(variant: str) -> str:
+    """Return a tried setting as a picture has it: the learner, and the values.
+
+    >>> short_label("beta-happo, learning_rate 0.003, epochs 10")
+    'Beta-HAPPO 0.003, 10'
+    """
+    learner, *tried = variant.split(", ")
+    return f"{label(learner)} {', '.join(setting.split()[-1] for setting in tried)}"
+
+
 def rounds(*tuning: pd.DataFrame) -> pd.DataFrame:
     """Return what each setting achieved on tuning worlds, and which is chosen, by round."""
     tables = {}
