@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
@@ -65,7 +65,7 @@ class PlannedRun:
         """Return how many worlds of a stream it is measured on."""
         return self.worlds if stream == "held-out" else min(self.worlds, WORLDS[stream])
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The sha256 of everything that its numbers depend on."""
         if self.baseline:

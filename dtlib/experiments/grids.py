@@ -29,7 +29,7 @@ MADDPG_ENDS = {"quick": {"maddpg": 15}, "companion": {"maddpg": 50}}
 """Its episodes, fewer than others have: one takes four times as long."""
 SO_FAR = {"maddpg": 2}
 """Episodes of the preset ``paper`` that are run, where they are not all: one of MADDPG's takes as
-long as ten to fifteen of the others'."""
+long as eight to fifteen of the others'."""
 SEEDS_SO_FAR = dict.fromkeys(LEARNERS, 3) | {"maddpg": 1}
 """Seeds of it so far."""
 PLANNED = {"paper": 5}

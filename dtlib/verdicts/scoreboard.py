@@ -1,6 +1,5 @@
 """The scoreboard: two columns of verdicts that are never mixed, their counts, and their files."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -46,13 +45,16 @@ def _remark(row: Judged) -> str:
     return remark(row.found, row.finding, why=claim.why, known=claim.known)
 
 
-def counts() -> pd.DataFrame:
+def counts(table: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return how many sentences have which verdict in either preset; each sentence counts once.
 
     By the first way of measuring, and beside it on held-out worlds, where a sentence is measured
     there; sentences on training alone count as they do in the first column.
+
+    Args:
+        table: of :func:`verdicts`; judged anew if absent.
     """
-    table = verdicts()
+    table = verdicts() if table is None else table
     columns: dict[str, pd.Series] = {}
     for keep, more in (("first", ""), ("last", f", {HELD_OUT}")):
         once = table.drop_duplicates("the paper says", keep=keep)
@@ -108,12 +110,8 @@ def readings() -> str:
     return "\n".join([f"{len(read)} sentences depart from the paper's words:", "", *read])
 
 
-KEPT: dict[str, Callable[[], pd.DataFrame]] = {
-    "claims.csv": verdicts,
-    "claims_counts.csv": counts,
-    "claims_rates.csv": rates,
-}
-"""Committed tables, by file name."""
+KEPT = ("claims.csv", "claims_counts.csv", "claims_rates.csv")
+"""Committed tables: verdicts, their counts, and how often each verdict errs."""
 
 
 def kept(name: str) -> pd.DataFrame:
@@ -130,9 +128,10 @@ def kept(name: str) -> pd.DataFrame:
 
 def outdated() -> dict[Path, str]:
     """Return, of each kept table that is not what the committed results say, what they say."""
+    table = verdicts()
     made = {
-        paths.results() / name: make().to_csv(index=False, lineterminator="\n")
-        for name, make in KEPT.items()
+        paths.results() / name: one.to_csv(index=False, lineterminator="\n")
+        for name, one in zip(KEPT, (table, counts(table), rates()), strict=True)
     }
     return {file: text for file, text in made.items() if text != read_text(file)}
 
