@@ -93,8 +93,7 @@ FOUND: dict[str, dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 """What an algorithm has otherwise than the rest, by network, but for the preset ``paper``. In
-Section V's, steps and passes are of the search (page "How the learning settings were chosen"), no
-more."""
+Section V's, steps and passes are of the search (page "How the learning settings were chosen")."""
 PRINTED: dict[str, dict[str, dict[str, Any]]] = {
     "section-v": {"maddpg": {"replay_slots": 30_000, "updates_per_frame": 25}},
     "work-conserving": {"maddpg": {"learning_rate": 1e-3, "replay_slots": 30_000}},
