@@ -331,11 +331,12 @@ def claims(check: bool) -> None:
     from dtlib.verdicts import scoreboard
 
     columns = ["figure", "the paper says", "measured on", "companion", "paper"]
-    click.echo(scoreboard.verdicts()[columns].to_string(index=False))
-    click.echo(scoreboard.counts().to_string(index=False))
+    table = scoreboard.verdicts()
+    click.echo(table[columns].to_string(index=False))
+    click.echo(scoreboard.counts(table).to_string(index=False))
     if not check:
-        scoreboard.write_verdicts()
-    for file in scoreboard.outdated() if check else ():
+        scoreboard.write_verdicts(table)
+    for file in scoreboard.outdated(table) if check else ():
         raise FileError(f"{paths.relative(file)}: is not what the results say")
     names = ", ".join(scoreboard.KEPT)
     click.echo(f"{paths.relative(paths.results())}: {names} are what the results say")

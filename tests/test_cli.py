@@ -113,7 +113,7 @@ def reproduced(tmp_path, monkeypatch):
         datasets, "write_experiment", lambda experiment, *_, **__: writes(experiment.name)
     )
     monkeypatch.setattr(MeasuredTable, "write", lambda *_: writes("references"))
-    monkeypatch.setattr(scoreboard, "write_verdicts", lambda: writes("claims"))
+    monkeypatch.setattr(scoreboard, "write_verdicts", lambda _: writes("claims"))
     monkeypatch.setattr(pictures, "save", lambda *rest: [])
     return done
 

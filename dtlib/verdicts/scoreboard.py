@@ -126,9 +126,8 @@ def kept(name: str) -> pd.DataFrame:
     return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
-def outdated() -> dict[Path, str]:
-    """Return, of each kept table that is not what the committed results say, what they say."""
-    table = verdicts()
+def outdated(table: pd.DataFrame) -> dict[Path, str]:
+    """Return, of each kept table that is not what :func:`verdicts` says, what it says."""
     made = {
         paths.results() / name: one.to_csv(index=False, lineterminator="\n")
         for name, one in zip(KEPT, (table, counts(table), rates()), strict=True)
@@ -136,7 +135,7 @@ def outdated() -> dict[Path, str]:
     return {file: text for file, text in made.items() if text != read_text(file)}
 
 
-def write_verdicts() -> None:
-    """Judge all sentences from the committed results, and keep the tables."""
-    for file, text in outdated().items():
+def write_verdicts(table: pd.DataFrame) -> None:
+    """Keep the tables that follow from :func:`verdicts`."""
+    for file, text in outdated(table).items():
         write_text(file, text)
