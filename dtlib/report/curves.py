@@ -4,12 +4,15 @@ All scales are linear. The on-policy learners share a panel. MADDPG has one of i
 where its range would hide theirs.
 """
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dtlib.experiments.experiment import LEARNERS, OFF_POLICY
+from dtlib.experiments.results import FAILED
 from dtlib.report.style import ALGORITHMS, COLUMN, line_style
 
 CONVERGENCE = {
@@ -165,6 +168,27 @@ def convergence(data: pd.DataFrame) -> Figure:
     for ax, what in zip(grid[-1], ("time slots (thousands)", "(thousands)"), strict=False):
         ax.set_xlabel(what)
     legend_below(figure, *grid[0], title=how_drawn(data, window))
+    return figure
+
+
+def failures(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw the failed requests of several trainings beside each other, on one scale.
+
+    Args:
+        tables: learning curves, by the title of their panel.
+    """
+    figure, axes = plt.subplots(
+        1, len(tables), figsize=(COLUMN, 0.75 * COLUMN), sharey=True, squeeze=False
+    )
+    for ax, (title, data) in zip(axes[0], tables.items(), strict=True):
+        percent = data.assign(failed=100 * data[FAILED])
+        learning_curve(ax, percent, "failed", window=window_of(data))
+        ax.set(title=title, xlabel="time slots (thousands)")
+    axes[0, 0].set(ylabel="failed requests (%)", ylim=(0, 100))
+    what = (
+        "Line: median over seeds of the moving mean. Band: their spread.\nFaint: single episodes."
+    )
+    legend_below(figure, *axes[0], title=what)
     return figure
 
 

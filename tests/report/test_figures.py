@@ -245,3 +245,18 @@ def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
     data = committed.fullest("fig10", "quick")
     with pytest.raises(FileError, match=r"file/fig10\.png: cannot be written [^\n]*$"):
         pictures.save("fig10", data, tmp_path / "file")
+
+
+def test_failed_requests_of_trainings_beside_each_other():
+    tables = {preset: committed.fullest("fig04_06", preset) for preset in ("paper", "companion")}
+    figure = curves.failures(tables)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [*tables]
+    for ax, data in zip(figure.axes, tables.values(), strict=True):
+        assert ax.get_ylim() == (0, 100)
+        own = data[data["algorithm"] == "beta-happo"].pivot(
+            index="x", columns="seed", values="failure_ratio_requests"
+        )
+        (line,) = (line for line in ax.lines if line.get_label() == "Beta-HAPPO")
+        half = curves.window_of(data) // 2 + 1
+        last = 100 * own.tail(half).mean().median()
+        assert line.get_ydata()[-1] == pytest.approx(last)
