@@ -89,12 +89,9 @@ def savings(energy: pd.DataFrame) -> dict[str, str]:
     Args:
         energy: a row per seed and a column per algorithm.
     """
-    return {
-        name: minus(in_brackets(estimate(saved), f"{GAP}%", show=as_saving))
-        for name in SAVINGS
-        if {name, OWN} <= set(energy)
-        for saved in [list(gap(energy[OWN], energy[name]))]
-    }
+    known = [name for name in SAVINGS if {name, OWN} <= set(energy)]
+    saved = {name: estimate(gap(energy[OWN], energy[name])) for name in known}
+    return {name: minus(in_brackets(of, f"{GAP}%", show=as_saving)) for name, of in saved.items()}
 
 
 def equal_slots(shown: Shown) -> str:

@@ -55,9 +55,8 @@ def on_new_worlds(shown: Shown, text: OverSeeds = interval_text) -> pd.DataFrame
         rows = as_texts(part, METRICS | MORE, text)
         rows["demand or silence where as many fail (mJ)"] = text(1e3 * part["rule_j"], ".3g")
         table[label(algorithm)] = rows
-    saved = {label(name): text for name, text in savings(shown.by_seed(ENERGY)).items()}
-    found = pd.DataFrame(table)
-    found.loc["energy that Beta-HAPPO saves [95 % interval]"] = pd.Series(saved)
+    saved, found = savings(shown.by_seed(ENERGY)), pd.DataFrame(table)
+    found.loc["energy that Beta-HAPPO saves [95 % interval]"] = pd.Series(saved).rename(label)
     return found.fillna("")
 
 

@@ -19,7 +19,9 @@ def test_tables_of_training():
     assert re.fullmatch(r"\S+ \(\S+ to \S+\)", ends.loc[(ENERGY_LABEL, "MADDPG"), "last tenth"])
     table = training_tables.on_new_worlds(shown)
     assert list(table) == ["Beta-HAPPO", "Gaussian-HAPPO", "Beta-MAPPO", "MADDPG"]
-    assert table.loc["energy that Beta-HAPPO saves [95 % interval]", "Beta-HAPPO"] == ""
+    saved = table.loc["energy that Beta-HAPPO saves [95 % interval]"]
+    assert saved["Beta-HAPPO"] == ""
+    assert re.fullmatch(rf"\S+{words.GAP}% \[\S+, \S+\]", saved["Gaussian-HAPPO"])
     one = training_tables.ends_of_training(replace(shown, data=shown.data.query("seed == 0")))
     assert re.fullmatch(r"[\d.]+", one.loc[(ENERGY_LABEL, "MADDPG"), "last tenth"])
 
