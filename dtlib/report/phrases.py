@@ -64,8 +64,12 @@ def final(shown: Shown, metric: str) -> pd.Series:
 
 def each(values: Mapping[str, float] | pd.Series, unit: str = "", factor: float = 1) -> str:
     """Return numbers by learner as a list, those that are defined."""
-    known = {label(name): number(factor * v) for name, v in values.items() if v == v}
-    return listed([f"{name}{GAP}{text}{unit}" for name, text in known.items()])
+    return named({name: f"{number(factor * v)}{unit}" for name, v in values.items() if v == v})
+
+
+def named(texts: Mapping[str, str]) -> str:
+    """Return texts by learner as a list."""
+    return listed([f"{label(name)}{GAP}{text}" for name, text in texts.items()])
 
 
 def ahead(shown: Shown, other: str) -> str:

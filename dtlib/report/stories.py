@@ -5,7 +5,7 @@ the rows that are shown, and from their settings.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -26,6 +26,7 @@ from dtlib.report.phrases import (
     final,
     held_out,
     lowest,
+    named,
     path,
     rising,
     savings,
@@ -263,16 +264,12 @@ def _unrest(shown: Shown) -> str:
     return f"steps from episode to episode in the last half, standard deviation: {changes}"
 
 
-def _named(texts: Mapping[str, str]) -> str:
-    return listed([f"{label(name)}{GAP}{text}" for name, text in texts.items()])
-
-
 def _savings(shown: Shown) -> str:
     trained = savings(tenths(shown.data, ENERGY)["last"].unstack("algorithm"))
     measured = savings(shown.by_seed(ENERGY))
     return (
-        f"compared with {_named(trained)} at the end of training, as in the paper's figure; on "
-        f"held-out worlds {_named(measured)} [95{GAP}% intervals]; failed requests there: "
+        f"compared with {named(trained)} at the end of training, as in the paper's figure; on "
+        f"held-out worlds {named(measured)} [95{GAP}% intervals]; failed requests there: "
         f"{each(held_out(shown, FAILED), *UNITS[FAILED])} (means over seeds). {equal_slots(shown)}"
     )
 

@@ -72,16 +72,16 @@ def so_far(preset: str) -> str:
     own, other = ([run for run in runs if run.algorithm == who] for who in (OWN, OFF_POLICY))
     if not own:
         return "so far by nothing in Figs. 4–6"
-    planned, run, seeds = planned_seeds(TRAININGS, preset), own[0], len(other)
+    planned, seeds = planned_seeds(TRAININGS, preset), len(other)
+    episodes, whole = own[0].episodes, own[0].config.episodes
     known = (
         f"{seeds} seed{'s' * (seeds != 1)} and {other[0].episodes} episodes" if other else "none"
     )
-    if min(len(own), seeds) >= planned and run.episodes >= run.config.episodes:
+    if min(len(own), seeds) >= planned and episodes >= whole:
         return ""
-    whole = run.config.episodes
-    episodes = f"all {whole}" if run.episodes >= whole else f"{run.episodes} of {whole}"
+    share = f"all {whole}" if episodes >= whole else f"{episodes} of {whole}"
     return (
-        f"so far by {len(own)} of {planned} seeds and {episodes} episodes in Figs. 4–6, "
+        f"so far by {len(own)} of {planned} seeds and {share} episodes in Figs. 4–6, "
         f"MADDPG by {known}"
     )
 
