@@ -35,7 +35,7 @@ class MeasuredTable:
     def measure(
         self,
         preset: str,
-        jobs: int = 2,
+        jobs: int = 1,
         progress: bool = False,
         only: Callable[..., bool] | None = None,
     ) -> pd.DataFrame:
@@ -59,7 +59,7 @@ class MeasuredTable:
         return folder
 
     def read(
-        self, preset: str, jobs: int = 2, only: Callable[..., bool] | None = None
+        self, preset: str, jobs: int = 1, only: Callable[..., bool] | None = None
     ) -> pd.DataFrame:
         """Return the committed table if it has its version's key, else measure it anew.
 

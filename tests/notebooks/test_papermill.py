@@ -51,6 +51,14 @@ film.MOST_PICTURES = 4
 """
 SHORT = {
     "02_two_timescales": FEW_PICTURES,
+    "comparison": """
+from dtlib.studies import references
+
+references.EVALUATION_FRAMES = 2
+references.BUDGETS["smoke"] = references.Budget(
+    worlds=1, tuning=1, thresholds=(references.MARGIN.failures, 0.2), steps=5, stride=10
+)
+""",
     "trained_agents": FEW_PICTURES,
     "which_world": """
 from functools import partial
@@ -63,8 +71,8 @@ for points in readings.POINTS.values():
     points[1:-1] = [one for one in points[1:-1] if one in shown]
 """,
 }
-"""Besides, by page: films are short; all readings are measured, at fewer points, for a tenth of
-the slots."""
+"""Besides, by page: films are short; rules are tuned on one short world; all readings are measured,
+at fewer points, for a tenth of the slots."""
 
 
 @pytest.fixture(autouse=True)
