@@ -308,7 +308,7 @@ def status(names: tuple[str, ...], preset: str, seeds: int | None) -> None:
     for one in measured:
         click.echo(f"{one.name}: {one.state(preset)}")
     what = [f"{experiment.name}: {experiment.title}" for experiment in experiments if names]
-    for line in [*what, *status.failures(experiments, preset, seeds)]:
+    for line in [*what, *status.failed_runs(experiments, preset, seeds)]:
         click.echo(line)
 
 

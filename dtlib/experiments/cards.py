@@ -35,7 +35,7 @@ TOLD = {
 """What a card says of held-out worlds: name, factor, unit."""
 
 
-def folder_of(algorithm: str) -> Path:
+def policy_folder(algorithm: str) -> Path:
     """Return where the policy of an algorithm is committed."""
     return results.folder_of(FOLDER, algorithm)
 
@@ -48,7 +48,7 @@ def write_policies(preset: str, effort: Effort) -> list[Path]:
     Raises:
         ConfigError: those of another preset are there.
     """
-    found = {results.manifest(folder_of(name)).get("of_preset", preset) for name in LEARNERS}
+    found = {results.manifest(policy_folder(name)).get("of_preset", preset) for name in LEARNERS}
     if others := sorted(found - {preset}):
         place = paths.relative(paths.results() / FOLDER)
         raise ConfigError(
@@ -60,7 +60,7 @@ def write_policies(preset: str, effort: Effort) -> list[Path]:
 
 
 def _write(planned: PlannedRun) -> Path:
-    folder, config = folder_of(planned.variant), planned.config
+    folder, config = policy_folder(planned.variant), planned.config
     publish(folder, store.get(config, planned.episodes))
     found = measurements.evaluation(planned, "held-out")
     digest = hashlib.sha256((folder / POLICY).read_bytes()).hexdigest()

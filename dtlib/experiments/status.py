@@ -57,7 +57,7 @@ def _minutes_per_cost(
     return {"": math.nan} | {who: spent[who] / worth[who] for who in spent}
 
 
-def failures(
+def failed_runs(
     experiments: Iterable[Experiment], preset: str, seeds: int | None = None
 ) -> Iterator[str]:
     """Yield a line for each failed run: whose it is, and why."""

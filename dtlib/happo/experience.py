@@ -95,28 +95,29 @@ class Experience:
         joint = advantage.sum(1)
         return torch.stack([joint[c] for c in critics], dim=-1)
 
-    def _users(self, decision: Decision, gains: Sequence[Tensor]) -> list[ActorData]:
+    def _users(self, decision: Decision, advantages: Sequence[Tensor]) -> list[ActorData]:
         kind, obs = self.distribution, _data(decision.user_obs)
-        unit, sending = _data(decision.power_unit), _data(decision.sending)
+        unit, mask = _data(decision.power_unit), _data(decision.sending)
         if self.config.shares_users:
-            return [_all_users(kind, obs=obs, action=unit, mask=sending, gain=gains[0])]
-        return _each(kind, obs=obs, action=unit[..., None], mask=sending[..., None], gains=gains)
+            return [_all_users(kind, obs=obs, action=unit, mask=mask, advantage=advantages[0])]
+        unit, mask = unit[..., None], mask[..., None]
+        return _each(kind, obs=obs, action=unit, mask=mask, advantages=advantages)
 
-    def _stations(self, decision: Decision, gains: Sequence[Tensor]) -> list[ActorData]:
+    def _stations(self, decision: Decision, advantages: Sequence[Tensor]) -> list[ActorData]:
         obs, weight = _data(decision.station_obs), _data(decision.weight_unit)
         mask = _data(decision.weight_counts)
-        return _each(self.distribution, obs=obs, action=weight, mask=mask, gains=gains)
+        return _each(self.distribution, obs=obs, action=weight, mask=mask, advantages=advantages)
 
-    def _centre(self, decision: Decision, gain: Tensor) -> ActorData:
+    def _centre(self, decision: Decision, advantage: Tensor) -> ActorData:
         obs, choice = _data(decision.centre_obs), _data(decision.actions.deployment)
         counts = decision.world.request
         if self.config.centre_steps == "frames":
             counts = carried_out(counts, decision.env)
-        asked = _data(counts)
+        mask = _data(counts)
         if not self.config.twin_by_twin:
-            return actor_data("categorical", obs=obs, action=choice, mask=asked, advantage=gain)
-        by_twin = gain if gain.dim() == 2 else gain[:, None].expand_as(choice)
-        return _all_users("categorical", obs=obs, action=choice, mask=asked, gain=by_twin)
+            return actor_data("categorical", obs=obs, action=choice, mask=mask, advantage=advantage)
+        by_twin = advantage if advantage.dim() == 2 else advantage[:, None].expand_as(choice)
+        return _all_users("categorical", obs=obs, action=choice, mask=mask, advantage=by_twin)
 
 
 def _data(array: Tensor) -> Tensor:
@@ -125,23 +126,23 @@ def _data(array: Tensor) -> Tensor:
 
 
 def _each(
-    kind: Distribution, *, obs: Tensor, action: Tensor, mask: Tensor, gains: Sequence[Tensor]
+    kind: Distribution, *, obs: Tensor, action: Tensor, mask: Tensor, advantages: Sequence[Tensor]
 ) -> list[ActorData]:
     """Collect what A agents decided, each its own: [slots, A, d] and twice [slots, A, D]."""
     return [
-        actor_data(kind, obs=obs[:, a], action=action[:, a], mask=mask[:, a], advantage=gain)
-        for a, gain in enumerate(gains)
+        actor_data(kind, obs=obs[:, a], action=action[:, a], mask=mask[:, a], advantage=advantage)
+        for a, advantage in enumerate(advantages)
     ]
 
 
 def _all_users(
-    kind: Distribution, *, obs: Tensor, action: Tensor, mask: Tensor, gain: Tensor
+    kind: Distribution, *, obs: Tensor, action: Tensor, mask: Tensor, advantage: Tensor
 ) -> ActorData:
     """Collect what one network decided for K users: [slots, K, d] and three times [slots, K].
 
     One user after another, so that an observation's first columns repeat.
     """
-    arrays = obs, action[..., None], mask[..., None], gain
+    arrays = obs, action[..., None], mask[..., None], advantage
     obs, action, mask, by_row = (array.transpose(0, 1).flatten(0, 1) for array in arrays)
     found = actor_data(kind, obs=obs, action=action, mask=mask, advantage=by_row)
-    return replace(found, slot=found.slot % len(gain))
+    return replace(found, slot=found.slot % len(advantage))

@@ -99,8 +99,8 @@ class Actor:
         """Take one step up the clipped surrogate (30), given M [n]; return the log-ratio [n]."""
         log_prob, entropy = self.look()
         ratio, clip = (log_prob - self.behaviour).exp(), self.config.clip
-        gain = torch.minimum(ratio * factor, ratio.clamp(1 - clip, 1 + clip) * factor)
-        objective = (gain + self.config.entropy_coef * entropy)[self.effect.any(-1)]
+        surrogate = torch.minimum(ratio * factor, ratio.clamp(1 - clip, 1 + clip) * factor)
+        objective = (surrogate + self.config.entropy_coef * entropy)[self.effect.any(-1)]
         if len(objective):
             self.network.descend(-objective.mean())
         return self.look()[0].detach() - self.behaviour
@@ -122,9 +122,9 @@ class PlainLearner:
         state = global_state(decision.world, decision.deployment, decision.env)
         reward = [outcome.reward_global] * (len(self.critics) - 1) + [outcome.reward_centre]
         reward = [array[:, :-1, None].to(state.dtype) for array in reward]
-        gains = [self.critics[u].advantages(state, r) for u, r in enumerate(reward)]  # line 17
-        agents = zip(self.networks, experience(episode), gains, strict=True)
-        actors = [Actor(net, *arrays, standardise(gain.flatten())) for net, arrays, gain in agents]
+        learnt = [self.critics[u].advantages(state, r) for u, r in enumerate(reward)]  # line 17
+        agents = zip(self.networks, experience(episode), learnt, strict=True)
+        actors = [Actor(net, *arrays, standardise(a.flatten())) for net, arrays, a in agents]
         limit = self.config.max_log_factor
         for _ in range(self.config.epochs):  # line 18
             log_product = torch.zeros_like(actors[0].advantage)

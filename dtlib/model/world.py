@@ -17,7 +17,7 @@ from dtlib.runtime.errors import ConfigError
 from dtlib.runtime.kinds import check_type
 from dtlib.runtime.memory import check_world
 from dtlib.runtime.messages import show
-from dtlib.runtime.seeds import seeds_of
+from dtlib.runtime.seeds import replica_seeds
 from dtlib.settings.env import EnvConfig
 
 
@@ -88,13 +88,11 @@ def bs_positions(env: EnvConfig) -> np.ndarray:
 
     ``spread`` puts them at the centroids of equal cells, ``random`` draws them from ``bs_seed``.
     """
-    return _positions_of(
-        layout=env.bs_layout, count=env.num_bs, seed=env.bs_seed, area_m=env.area_m
-    )
+    return _positions_of(env.bs_layout, count=env.num_bs, seed=env.bs_seed, area_m=env.area_m)
 
 
 @lru_cache(maxsize=64)
-def _positions_of(*, layout: str, count: int, seed: int, area_m: float) -> np.ndarray:
+def _positions_of(layout: str, *, count: int, seed: int, area_m: float) -> np.ndarray:
     """Return :func:`bs_positions` of the settings that they depend on, computed only once."""
     draw = np.random.default_rng(seed)
     positions = (draw.random((count, 2)) if layout == "random" else centroids(count)) * area_m
@@ -133,7 +131,7 @@ def sample_world(
     check_type("env", env, EnvConfig, such="config.env")
     if dtype not in (torch.float32, torch.float64):
         raise ConfigError(f"dtype = {show(dtype)}: must be torch.float32 or torch.float64")
-    seeds, device = seeds_of(seed, replicas), resolve_device(device)
+    seeds, device = replica_seeds(seed, replicas), resolve_device(device)
     check_world(env, len(seeds))
     drawn = [_draw(env, number, dtype) for number in seeds]
     arrays = {name: torch.stack([arrays[name] for arrays in drawn]).to(device) for name in drawn[0]}

@@ -67,7 +67,7 @@ def at_limit(
     return table[~aside], table[aside]
 
 
-def savings(**tables: pd.DataFrame) -> pd.DataFrame:
+def savings_table(**tables: pd.DataFrame) -> pd.DataFrame:
     """Return how much energy Beta-HAPPO saves, from the tables of :func:`.energy_ratios`."""
     ratios = comparison.energy_ratios(**tables, algorithms=SAVINGS)
     rows: dict[Any, dict[str, Any]] = {}

@@ -171,7 +171,7 @@ def convergence(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def failures(tables: Mapping[str, pd.DataFrame]) -> Figure:
+def draw_failures(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the failed requests of several trainings beside each other, on one scale.
 
     Args:

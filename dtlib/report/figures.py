@@ -99,7 +99,7 @@ class Sweep:
         data, titles = fair(data), (self.energy, self.failures)
         figure, axes = plt.subplots(2, 1, figsize=(COLUMN, 1.25 * COLUMN), sharex=True)
         for ax, title, metric in zip(axes, titles, SWEPT_METRICS, strict=True):
-            lines(ax, data, metric)
+            draw_lines(ax, data, metric)
             ax.set(ylabel=COLUMNS[metric][0], title=title)
             ax.set_xticks(apart(sorted(data["x"].unique())))
         axes[1].set_xlabel(self.swept)
@@ -115,10 +115,10 @@ class Sweep:
         return figure
 
 
-def lines(ax: Axes, data: pd.DataFrame, metric: str) -> None:
+def draw_lines(ax: Axes, data: pd.DataFrame, metric: str) -> None:
     """Draw a line of one metric for each algorithm."""
     for algorithm, part in data.groupby("algorithm", sort=False):
-        points(ax, part.assign(y=COLUMNS[metric][1] * part[metric]), line_style(algorithm))
+        draw_points(ax, part.assign(y=COLUMNS[metric][1] * part[metric]), line_style(algorithm))
 
 
 def enlarge_the_few(ax: Axes, data: pd.DataFrame) -> None:
@@ -130,7 +130,7 @@ def enlarge_the_few(ax: Axes, data: pd.DataFrame) -> None:
     if failed.max() < MANY_FAIL or len(few) < 3:
         return
     inset = inset_of(ax, (0.07, 0.48, 0.36, 0.42))
-    lines(inset, data[data["x"].isin(few)], FAILED)
+    draw_lines(inset, data[data["x"].isin(few)], FAILED)
     inset.set_ylim(0, FEW_FAIL)
     inset.set_xticks(apart(list(few), 0.15))
     inset.set_title("where few fail, enlarged", fontsize=8, loc="left", pad=3)
@@ -162,7 +162,7 @@ REPORTED = {25: 0.0, 58: 100.0}
 """Failed requests in % that Section V states, by K."""
 
 
-def readings(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
+def outage(rows: pd.DataFrame, names: Sequence[str], rule: str) -> Figure:
     """Draw a rule's failures against the number of users, from :mod:`dtlib.studies.readings`."""
     figure, ax = plt.subplots(figsize=(COLUMN, 0.9 * COLUMN))
     shown = rows[(rows["axis"] == "K") & (rows["rule"] == rule)]
@@ -198,7 +198,7 @@ def from_zero(ax: Axes) -> None:
     ax.set_ylim(0, 1.08 * ax.dataLim.y1 or 1)
 
 
-def points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
+def draw_points(ax: Axes, part: pd.DataFrame, style: dict[str, Any]) -> None:
     """Draw ``y`` against ``x``: the median over seeds, and the spread if there are several.
 
     What is infinite, as some bounds are, or not defined is left out.
@@ -233,7 +233,7 @@ def data_size(data: pd.DataFrame) -> Figure:
             part = data[some]
             part = part.assign(x=part["x"] / bits, y=unit * part[metric])
             for (who, width), line in part.groupby(["algorithm", "bandwidth_hz"], sort=False):
-                points(ax, line, _of_bandwidth(who, width, widths))
+                draw_points(ax, line, _of_bandwidth(who, width, widths))
             scale = "\nlogarithmic scale" if metric == ENERGY else ""
             ax.set_ylabel(name + scale if ax in axes[:, 0] else "")
         from_zero(column[1])

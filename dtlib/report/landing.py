@@ -108,7 +108,7 @@ def _beside_others() -> dict[str, dict[str, pd.Series]]:
 
 def _whole(name: str, preset: str = JUDGED_PRESETS[0]) -> pd.DataFrame:
     """Return what an experiment has on held-out worlds, if no planned run is lacking."""
-    table = whole_table(preset, name, committed.EVALUATION)
+    table = whole_table(name, preset, committed.EVALUATION)
     if table is None:
         raise FileError(
             f"{name}: {lacking(name, preset)}; "
@@ -250,7 +250,7 @@ def _by_users(data: pd.DataFrame, who: str) -> pd.DataFrame:
     return by_point(data, who)[[FAILED, ENERGY, WORST]].mean()
 
 
-def put_right() -> Markdown:
+def corrected_table() -> Markdown:
     """Return a table of trained Beta-HAPPO with 30 users, put right, and of rules beside it."""
     outage, known = committed.fullest("outage"), readings.TABLE.read(JUDGED_PRESETS[0])
     table_of = corrected.TABLE.read(JUDGED_PRESETS[0])
@@ -272,7 +272,7 @@ def put_right() -> Markdown:
     return markdown_table(["", *(COLUMNS[name][0] for name in cells)], cells.itertuples(name=None))
 
 
-def verdicts() -> Markdown:
+def verdict_chips() -> Markdown:
     """Return how many sentences have which verdict, a line of coloured chips for each preset."""
     counts = kept("claims_counts.csv").set_index("verdict").astype(int)
     what = {"companion": "under which agents do learn", "paper": "Table I as printed"}

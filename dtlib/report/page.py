@@ -69,11 +69,11 @@ def lines(shown: Shown) -> Markdown:
     several = not shown.experiment.axes or len(shown.points(ENERGY)) > 1
     if several and (why := story.because(shown)):
         said["Because"] = why
-    said["Here"] += _judged(shown)
+    said["Here"] += _verdicts(shown)
     return Markdown("\n\n".join(f"**{start}** {text}" for start, text in said.items()))
 
 
-def _judged(shown: Shown) -> str:
+def _verdicts(shown: Shown) -> str:
     """Return the verdicts on the paper's sentences, if all that is judged is shown."""
     name, known = shown.experiment.name, results.runs(shown.preset, shown.experiment.name)
     if shown.preset not in JUDGED_PRESETS or shown.facts.keys() != known.keys():

@@ -41,7 +41,7 @@ def ends(shown: Shown, metric: str) -> str:
     return path(shown, metric, found.iloc[sorted(kept)])
 
 
-def lowest(shown: Shown, metric: str) -> str:
+def lowest_at(shown: Shown, metric: str) -> str:
     """Return at how many points of a sweep Beta-HAPPO's median is the lowest of all learners'."""
     table = pd.DataFrame({name: shown.points(metric, name) for name in shown.learners}).dropna()
     if OWN not in table or len(table.columns) < 2:

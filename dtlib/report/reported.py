@@ -20,7 +20,7 @@ EACH = 3
 """Lines of a sentence: its words, and one for each preset."""
 
 
-def beside() -> pd.DataFrame:
+def shares() -> pd.DataFrame:
     """Return the paper's shares and ours, by the way of measuring that counts.
 
     Returns:

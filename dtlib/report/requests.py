@@ -89,7 +89,7 @@ def profile(rows: pd.DataFrame, by: str, parts: int = 10) -> pd.DataFrame:
     return rows.groupby(np.asarray(part)).mean().set_index(by)
 
 
-def put_right(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+def as_corrected(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Return what trained policies achieve as they are and put right, beside the rule.
 
     Args:

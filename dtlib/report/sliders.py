@@ -26,7 +26,7 @@ def grid(low: float, high: float, step: float) -> Any:
     return alt.Chart(alt.sequence(low, high + step / 2, step, as_="x"))
 
 
-def drawn(*layers: Any, says: Sequence[Any], moved_by: Sequence[Any]) -> Any:
+def layered(*layers: Any, says: Sequence[Any], moved_by: Sequence[Any]) -> Any:
     """Return layers as one chart below lines of text, which follow the sliders as it does."""
     texts = [str(getattr(line, "expr", line)) for line in says]
     title = alt.TitleParams(text=alt.ExprRef(f"[{', '.join(texts)}]"), lineHeight=18)
@@ -89,7 +89,7 @@ def thresholds(env: EnvConfig, uplink_s: float = 0.003) -> Any:
     bare = "dotted, no uplink: K = " + fixed(at(1, tau / 1e3)) + " and " + fixed(at(0, tau / 1e3))
     curve = line.mark_line(color="currentColor", strokeWidth=2.5, clip=True).encode(x=x, y=y)
     moved_by = [cpu, tau, uplink, *sizes[::-1], *work[::-1]]
-    return drawn(curve, *ends, says=[first, last, bare], moved_by=moved_by)
+    return layered(curve, *ends, says=[first, last, bare], moved_by=moved_by)
 
 
 def split(env: EnvConfig) -> Any:
@@ -139,7 +139,7 @@ def split(env: EnvConfig) -> Any:
     )  # fmt: skip
     limit = "red: at P_max the upload takes " + fixed(slow, 2) + " ms"
     borders = rule(alt.expr.max(1e3 * left, 0), BLUE, []), rule(slow, ALARM, [3, 4])
-    return drawn(curve, *borders, says=[says, limit], moved_by=[users, size, work, away, band])
+    return layered(curve, *borders, says=[says, limit], moved_by=[users, size, work, away, band])
 
 
 def beta(first: float = 1.7, second: float = 1.7) -> Any:
@@ -172,4 +172,4 @@ def beta(first: float = 1.7, second: float = 1.7) -> Any:
     density = own.mark_area(color=BLUE, opacity=0.35, line={"color": BLUE}, clip=True)
     gaussian = other.mark_line(color=ORANGE, strokeDash=[6, 4], clip=True)
     layers = [layer.encode(x=x, y=y) for layer in (density, *beyond, gaussian)]
-    return drawn(*layers, says=[says, wasted], moved_by=[one, two])
+    return layered(*layers, says=[says, wasted], moved_by=[one, two])

@@ -25,7 +25,7 @@ from dtlib.report.phrases import (
     equal_slots,
     final,
     held_out,
-    lowest,
+    lowest_at,
     named,
     path,
     rising,
@@ -226,7 +226,7 @@ def _rewards(shown: Shown) -> str:
     return f"training ends at {ended}. On held-out worlds: {new} (means over seeds)"
 
 
-def _minutes(shown: Shown) -> str:
+def _time_on_a_core(shown: Shown) -> str:
     spent = [fact["seconds_of_training"] / 60 for fact in shown.facts.values()
              if fact["variant"] == OWN]  # fmt: skip
     here = f"{number(sum(spent) / len(spent))} minutes" if spent else "not measured"
@@ -305,27 +305,27 @@ STORIES = {
                        f"{each(final(s, ENERGY), *UNITS[ENERGY])}"),
             ("6", "reduced by 20.28%, 29.52%, and 41.08% compared with Beta-MAPPO, "
              "Gaussian-HAPPO, and MADDPG", _savings),
-            ("6", "The time required to complete the training is 87 minutes", _minutes),
+            ("6", "The time required to complete the training is 87 minutes", _time_on_a_core),
         ),
     ),
     "fig07_08": Story(
         draw=Sweep("mobile users K", "Fig. 7", "Fig. 8"),
         paper="energy rises with the number of users, who interfere. No synchronisation fails up "
               "to K = 25, and more and more do beyond 30. Beta-HAPPO is best in both.",
-        here=lambda s: f"{_both(s)} Its energy is {lowest(s, ENERGY)}, its failures are "
-                       f"{lowest(s, FAILED)}.",
+        here=lambda s: f"{_both(s)} Its energy is {lowest_at(s, ENERGY)}, its failures are "
+                       f"{lowest_at(s, FAILED)}.",
         because=_slices,
         sentences=(
             ("7", "the average energy consumption of MUs gradually increases as the number of MUs "
              "increases", lambda s: path(s, ENERGY)),
             ("7", "The energy consumption of the proposed Beta-HAPPO scheme is the lowest",
-             lambda s: lowest(s, ENERGY)),
+             lambda s: lowest_at(s, ENERGY)),
             ("8", "when the number of MUs is within 25, the synchronization failure ratio is 0",
              lambda s: _failing(s, most=25)),
             ("8", "when the number of MUs exceeds 30, the synchronization failure ratio increases",
              lambda s: _failing(s, least=30)),
             ("8", "Beta-HAPPO scheme has the lowest synchronization failure ratio",
-             lambda s: lowest(s, FAILED)),
+             lambda s: lowest_at(s, FAILED)),
         ),
     ),
     "fig09": Story(
@@ -333,13 +333,13 @@ STORIES = {
         paper="energy falls as the number of base stations grows, by a diversity gain, and "
               "Beta-HAPPO keeps its lead.",
         here=lambda s: f"With {s.env.num_users} users, {_both(s)} Its energy is "
-                       f"{lowest(s, ENERGY)}.",
+                       f"{lowest_at(s, ENERGY)}.",
         because=_nearer,
         sentences=(
             ("9", "the average energy consumption of MUs decreases as the number of BSs grows",
              lambda s: f"{path(s, ENERGY)}; failed requests: {path(s, FAILED)}"),
             ("9", "The proposed Beta-HAPPO retains its superiority on the benchmarks",
-             lambda s: lowest(s, ENERGY)),
+             lambda s: lowest_at(s, ENERGY)),
         ),
     ),
     "fig10": Story(

@@ -130,14 +130,14 @@ def folded(title: str, table: pd.DataFrame) -> HTML:
     )
 
 
-def rates() -> pd.DataFrame:
+def error_rates() -> pd.DataFrame:
     """Return error rates and powers of all verdicts, as they are kept, without row numbers."""
     table = kept("claims_rates.csv")
     return table.set_index(["figure", "the paper says", "measured on", "preset"])
 
 
 def weak() -> pd.DataFrame:
-    """Return the verdicts of :func:`rates` that find too little even with the planned seeds."""
-    table = rates()
+    """Return the verdicts that find too little even with the planned seeds."""
+    table = error_rates()
     columns = ["true effect", "seeds planned", "finds then, %", "seeds for 80 %"]
     return table.loc[pd.to_numeric(table["finds then, %"]) < 100 * POWER, columns]

@@ -31,7 +31,7 @@ def bounded_choice(tuning: pd.DataFrame) -> str:
     return str(chosen)
 
 
-def differences(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
+def within_seed(runs: pd.DataFrame, bounded: str) -> pd.DataFrame:
     """Return what Beta-HAPPO has less or more than each other variant, within a seed.
 
     Args:

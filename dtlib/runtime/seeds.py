@@ -33,7 +33,7 @@ def seeded(stream: str, *key: int, device: torch.device | str = "cpu") -> Genera
     return Generator(device).manual_seed(stream_seed(stream, *key))
 
 
-def seeds_of(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
+def replica_seeds(seed: int | Sequence[int], replicas: int) -> Sequence[int]:
     """Return the seed of each replica: ``seed``, the next one, and so on, or those that are given.
 
     Raises:

@@ -8,6 +8,7 @@ printed equations. What learners do chooses nothing here.
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,7 @@ def of_rules(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return part.pivot(index="x", columns=["rule", "reading"], values=metric)
 
 
-def judged(rows: pd.DataFrame) -> pd.DataFrame:
+def holding(rows: pd.DataFrame) -> pd.DataFrame:
     """Return whether each sentence holds: a row per sentence, a column per reading and rule."""
     table = {}
     for (reading, rule), part in rows.groupby(["reading", "rule"], sort=False):
@@ -218,12 +219,10 @@ def best_centre_reward(env: EnvConfig) -> float:
 
 def _tasks(preset: str) -> list[tuple[Any, ...]]:
     sampling = sampling_of(preset)
+    places = [(axis, number) for axis, points in POINTS.items() for number in range(len(points))]
     return [
-        (reading, rule, axis, number, sampling)
-        for reading in READINGS
-        for rule in FAMILIES
-        for axis, points in POINTS.items()
-        for number in range(len(points))
+        (reading, rule, *place, sampling)
+        for reading, rule, place in product(READINGS, FAMILIES, places)
     ]
 
 

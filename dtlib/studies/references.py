@@ -141,7 +141,7 @@ def genie_rows(config: TrainConfig, budget: Budget, threshold: float) -> Iterato
         }
 
 
-ROWS_OF: dict[str, Callable[[TrainConfig, Budget, float], Iterator[dict[str, Any]]]] = {
+BY_KIND: dict[str, Callable[[TrainConfig, Budget, float], Iterator[dict[str, Any]]]] = {
     "simple": simple_rows,
     "informed": informed_row,
     "genies": genie_rows,
@@ -161,7 +161,7 @@ def _pieces(preset: str) -> list[tuple[str, str, float]]:
 
 def _piece(preset: str, kind: str, threshold: float) -> pd.DataFrame:
     """Return one kind's rows of a threshold: what is done is kept in the store."""
-    rows, config = ROWS_OF[kind], _config(preset).replace(env={"frames": EVALUATION_FRAMES})
+    rows, config = BY_KIND[kind], _config(preset).replace(env={"frames": EVALUATION_FRAMES})
     key = digest([_circumstances(preset), kind, threshold])
     return sealed.table(
         "references", key, lambda: pd.DataFrame(rows(config, budget(preset), threshold))
@@ -178,7 +178,7 @@ def _circumstances(preset: str, version: int | None = None) -> str:
 
 TABLE = MeasuredTable(
     name="references",
-    key=lambda preset, version: digest([_circumstances(preset, version), list(ROWS_OF)]),
+    key=lambda preset, version: digest([_circumstances(preset, version), list(BY_KIND)]),
     tasks=_pieces,
     rows=_piece,
     facts=lambda preset: vars(budget(preset)),

@@ -135,7 +135,7 @@ def rises_compared(found: Source, finding: Finding) -> str:
     return f"beside it: r_g rises in training, {each}"
 
 
-def silence(
+def served_at_ends(
     found: Source, finding: Finding, *, axis: str = "x", other: str = "", some: str = ""
 ) -> str:
     """Say how many requests the learner that decides serves at either end of a sweep.

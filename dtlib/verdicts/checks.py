@@ -78,7 +78,7 @@ def lacking(figure: str, preset: str) -> str:
     return whole if known < len(planned) else ""
 
 
-def whole_table(preset: str, name: str, file: str = DATA) -> pd.DataFrame | None:
+def whole_table(name: str, preset: str, file: str = DATA) -> pd.DataFrame | None:
     """Return a committed table of an experiment; None as long as a planned run of it is lacking."""
     table = results.table(preset, name, file)
     return None if table is None or lacking(name, preset) else table

@@ -70,7 +70,7 @@ def _physical(
         reading: how it departs from what the paper says.
     """
     check = checks.trend(ENERGY, sign, axis=axis, other=other, some=some)
-    known = partial(causes.silence, axis=axis, other=other, some=some)
+    known = partial(causes.served_at_ends, axis=axis, other=other, some=some)
     why = why or per_served(check)
     return Claim(figure, sentence, check, reading=reading, why=why, known=known, physical=True)
 

@@ -100,7 +100,7 @@ def _bounded(found: Source, finding: Finding) -> Change | None:
 
     What is saved of the original is not.
     """
-    tables = _tables(found.preset, mechanisms.EXPERIMENT)
+    tables = _tables(mechanisms.EXPERIMENT, found.preset)
     if tables is None:
         return None
     known = {name: rows.assign(algorithm=rows["variant"]) for name, rows in tables.items()}
@@ -119,7 +119,7 @@ def _bounded(found: Source, finding: Finding) -> Change | None:
 
 def _as_many_slots(found: Source, finding: Finding) -> Change | None:
     """The rule: with as many slots for MADDPG as others have, the paper's number is saved."""
-    tables = _tables(found.preset, "equal_slots")
+    tables = _tables("equal_slots", found.preset)
     if tables is None:
         return None
     longer = Source(found.preset, tables, found.way).final(ENERGY)[OFF_POLICY]
@@ -140,7 +140,7 @@ def unshared(check: Check) -> Why:
     """
 
     def why(found: Source, finding: Finding) -> Change | None:
-        tables = _tables(found.preset, "unshared")
+        tables = _tables("unshared", found.preset)
         if tables is None or finding.part.learners[-1] != BETA_MAPPO:
             return None
         changes = []
@@ -170,7 +170,7 @@ def with_change(tables: Mapping[str, pd.DataFrame], what: str) -> dict[str, pd.D
 
 def trained_longer(found: Source, finding: Finding) -> Change | None:
     """The rule: with as many slots as others have, MADDPG's energy falls in training."""
-    curves = whole_table(found.preset, "equal_slots")
+    curves = whole_table("equal_slots", found.preset)
     if curves is None or finding.part.learners[0] != OFF_POLICY:
         return None
     (part,) = energy_falls(Source(found.preset, {DATA: curves})).parts
@@ -184,9 +184,9 @@ def trained_longer(found: Source, finding: Finding) -> Change | None:
     )
 
 
-def _tables(preset: str, name: str) -> dict[str, pd.DataFrame] | None:
+def _tables(name: str, preset: str) -> dict[str, pd.DataFrame] | None:
     """Return an experiment's curves and its results on held-out worlds; None without both."""
-    tables = {file: whole_table(preset, name, file) for file in (DATA, EVALUATION)}
+    tables = {file: whole_table(name, preset, file) for file in (DATA, EVALUATION)}
     known = {file: rows for file, rows in tables.items() if rows is not None}
     return known if len(known) == len(tables) else None
 
@@ -196,7 +196,7 @@ def bounded_is_sooner(found: Source, finding: Finding) -> Change | None:
 
     Of five seeds: by the exact test that judges the sentence, one seed fewer than could show it.
     """
-    curves = whole_table(found.preset, mechanisms.EXPERIMENT)
+    curves = whole_table(mechanisms.EXPERIMENT, found.preset)
     if curves is None or finding.part.learners[0] != GAUSSIAN_HAPPO:
         return None
     bounded = curves.query("variant == @BOUNDED_VARIANT")
@@ -221,7 +221,7 @@ def powers_of_ten(found: Source, finding: Finding) -> Change | None:
     That is the part of it which log η has in the sweep, against what the sweep's seeds would show
     if the sentence stood alone.
     """
-    worlds, metric = whole_table(found.preset, "silence", EVALUATION), finding.evidence.metric
+    worlds, metric = whole_table("silence", found.preset, EVALUATION), finding.evidence.metric
     if worlds is None or not finding.part.values:
         return None
     least, most = CONTROL_FACTORS[1], CONTROL_FACTORS[-1]
@@ -268,7 +268,7 @@ def without_slices(found: Source, finding: Finding) -> Change | None:
 
     By the 95 % t interval over seeds of each (:data:`.alternatives.WITHOUT_SLICES`), uncorrected.
     """
-    table = whole_table(found.preset, "divided")
+    table = whole_table("divided", found.preset)
     if table is None:
         return None
     points, changes = [part.at for part in finding.evidence.parts], []
@@ -297,7 +297,7 @@ def another_action(found: Source, finding: Finding) -> Change | None:
     By the 95 % t interval of the difference within a seed, of the surest of four actions,
     uncorrected (:data:`.alternatives.CROWD`).
     """
-    worlds = whole_table(found.preset, "crowd", EVALUATION)
+    worlds = whole_table("crowd", found.preset, EVALUATION)
     if worlds is None:
         return None
     served = 100 * (1 - worlds.pivot_table(FAILED, "seed", "variant"))

@@ -177,7 +177,7 @@ def number_text(evidence: Evidence, part: Part) -> str:
     return text
 
 
-def corrected(
+def for_family(
     against: NDArray[Any], agree: NDArray[Any], starts: Sequence[int]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return two p of each sentence of a family, [..., C]: contradicted, and reproduced.
@@ -202,7 +202,7 @@ def judge(family: Sequence[Evidence]) -> list[Finding]:
         return [_untested(evidence) for evidence in family]
     parts = [np.stack([of.against_and_for(part.values) for part in of.parts]) for of in tested]
     against, agree = np.concatenate(parts).T
-    p = list(zip(*corrected(against, agree, starts_of(tested)), strict=True))
+    p = list(zip(*for_family(against, agree, starts_of(tested)), strict=True))
     still_open = sum(2 * float(agree) > ERROR for _, agree in p)
     found = (replace(one, open=max(still_open, 1)) for one in map(_finding, tested, parts, p))
     return [next(found) if e.seeds >= e.needed else _untested(e) for e in family]

@@ -28,11 +28,11 @@ def idle_cpu(found: Source, finding: Finding) -> Change | None:
     other = found.final("reward_centre")[GAUSSIAN_HAPPO]
     above = [done[way].sub(other).dropna() for way in ("as trained", "whole slices")]
     own, whole = map(estimate, above)
-    as_is, put_right = (in_brackets(of, "", ".2g") for of in (own, whole))
+    as_is, made_whole = (in_brackets(of, "", ".2g") for of in (own, whole))
     return Change(
         "a part of each slice of the CPU stays unused",
         f"Beta-HAPPO's r_c is above Gaussian-HAPPO's by {as_is}, and with whole slices by "
-        f"{put_right} ({len(above[0])} seeds)",
+        f"{made_whole} ({len(above[0])} seeds)",
         own[2] < 0 < whole[1],
     )
 

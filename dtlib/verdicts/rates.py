@@ -27,7 +27,7 @@ from dtlib.experiments.grids import find, planned_seeds
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.verdicts.checks import Source, source
 from dtlib.verdicts.claims import JUDGED_PRESETS, Claim, evidence_of, families
-from dtlib.verdicts.judgement import ERROR, Evidence, corrected, starts_of
+from dtlib.verdicts.judgement import ERROR, Evidence, for_family, starts_of
 from dtlib.verdicts.statistics import FEWEST, sign_test, t_test
 
 POWER = 0.8
@@ -65,7 +65,7 @@ class Design:
         if self.exact.any():
             some = drawn[:, self.exact]
             p[:, :, self.exact] = np.stack([sign_test(-some), sign_test(some)])
-        return np.stack(corrected(p[0], p[1], self.starts))
+        return np.stack(for_family(p[0], p[1], self.starts))
 
     def nulls(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yield truths, [P], and which sentences, [C], have no effect in them.
@@ -76,12 +76,12 @@ class Design:
         """
         count = len(self.starts)
         sentence = np.searchsorted(self.starts, np.arange(len(self.effect)), side="right") - 1
-        one = np.full_like(self.effect, 1e3)
-        one[list(self.starts)] = 0.0
+        but_one = np.full_like(self.effect, 1e3)
+        but_one[list(self.starts)] = 0.0
         every = np.ones(count, dtype=bool)
         yield 0 * self.effect, every
-        yield one, every
-        yield np.where(sentence % 2, one, 1e3), np.arange(count) % 2 == 1
+        yield but_one, every
+        yield np.where(sentence % 2, but_one, 1e3), np.arange(count) % 2 == 1
         yield -self.margin, every
 
     def error(self, seeds: int, draw: Draw = np.random.Generator.standard_normal) -> float:
@@ -187,7 +187,7 @@ def with_physics(family: list[Claim], evidence: list[Evidence]) -> list[Evidence
 def assumed(of: Evidence) -> str:
     """Say which effect is taken as true where powers are simulated: its size, and its source."""
     if of.exact:
-        return f"in {percent(RIGHT)} % of seeds, {of.basis}"
+        return f"in {in_percent(RIGHT)} % of seeds, {of.basis}"
     sizes = sorted({round(of.show(of.level + of.sign * part.effect), 2) for part in of.parts})
     ends = " to ".join(f"{size:.4g}" for size in dict.fromkeys([sizes[0], sizes[-1]]))
     return f"{ends} {of.unit}, {of.basis}"
@@ -234,9 +234,9 @@ def _now(own: list[Evidence], elsewhere: list[list[Evidence]], learners: Spreads
             [own[i] for i in tested], [[of[i] for i in tested] for of in elsewhere], learners
         )
         seeds = min(own[index].seeds for index in tested)
-        error = percent(some.error(seeds))
+        error = in_percent(some.error(seeds))
         for index, found in zip(tested, some.power(seeds), strict=True):
-            power[index] = percent(found)
+            power[index] = in_percent(found)
     return {"seeds": [of.seeds for of in own], "errs, %": error, "finds, %": power}
 
 
@@ -253,10 +253,10 @@ def _planned(family: Design, plan: int) -> dict[str, Any]:
         next((f"{n}" for n, of in power.items() if of[i] >= POWER), f"more than {max(power)}")
         for i in range(len(family.starts))
     ]
-    found = [percent(of) for of in power[plan]]
-    return dict(zip(columns, (plan, percent(family.error(plan)), found, needs), strict=True))
+    found = [in_percent(of) for of in power[plan]]
+    return dict(zip(columns, (plan, in_percent(family.error(plan)), found, needs), strict=True))
 
 
-def percent(ratio: float) -> str:
+def in_percent(ratio: float) -> str:
     """Return a simulated rate in %."""
     return f"{100 * ratio:.1f}"

@@ -103,7 +103,7 @@ def explained(preset: str) -> str:
     return f"a cause was shown for {known} of the {count} sentences that do not hold wholly"
 
 
-def readings() -> str:
+def departures() -> str:
     """Name the sentences that depart from the paper's words, as a list in Markdown."""
     read = [f"- {claim.shown}, *{claim.sentence}* ({claim.reading})" for claim in CLAIMS
             if claim.reading]  # fmt: skip

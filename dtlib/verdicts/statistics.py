@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
+from dtlib.verdicts.words import GAP
+
 FEWEST = 3
 """Seeds that a t interval needs to say anything; with two it has 12.7 standard errors to
 either side."""
@@ -67,22 +69,14 @@ def interval_text(
         form: of each number; what rounds to 0 has no sign.
         show: turns each of the three into what a reader sees.
     """
-    return _bracketed([show(number) for number in estimate(values)], f"z{form}")
+    return in_brackets(estimate(values), "", f"z{form}", show=show, gap=GAP)
 
 
 def range_text(values: Sequence[float], form: str = ".3g") -> str:
     """Return the mean over seeds and, if there are several, the least and the greatest as text."""
     shown = np.asarray(values)
     ends = (shown.min(), shown.max()) if len(shown) > 1 else (math.nan, math.nan)
-    return _bracketed((shown.mean(), *ends), f"z{form}")
-
-
-def _bracketed(
-    numbers: Sequence[float], form: str, *, unit: str = "", gap: str = "\N{NO-BREAK SPACE}"
-) -> str:
-    """Return a mean and, in brackets, its bounds, if they are defined."""
-    mean, low, high = (_without_exponent(number, form) for number in numbers)
-    return f"{mean}{unit}" if math.isnan(numbers[1]) else f"{mean}{unit} [{low},{gap}{high}]"
+    return in_brackets((shown.mean(), *ends), "", f"z{form}", gap=GAP)
 
 
 def _without_exponent(number: float, form: str) -> str:
@@ -94,14 +88,17 @@ def in_brackets(
     numbers: Sequence[float],
     unit: str = " %",
     form: str = ".3g",
+    *,
     show: Callable[[float], float] = float,
+    gap: str = " ",
 ) -> str:
-    """Return what :func:`estimate` gave as text, the unit behind the mean.
+    """Return what :func:`estimate` gave as text, the unit behind the mean, bounds if defined.
 
     >>> in_brackets((2.0, -0.48, 4.48))
     '2 % [-0.48, 4.48]'
     """
-    return _bracketed([show(number) for number in numbers], form, unit=unit, gap=" ")
+    mean, low, high = (_without_exponent(show(number), form) for number in numbers)
+    return f"{mean}{unit}" if math.isnan(numbers[1]) else f"{mean}{unit} [{low},{gap}{high}]"
 
 
 def t_test(values: ArrayLike, at: ArrayLike = 0.0) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from dtlib.training.published import POLICY
 )
 @pytest.mark.parametrize("algorithm", LEARNERS)
 def test_committed_policies_give_their_results(algorithm):
-    folder = cards.folder_of(algorithm)
+    folder = cards.policy_folder(algorithm)
     known = results.read(folder, cards.BY_WORLD)
     assert known is not None, f"run `dtlib policies --preset companion`: {folder} is not there"
     found = results.as_committed(evaluate(load_run(folder), worlds=1).worlds)
@@ -31,7 +31,7 @@ def test_committed_policies_give_their_results(algorithm):
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
 def test_cards_are_of_what_lies_beside_them(algorithm):
-    folder = cards.folder_of(algorithm)
+    folder = cards.policy_folder(algorithm)
     digest = hashlib.sha256((folder / POLICY).read_bytes()).hexdigest()
     assert results.manifest(folder)["policy_sha256"] == digest
     card = (folder / cards.CARD).read_text(encoding="utf-8")

@@ -179,7 +179,7 @@ def test_status_tells_done_begun_missing_and_failed(monkeypatch):
         with pytest.raises(ConfigError, match="4 of 4 runs failed, the first with: FileError: no"):
             runner.finish(runs, Effort(jobs=1))
     assert counts() == [4, 0, 0, 0, 4, 0]
-    lines = list(status.failures([ONE], "smoke", 2))
+    lines = list(status.failed_runs([ONE], "smoke", 2))
     assert lines[1] == "one: beta at request_prob = 0.3, seed 1: FileError: no room for seed 1"
     datasets.write_experiment(ONE, "smoke", 2)
     assert counts() == [4, 4, 0, 0, 0, 4]

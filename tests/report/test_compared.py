@@ -58,7 +58,7 @@ def test_savings_stand_beside_the_papers(monkeypatch):
         return {at: pd.Series(ratio) for at, ratio in found.items()}
 
     monkeypatch.setattr(comparison, "energy_ratios", ratios)
-    table = compared.savings(held=HELD, priced=PRICED, trained=HELD, references=references())
+    table = compared.savings_table(held=HELD, priced=PRICED, trained=HELD, references=references())
     assert table.loc[("η = 1", "MADDPG")].to_list() == ["75.0 [75.0,\xa075.0]", 41.08]
     assert table.loc[("(14b) held", "a rule")].to_list() == ["10.0", "–"]
 

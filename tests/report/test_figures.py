@@ -233,7 +233,7 @@ def test_readings_are_drawn_beside_the_papers_numbers():
             for axis, x in (("K", 25), ("K", 58), ("B", 8e6))
         ]
     )  # fmt: skip
-    (ax,) = figures.readings(rows, ["slices", "divided"], "demand or silence").axes
+    (ax,) = figures.outage(rows, ["slices", "divided"], "demand or silence").axes
     lines = {line.get_label(): line for line in ax.lines}
     assert list(lines["slices"].get_xdata()) == [25, 58]
     assert list(lines["slices"].get_ydata()) == [50, 50]
@@ -249,7 +249,7 @@ def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
 
 def test_failed_requests_of_trainings_beside_each_other():
     tables = {preset: committed.fullest("fig04_06", preset) for preset in ("paper", "companion")}
-    figure = curves.failures(tables)
+    figure = curves.draw_failures(tables)
     assert [ax.get_title(loc="left") for ax in figure.axes] == [*tables]
     for ax, data in zip(figure.axes, tables.values(), strict=True):
         assert ax.get_ylim() == (0, 100)

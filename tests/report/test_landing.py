@@ -92,7 +92,7 @@ def test_findings_follow_the_data(monkeypatch):
     assert changed == [False, False, False, True, True, True]
 
 
-@pytest.mark.parametrize("shown", [landing.beside_others, landing.put_right])
+@pytest.mark.parametrize("shown", [landing.beside_others, landing.corrected_table])
 def test_tables_follow_the_data(monkeypatch, shown):
     fullest, before = landing.committed.fullest, shown().data
     halved = {landing.FAILED: lambda table: table[landing.FAILED] / 2}
@@ -142,7 +142,7 @@ def test_what_beta_happo_is_worth_is_what_pages_show():
 
 def test_verdicts_are_the_counts():
     counts = scoreboard.counts().set_index("verdict")
-    lines = landing.verdicts().data.split("\n\n")
+    lines = landing.verdict_chips().data.split("\n\n")
     for preset, line in zip(claims.JUDGED_PRESETS, lines, strict=True):
         shown = {name: int(n) for n, name in re.findall(r">(\d+) ([a-z ]+)<", line)}
         assert shown == {name: n for name, n in counts[preset].items() if n}

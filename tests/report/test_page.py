@@ -300,7 +300,7 @@ def test_phrases():
     medians = users.points(FAILED)
     assert phrases.path(users, FAILED).startswith(words.number(100 * medians.iloc[0]))
     alone = replace(users, data=users.data.query("algorithm == 'beta-happo'"))
-    assert phrases.lowest(alone, ENERGY) == "not compared, as no other learner was run"
+    assert phrases.lowest_at(alone, ENERGY) == "not compared, as no other learner was run"
     assert [phrases.seeds(count) for count in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
 
 

@@ -13,7 +13,7 @@ from dtlib.verdicts.words import minus
 
 @pytest.fixture(scope="module")
 def rows():
-    return reported.beside()
+    return reported.shares()
 
 
 def test_every_share_of_the_paper_has_a_row_for_each_preset(rows):

@@ -69,7 +69,7 @@ def test_what_is_put_right_stands_beside_the_rule_of_its_users():
         columns=["num_users", "seed", "done", FAILED],
     ).assign(**{ENERGY: 4e-3, WORST: 0.3, "algorithm": "beta-happo"})
     others = [rows.assign(num_users=40), rows.assign(algorithm="gaussian-happo", **{ENERGY: 1.0})]
-    table = requests.put_right(pd.concat([rows, *others]), curves).loc["more than the rule (%)"]
+    table = requests.as_corrected(pd.concat([rows, *others]), curves).loc["more than the rule (%)"]
     assert table.loc["as trained"].to_dict() == {"K = 10": "0", "K = 30": "-50"}
     assert table.loc["silenced", "K = 30"] == "100"
 

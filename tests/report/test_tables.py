@@ -102,7 +102,7 @@ def test_overview_has_every_sentence_once_with_both_verdicts():
 
 
 def test_each_verdict_has_its_rates():
-    rates = tables.rates()
+    rates = tables.error_rates()
     assert len(rates) > 50
     told = kept("claims.csv").query("companion not in ('not counted', 'not testable')")
     known = rates.xs("companion", level="preset").index

@@ -28,7 +28,7 @@ def test_differences_are_within_a_seed_and_named():
         Beta=[1.0, 2.0, 3.0], Gaussian=[1.5, 2.6, 3.5], bounded_Gaussian=[0.9, 1.89, 2.9]
     )
     without = runs.loc[["Beta"]].rename(index={"Beta": worth.WITHOUT_M}, level=0)
-    found = worth.differences(pd.concat([runs, without]), "bounded Gaussian")
+    found = worth.within_seed(pd.concat([runs, without]), "bounded Gaussian")
     said = found["so it has"].xs(ENERGY_LABEL, level=1)
     assert list(said) == ["no difference shown", "less", "more"]
     own = found.loc[("Beta, against Gaussian", ENERGY_LABEL)]

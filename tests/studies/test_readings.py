@@ -46,7 +46,7 @@ def table(**changed):
 
 
 def held(changes):
-    found = readings.judged(table(changes=changes))
+    found = readings.holding(table(changes=changes))
     assert list(found.columns) == [("a", "b")]
     return found["a", "b"].tolist()
 
@@ -95,7 +95,7 @@ def test_what_sentences_leave_open(changes):
 
 def test_each_reading_and_rule_is_judged_by_itself():
     good, bad = table(), table(changes={("B", 12e6, ENERGY): 99.0}).assign(reading="c")
-    found = readings.judged(pd.concat([good, bad, good.assign(rule="d")]))
+    found = readings.holding(pd.concat([good, bad, good.assign(rule="d")]))
     assert set(found.columns) == {("a", "b"), ("a", "d"), ("c", "b")}
     assert found["a", "b"].all() and found["a", "d"].all()
     assert found["c", "b"].sum() == len(found) - 1

@@ -60,6 +60,6 @@ def test_limits_are_kept_on_worlds_of_their_own(kind, chosen_on, told_of, monkey
     note("train_informed", lambda config, limit, steps: limits.append(limit))
     note("genie_under_threshold", lambda world, env, limit: limits.append(limit))
     note("evaluate_policy", lambda *of, worlds, stream="held-out": told.append(stream))
-    rows = [*references.ROWS_OF[kind](config, SMALL, 0.15)]
+    rows = [*references.BY_KIND[kind](config, SMALL, 0.15)]
     assert rows and streams == chosen_on and limits == [0.15]
     assert told == ["held-out"] * len(told) and len(told) >= told_of

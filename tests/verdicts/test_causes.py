@@ -42,7 +42,7 @@ def test_of_a_trend_that_does_not_hold():
     source = sweep(beta_happo=0.45)
     finding = found(checks.trend(ENERGY), source)
     assert finding.verdict == "contradicted"
-    line = causes.remark(source, finding, known=causes.silence)
+    line = causes.remark(source, finding, known=causes.served_at_ends)
     assert line == (
         "the other way in 3 of 3 seeds; cause not shown; "
         "beside it: Beta-HAPPO serves 55 % of requests at 1 and 9.9 % at 2"
@@ -152,7 +152,7 @@ def test_of_requests_served_along_another_axis():
         checks.trend(ENERGY, -1, axis="bandwidth_hz", other="data_bits_max", some="x < 1e5"), source
     )
     swept = {"axis": "bandwidth_hz", "other": "data_bits_max"}
-    line = causes.silence(source, finding, some="x < 1e5", **swept).replace(GAP, " ")
+    line = causes.served_at_ends(source, finding, some="x < 1e5", **swept).replace(GAP, " ")
     rows = source.data.query("x == @finding.part.at and algorithm == 'beta-happo'")
     served = 100 * (1 - rows.groupby("bandwidth_hz")[FAILED].mean())
     assert finding.part.name.startswith(f"Beta-HAPPO at {finding.part.at / 1e3:g}{GAP}Kb from")

@@ -29,7 +29,7 @@ def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
 def test_what_the_paper_does_not_say_is_marked():
     marked = [claim for claim in claims.CLAIMS if claim.reading]
     assert [claim.shown for claim in marked] == ["Fig. 8"] * 2 + ["Fig. 11"] + ["Fig. 14"] * 2
-    shown, text = tables.scoreboard("Fig. 8", "Fig. 11", "Fig. 14").data, scoreboard.readings()
+    shown, text = tables.scoreboard("Fig. 8", "Fig. 11", "Fig. 14").data, scoreboard.departures()
     for claim in marked:
         number = f" <i>{claim.reported}</i>" if claim.reported else ""
         assert claim.reading in text and f"</b>{number} <i>{claim.reading}</i></p>" in shown
