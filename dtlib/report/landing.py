@@ -32,7 +32,7 @@ from dtlib.verdicts.checks import as_saving, lacking, whole_table
 from dtlib.verdicts.claims import JUDGED_PRESETS
 from dtlib.verdicts.quantities import by_point, gap, tenths
 from dtlib.verdicts.rates import POWER
-from dtlib.verdicts.scoreboard import kept, so_far
+from dtlib.verdicts.scoreboard import kept, trained_with
 from dtlib.verdicts.statistics import estimate, interval_text
 from dtlib.verdicts.words import GAP, listed, minus, number
 
@@ -277,7 +277,7 @@ def verdict_chips() -> Markdown:
     counts = kept("claims_counts.csv").set_index("verdict").astype(int)
     what = {"companion": "under which agents do learn", "paper": "Table I as printed"}
     lines = [
-        f"`{preset}`, {', '.join(filter(None, [text, so_far(preset)]))}: {chips(counts[preset])}"
+        f"`{preset}`, {text}, {trained_with(preset)}: {chips(counts[preset])}"
         for preset, text in what.items()
     ]
     return Markdown("\n\n".join(lines))

@@ -23,7 +23,7 @@ from scipy import stats
 
 from dtlib.experiments import committed
 from dtlib.experiments.experiment import BASELINES, OWN, PlannedRun
-from dtlib.experiments.grids import find, planned_seeds
+from dtlib.experiments.grids import find
 from dtlib.experiments.results import DATA, ENERGY, FAILED
 from dtlib.verdicts.checks import Source, source
 from dtlib.verdicts.claims import JUDGED_PRESETS, Claim, evidence_of, families
@@ -207,7 +207,9 @@ def rates() -> pd.DataFrame:
                 continue
             own = with_physics(family, own)
             elsewhere = [of for name, of in known.items() if name != preset]
-            planned = _planned(design(own, elsewhere, learners), planned_seeds(experiment, preset))
+            planned = _planned(
+                design(own, elsewhere, learners), find(experiment).seeds_of(preset)[OWN]
+            )
             table = _now(own, elsewhere, learners) | planned
             what = {"figure": [claim.shown for claim in family],
                     "the paper says": [claim.sentence for claim in family],

@@ -1,13 +1,13 @@
 """The scoreboard: two columns of verdicts that are never mixed, their counts, and their files."""
 
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
 import pandas as pd
 
 from dtlib.experiments import committed
-from dtlib.experiments.experiment import OFF_POLICY, OWN
-from dtlib.experiments.grids import find, planned_seeds
+from dtlib.experiments.grids import find
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError
 from dtlib.runtime.files import write_text
@@ -16,6 +16,7 @@ from dtlib.verdicts.causes import DOUBTED, remark
 from dtlib.verdicts.checks import HELD_OUT
 from dtlib.verdicts.claims import CLAIMS, JUDGED_PRESETS, Judged, judged
 from dtlib.verdicts.judgement import Verdict
+from dtlib.verdicts.names import label
 from dtlib.verdicts.rates import rates
 
 
@@ -63,27 +64,19 @@ def counts(table: pd.DataFrame | None = None) -> pd.DataFrame:
     return table.rename_axis("verdict").reset_index()
 
 
-TRAININGS = "fig04_06"
-
-
-def so_far(preset: str) -> str:
-    """Say how much of what is planned Figs. 4–6 of a preset are measured with; empty if all."""
-    runs = committed.runs_of(find(TRAININGS), preset)
-    own, other = ([run for run in runs if run.algorithm == who] for who in (OWN, OFF_POLICY))
-    if not own:
-        return "so far by nothing in Figs. 4–6"
-    planned, seeds = planned_seeds(TRAININGS, preset), len(other)
-    episodes, whole = own[0].episodes, own[0].config.episodes
-    known = (
-        f"{seeds} seed{'s' * (seeds != 1)} and {other[0].episodes} episodes" if other else "none"
-    )
-    if min(len(own), seeds) >= planned and episodes >= whole:
-        return ""
-    share = f"all {whole}" if episodes >= whole else f"{episodes} of {whole}"
-    return (
-        f"so far by {len(own)} of {planned} seeds and {share} episodes in Figs. 4–6, "
-        f"MADDPG by {known}"
-    )
+def trained_with(preset: str) -> str:
+    """Say how many seeds of each learner Figs. 4–6 of a preset have, and whose training is cut."""
+    runs = committed.runs_of(find("fig04_06"), preset)
+    counts = Counter(run.algorithm for run in runs if not run.baseline).values()
+    if not counts:
+        return "no seed in Figs. 4–6"
+    seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    cut = {
+        f", of {label(run.algorithm)} {run.episodes} of {run.config.episodes} episodes": None
+        for run in runs
+        if run.episodes < run.config.episodes
+    }
+    return f"{seeds} seed{'s' * (seeds != '1')} in Figs. 4–6{''.join(cut)}"
 
 
 def explained(preset: str) -> str:

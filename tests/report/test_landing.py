@@ -146,7 +146,7 @@ def test_verdicts_are_the_counts():
     for preset, line in zip(claims.JUDGED_PRESETS, lines, strict=True):
         shown = {name: int(n) for n, name in re.findall(r">(\d+) ([a-z ]+)<", line)}
         assert shown == {name: n for name, n in counts[preset].items() if n}
-        assert scoreboard.so_far(preset) in line
+        assert scoreboard.trained_with(preset) in line
 
 
 def test_gallery_has_a_card_for_each_page_of_figures():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dtlib.experiments.grids import planned_seeds
+from dtlib.experiments.experiment import OWN
+from dtlib.experiments.grids import find
 from dtlib.report import tables
 from dtlib.verdicts import rates
 from dtlib.verdicts.claims import families
@@ -78,8 +79,9 @@ def test_each_effect_that_is_assumed_has_a_size_and_a_source(table):
 def test_the_plan_is_asked_from_the_experiments(table):
     for row in table.drop_duplicates(["figure", "preset"]).to_dict("records"):
         name = f"fig{int(row['figure'].removeprefix('Fig. ')):02}"
-        assert row["seeds planned"] == planned_seeds(name, row["preset"])
-    assert planned_seeds("fig05", "paper") == 5 and planned_seeds("fig05", "companion") == 10
+        assert row["seeds planned"] == find(name).seeds_of(row["preset"])[OWN]
+    assert find("fig05").seeds_of("paper")[OWN] == 5
+    assert find("fig05").seeds_of("companion")[OWN] == 10
 
 
 def failed_runs(rng, shape):

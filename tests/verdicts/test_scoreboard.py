@@ -9,21 +9,24 @@ from dtlib.verdicts import claims, scoreboard
 from dtlib.verdicts.causes import DOUBTED
 
 
-def test_what_is_there_so_far_is_said_wherever_there_are_counts(monkeypatch):
-    text = scoreboard.so_far("paper")
-    assert text == (
-        "so far by 3 of 5 seeds and all 150 episodes in Figs. 4–6, MADDPG by 1 seed and 2 episodes"
-    )
-    assert scoreboard.so_far("companion") == ""
-    assert text in " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
-    monkeypatch.setattr(scoreboard, "planned_seeds", lambda *of: 11)
-    assert " by 10 of 11 seeds and all 300 " in scoreboard.so_far("companion")
+def test_how_many_seeds_and_episodes_is_said_wherever_there_are_counts(monkeypatch):
+    said = {
+        "paper": "5 seeds in Figs. 4–6, of MADDPG 2 of 150 episodes",
+        "companion": "10 seeds in Figs. 4–6, of MADDPG 50 of 300 episodes",
+    }
+    readme = " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
+    for preset, text in said.items():
+        assert scoreboard.trained_with(preset) == text
+        assert text in readme
     runs = scoreboard.committed.runs_of(scoreboard.find("fig04_06"), "paper")
-    some = [run for run in runs if run.algorithm != "maddpg"]
+    some = [run for run in runs if run.algorithm != "maddpg" or not run.config.seed]
     monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: some)
-    assert scoreboard.so_far("paper").endswith(" in Figs. 4–6, MADDPG by none")
+    assert scoreboard.trained_with("paper").startswith("1 to 5 seeds in Figs. 4–6, of MADDPG 2")
+    first = [run for run in runs if run.algorithm != "maddpg" and not run.config.seed]
+    monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: first)
+    assert scoreboard.trained_with("paper") == "1 seed in Figs. 4–6"
     monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: [])
-    assert scoreboard.so_far("paper") == "so far by nothing in Figs. 4–6"
+    assert scoreboard.trained_with("paper") == "no seed in Figs. 4–6"
 
 
 def test_what_the_paper_does_not_say_is_marked():
