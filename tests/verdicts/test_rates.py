@@ -27,8 +27,12 @@ WEAK = {
     "companion": BOTH_WEAK,
     "paper": BOTH_WEAK
     | {
+        "The reward of MUs and BSs rises during training, for all schemes.",
+        "The centre's reward rises during training, for all schemes.",
         "Beta-HAPPO has a higher reward than MADDPG.",
+        "Beta-HAPPO has the highest reward of the centre, too.",
         "Beta-HAPPO needs less energy than Gaussian-HAPPO.",
+        "Beta-HAPPO needs less energy than MADDPG.",
     },
 }
 """Sentences that the planned seeds find in less than 80 % of cases, in some way of measuring."""
