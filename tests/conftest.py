@@ -1,15 +1,18 @@
-"""Settings for every test: one thread, the same examples on every run."""
+"""Settings for every test: one thread, the same examples each time, drawings without a window."""
 
 from __future__ import annotations
 
 import dtlib  # noqa: F401 - it settles the arithmetic before torch is loaded
 
 # isort: split
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
+matplotlib.use("Agg")
 
 settings.register_profile(
     "fixed",
@@ -27,6 +30,14 @@ def _one_thread():
     """Put back one torch thread and the global generator's seed, whatever a test changed."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _drawings():
+    """Put back the style, and close what was drawn."""
+    with plt.rc_context():
+        yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""What a reader sees of the results: figures, tables, and the words beside them."""
+"""What pages are made of: house style, figures, charts, tables, and the words beside them."""

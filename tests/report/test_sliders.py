@@ -9,7 +9,8 @@ from scipy import stats
 
 from dtlib import EnvConfig
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import embed, scales, sliders, swept
+from dtlib.pages import swept
+from dtlib.report import embed, scales, sliders
 from dtlib.report.shown import load
 from dtlib.studies import readings
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from dtlib.experiments.results import ENERGY
-from dtlib.report import variants
+from dtlib.pages import variants
 from dtlib.report.columns import COLUMNS, ENERGY_LABEL, as_texts
 from dtlib.studies.comparison import ALL, WORST
 

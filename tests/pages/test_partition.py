@@ -7,7 +7,7 @@ import pytest
 
 from dtlib.experiments import results
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import partition
+from dtlib.pages import partition
 from dtlib.verdicts.quantities import by_point
 
 LEARNED = pd.DataFrame({FAILED: [0.1, 0.4], ENERGY: [1e-4, 2e-4]}, index=[10.0, 30.0])

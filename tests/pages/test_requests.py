@@ -6,7 +6,7 @@ import pytest
 from dtlib import EnvConfig, sample_world, simulate
 from dtlib.baselines.rules import EqualPower, Reference
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import requests
+from dtlib.pages import requests
 from dtlib.studies.comparison import WORST
 
 

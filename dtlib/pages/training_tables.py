@@ -7,8 +7,8 @@ from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find
 from dtlib.experiments.results import ENERGY, FAILED
+from dtlib.pages.learnt import FORMATS
 from dtlib.report.columns import COLUMNS, OverSeeds, as_texts
-from dtlib.report.learnt import FORMATS
 from dtlib.report.phrases import savings
 from dtlib.report.shown import Shown
 from dtlib.studies import comparison, demand

@@ -7,7 +7,7 @@ import pytest
 
 from dtlib.experiments import results
 from dtlib.experiments.grids import find
-from dtlib.report import landing, requests
+from dtlib.pages import landing, requests
 from dtlib.report.stories import STORIES
 from dtlib.runtime import paths
 from dtlib.runtime.errors import FileError

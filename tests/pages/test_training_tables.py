@@ -6,7 +6,7 @@ from dataclasses import replace
 from dtlib.experiments import committed, results
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import training_tables
+from dtlib.pages import training_tables
 from dtlib.report.columns import ENERGY_LABEL
 from dtlib.report.shown import load
 from dtlib.verdicts import words

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dtlib.experiments import measurements
 from dtlib.experiments.results import ENERGY
-from dtlib.report import compared
+from dtlib.pages import compared
 from dtlib.report.columns import ENERGY_LABEL
 from dtlib.studies import comparison
 from dtlib.studies.comparison import ALL, WORST

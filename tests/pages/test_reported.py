@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dtlib.report import reported
+from dtlib.pages import reported
 from dtlib.verdicts import checks
 from dtlib.verdicts.claims import JUDGED_PRESETS
 from dtlib.verdicts.scoreboard import kept

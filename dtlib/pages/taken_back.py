@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from dtlib.experiments.alternatives import FORWARD, TAKEN_BACK
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import variants
+from dtlib.pages import variants
 from dtlib.settings.train import TrainConfig
 from dtlib.verdicts.quantities import tenths
 

@@ -7,7 +7,7 @@ from dtlib.experiments import results
 from dtlib.experiments.alternatives import UNSHARED
 from dtlib.experiments.committed import EVALUATION
 from dtlib.experiments.results import DATA, ENERGY, FAILED
-from dtlib.report import worth
+from dtlib.pages import worth
 from dtlib.report.columns import ENERGY_LABEL
 
 STEPS = "bounded Gaussian, Beta's steps"

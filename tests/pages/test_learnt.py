@@ -6,7 +6,7 @@ import pytest
 from dtlib import TrainConfig
 from dtlib.experiments.experiment import OWN
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import learnt, variants
+from dtlib.pages import learnt, variants
 from dtlib.report.columns import ENERGY_LABEL
 from dtlib.studies import comparison, demand
 from dtlib.verdicts.statistics import range_text

@@ -6,7 +6,7 @@ import pytest
 from dtlib import TrainConfig
 from dtlib.experiments import alternatives
 from dtlib.experiments.results import ENERGY, FAILED
-from dtlib.report import taken_back, variants
+from dtlib.pages import taken_back, variants
 from dtlib.report.columns import ENERGY_LABEL
 from dtlib.verdicts.statistics import range_text
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from dtlib.experiments import speed
-from dtlib.report import cost
+from dtlib.pages import cost
 
 
 def measured(**cases):
