@@ -48,7 +48,7 @@ def _row(row: Judged, preset: str) -> dict[str, str | float]:
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of :func:`beside` as a table to read, a column for each preset."""
+    """Return the rows of :func:`shares` as a table to read, a column for each preset."""
     said = "{0.mean:.1f} [{0.low:.1f}, {0.high:.1f}], {0.seeds} seeds"
     texts = [
         minus(said.format(row)) if math.isfinite(row.mean) else "–" for row in rows.itertuples()
@@ -62,7 +62,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Draw the paper's numbers of :func:`beside` as hollow diamonds, ours with 95 % intervals."""
+    """Draw the paper's numbers of :func:`shares` as hollow diamonds, ours with 95 % intervals."""
     sentences = rows.groupby("sentence", sort=False)
     height = 1.0 + 0.17 * EACH * len(sentences)
     figure, ax = plt.subplots(figsize=(COLUMN, height))
