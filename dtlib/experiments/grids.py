@@ -138,6 +138,13 @@ EXPERIMENTS = {
             seeds=TRAINED | {"companion": 6},
         ),
         Experiment(
+            name="held_back",
+            title="What holds Beta-HAPPO back with Table I as printed",
+            variants=alternatives.HELD_BACK,
+            seeds={"paper": 5},
+            episodes={"paper": 20},
+        ),
+        Experiment(
             name="once_a_frame",
             title="Beta-HAPPO whose centre learns from one choice of each frame",
             variants=alternatives.ONCE_A_FRAME,

@@ -176,6 +176,7 @@ def test_each_step_of_the_companion_plays_as_many_slots(preset):
 OURS = (
     "worth", "silence", "outage", "steps", "search", "finalists", "strict", "trends",
     "equal_slots", "crowd", "whole", "divided", "printed_reward", "unshared", "once_a_frame",
+    "held_back",
 )  # fmt: skip
 
 
