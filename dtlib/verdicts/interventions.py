@@ -18,6 +18,7 @@ from dtlib.experiments.alternatives import (
     CONTROL_FACTORS,
     CROWD,
     GAUSSIAN,
+    HELD_BACK,
     SENDING,
     STRICT,
     UNSHARED,
@@ -143,21 +144,62 @@ def unshared(check: Check) -> Why:
         tables = _tables("unshared", found.preset)
         if tables is None or finding.part.learners[-1] != BETA_MAPPO:
             return None
-        changes = []
-        for what in UNSHARED:
-            changed = with_change(tables, what)
-            evidence = check(Source(found.preset, changed, found.way, drawn=found.data))
-            (part,) = evidence.parts
-            more = " and learn from their differences to r_g" * ("credit" in UNSHARED[what])
-            change = Change(
-                f"users share a network{more}",
-                f"with {what}, the {evidence.quantity} is {number_text(evidence, part)}",
-                estimate(part.values, 1 - ERROR / len(UNSHARED))[1] > RELEVANT,
-            )
-            changes.append(change)
-        return _shown_or_tried(changes)
+        alone, more = "users share a network", " and learn from their differences to r_g"
+        asked = {
+            what: (alone + more * ("credit" in changes), with_change(tables, what))
+            for what, changes in UNSHARED.items()
+        }
+        return _holds_with(check, found, asked)
 
     return why
+
+
+def _held_back(check: Check) -> Why:
+    """Return a cause: with another credit or rate than Table I's, Beta-HAPPO leads MADDPG.
+
+    The rule is that of :data:`.alternatives.HELD_BACK`.
+    """
+
+    def why(found: Source, finding: Finding) -> Change | None:
+        tables = _tables("held_back", found.preset)
+        if tables is None or found.way != HELD_OUT:
+            return None
+        theirs = {name: found.tables[name].query("algorithm == @OFF_POLICY") for name in tables}
+        causes = {"credit": "all agents have one reward", "learning_rate": "Table I's rate is low"}
+        asked = {
+            f"{what}, {trained_for(tables[DATA])[OWN]:,} slots": (
+                " and ".join(causes[setting] for setting in changes),
+                {
+                    name: pd.concat([rows[rows["variant"] == what], theirs[name]])
+                    for name, rows in tables.items()
+                },
+            )
+            for what, changes in HELD_BACK.items()
+        }
+        return _holds_with(check, found, asked)
+
+    return why
+
+
+def _holds_with(
+    check: Check, found: Source, asked: Mapping[str, tuple[str, dict[str, pd.DataFrame]]]
+) -> Change | None:
+    """Ask of each change, and of its tables, whether a sentence is shown to hold with it.
+
+    Args:
+        asked: by what was changed: the cause that it would show, and the tables.
+    """
+    changes = []
+    for what, (cause, tables) in asked.items():
+        evidence = check(Source(found.preset, tables, found.way, drawn=found.data))
+        (part,) = evidence.parts
+        change = Change(
+            cause,
+            f"with {what}, the {evidence.quantity} is {number_text(evidence, part)}",
+            estimate(part.values, 1 - ERROR / len(asked))[1] > RELEVANT,
+        )
+        changes.append(change)
+    return _shown_or_tried(changes)
 
 
 def with_change(tables: Mapping[str, pd.DataFrame], what: str) -> dict[str, pd.DataFrame]:
@@ -325,6 +367,7 @@ CAUSES: dict[tuple[str, str], tuple[Why, ...]] = {
     (GAUSSIAN_HAPPO, "reward_global"): (_mean_actions,),
     (GAUSSIAN_HAPPO, "reward_centre"): (idle_cpu,),
     (GAUSSIAN_HAPPO, ENERGY): (_bounded, per_served(saves(GAUSSIAN_HAPPO))),
+    **{(OFF_POLICY, metric): (_held_back(leads(metric, OFF_POLICY)),) for metric in SYMBOLS},
     (OFF_POLICY, ENERGY): (_as_many_slots,),
 }
 """By the learner that is compared with, and what is measured; the first that is shown counts."""
