@@ -71,11 +71,11 @@ def trained_with(preset: str) -> str:
     if not counts:
         return "no seed in Figs. 4–6"
     seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
-    cut = {
-        f", of {label(run.algorithm)} {run.episodes} of {run.config.episodes} episodes": None
+    cut = dict.fromkeys(
+        f" ({label(run.algorithm)}: {run.episodes} of {run.config.episodes} episodes)"
         for run in runs
         if run.episodes < run.config.episodes
-    }
+    )
     return f"{seeds} seed{'s' * (seeds != '1')} in Figs. 4–6{''.join(cut)}"
 
 

@@ -11,8 +11,8 @@ from dtlib.verdicts.causes import DOUBTED
 
 def test_how_many_seeds_and_episodes_is_said_wherever_there_are_counts(monkeypatch):
     said = {
-        "paper": "5 seeds in Figs. 4–6, of MADDPG 2 of 150 episodes",
-        "companion": "10 seeds in Figs. 4–6, of MADDPG 50 of 300 episodes",
+        "paper": "5 seeds in Figs. 4–6 (MADDPG: 2 of 150 episodes)",
+        "companion": "10 seeds in Figs. 4–6 (MADDPG: 50 of 300 episodes)",
     }
     readme = " ".join((paths.root() / "README.md").read_text(encoding="utf-8").split())
     for preset, text in said.items():
@@ -21,7 +21,7 @@ def test_how_many_seeds_and_episodes_is_said_wherever_there_are_counts(monkeypat
     runs = scoreboard.committed.runs_of(scoreboard.find("fig04_06"), "paper")
     some = [run for run in runs if run.algorithm != "maddpg" or not run.config.seed]
     monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: some)
-    assert scoreboard.trained_with("paper").startswith("1 to 5 seeds in Figs. 4–6, of MADDPG 2")
+    assert scoreboard.trained_with("paper").startswith("1 to 5 seeds in Figs. 4–6 (MADDPG: 2 of")
     first = [run for run in runs if run.algorithm != "maddpg" and not run.config.seed]
     monkeypatch.setattr(scoreboard.committed, "runs_of", lambda *of: first)
     assert scoreboard.trained_with("paper") == "1 seed in Figs. 4–6"
