@@ -3,6 +3,7 @@
 import pandas as pd
 
 from dtlib.experiments import datasets
+from dtlib.experiments.alternatives import HELD_BACK
 from dtlib.experiments.committed import FULLEST
 from dtlib.experiments.experiment import OFF_POLICY, OWN
 from dtlib.experiments.grids import find
@@ -65,14 +66,35 @@ def with_as_many_slots() -> pd.DataFrame:
 
     Means over seeds, the least and the greatest, on held-out worlds, from committed runs.
     """
+    parts = ("fig04_06", OFF_POLICY), ("equal_slots", OFF_POLICY), ("fig04_06", OWN)
     rows = {}
-    for name, learner in (
-        ("fig04_06", OFF_POLICY), ("equal_slots", OFF_POLICY), ("fig04_06", OWN),
-    ):  # fmt: skip
+    for name, learner in parts:
         runs = datasets.run_means(name, FULLEST[0], who=["algorithm", "seed"])
-        (episodes,) = {
-            run.episodes for run in find(name).runs(FULLEST[0]) if run.algorithm == learner
-        }
-        part = f"{label(learner)}, {episodes} episodes"
+        part = f"{label(learner)}, {_episodes(name, FULLEST[0], learner)} episodes"
         rows[part] = as_texts(runs.loc[[learner]], FORMATS, range_text)
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def held_back() -> pd.DataFrame:
+    """Return Beta-HAPPO as printed, with another credit or rate, and MADDPG beside it.
+
+    Means over seeds and 95 % intervals on held-out worlds, from committed runs of ``paper``.
+    """
+    printed = datasets.run_means("fig04_06", "paper", who=["algorithm", "seed"])
+    changed = datasets.run_means("held_back", "paper", who=["variant", "seed"])
+    parts = [
+        (label(OWN), "fig04_06", OWN, printed.loc[[OWN]]),
+        *((what, "held_back", OWN, changed.loc[[what]]) for what in HELD_BACK),
+        (label(OFF_POLICY), "fig04_06", OFF_POLICY, printed.loc[[OFF_POLICY]]),
+    ]
+    rows = {
+        f"{part}, {_episodes(name, 'paper', who)} episodes": as_texts(runs, METRICS, interval_text)
+        for part, name, who, runs in parts
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _episodes(name: str, preset: str, learner: str) -> int:
+    """Return for how many episodes an experiment trains a learner."""
+    (episodes,) = {run.episodes for run in find(name).runs(preset) if run.algorithm == learner}
+    return episodes

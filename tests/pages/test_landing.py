@@ -69,6 +69,13 @@ def test_the_second_line_has_what_both_fail_in_where_happo_is_at_home():
     assert ": 11.3 [9.1, 13.5] points more." in said
 
 
+def test_the_fourth_line_has_what_credit_by_difference_makes_of_table_i():
+    runs = results.table("paper", "held_back", "evaluation.csv").groupby("variant")
+    failed = 100 * runs["failure_ratio_requests"].mean()["credit by difference"]
+    said = landing.findings().data.splitlines()[3].replace("\xa0", " ")
+    assert said.endswith(f"it fails there in {failed:.3g} % after 20 episodes.")
+
+
 def test_tests_of_little_power_are_counted():
     rates = scoreboard.kept("claims_rates.csv").query("preset == 'companion'")
     weak = rates[rates["finds, %"].ne("") & ~rates["finds, %"].isin(["100.0"])]

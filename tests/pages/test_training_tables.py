@@ -4,12 +4,14 @@ import re
 from dataclasses import replace
 
 from dtlib.experiments import committed, results
+from dtlib.experiments.alternatives import HELD_BACK
 from dtlib.experiments.experiment import LEARNERS
 from dtlib.experiments.results import ENERGY, FAILED
 from dtlib.pages import training_tables
 from dtlib.report.columns import ENERGY_LABEL
 from dtlib.report.shown import load
 from dtlib.verdicts import words
+from dtlib.verdicts.statistics import estimate
 
 
 def test_tables_of_training():
@@ -43,3 +45,18 @@ def test_maddpg_beside_itself_with_as_many_slots():
     assert table.loc["Beta-HAPPO, 300 episodes", "failed requests (%)"].startswith(
         f"{failed:.1f} ["
     )
+
+
+def test_what_holds_beta_happo_back_stands_between_what_is_printed_and_maddpg():
+    table = training_tables.held_back()
+    assert [*table.index] == [
+        "Beta-HAPPO, 150 episodes",
+        *(f"{what}, 20 episodes" for what in HELD_BACK),
+        "MADDPG, 2 episodes",
+    ]
+    runs = results.table("paper", "held_back", committed.EVALUATION)
+    for what in HELD_BACK:
+        failed = 100 * runs[runs["variant"] == what].groupby("seed")[FAILED].mean()
+        mean, low, high = estimate(failed)
+        text = f"{mean:.3g} [{low:.3g},{words.GAP}{high:.3g}]"
+        assert table.loc[f"{what}, 20 episodes", "failed requests (%)"] == text
